@@ -1,0 +1,477 @@
+"""Reading, checking and writing a GRADIEND checkpoint folder (the format of the `gradiend` package).
+
+    config.json                    architecture, parameter map, metadata (base model, objective)
+    model.safetensors              encoder.0.linear.{weight, bias}, decoder.0.linear.{weight, bias}
+      or pytorch_model.bin         the same, read with weights_only=True
+    mapping_indices.* / mapping_masks.*   which entries of a parameter are mapped, for pruned GRADIENDs
+    gradiend_context.json          source, target, direction of each class
+    training.json                  statistics and arguments of the training
+
+`read_checkpoint` looks at JSON and headers only; `load_tensors` allocates. Knows no base model.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from gradiend_ui.engine.errors import BadCheckpoint
+from gradiend_ui.engine.safetensors_header import TensorInfo, read_header
+
+MAX_JSON_BYTES = 64 * 1024 * 1024
+SOURCES = ("factual", "alternative", "diff")
+KINDS = ("all", "mask", "indices")
+ENCODER_WEIGHT, ENCODER_BIAS = "encoder.0.linear.weight", "encoder.0.linear.bias"
+DECODER_WEIGHT, DECODER_BIAS = "decoder.0.linear.weight", "decoder.0.linear.bias"
+ENCODER_NORM = ("encoder.1.weight", "encoder.1.bias")  # only with the encoder activation "id"
+ACTIVATIONS = ("tanh", "relu", "leakyrelu", "gelu", "silu", "elu", "sigmoid", "smht", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Shape of the encoder (latent_dim, input_dim) and decoder (input_dim, latent_dim)."""
+
+    input_dim: int
+    latent_dim: int
+    activation_encoder: str = "tanh"
+    activation_decoder: str = "id"
+    bias_decoder: bool = True
+    torch_dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class MapEntry:
+    """One mapped parameter: which of its entries feed the GRADIEND's input, in `param_map` order.
+
+    kind "all": every entry; "mask" / "indices": `num_selected` of them, stored under `key` in the mapping files.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    key: str | None
+    num_selected: int
+
+    @property
+    def numel(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checked checkpoint folder; no tensor has been read yet.
+
+    encoding_direction: {class: +1, -1 or 0}, empty when neither gradiend_context.json nor training.json tells
+    direction_from: the file the directions were taken from, "" when there are none
+    warnings: sentences on what was assumed
+    """
+
+    folder: Path
+    architecture: Architecture
+    entries: tuple[MapEntry, ...]
+    weights_file: Path
+    indices_file: Path | None
+    masks_file: Path | None
+    metadata: Mapping[str, Any]
+    source: str
+    target: str
+    encoding_direction: Mapping[str, float]
+    direction_from: str
+    training: Mapping[str, Any]
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def mapped_weights(self) -> int:
+        """How many base-model weights the GRADIEND maps: the length of its update vector."""
+        return self.architecture.input_dim
+
+    @property
+    def correlation(self) -> float | None:
+        """Encoder correlation at the best step, in [-1, 1], when training.json records it."""
+        value = _at(self.training, "best_score_checkpoint", "correlation")
+        value = _at(self.training, "training_stats", "correlation") if value is None else value
+        return float(value) if isinstance(value, (int, float)) else None
+
+    @property
+    def converged(self) -> bool | None:
+        value = _at(self.training, "convergence_info", "converged")
+        return value if isinstance(value, bool) else None
+
+
+def find_checkpoint_folder(path: Path) -> Path:
+    """The checkpoint folder at `path`: the folder itself, or the `model/` inside a run folder.
+
+    Raises BadCheckpoint when neither holds a config.json.
+    """
+    if not path.is_dir():
+        raise BadCheckpoint(f"There is no folder {str(path)!r}. Give the folder that holds the GRADIEND's config.json.")
+    for folder in (path, path / "model"):
+        if (folder / "config.json").is_file():
+            return folder
+    raise BadCheckpoint(f"{path.name} holds no config.json: it is not a GRADIEND checkpoint folder.")
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read and check the checkpoint at `path` (a checkpoint folder, or a run folder with `model/`).
+
+    Names, shapes, counts and file sizes are compared before any tensor is allocated.
+    Raises BadCheckpoint with the file and the field that do not fit.
+    """
+    folder = find_checkpoint_folder(Path(path))
+    config = _read_json(folder / "config.json")
+    if "architecture" not in config or "mapping" not in config:
+        hint = " (it looks like a plain base model)" if "model_type" in config else ""
+        raise BadCheckpoint(f"{folder.name}/config.json describes no GRADIEND{hint}: architecture or mapping is missing.")
+    architecture = _architecture(config["architecture"])
+    entries = _entries(config["mapping"], architecture.input_dim)
+    weights_file = _weights_file(folder)
+    if weights_file.suffix == ".safetensors":
+        _check_weights({name: info.shape for name, info in read_header(weights_file).items()}, architecture)
+    indices_file = _mapping_file(folder, config["mapping"], "indices_file", entries, "indices")
+    masks_file = _mapping_file(folder, config["mapping"], "masks_file", entries, "mask")
+    metadata = config.get("metadata") or {}
+    if not isinstance(metadata, Mapping):
+        raise BadCheckpoint("config.json: metadata must be an object.")
+    warnings: list[str] = []
+    training = _optional_json(folder / "training.json", warnings)
+    context = _optional_json(folder / "gradiend_context.json", warnings)
+    direction, direction_from = _encoding_direction(context, training)
+    if direction and direction_from != "gradiend_context.json":
+        warnings.append(f"The direction of each class was taken from {direction_from}: gradiend_context.json has none.")
+    return Checkpoint(
+        folder=folder,
+        architecture=architecture,
+        entries=entries,
+        weights_file=weights_file,
+        indices_file=indices_file,
+        masks_file=masks_file,
+        metadata=metadata,
+        source=_source(context, training, warnings),
+        target=str(context.get("target", "diff")),
+        encoding_direction=direction,
+        direction_from=direction_from,
+        training=training,
+        warnings=tuple(warnings),
+    )
+
+
+def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The weights {state name: tensor} and the mapped positions {parameter name: int64 tensor (num_selected,)}.
+
+    Positions are flat, ascending for masks and in stored order for indices; parameters of kind "all" have none.
+    Raises BadCheckpoint for weights that are not finite and positions out of range or repeated.
+    """
+    weights = _load(checkpoint.weights_file)
+    _check_weights({name: tuple(tensor.shape) for name, tensor in weights.items()}, checkpoint.architecture)
+    for name, tensor in weights.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise BadCheckpoint(f"{checkpoint.weights_file.name}: {name} holds NaN or infinite weights.")
+    indices = _load(checkpoint.indices_file) if checkpoint.indices_file else {}
+    masks = _load(checkpoint.masks_file) if checkpoint.masks_file else {}
+    positions: dict[str, torch.Tensor] = {}
+    for entry in checkpoint.entries:
+        if entry.kind != "all":
+            positions[entry.name] = _positions(entry, indices if entry.kind == "indices" else masks)
+    return weights, positions
+
+
+def save_checkpoint(
+    folder: Path,
+    *,
+    architecture: Architecture,
+    weights: Mapping[str, torch.Tensor],
+    shapes: Mapping[str, tuple[int, ...]],
+    positions: Mapping[str, torch.Tensor],
+    metadata: Mapping[str, Any],
+    context: Mapping[str, Any],
+    training: Mapping[str, Any] | None = None,
+    use_safetensors: bool = True,
+) -> None:
+    """Write a checkpoint folder that `read_checkpoint` and the `gradiend` package load.
+
+    shapes: {parameter name: shape} in map order; positions: {parameter name: flat int64 positions}, absent = all.
+    Indices are stored where they take less room than a mask of bytes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    suffix = ".safetensors" if use_safetensors else ".pth"
+    indices: dict[str, torch.Tensor] = {}
+    masks: dict[str, torch.Tensor] = {}
+    param_map: list[dict[str, Any]] = []
+    for number, (name, shape) in enumerate(shapes.items()):
+        numel = math.prod(shape)
+        chosen = positions.get(name)
+        entry: dict[str, Any] = {"name": name, "shape": list(shape), "repr": "all", "num_selected": numel}
+        if chosen is not None:
+            index_dtype = torch.int32 if numel < 2**31 else torch.int64
+            as_indices = chosen.numel() * index_dtype.itemsize < 0.8 * numel
+            entry |= {"repr": "indices" if as_indices else "mask", "key": f"L{number}", "num_selected": chosen.numel()}
+            if as_indices:
+                indices[f"L{number}"] = chosen.to(index_dtype)
+            else:
+                mask = torch.zeros(numel, dtype=torch.uint8)
+                mask[chosen] = 1
+                masks[f"L{number}"] = mask.reshape(shape)
+        param_map.append(entry)
+    kinds = sorted({entry["repr"] for entry in param_map})
+    mapping: dict[str, Any] = {"mode": kinds[0] if len(kinds) == 1 else "mixed", "param_map": param_map}
+    for field_name, stem, tensors in (
+        ("indices_file", "mapping_indices", indices),
+        ("masks_file", "mapping_masks", masks),
+    ):
+        if tensors:
+            mapping[field_name] = stem + suffix
+            _save(folder / mapping[field_name], tensors)
+    _save(folder / ("model.safetensors" if use_safetensors else "pytorch_model.bin"), weights)
+    config = {
+        "format_version": 0,
+        "architecture": {name: getattr(architecture, name) for name in Architecture.__slots__},
+        "mapping": mapping,
+        "metadata": dict(metadata),
+    }
+    for file_name, content in (("config.json", config), ("gradiend_context.json", dict(context))):
+        (folder / file_name).write_text(json.dumps(content, indent=2), encoding="utf-8")
+    if training:
+        (folder / "training.json").write_text(json.dumps(training, indent=2), encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise BadCheckpoint(f"{path.name} is larger than {MAX_JSON_BYTES // 2**20} MB.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadCheckpoint(f"{path.name} is not valid JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise BadCheckpoint(f"{path.name} must hold a JSON object.")
+    return content
+
+
+def _optional_json(path: Path, warnings: list[str]) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return _read_json(path)
+    except BadCheckpoint as error:
+        warnings.append(f"{error} It was ignored.")
+        return {}
+
+
+def _architecture(data: object) -> Architecture:
+    if not isinstance(data, Mapping):
+        raise BadCheckpoint("config.json: architecture must be an object.")
+    for name in ("input_dim", "latent_dim"):
+        value = data.get(name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise BadCheckpoint(f"config.json: architecture.{name} must be a positive whole number, not {value!r}.")
+    encoder = str(data.get("activation_encoder") or "tanh").lower()
+    decoder = str(data.get("activation_decoder") or encoder).lower()
+    for name, value in (("activation_encoder", encoder), ("activation_decoder", decoder)):
+        if value not in ACTIVATIONS:
+            raise BadCheckpoint(f"config.json: architecture.{name} {value!r} is unknown; known: {', '.join(ACTIVATIONS)}.")
+    return Architecture(
+        input_dim=data["input_dim"],
+        latent_dim=data["latent_dim"],
+        activation_encoder=encoder,
+        activation_decoder=decoder,
+        bias_decoder=bool(data.get("bias_decoder", True)),
+        torch_dtype=str(data.get("torch_dtype", "float32")),
+    )
+
+
+def _entries(mapping: object, input_dim: int) -> tuple[MapEntry, ...]:
+    param_map = mapping.get("param_map") if isinstance(mapping, Mapping) else None
+    if not isinstance(param_map, list) or not param_map:
+        raise BadCheckpoint("config.json: mapping.param_map must be a list of parameters.")
+    entries = tuple(_entry(data) for data in param_map)
+    names = [entry.name for entry in entries]
+    if len(set(names)) != len(names):
+        raise BadCheckpoint("config.json: mapping.param_map names a parameter twice.")
+    total = sum(entry.num_selected for entry in entries)
+    if total != input_dim:
+        raise BadCheckpoint(f"config.json: the parameter map selects {total:,} weights, but input_dim is {input_dim:,}.")
+    return entries
+
+
+def _entry(data: object) -> MapEntry:
+    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+        raise BadCheckpoint("config.json: every entry of mapping.param_map needs a name.")
+    name, shape, kind = data["name"], data.get("shape"), data.get("repr")
+    if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape):
+        raise BadCheckpoint(f"config.json: parameter {name!r} has the shape {shape!r}.")
+    if kind not in KINDS:
+        raise BadCheckpoint(f"config.json: parameter {name!r} has repr {kind!r}; known: {', '.join(KINDS)}.")
+    numel = math.prod(shape)
+    count = numel if kind == "all" else data.get("num_selected")
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= numel:
+        raise BadCheckpoint(f"config.json: parameter {name!r} selects {count!r} of {numel:,} weights.")
+    key = data.get("key")
+    if kind != "all" and not isinstance(key, str):
+        raise BadCheckpoint(f"config.json: parameter {name!r} names no key in the mapping file.")
+    return MapEntry(name, tuple(shape), kind, key if kind != "all" else None, count)
+
+
+def _weights_file(folder: Path) -> Path:
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if (folder / name).is_file():
+            return _member(folder, name)
+    raise BadCheckpoint(f"{folder.name} holds neither model.safetensors nor pytorch_model.bin.")
+
+
+def _member(folder: Path, name: object) -> Path:
+    """The file `name` of the folder; links may lead nowhere but into the folder or a Hub cache's blobs beside it."""
+    if not isinstance(name, str) or not name or Path(name).name != name or name in (".", ".."):
+        raise BadCheckpoint(f"config.json names the file {name!r}: only plain names inside the folder are read.")
+    path = folder / name
+    if not path.is_file():
+        raise BadCheckpoint(f"{name} is missing from the checkpoint folder {folder.name}.")
+    target, home = path.resolve(), folder.resolve()
+    if not (target.is_relative_to(home) or target.is_relative_to(home.parent.parent / "blobs")):
+        raise BadCheckpoint(f"{name} is a link that leads out of the checkpoint folder.")
+    return path
+
+
+def _mapping_file(
+    folder: Path, mapping: Mapping[str, Any], field_name: str, entries: tuple[MapEntry, ...], kind: str
+) -> Path | None:
+    wanted = [entry for entry in entries if entry.kind == kind]
+    if not wanted:
+        return None
+    path = _member(folder, mapping.get(field_name))
+    if path.suffix == ".safetensors":
+        header = read_header(path)
+        for entry in wanted:
+            _check_mapping_header(path, entry, header.get(str(entry.key)))
+    return path
+
+
+def _check_mapping_header(path: Path, entry: MapEntry, info: TensorInfo | None) -> None:
+    if info is None:
+        raise BadCheckpoint(f"{path.name} has no tensor {entry.key!r} for parameter {entry.name!r}.")
+    expected = entry.num_selected if entry.kind == "indices" else entry.numel
+    if info.numel != expected or info.dtype not in ("I32", "I64", "U8", "BOOL"):
+        raise BadCheckpoint(
+            f"{path.name}: {entry.key!r} has {info.numel:,} entries of {info.dtype}; "
+            f"parameter {entry.name!r} needs {expected:,} {'positions' if entry.kind == 'indices' else 'mask bytes'}."
+        )
+
+
+def _check_weights(shapes: Mapping[str, tuple[int, ...]], architecture: Architecture) -> None:
+    n, latent = architecture.input_dim, architecture.latent_dim
+    expected: dict[str, tuple[int, ...]] = {
+        ENCODER_WEIGHT: (latent, n),
+        ENCODER_BIAS: (latent,),
+        DECODER_WEIGHT: (n, latent),
+    }
+    if architecture.bias_decoder:
+        expected[DECODER_BIAS] = (n,)
+    for name, shape in expected.items():
+        if name not in shapes:
+            raise BadCheckpoint(f"The weights file has no tensor {name!r}.")
+        if shapes[name] != shape:
+            raise BadCheckpoint(f"The weights file: {name} has shape {shapes[name]}, the architecture needs {shape}.")
+    allowed = {*expected, *(ENCODER_NORM if architecture.activation_encoder == "id" else ())}
+    extra = sorted(set(shapes) - allowed)
+    if extra:
+        raise BadCheckpoint(f"The weights file holds {extra[0]!r}, which the architecture does not have.")
+
+
+def _load(path: Path) -> dict[str, torch.Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        raise BadCheckpoint(f"{path.name} cannot be read as plain weights: {str(error).splitlines()[0][:200]}.") from error
+    if not isinstance(content, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in content.values()):
+        raise BadCheckpoint(f"{path.name} must hold a table of tensors and nothing else.")
+    return content
+
+
+def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    if path.suffix == ".safetensors":
+        save_file(contiguous, path)
+    else:
+        torch.save(contiguous, path)
+
+
+def _positions(entry: MapEntry, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    stored = tensors.get(str(entry.key))
+    if stored is None:
+        raise BadCheckpoint(f"The mapping file has no tensor {entry.key!r} for parameter {entry.name!r}.")
+    if entry.kind == "mask":
+        if stored.numel() != entry.numel:
+            raise BadCheckpoint(f"The mask of {entry.name!r} has {stored.numel():,} entries instead of {entry.numel:,}.")
+        flat = stored.reshape(-1).ne(0).nonzero().reshape(-1)
+    else:
+        flat = stored.reshape(-1).to(torch.int64)
+    if flat.numel() != entry.num_selected:
+        raise BadCheckpoint(f"{entry.name!r} selects {flat.numel():,} weights; config.json says {entry.num_selected:,}.")
+    if flat.numel() and (int(flat.min()) < 0 or int(flat.max()) >= entry.numel):
+        raise BadCheckpoint(
+            f"{entry.name!r} maps position {int(flat.min())} to {int(flat.max())}; it has 0 to {entry.numel - 1}."
+        )
+    if torch.unique(flat).numel() != flat.numel():
+        raise BadCheckpoint(f"{entry.name!r} maps one of its weights twice.")
+    return flat
+
+
+def _at(data: Mapping[str, Any], *names: str) -> Any:
+    value: Any = data
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _source(context: Mapping[str, Any], training: Mapping[str, Any], warnings: list[str]) -> str:
+    stated, trained = context.get("source"), _at(training, "training_args", "source")
+    if trained in SOURCES:
+        if stated in SOURCES and stated != trained:
+            warnings.append(f"gradiend_context.json says source {stated!r}, training.json {trained!r}: the latter is used.")
+        return str(trained)
+    if stated in SOURCES:
+        return str(stated)
+    warnings.append("No file tells the source of the gradients: 'factual' is assumed.")
+    return "factual"
+
+
+def _encoding_direction(context: Mapping[str, Any], training: Mapping[str, Any]) -> tuple[dict[str, float], str]:
+    stated = context.get("feature_class_encoding_direction")
+    if isinstance(stated, Mapping) and stated:
+        return {str(name): _sign(value) for name, value in stated.items()}, "gradiend_context.json"
+    means = _best_means(training)
+    if means:
+        return {name: _sign(value) for name, value in means.items()}, "training.json"
+    return {}, ""
+
+
+def _sign(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise BadCheckpoint(f"The direction of a class must be a number, not {value!r}.")
+    return math.copysign(1.0, value) if value else 0.0
+
+
+def _best_means(training: Mapping[str, Any]) -> dict[str, float]:
+    """The encoder's mean output per class at the best step of the training, {} when it is not recorded."""
+    by_step = _at(training, "training_stats", "mean_by_feature_class")
+    if not isinstance(by_step, Mapping) or not by_step:
+        return {}
+    best = str(_at(training, "best_score_checkpoint", "global_step"))
+    means = by_step.get(best, by_step[max(by_step, key=_step_number)])
+    if not isinstance(means, Mapping):
+        return {}
+    return {str(name): value for name, value in means.items() if isinstance(value, (int, float))}
+
+
+def _step_number(step: str) -> float:
+    try:
+        return float(step)
+    except ValueError:
+        return -1.0

@@ -1,0 +1,78 @@
+"""The one exception tree: every refusal a person can meet, each with a short code and a sentence.
+
+Knows nothing else. A sentence says what failed, the value seen, what is accepted and what to do next; the
+code is what scripts test for (see the API section of the README).
+
+    GradiendUIError
+    ├── BadCheckpoint   bad_checkpoint   the GRADIEND folder is incomplete, damaged or contradicts itself
+    ├── BadBase         bad_base         the base model is missing, unreadable or does not fit the GRADIEND
+    ├── BadData         bad_data         rows, neutral texts, columns or targets cannot be scored
+    ├── BadGrid         bad_grid         feature factors, learning rates or another sweep option is out of range
+    ├── BadName         bad_name         an output name or folder cannot be used
+    ├── NotFound        not_found        no such run, checkpoint or cell
+    ├── NotAllowed      not_allowed      this server does not do that (for example: read server paths on a Space)
+    ├── Busy            busy             something else is in the way; try again later
+    ├── TooLarge        too_large        over a stated limit
+    └── Failed          failed           our side broke: a worker died, a file could not be written
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GradiendUIError(Exception):
+    """Base of all refusals; `str(error)` is the sentence, `error.code` the short code."""
+
+    code: ClassVar[str] = "failed"
+
+
+class BadCheckpoint(GradiendUIError):
+    code = "bad_checkpoint"
+
+
+class BadBase(GradiendUIError):
+    code = "bad_base"
+
+
+class BadData(GradiendUIError):
+    code = "bad_data"
+
+
+class BadGrid(GradiendUIError):
+    code = "bad_grid"
+
+
+class BadName(GradiendUIError):
+    code = "bad_name"
+
+
+class NotFound(GradiendUIError):
+    code = "not_found"
+
+
+class NotAllowed(GradiendUIError):
+    code = "not_allowed"
+
+
+class Busy(GradiendUIError):
+    code = "busy"
+
+
+class TooLarge(GradiendUIError):
+    code = "too_large"
+
+
+class Failed(GradiendUIError):
+    code = "failed"
+
+
+_BY_CODE: dict[str, type[GradiendUIError]] = {
+    kind.code: kind
+    for kind in (BadCheckpoint, BadBase, BadData, BadGrid, BadName, NotFound, NotAllowed, Busy, TooLarge, Failed)
+}
+
+
+def error_from(code: str, sentence: str) -> GradiendUIError:
+    """Rebuild an error that crossed a process border as `(code, sentence)`; an unknown code becomes `Failed`."""
+    return _BY_CODE.get(code, Failed)(sentence)

@@ -1,0 +1,275 @@
+"""Evaluation rows and neutral texts: from tables of any spelling to checked, plain rows.
+
+A row is a sentence with one `[MASK]`, the token that was there (label) with its class, and the token of the other
+class (alternative). Knows tables and files; no tokenizer, no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradiend_ui.engine.errors import BadData, TooLarge
+
+MASK = "[MASK]"
+MAX_ROWS = 200_000
+MAX_TEXT = 20_000
+MAX_FILE_BYTES = 256 * 1024 * 1024
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "masked": ("masked", "template", "masked_text"),
+    "label": ("label", "factual", "factual_token", "token"),
+    "label_class": ("label_class", "factual_class", "factual_id"),
+    "alternative": ("alternative", "alternative_token", "counterfactual"),
+    "alternative_class": ("alternative_class", "alternative_id", "counterfactual_class"),
+    "split": ("split",),
+}
+"""Our name of each column and the spellings that are recognised, best first."""
+
+TEXT_COLUMNS = ("text", "sentence", "masked")
+_SPLIT_SPELLINGS = {"val": "validation", "valid": "validation", "dev": "validation"}
+
+Table = pd.DataFrame | Sequence[Mapping[str, Any]] | str | Path
+
+
+@dataclass(frozen=True, slots=True)
+class EvalRow:
+    """One scorable row; `number` is its position in the table it came from, counted from 0."""
+
+    number: int
+    masked: str
+    label: str
+    label_class: str
+    alternative: str
+    alternative_class: str
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that cannot be scored, and the reason in a few words."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class EvalData:
+    """All rows of a table, in its order."""
+
+    rows: tuple[EvalRow, ...]
+    rejected: tuple[RejectedRow, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Every class that occurs as label or alternative, sorted."""
+        return tuple(sorted({row.label_class for row in self.rows} | {row.alternative_class for row in self.rows}))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """{label class: {split: number of rows}}."""
+        result: dict[str, dict[str, int]] = {}
+        for row in self.rows:
+            by_split = result.setdefault(row.label_class, {})
+            by_split[row.split] = by_split.get(row.split, 0) + 1
+        return result
+
+    def chosen(self, split: str, classes: Sequence[str], max_rows: int | None = None, seed: int = 0) -> tuple[EvalRow, ...]:
+        """The rows of `split` ("all": any) between `classes`, in table order.
+
+        max_rows caps each (label class, alternative class) group by a seeded draw, as the reference does.
+        Raises BadData when none is left.
+        """
+        wanted = normal_split(split)
+        rows = [
+            row
+            for row in self.rows
+            if (wanted == "all" or row.split == wanted)
+            and row.label_class in classes
+            and row.alternative_class in classes
+        ]
+        if not rows:
+            splits = sorted({row.split for row in self.rows})
+            raise BadData(
+                f"No row of split {split!r} holds the classes {', '.join(classes)}. "
+                f"Splits in the data: {', '.join(splits)}; classes: {', '.join(self.classes)}."
+            )
+        return tuple(rows if max_rows is None or len(rows) <= max_rows else _sampled(rows, max_rows, seed))
+
+
+def _sampled(rows: Sequence[EvalRow], max_rows: int, seed: int) -> list[EvalRow]:
+    groups: dict[tuple[str, str], list[EvalRow]] = {}
+    for row in rows:
+        groups.setdefault((row.label_class, row.alternative_class), []).append(row)
+    chosen: list[EvalRow] = []
+    for _, group in sorted(groups.items()):
+        places = pd.Series(range(len(group))).sample(n=min(len(group), max_rows), random_state=seed)
+        chosen.extend(group[place] for place in places)
+    return chosen
+
+
+def normal_split(name: str) -> str:
+    """A split's name in lower case, with val / valid / dev spelled "validation"."""
+    plain = str(name).strip().lower()
+    return _SPLIT_SPELLINGS.get(plain, plain)
+
+
+def read_table(table: Table) -> pd.DataFrame:
+    """A frame, a list of records, or a csv / tsv / jsonl / json / parquet file as a frame.
+
+    Raises BadData when it cannot be read, TooLarge over the stated limits.
+    """
+    if isinstance(table, pd.DataFrame):
+        frame = table
+    elif isinstance(table, (str, Path)):
+        frame = _read_file(Path(table))
+    else:
+        try:
+            frame = pd.DataFrame(list(table))
+        except (TypeError, ValueError) as error:
+            raise BadData(f"The rows must be a list of records, one object per row: {error}.") from error
+    if len(frame) > MAX_ROWS:
+        raise TooLarge(f"The table has {len(frame):,} rows; at most {MAX_ROWS:,} are read.")
+    return frame
+
+
+def _read_file(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise BadData(f"There is no file {path.name!r}.")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise TooLarge(f"{path.name} is larger than {MAX_FILE_BYTES // 2**20} MB.")
+    suffix = path.suffix.lower()
+    try:
+        if suffix in (".csv", ".tsv"):
+            return pd.read_csv(path, sep="\t" if suffix == ".tsv" else ",", keep_default_na=False, dtype=str)
+        if suffix in (".jsonl", ".json"):
+            return pd.read_json(path, lines=suffix == ".jsonl", dtype=False)
+        if suffix == ".parquet":
+            return pd.read_parquet(path)
+    except (ValueError, OSError, ImportError) as error:
+        raise BadData(f"{path.name} cannot be read as {suffix[1:]}: {str(error).splitlines()[0]}.") from error
+    raise BadData(f"{path.name}: tables are read from .csv, .tsv, .jsonl, .json and .parquet files.")
+
+
+def read_rows(table: Table, columns: Mapping[str, str] | None = None) -> EvalData:
+    """Check a table of evaluation rows. `columns` maps our names to the table's where they differ.
+
+    Rows that cannot be scored are set aside with a reason. The alternative takes the label's casing, as in the
+    reference ("He" / "she" becomes "He" / "She"). Without a split column every row is "test".
+    Raises BadData when a column is missing or no row can be scored.
+    """
+    frame = read_table(table)
+    found = _columns(frame, columns or {})
+    rows: list[EvalRow] = []
+    rejected: list[RejectedRow] = []
+    cells = {name: frame[column].tolist() for name, column in found.items()}
+    for number in range(len(frame)):
+        values = {name: _text(column[number]) for name, column in cells.items()}
+        reason = _reason_to_reject(values)
+        if reason:
+            rejected.append(RejectedRow(number, reason))
+            continue
+        rows.append(
+            EvalRow(
+                number=number,
+                masked=values["masked"],
+                label=values["label"],
+                label_class=values["label_class"],
+                alternative=cased_like(values["alternative"], values["label"]),
+                alternative_class=values["alternative_class"],
+                split=normal_split(values.get("split") or "test"),
+            )
+        )
+    if not rows:
+        first = f" First reason: row {rejected[0].number + 1}: {rejected[0].reason}." if rejected else ""
+        raise BadData(f"None of the {len(frame)} rows can be scored.{first}")
+    return EvalData(tuple(rows), tuple(rejected))
+
+
+def _columns(frame: pd.DataFrame, given: Mapping[str, str]) -> dict[str, str]:
+    unknown = sorted(set(given) - set(COLUMNS))
+    if unknown:
+        raise BadData(f"Unknown column role {unknown[0]!r}; known: {', '.join(COLUMNS)}.")
+    have = [str(name) for name in frame.columns]
+    if len(set(have)) != len(have):
+        raise BadData("Two columns of the table have the same name: rename one.")
+    found: dict[str, str] = {}
+    for role, spellings in COLUMNS.items():
+        candidates = (given[role],) if role in given else spellings
+        match = next((name for name in candidates if name in have), None)
+        if match is None and role in given:
+            raise BadData(f"There is no column {given[role]!r} for {role}. Columns: {', '.join(have)}.")
+        if match is None and role != "split":
+            raise BadData(f"No column looks like {role!r} (tried {', '.join(spellings)}). Columns: {', '.join(have)}.")
+        if match is not None:
+            found[role] = match
+    return found
+
+
+def _text(value: object) -> str:
+    return "" if value is None or value != value or value is pd.NA else str(value)
+
+
+def _reason_to_reject(values: Mapping[str, str]) -> str | None:
+    masks = values["masked"].count(MASK)
+    if masks != 1:
+        return f"it has {masks} times {MASK} instead of once"
+    if len(values["masked"]) > MAX_TEXT:
+        return f"its text is longer than {MAX_TEXT:,} characters"
+    for name in ("label", "label_class", "alternative", "alternative_class"):
+        if not values[name].strip():
+            return f"its {name} is empty"
+    return None
+
+
+def cased_like(word: str, pattern: str) -> str:
+    """`word` in the casing of `pattern`: all lower, ALL UPPER or Title; any other casing leaves it alone."""
+    if pattern.islower():
+        return word.lower()
+    if pattern.isupper():
+        return word.upper()
+    if pattern.istitle():
+        return word.title()
+    return word
+
+
+def read_neutral(table: Table | Sequence[str]) -> tuple[str, ...]:
+    """Neutral texts in order: a list of strings, or the text column of a table. Empty texts are dropped.
+
+    Raises BadData when there is no text column or no text.
+    """
+    if isinstance(table, Sequence) and not isinstance(table, (str, Path)) and all(isinstance(t, str) for t in table):
+        texts = [str(text) for text in table]
+    else:
+        frame = read_table(table)  # type: ignore[arg-type]
+        column = next((name for name in TEXT_COLUMNS if name in frame.columns), None)
+        if column is None:
+            raise BadData(f"Neutral texts need a column 'text'. Columns: {', '.join(map(str, frame.columns))}.")
+        texts = [_text(value) for value in frame[column]]
+    kept = tuple(text for text in texts if text.strip())
+    if not kept:
+        raise BadData("The neutral set holds no text.")
+    if len(kept) > MAX_ROWS or any(len(text) > MAX_TEXT for text in kept):
+        raise TooLarge(f"A neutral set holds at most {MAX_ROWS:,} texts of {MAX_TEXT:,} characters.")
+    return kept
+
+
+def capped_neutral(texts: Sequence[str], max_neutral: int | None, seed: int = 0) -> tuple[str, ...]:
+    """At most `max_neutral` of the texts, drawn by a private seeded generator; all of them for None."""
+    if max_neutral is None or len(texts) <= max_neutral:
+        return tuple(texts)
+    places = pd.Series(range(len(texts))).sample(n=max_neutral, random_state=seed)
+    return tuple(texts[place] for place in places)
+
+
+def texts_from_rows(rows: Sequence[EvalRow], mask_token: str | None) -> tuple[str, ...]:
+    """The stand-in for neutral texts: each row with its label filled in where the tokenizer's mask token stands.
+
+    Follows the reference: a tokenizer whose mask token is not "[MASK]" keeps the placeholder in the text.
+    """
+    if mask_token is None:
+        return tuple(row.masked for row in rows)
+    return tuple(row.masked.replace(mask_token, row.label, 1) for row in rows)

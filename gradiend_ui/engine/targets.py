@@ -1,0 +1,116 @@
+"""The tokens of each class and the vocabulary ids they stand for.
+
+Knows a tokenizer and rows; runs no model. A token stands for every vocabulary entry that equals it after dropping
+white space on the left and lower-casing (rule of the reference). With the natural boundary it also stands for the
+word-initial pieces ("Ġhe", "▁he") that a causal model really predicts after a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.eval_data import EvalRow
+
+Tokenizer = Any  # a transformers tokenizer; the library gives its classes no common typed interface
+Ids = tuple[int, ...]
+WORD_START_MARKS = ("Ġ", "▁")
+
+
+@dataclass(frozen=True)
+class ClassTargets:
+    """The words of each class, in class order; None: row-wise scoring, each row's own two tokens."""
+
+    words: Mapping[str, tuple[str, ...]] | None
+    classes: tuple[str, ...]
+
+    @property
+    def row_wise(self) -> bool:
+        return self.words is None
+
+
+def resolve_targets(
+    rows: Sequence[EvalRow], classes: Sequence[str], given: Mapping[str, Sequence[str]] | str | None
+) -> ClassTargets:
+    """Targets as given, or inferred from *all* rows of the data (not only the scored split).
+
+    A class's words are the labels of its rows and the alternatives that name it. Two classes that share a word
+    switch to row-wise scoring. Raises BadData when a class has no word or a given class is unknown.
+    """
+    names = tuple(classes)
+    if given == "label":
+        return ClassTargets(None, names)
+    if isinstance(given, Mapping):
+        known = set(names) | {row.label_class for row in rows} | {row.alternative_class for row in rows}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise BadData(f"targets names the class {unknown[0]!r}; the data has {', '.join(sorted(known))}.")
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise BadData(f"targets gives no tokens for class {missing[0]!r}.")
+        return ClassTargets({name: tuple(given[name]) for name in names}, names)
+    words = {name: _words_of(name, rows) for name in names}
+    for name, found in words.items():
+        if not found:
+            raise BadData(f"The rows hold no token of class {name!r}: give targets for it.")
+    shared = any(set(words[a]) & set(words[b]) for i, a in enumerate(names) for b in names[i + 1 :])
+    return ClassTargets(None if shared else words, names)
+
+
+def _words_of(name: str, rows: Sequence[EvalRow]) -> tuple[str, ...]:
+    found = [row.label for row in rows if row.label_class == name]
+    found += [row.alternative for row in rows if row.alternative_class == name]
+    return tuple(sorted(set(found)))
+
+
+class TargetVocabulary:
+    """Looks up the vocabulary ids of words in one tokenizer."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._entries: dict[str, list[str]] = {}
+        for entry in sorted(tokenizer.get_vocab()):
+            self._entries.setdefault(_normal(entry), []).append(entry)
+
+    def pieces(self, word: str) -> tuple[Ids, ...]:
+        """Every distinct way to write `word`, each as its ids: the vocabulary entries that equal it, or, when there
+        is none, the word itself cut into pieces. Sorted; raises BadData when the tokenizer yields nothing."""
+        variants = self._entries.get(_normal(word), [word.lstrip()])
+        found = {tuple(self._ids(variant)) for variant in variants} - {()}
+        if not found:
+            raise BadData(f"The tokenizer has no token for the target {word!r}.")
+        return tuple(sorted(found))
+
+    def first_pieces(self, word: str) -> tuple[int, ...]:
+        """The single ids a causal model may say for `word`: one-piece variants, plus the first piece of the first
+        longer variant."""
+        ways = self.pieces(word)
+        single = {way[0] for way in ways if len(way) == 1}
+        longer = next((way[0] for way in ways if len(way) > 1), None)
+        return tuple(sorted(single if longer is None else single | {longer}))
+
+    def word_initial_pieces(self, word: str) -> tuple[int, ...]:
+        """The ids that begin `word` after a space: entries such as "Ġhe" / "▁he" of any casing, else the first piece
+        of " word"."""
+        marked = [entry for mark in WORD_START_MARKS for entry in self._entries.get(mark.lower() + _normal(word), [])]
+        if marked:
+            return tuple(sorted({int(self._tokenizer.convert_tokens_to_ids(entry)) for entry in marked}))
+        spaced = self._tokenizer(" " + word.strip(), add_special_tokens=False)["input_ids"]
+        if not spaced:
+            raise BadData(f"The tokenizer has no token for the target {word!r}.")
+        return (int(spaced[0]),)
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.convert_tokens_to_ids(self._tokenizer.tokenize(text))
+        return ids
+
+
+def _normal(text: str) -> str:
+    return text.lstrip().lower()
+
+
+def ignored_ids(tokenizer: Tokenizer, words: Sequence[str]) -> frozenset[int]:
+    """Every piece of every word, as the LMS leaves them out when it is measured on the evaluation rows."""
+    return frozenset(int(i) for word in words for i in tokenizer.encode(word, add_special_tokens=False))

@@ -1,0 +1,266 @@
+"""The plain values everything else speaks in: cells, grids, scores, the request for a sweep.
+
+Frozen, checked on construction, picklable and JSON-friendly. Knows no tensors, no disk and no model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from gradiend_ui.engine.errors import BadGrid, TooLarge
+
+Part = Literal["decoder", "decoder-weight", "decoder-bias", "decoder-sum", "encoder-weight"]
+Goal = Literal["strengthen", "weaken", "both"]
+TokenBoundary = Literal["reference", "natural"]
+Status = Literal["pending", "provisional", "final", "skipped", "failed"]
+RunState = Literal["queued", "running", "paused", "stopped", "interrupted", "finished", "failed"]
+
+PARTS: tuple[str, ...] = get_args(Part)
+GOALS: tuple[str, ...] = get_args(Goal)
+TOKEN_BOUNDARIES: tuple[str, ...] = get_args(TokenBoundary)
+ACTIVE_STATES: frozenset[str] = frozenset({"queued", "running", "paused"})
+MAX_CELLS = 10_000
+
+DEFAULT_LEARNING_RATES: tuple[float, ...] = tuple(
+    factor * 10.0**exponent if exponent >= 0 else factor / 10.0**-exponent
+    for exponent in range(-3, 3)
+    for factor in (1.0, 2.0, 5.0)
+    if factor * 10.0**exponent <= 100.0
+)
+"""1, 2, 5 x 10^e from 0.001 to 100: 16 values, ascending. Each is the float that its decimal spelling gives."""
+
+DENSE_FEATURE_FACTORS: tuple[float, ...] = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
+"""The feature factors of the preset "dense 9 x 16", which pairs them with the default learning rates."""
+
+
+def finite(value: object, what: str) -> float:
+    """`value` as a finite float; anything else (NaN, infinity, text, bool) is refused by the name `what`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise BadGrid(f"{what} must be a number, not {value!r}.")
+    number = float(value)
+    if not math.isfinite(number):
+        raise BadGrid(f"{what} must be a finite number, not {number}.")
+    return number + 0.0  # -0.0 and 0.0 are one value
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Cell:
+    """One grid point: the update `u(part, feature_factor)` is added `learning_rate` times. Sorts as the grid does."""
+
+    feature_factor: float
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "feature_factor", finite(self.feature_factor, "feature_factor"))
+        object.__setattr__(self, "learning_rate", finite(self.learning_rate, "learning_rate"))
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Every pair of the two axes; both ascending and free of duplicates, at most `MAX_CELLS` pairs."""
+
+    feature_factors: tuple[float, ...]
+    learning_rates: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "feature_factors", _axis(self.feature_factors, "feature_factors"))
+        object.__setattr__(self, "learning_rates", _axis(self.learning_rates, "learning_rates"))
+        if len(self) > MAX_CELLS:
+            raise TooLarge(f"The grid has {len(self):,} cells; at most {MAX_CELLS:,} are swept in one run.")
+
+    def __len__(self) -> int:
+        return len(self.feature_factors) * len(self.learning_rates)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells in ascending (feature_factor, learning_rate): the order of every tie and every table."""
+        return tuple(Cell(ff, lr) for ff in self.feature_factors for lr in self.learning_rates)
+
+
+def _axis(values: Iterable[float], what: str) -> tuple[float, ...]:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise BadGrid(f"{what} must be a list of numbers, not {values!r}.")
+    numbers = sorted({finite(value, f"Every entry of {what}") for value in values})
+    if not numbers:
+        raise BadGrid(f"{what} is empty: give at least one number.")
+    return tuple(numbers)
+
+
+ProbsByDataset = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class CellScore:
+    """What is known of one set of weights. `cell` is None for the base model.
+
+    probs_by_dataset: {dataset class d: {class c: mean P(c) over the rows of d, in [0, 1]}}
+    lms:  {"lms": in [0, 1], higher is better, ...}: masked models add accuracy, precision, recall, f1, hits and
+          total; causal ones perplexity, total_log_likelihood and total_tokens. Empty before any text was scored.
+    rows_done / rows_total: scored rows and texts out of all of them; equal in a final score.
+    """
+
+    cell: Cell | None
+    status: Status = "pending"
+    probs_by_dataset: ProbsByDataset = field(default_factory=dict)
+    lms: Mapping[str, float] = field(default_factory=dict)
+    rows_done: int = 0
+    rows_total: int = 0
+    reason: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.status == "final"
+
+    @property
+    def lms_value(self) -> float | None:
+        """The language-modelling score in [0, 1], or None before any neutral text was scored."""
+        return self.lms.get("lms")
+
+    def strengthen_metric(self, target_class: str, classes: Sequence[str]) -> float | None:
+        """P(target_class) on the rows of the first *other* class, in class order, that has rows."""
+        for other in classes:
+            if other != target_class and target_class in self.probs_by_dataset.get(other, {}):
+                return self.probs_by_dataset[other][target_class]
+        return None
+
+    def own_probability(self, target_class: str) -> float | None:
+        """P(target_class) on its own rows; the metric of *weaken* is one minus this."""
+        return self.probs_by_dataset.get(target_class, {}).get(target_class)
+
+    def with_status(self, status: Status, reason: str | None = None) -> CellScore:
+        return replace(self, status=status, reason=reason)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary; numbers that are not finite become None (JSON has no NaN)."""
+        return {
+            "feature_factor": None if self.cell is None else self.cell.feature_factor,
+            "learning_rate": None if self.cell is None else self.cell.learning_rate,
+            "status": self.status,
+            "probs_by_dataset": {
+                d: {c: finite_or_none(p) for c, p in row.items()} for d, row in self.probs_by_dataset.items()
+            },
+            "lms": {name: finite_or_none(value) for name, value in self.lms.items()},
+            "rows_done": self.rows_done,
+            "rows_total": self.rows_total,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CellScore:
+        def number(value: float | None) -> float:
+            return math.nan if value is None else float(value)
+
+        is_base = data["feature_factor"] is None
+        return cls(
+            cell=None if is_base else Cell(data["feature_factor"], data["learning_rate"]),
+            status=data["status"],
+            probs_by_dataset={
+                d: {c: number(p) for c, p in row.items()} for d, row in data["probs_by_dataset"].items()
+            },
+            lms={name: number(value) for name, value in data["lms"].items()},
+            rows_done=data["rows_done"],
+            rows_total=data["rows_total"],
+            reason=data["reason"],
+        )
+
+
+def finite_or_none(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+Targets = Mapping[str, Sequence[str]] | Literal["label"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSpec:
+    """The request for one sweep, as a form or a script gives it. None means "the default of the data".
+
+    feature_factors: default derived from the goal and the classes' directions; learning_rates: default 16 values
+    targets: {class: tokens}, "label" (row-wise) or None (inferred from the rows)
+    split: rows of this split are scored ("all": every row); max_rows / max_neutral: caps, None = all
+    """
+
+    target_classes: tuple[str, ...] | None = None
+    goal: Goal = "strengthen"
+    feature_factors: tuple[float, ...] | None = None
+    learning_rates: tuple[float, ...] = DEFAULT_LEARNING_RATES
+    part: Part = "decoder"
+    token_boundary: TokenBoundary = "reference"
+    precision: Literal["float32"] = "float32"
+    split: str = "test"
+    max_rows: int | None = None
+    max_neutral: int | None = None
+    targets: Targets = None
+    again: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of(self.goal, GOALS, "goal")
+        _one_of(self.part, PARTS, "part")
+        _one_of(self.token_boundary, TOKEN_BOUNDARIES, "token_boundary")
+        _one_of(self.precision, ("float32",), "precision")
+        if not isinstance(self.split, str) or not self.split:
+            raise BadGrid(f"split must be the name of a split or 'all', not {self.split!r}.")
+        if not isinstance(self.again, bool):
+            raise BadGrid(f"again must be true or false, not {self.again!r}.")
+        for name in ("max_rows", "max_neutral"):
+            cap = getattr(self, name)
+            if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 1):
+                raise BadGrid(f"{name} must be a whole number of at least 1, or absent for all, not {cap!r}.")
+        object.__setattr__(self, "target_classes", _names(self.target_classes, "target_classes"))
+        if self.feature_factors is not None:
+            object.__setattr__(self, "feature_factors", _axis(self.feature_factors, "feature_factors"))
+        object.__setattr__(self, "learning_rates", _axis(self.learning_rates, "learning_rates"))
+        object.__setattr__(self, "targets", _checked_targets(self.targets))
+        if self.feature_factors is not None:
+            Grid(self.feature_factors, self.learning_rates)
+
+    def grid(self, default_feature_factors: Sequence[float]) -> Grid:
+        """The grid of this request; `default_feature_factors` stand in when none were given."""
+        return Grid(self.feature_factors or tuple(default_feature_factors), self.learning_rates)
+
+
+def _one_of(value: object, accepted: Sequence[str], what: str) -> None:
+    if value not in accepted:
+        raise BadGrid(f"{what} must be one of {', '.join(accepted)}, not {value!r}.")
+
+
+def _names(value: object, what: str) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise BadGrid(f"{what} must be a list of class names, not {value!r}.")
+    return tuple(dict.fromkeys(str(name) for name in names))
+
+
+def _checked_targets(value: object) -> Targets:
+    if value is None or value == "label":
+        return value  # type: ignore[return-value]
+    if not isinstance(value, Mapping) or not value:
+        raise BadGrid(f"targets must be {{class: [tokens]}} or 'label', not {value!r}.")
+    checked: dict[str, tuple[str, ...]] = {}
+    for name, tokens in value.items():
+        if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+            raise BadGrid(f"targets of class {name!r} must be a list of tokens, not {tokens!r}.")
+        words = tuple(tokens)
+        if not words or not all(isinstance(word, str) and word.strip() for word in words):
+            raise BadGrid(f"targets of class {name!r} must be non-empty words, not {tokens!r}.")
+        checked[str(name)] = words
+    return checked
+
+
+SPEC_FIELDS: frozenset[str] = frozenset(SweepSpec.__dataclass_fields__)
+
+
+def spec_from_mapping(options: Mapping[str, Any]) -> SweepSpec:
+    """A `SweepSpec` from JSON-like options; an unknown key is refused, a missing one takes its default.
+
+    Raises BadGrid naming the key.
+    """
+    unknown = sorted(set(options) - SPEC_FIELDS)
+    if unknown:
+        raise BadGrid(f"Unknown sweep option {unknown[0]!r}. Known: {', '.join(sorted(SPEC_FIELDS))}.")
+    return SweepSpec(**{name: value for name, value in options.items() if value is not None})

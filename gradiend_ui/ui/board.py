@@ -1,0 +1,153 @@
+"""The middle and right of the page: linked maps, row chart, the reason card, the table twin, run chip and step strip.
+
+Everything here is a function of one picture (`Session.picture`) and one view (options and chosen cell). Knows no widget of the
+form and starts nothing; `follow` only watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.figures.maps import build_empty_maps, build_maps
+from gradiend_ui.figures.row_chart import build_row_chart
+from gradiend_ui.ui.heatmap import Heatmap
+from gradiend_ui.ui.reason import build_reason, build_table
+from gradiend_ui.ui.row_chart import RowChart
+from gradiend_ui.ui.status import build_run_chip, build_steps
+from gradiend_ui.ui.tree import Tree
+from gradiend_ui.ui.viewer import View, Viewers
+
+if TYPE_CHECKING:
+    from gradiend_ui.ui.session import Session
+
+LIVE = ("queued", "running")
+WATCHED = (*LIVE, "paused")
+FASTEST = 1 / 8
+CHECK_EVERY = 0.04
+CHECK_IDLE = 0.5
+THRESHOLD_POLICY = "lms_threshold"
+
+
+@dataclass(frozen=True)
+class BoardWidgets:
+    maps: Heatmap
+    row_chart: RowChart
+    reason: Tree
+    table: Tree
+    run_chip: Tree
+    steps: Tree
+    best: gr.Button
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One state of the board, as plain values; `state` is the run's ("" without one)."""
+
+    maps: dict[str, Any]
+    row_chart: dict[str, Any]
+    reason: dict[str, Any]
+    table: dict[str, Any]
+    run_chip: dict[str, Any]
+    steps: dict[str, Any]
+    state: str
+
+
+def show(session: Session, view: View) -> Shown:
+    """The newest picture of the view's run."""
+    picture = session.picture(view.run, view.options)
+    cell = cell_of(view, picture["selection"])
+    ratio = view.options["ratio"] if view.options["policy"] == THRESHOLD_POLICY else None
+    return Shown(
+        maps=build_maps(picture, view.run),
+        row_chart=build_row_chart(picture, view.options["target_class"], cell, ratio),
+        reason=build_reason(picture, view.options, cell),
+        table=build_table(picture),
+        run_chip=build_run_chip(picture),
+        steps=build_steps(loaded=True, state=picture["state"], has_cells=picture["done"] > 0),
+        state=picture["state"],
+    )
+
+
+def show_empty(feature_factors: list[float], learning_rates: list[float], label: str, loaded: bool = True) -> Shown:
+    """The grid that the form describes, before any sweep."""
+    maps = build_empty_maps(feature_factors, learning_rates, label)
+    picture: dict[str, Any] = {
+        "rev": 0,
+        "feature_factors": maps["rows"],
+        "learning_rates": maps["columns"],
+        "by_dataset": {},
+        "base": None,
+        "status": maps["status"],
+        "lms_ratio": maps["maps"][1]["values"],
+    }
+    return Shown(
+        maps=maps,
+        row_chart=build_row_chart(picture, "", None, None),
+        reason=build_reason(None, {}, None),
+        table=build_table(None),
+        run_chip=build_run_chip(None),
+        steps=build_steps(loaded=loaded, state="", has_cells=False),
+        state="",
+    )
+
+
+def cell_of(view: View, selection: dict[str, Any] | None) -> dict[str, float] | None:
+    """The chosen cell, else the best one, else None."""
+    if view.chosen is not None:
+        return {"feature_factor": view.chosen[0], "learning_rate": view.chosen[1]}
+    if selection is None:
+        return None
+    return {"feature_factor": selection["feature_factor"], "learning_rate": selection["learning_rate"]}
+
+
+def selected_cell(session: Session, view: View) -> dict[str, float] | None:
+    """As `cell_of`, asking the session for the best cell only where none is chosen."""
+    if not view.run or view.chosen is not None:
+        return cell_of(view, None)
+    return cell_of(view, session.picture(view.run, view.options)["selection"])
+
+
+def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View:
+    """Take over a `select` event of the maps: a hand picks a cell, `best` goes back to following the winner."""
+    how = value.get("how")
+    if how == "best":
+        return viewers.change(page, chosen=None)
+    if how == "arrived":
+        return viewers.get(page)
+    return viewers.change(page, chosen=(float(value["feature_factor"]), float(value["learning_rate"])))
+
+
+async def follow(session: Session, viewers: Viewers, page: str, run: str) -> AsyncIterator[Shown]:
+    """The newest state at once, then every change, at most eight a second, until the run ends or another follower begins."""
+    if not run:
+        return
+    follower = viewers.begin_to_follow(page, run)
+    seen: tuple[int, str, int] | None = None
+    while viewers.may_follow(page, follower):
+        try:
+            now = await asyncio.to_thread(session.revision, run)
+            if now != seen:
+                seen = now
+                yield await asyncio.to_thread(show, session, viewers.get(page))
+                if now[1] not in WATCHED:
+                    return
+                await asyncio.sleep(FASTEST)
+                continue
+        except GradiendUIError:
+            return
+        await asyncio.sleep(CHECK_IDLE if now[1] == "paused" else CHECK_EVERY)
+
+
+def outputs(board: BoardWidgets) -> list[Any]:
+    """The components that `values` fills, in its order."""
+    return [board.maps, board.row_chart, board.reason, board.table, board.run_chip, board.steps]
+
+
+def values(shown: Shown) -> list[Any]:
+    return [shown.maps, shown.row_chart, shown.reason, shown.table, shown.run_chip, shown.steps]

@@ -1,0 +1,343 @@
+// Linked maps over (feature factor, learning rate) in one component. The top half is pure (values in, values out, tested
+// with Node); `mountHeatmap` at the end owns the DOM. Needs plotting.js before it.
+
+const MARGIN = { left: 46, right: 50, top: 24, bottom: 22, title: 16 };
+const WORDS = { pending: 'not computed yet', skipped: 'skipped', failed: 'failed' };
+
+function isSideBySide(view, width) {
+  return view.rows.length > 4 && width >= 620;
+}
+
+// Plain numbers for one map's box; the plot area is what is inside the margins.
+function mapBox(view, width, isLast) {
+  const side = isSideBySide(view, width);
+  const outer = side ? (width - 10) / 2 : width;
+  const cell = view.rows.length <= 2 ? 34 : view.rows.length <= 4 ? 24 : 20;
+  const bottom = MARGIN.bottom + (side || isLast ? MARGIN.title : 0);
+  const inner = view.rows.length * cell;
+  return { width: outer, height: inner + MARGIN.top + bottom, innerWidth: outer - MARGIN.left - MARGIN.right, innerHeight: inner, bottom, titled: side || isLast };
+}
+
+// Position of a value between evenly spaced colours: 0 at the first stop, 1 at the last, clipped.
+function warp(value, stops) {
+  if (value === null || value === undefined) return null;
+  if (value <= stops[0]) return 0;
+  for (let k = 1; k < stops.length; k += 1) {
+    if (value <= stops[k]) return (k - 1 + (value - stops[k - 1]) / (stops[k] - stops[k - 1])) / (stops.length - 1);
+  }
+  return 1;
+}
+
+function channel(colour, at) {
+  return parseInt(colour.slice(1 + 2 * at, 3 + 2 * at), 16);
+}
+
+function rampColour(ramp, share) {
+  const place = Math.min(share * (ramp.length - 1), ramp.length - 1 - 1e-9);
+  const low = Math.floor(place);
+  return [0, 1, 2].map((at) => Math.round(channel(ramp[low], at) + (place - low) * (channel(ramp[low + 1], at) - channel(ramp[low], at))));
+}
+
+function textColour(ramp, share) {
+  const [red, green, blue] = rampColour(ramp, share);
+  return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? '#14181f' : '#ffffff';
+}
+
+function cellAt(view, fractionX, fractionUp) {
+  if (!(fractionX >= 0 && fractionX < 1 && fractionUp >= 0 && fractionUp < 1)) return null;
+  const edges = axisEdges(axisCentres(view.columns));
+  const x = edges[0] + fractionX * (edges[edges.length - 1] - edges[0]);
+  const column = edges.findIndex((edge, k) => k + 1 < edges.length && x < edges[k + 1]);
+  return { row: Math.floor(fractionUp * view.rows.length), column };
+}
+
+function moved(view, cell, key) {
+  const steps = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -Infinity], End: [0, Infinity] };
+  const step = steps[key];
+  if (!step) return null;
+  if (!cell) return { row: 0, column: 0 };
+  const clamp = (value, size) => Math.max(0, Math.min(size - 1, value));
+  return { row: clamp(cell.row + step[0], view.rows.length), column: clamp(cell.column + step[1], view.columns.length) };
+}
+
+function statusWords(view, row, column) {
+  const status = view.status[row][column];
+  if (status === 'provisional') return `provisional, ${view.rows_done[row][column]} of ${view.rows_total} rows`;
+  const reason = view.reason[row][column];
+  return (WORDS[status] || '') + (reason ? `: ${reason}` : '');
+}
+
+// Every number of a cell: {title, lines: [[label, value, base]], note}.
+function tooltipText(view, row, column) {
+  const status = view.status[row][column];
+  const title = `feature factor ${formatSigned(view.rows[row])}, learning rate ${formatPlain(view.columns[column])}`;
+  const known = view.maps.some((map) => map.values[row][column] !== null);
+  if (!known) return { title, lines: [], note: statusWords(view, row, column) || WORDS.pending };
+  const seen = new Set();
+  const lines = [...view.maps.map((map) => ({ label: map.title, values: map.values, base: map.base })), ...view.details]
+    .filter(({ label }) => !seen.has(label) && seen.add(label))
+    .map(({ label, values, base }) => [label, formatNumber(values[row][column]), formatNumber(base)]);
+  const below = view.passes[row][column] === false ? 'below the LMS threshold' : '';
+  const best = view.best && view.best[0] === row && view.best[1] === column ? (view.fallback ? 'fallback, not a winner' : 'best cell') : '';
+  const note = [best, below, status === 'final' ? '' : statusWords(view, row, column)].filter(Boolean).join(' · ');
+  return { title, lines, note };
+}
+
+function spoken(view, row, column) {
+  const { title, lines, note } = tooltipText(view, row, column);
+  const numbers = lines.slice(0, view.maps.length).map(([label, value]) => `${label} ${value}`).join(', ');
+  return [title, numbers, note].filter(Boolean).join('. ');
+}
+
+function eachCell(view, visit) {
+  view.rows.forEach((_, row) => view.columns.forEach((__, column) => visit(row, column)));
+}
+
+// SVG path of all pending cells' outlines, all failing cells' diagonals and all failed cells' crosses, in axis units.
+function marks(view, box) {
+  const edges = axisEdges(axisCentres(view.columns));
+  const perX = (edges[edges.length - 1] - edges[0]) / box.innerWidth;
+  const perY = view.rows.length / box.innerHeight;
+  const line = (x0, y0, x1, y1) => `M${x0},${y0}L${x1},${y1}`;
+  const paths = { empty: '', hatch: '', cross: '' };
+  eachCell(view, (row, column) => {
+    const [left, right, low, high] = [edges[column] + 1.5 * perX, edges[column + 1] - 1.5 * perX, row - 0.5 + 1.5 * perY, row + 0.5 - 1.5 * perY];
+    const status = view.status[row][column];
+    const filled = view.maps[0].values[row][column] !== null;
+    if (!filled) paths.empty += `M${left},${low}L${right},${low}L${right},${high}L${left},${high}Z`;
+    if (status === 'failed' || status === 'skipped') {
+      const inset = 0.28;
+      const [x0, x1] = [left + inset * (right - left), right - inset * (right - left)];
+      const [y0, y1] = [low + inset * (high - low), high - inset * (high - low)];
+      paths.cross += status === 'failed' ? line(x0, y0, x1, y1) + line(x0, y1, x1, y0) : line(x0, (y0 + y1) / 2, x1, (y0 + y1) / 2);
+    } else if (filled && view.passes[row][column] === false) {
+      paths.hatch += hatchLines(left, right, low, high, perX, perY);
+    }
+  });
+  return paths;
+}
+
+function hatchLines(left, right, low, high, perX, perY, gap = 7) {
+  const width = (right - left) / perX, height = (high - low) / perY;
+  let path = '';
+  for (let offset = gap / 2 - height; offset < width; offset += gap) {
+    const [x0, x1] = [Math.max(0, offset), Math.min(width, offset + height)];
+    if (x1 > x0) path += `M${left + x0 * perX},${low + (x0 - offset) * perY}L${left + x1 * perX},${low + (x1 - offset) * perY}`;
+  }
+  return path;
+}
+
+function cellTable(view, values, stops, wanted) {
+  return values.map((line, row) => line.map((value, column) => ((view.status[row][column] === 'provisional') === wanted ? warp(value, stops) : null)));
+}
+
+function mapTraces(view, map, theme, box) {
+  const ramp = theme.ramps[map.ramp];
+  const centres = axisCentres(view.columns);
+  const x = axisEdges(centres), y = axisEdges(view.rows.map((_, k) => k));
+  const bar = {
+    thickness: 7, len: 1, lenmode: 'fraction', outlinewidth: 0, x: 1, xpad: 8, y: 0.5, ypad: 0, tickfont: { color: theme.soft, size: 10 }, ticklen: 2, tickcolor: theme.line,
+    ...barTicks(map, box),
+  };
+  const heat = (wanted, opacity) => ({
+    type: 'heatmap', x, y, z: cellTable(view, map.values, map.stops, wanted), zmin: 0, zmax: 1, xgap: 2, ygap: 2, hoverinfo: 'skip', opacity,
+    colorscale: ramp.map((colour, k) => [k / (ramp.length - 1), colour]), showscale: !wanted, ...(wanted ? {} : { colorbar: bar }),
+  });
+  return [heat(false, 1), heat(true, 0.45), numbersTrace(view, map, ramp, centres, box, theme), starTrace(view, centres, box, theme)];
+}
+
+function barTicks(map, box) {
+  const few = box.innerHeight < 100;
+  const indices = map.stops.map((_, k) => k).filter((k) => !few || k === 0 || k === map.stops.length - 1 || map.stops[k] === 0.9);
+  return { tickvals: indices.map((k) => k / (map.stops.length - 1)), ticktext: indices.map((k) => formatPlain(map.stops[k])) };
+}
+
+function numbersTrace(view, map, ramp, centres, box, theme) {
+  const fits = box.innerWidth / view.columns.length >= 34 && box.innerHeight / view.rows.length >= 18;
+  const trace = { type: 'scatter', mode: 'text', x: [], y: [], text: [], hoverinfo: 'skip', cliponaxis: true, textfont: { size: 10.5, color: [], family: theme.font } };
+  if (!fits) return trace;
+  eachCell(view, (row, column) => {
+    const value = map.values[row][column];
+    if (value === null) return;
+    trace.x.push(centres[column]);
+    trace.y.push(row);
+    trace.text.push(formatNumber(value));
+    trace.textfont.color.push(view.status[row][column] === 'provisional' ? theme.ink : textColour(ramp, warp(value, map.stops)));
+  });
+  return trace;
+}
+
+function starTrace(view, centres, box, theme) {
+  const edges = axisEdges(centres);
+  const tall = box.innerHeight / view.rows.length >= 30;
+  const at = view.best;
+  return {
+    type: 'scatter', mode: 'markers', hoverinfo: 'skip', cliponaxis: false,
+    x: at ? [tall ? edges[at[1] + 1] - 0.16 * (edges[at[1] + 1] - edges[at[1]]) : centres[at[1]]] : [], y: at ? [at[0] + (tall ? 0.3 : 0)] : [],
+    marker: { symbol: view.fallback ? 'star-open' : 'star', size: 12, color: view.fallback ? theme.failed : theme.star, line: { color: view.fallback ? theme.failed : '#1b1b1b', width: 1 } },
+  };
+}
+
+function mapShapes(view, box, selected, theme) {
+  const edges = axisEdges(axisCentres(view.columns));
+  const paths = marks(view, box);
+  const path = (d, colour, width, dash) => ({ type: 'path', path: d, line: { color: colour, width, dash }, layer: 'above' });
+  const shapes = [];
+  if (paths.empty) shapes.push(path(paths.empty, theme.hair, 1, 'solid'));
+  if (paths.hatch) shapes.push(path(paths.hatch, theme.hatch, 1, 'solid'));
+  if (paths.cross) shapes.push(path(paths.cross, theme.failed, 2, 'solid'));
+  if (selected) {
+    const rect = (colour, width) => ({ type: 'rect', x0: edges[selected.column], x1: edges[selected.column + 1], y0: selected.row - 0.5, y1: selected.row + 0.5, line: { color: colour, width } });
+    shapes.push(rect(theme.paper, 5), rect(theme.ink, 2.5));
+  }
+  return shapes;
+}
+
+function figure(view, map, theme, box, selected) {
+  const centres = axisCentres(view.columns), edges = axisEdges(centres);
+  const font = { color: theme.soft, size: 10.5, family: theme.font };
+  const axis = { zeroline: false, showgrid: false, fixedrange: true, automargin: false, tickfont: font, ticklen: 0, showline: false };
+  return {
+    data: mapTraces(view, map, theme, box),
+    layout: {
+      datarevision: view.rev, width: box.width, height: box.height, font, dragmode: false, hovermode: false, showlegend: false,
+      margin: { l: MARGIN.left, r: MARGIN.right, t: MARGIN.top, b: box.bottom, autoexpand: false }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+      title: { text: escapeMarkup(map.title) + baseNote(map), font: { size: 12.5, color: theme.ink, family: theme.font }, x: MARGIN.left / box.width, xanchor: 'left', y: 1 - 11 / box.height, yanchor: 'middle' },
+      xaxis: { ...axis, ...axisTicks(view.columns, centres, box.innerWidth), range: [edges[0], edges[edges.length - 1]], title: box.titled ? { text: 'learning rate', font, standoff: 2 } : undefined },
+      yaxis: { ...axis, tickvals: view.rows.map((_, k) => k), ticktext: view.rows.map(formatSigned), range: [-0.5, view.rows.length - 0.5], title: { text: view.rows.length > 2 ? 'feature factor' : 'factor', font, standoff: 4 } },
+      shapes: mapShapes(view, box, selected, theme),
+    },
+  };
+}
+
+function baseNote(map) {
+  return map.base === null || map.name === 'lms' ? '' : `   <span style="font-weight:400">base ${formatNumber(map.base)}</span>`;
+}
+
+function escapeMarkup(text) {
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+}
+
+function signature(view, cell) {
+  return cell ? JSON.stringify([view.run, cell.row, cell.column, view.status[cell.row][cell.column], view.maps.map((map) => map.values[cell.row]?.[cell.column])]) : '';
+}
+
+function mountHeatmap(element, props, trigger, watch) {
+  const root = element.querySelector('.maps'), live = element.querySelector('.spoken'), tip = element.querySelector('.tip');
+  let view = null, chosen = null, plots = [], timer = null, emitted = '';
+  const best = () => (view?.best ? { row: view.best[0], column: view.best[1] } : null);
+  const current = () => chosen || best();
+
+  function emit(how, delay) {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const cell = current();
+      if (!cell) return;
+      emitted = signature(view, cell);
+      trigger('select', { index: [cell.row, cell.column], value: { feature_factor: view.rows[cell.row], learning_rate: view.columns[cell.column], how, rev: view.rev }, selected: true });
+    }, delay);
+  }
+  function choose(cell, how, delay) {
+    chosen = cell;
+    live.textContent = spoken(view, cell.row, cell.column);
+    schedule();
+    emit(how, delay);
+  }
+  function place(plot, event) {
+    const area = plot.querySelector('.nsewdrag');
+    if (!area || !view) return null;
+    const box = area.getBoundingClientRect();
+    return cellAt(view, (event.clientX - box.left) / box.width, (box.bottom - event.clientY) / box.height);
+  }
+  function onPointerDown(plot, down) {
+    if (down.button) return;
+    document.addEventListener('pointerup', (up) => {
+      const cell = Math.hypot(up.clientX - down.clientX, up.clientY - down.clientY) <= 6 && place(plot, up);
+      if (!cell) return;
+      choose(cell, 'pointer', 0);
+      plot.focus({ preventScroll: true });
+    }, { once: true, capture: true });
+  }
+  function onKey(event) {
+    if (!view || event.ctrlKey || event.metaKey || event.altKey) return;
+    const cell = moved(view, current(), event.key);
+    if (!cell) return;
+    event.preventDefault();
+    choose(cell, 'key', 120);
+  }
+  function hideTip() { tip.hidden = true; }
+  function onHover(plot, event) {
+    const cell = event.pointerType !== 'touch' && place(plot, event);
+    if (!cell) return hideTip();
+    fillTip(tip, tooltipText(view, cell.row, cell.column));
+    tip.hidden = false;
+    const outer = element.getBoundingClientRect();
+    const x = event.clientX - outer.left, y = event.clientY - outer.top;
+    tip.style.left = `${Math.max(4, Math.min(x + 14, outer.width - tip.offsetWidth - 4))}px`;
+    tip.style.top = `${y + 18}px`;
+  }
+  function buildPlots() {
+    if (plots.length === view.maps.length) return;
+    root.replaceChildren();
+    plots = view.maps.map((map) => {
+      const plot = document.createElement('div');
+      plot.className = 'map';
+      plot.tabIndex = 0;
+      plot.dataset.map = map.name;
+      plot.setAttribute('role', 'application');
+      plot.setAttribute('aria-roledescription', 'heatmap');
+      plot.addEventListener('keydown', onKey);
+      plot.addEventListener('pointerdown', (event) => onPointerDown(plot, event), true);
+      plot.addEventListener('pointermove', (event) => onHover(plot, event), true);
+      plot.addEventListener('pointerleave', hideTip);
+      root.appendChild(plot);
+      return plot;
+    });
+  }
+  async function draw() {
+    if (!view) return;
+    const drawn = view, cell = current(), theme = readTheme(element), width = root.clientWidth;
+    buildPlots();
+    root.classList.toggle('side', isSideBySide(view, width));
+    await Promise.all(view.maps.map((map, k) => {
+      const box = mapBox(view, width, k === view.maps.length - 1);
+      const { data, layout } = figure(view, map, theme, box, cell);
+      plots[k].setAttribute('aria-label', `${map.title}: ${view.rows.length} feature factors by ${view.columns.length} learning rates. Arrow keys, Home and End move the selected cell.`);
+      return Plotly.react(plots[k], data, layout, { displayModeBar: false, responsive: false });
+    }));
+    Object.assign(element.dataset, { rev: drawn.rev, run: drawn.run, sel: cell ? `${cell.row},${cell.column}` : '', best: drawn.best ? drawn.best.join(',') : '' });
+  }
+  const schedule = drawingLoop(root, draw);
+  function update() {
+    const before = view;
+    view = copyOf(props.value);
+    if (!view) return;
+    const sameGrid = before && before.run === view.run && before.rows.length === view.rows.length && before.columns.length === view.columns.length;
+    if (!sameGrid) chosen = null;
+    hideTip();
+    schedule();
+    const cell = current();
+    if (view.run && cell && signature(view, cell) !== emitted) emit(chosen ? 'arrived' : 'best', 0);
+  }
+  watch('value', update);
+  watch('goto', () => {
+    const goto = props.goto;
+    if (!goto || !view) return;
+    if (goto[0] === 'best') { chosen = null; emitted = ''; schedule(); emit('best', 0); } else choose({ row: goto[0], column: goto[1] }, 'python', 0);
+  });
+  const waiting = setInterval(() => { if (globalThis.Plotly) { clearInterval(waiting); schedule(); } }, 40);
+  update();
+}
+
+function fillTip(tip, { title, lines, note }) {
+  const make = (tag, text, name) => Object.assign(document.createElement(tag), { textContent: text, className: name || '' });
+  const table = document.createElement('table');
+  if (lines.length) table.append(rowOf(make, 'th', ['', 'here', 'base']), ...lines.map((cells) => rowOf(make, 'td', cells)));
+  tip.replaceChildren(make('strong', title), table, ...(note ? [make('em', note)] : []));
+}
+
+function rowOf(make, tag, cells) {
+  const row = document.createElement('tr');
+  row.append(...cells.map((text) => make(tag, text)));
+  return row;
+}

@@ -1,0 +1,123 @@
+"""Step 1, Load: where the GRADIEND comes from and its health card. Knows the session, not how a checkpoint is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from gradiend_ui.figures.numbers import big, percent, signed, three_digits
+from gradiend_ui.ui.status import STATES
+from gradiend_ui.ui.tree import Node, Tree, facts, node
+
+if TYPE_CHECKING:
+    from gradiend_ui.ui.session import Session
+
+DEMO = "demo"
+LOADING = "Loading the model…"
+SOURCE_LABEL = "Folder of a trained GRADIEND"
+SOURCE_HINT = "/path/to/gradiend"
+MOST_RUNS = 5
+
+
+@dataclass(frozen=True)
+class LoadWidgets:
+    health: Tree
+    runs: Tree
+    source: gr.Textbox
+    load: gr.Button
+    demo: gr.Button
+
+
+def build(allows_paths: bool) -> LoadWidgets:
+    with gr.Column(elem_id="step-load", elem_classes="panel"):
+        health = Tree(build_loading(), elem_id="health")
+        with gr.Accordion("Another model or an earlier sweep", open=False, elem_id="load-more", elem_classes="quiet-accordion"):
+            source = gr.Textbox(label=SOURCE_LABEL, placeholder=SOURCE_HINT, visible=allows_paths, elem_id="source")
+            with gr.Row(elem_classes="buttons"):
+                load = gr.Button("Load folder", size="sm", visible=allows_paths, elem_id="load")
+                demo = gr.Button("Load the demo", size="sm", elem_id="load-demo")
+            runs = Tree(node("div"), elem_id="runs")
+    return LoadWidgets(health=health, runs=runs, source=source, load=load, demo=demo)
+
+
+def load_card(session: Session, source: str) -> dict[str, Any]:
+    """Load a source and give its card."""
+    answer = session.load(source.strip() or DEMO, {})
+    return session.card(answer["checkpoint"])
+
+
+def build_loading() -> Node:
+    blank = facts(*((name, "–") for name in ("base", "classes", "weights", "encoder", "rows", "neutral")))
+    return node("div", node("h2", "Load", node("small", LOADING)), blank, cls="health loading")
+
+
+def build_failure(sentence: str) -> Node:
+    return node("div", node("h2", "Load"), node("p", sentence, cls="danger", role="alert"), cls="health")
+
+
+def build_health(card: Mapping[str, Any]) -> Node:
+    """Short: what it is, which way it pushes, whether it can be trusted."""
+    share = card["mapped_weights"] / card["base_weights"] if card["base_weights"] else None
+    return node(
+        "div",
+        node("h2", "Load", node("small", str(card["name"]))),
+        facts(
+            ("base", f"{card['base_model']}, {big(card['base_parameters'])} weights, {card['objective']}"),
+            ("directions", _directions(card)),
+            ("learned on", f"{card['source']} gradients; changes {percent(share)} of the weights"),
+            ("encoder", _training(card)),
+            ("rows", _rows(card["rows"])),
+            ("neutral", ", ".join(f"{name} ({count})" for name, count in card["neutral_sets"].items()) or "none"),
+        ),
+        _warnings(card["warnings"]),
+        cls="health",
+    )
+
+
+def build_runs(runs: list[dict[str, Any]]) -> Node:
+    """Earlier sweeps as links, for a server that serves one person."""
+    if not runs:
+        return node("p", "No earlier sweeps.", cls="quiet")
+    items = [
+        node(
+            "li",
+            node("a", f"{run['name']}: {STATES.get(run['state'], run['state'])}", href=f"?run={run['run']}"),
+            node("span", f"{run['done']}/{run['total']}", cls="num"),
+        )
+        for run in runs[:MOST_RUNS]
+    ]
+    return node("ul", *items, cls="runs")
+
+
+def _directions(card: Mapping[str, Any]) -> Node:
+    factors = card["strengthening_feature_factor"]
+    lines = [
+        node("span", f"feature factor {signed(factors[name])} pushes towards {name}", cls="direction")
+        for name in card["classes"]
+        if name in factors
+    ]
+    return node("span", *lines)
+
+
+def _training(card: Mapping[str, Any]) -> str:
+    correlation = f"correlation {three_digits(card['correlation'])}"
+    if card["converged"] is None:
+        return correlation
+    return f"{correlation}, {'converged' if card['converged'] else 'did not converge'}"
+
+
+def _rows(rows: Mapping[str, Mapping[str, int]]) -> str:
+    splits = sorted({split for counts in rows.values() for split in counts})
+    return "; ".join(
+        f"{split} " + ", ".join(f"{name} {counts.get(split, 0)}" for name, counts in rows.items()) for split in splits
+    )
+
+
+def _warnings(warnings: list[str]) -> Node | None:
+    if not warnings:
+        return None
+    count = f"{len(warnings)} note{'s' if len(warnings) > 1 else ''} on this checkpoint"
+    return node("details", node("summary", count), *(node("p", text) for text in warnings), cls="warnings")

@@ -1,0 +1,47 @@
+// Paints a tree of plain values as DOM nodes: strings become text nodes, never markup. Nodes of the same tag are kept, so
+// focus, open <details> and running transitions survive an update. Only the tags and attributes listed here are accepted.
+
+const TAGS = new Set(['div', 'span', 'p', 'h1', 'h2', 'h3', 'strong', 'em', 'small', 'code', 'ul', 'ol', 'li', 'dl', 'dt', 'dd', 'table', 'caption', 'thead', 'tbody', 'tr', 'th', 'td', 'details', 'summary', 'a', 'nav', 'progress', 'mark']);
+const ATTRIBUTES = new Set(['class', 'title', 'role', 'scope', 'tabindex', 'value', 'max', 'hidden', 'colspan']);
+
+function isAllowed(name, value) {
+  if (ATTRIBUTES.has(name) || name.startsWith('aria-') || name.startsWith('data-')) return true;
+  if (name === 'href') return /^(#|\?run=)[\w-]*$/.test(value);
+  return name === 'style' && /^(--[a-z]+: ?-?[\d.]+%?;? ?)+$/.test(value);
+}
+
+function patchAttributes(element, wanted) {
+  for (const { name } of [...element.attributes]) {
+    if (!(name in wanted) && name !== 'open') element.removeAttribute(name);
+  }
+  for (const [name, value] of Object.entries(wanted)) {
+    if (isAllowed(name, String(value)) && element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
+  }
+}
+
+function patchChildren(parent, wanted) {
+  wanted.forEach((spec, k) => {
+    const old = parent.childNodes[k];
+    if (typeof spec === 'string') {
+      if (old?.nodeType === 3) { if (old.data !== spec) old.data = spec; } else if (old) old.replaceWith(document.createTextNode(spec));
+      else parent.append(document.createTextNode(spec));
+      return;
+    }
+    if (!TAGS.has(spec.tag)) throw new Error(`tag ${spec.tag} is not accepted`);
+    let node = old;
+    if (!(old?.nodeType === 1 && old.localName === spec.tag)) {
+      node = document.createElement(spec.tag);
+      if (old) old.replaceWith(node); else parent.append(node);
+    }
+    patchAttributes(node, spec.attributes || {});
+    patchChildren(node, spec.children || []);
+  });
+  while (parent.childNodes.length > wanted.length) parent.lastChild.remove();
+}
+
+function mountTree(element, props, trigger, watch) {
+  const root = element.querySelector('.tree');
+  const update = () => { if (props.value) patchChildren(root, [JSON.parse(JSON.stringify(props.value))]); };
+  watch('value', update);
+  update();
+}

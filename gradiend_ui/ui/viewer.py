@@ -1,0 +1,60 @@
+"""What each open page looks at: the options that move the winner, the chosen cell, and which follower may speak.
+
+Plain ids and values in a bounded table, keyed by Gradio's session hash. A page's newest follower silences the older ones, so
+one page never has two. Knows nothing of grids or widgets.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+MOST_VIEWERS = 1000
+
+
+@dataclass(frozen=True)
+class View:
+    """`chosen` is (feature factor, learning rate), None means: follow the best cell."""
+
+    run: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    chosen: tuple[float, float] | None = None
+    follower: int = 0
+
+
+class Viewers:
+    """The open pages of this server; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._views: OrderedDict[str, View] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, page: str) -> View:
+        with self._lock:
+            return self._views.get(page, View())
+
+    def change(self, page: str, **changes: Any) -> View:
+        with self._lock:
+            view = replace(self._views.get(page, View()), **changes)
+            self._views[page] = view
+            self._views.move_to_end(page)
+            while len(self._views) > MOST_VIEWERS:
+                self._views.popitem(last=False)
+            return view
+
+    def begin_to_follow(self, page: str, run: str) -> int:
+        """A number that stays the page's current one until the next call."""
+        with self._lock:
+            old = self._views.get(page, View())
+            self._views[page] = replace(old, run=run, follower=old.follower + 1)
+            return old.follower + 1
+
+    def may_follow(self, page: str, follower: int) -> bool:
+        with self._lock:
+            return page in self._views and self._views[page].follower == follower
+
+    def forget(self, page: str) -> None:
+        with self._lock:
+            self._views.pop(page, None)

@@ -1,0 +1,58 @@
+"""Fixtures every test may use: tiny trained models, rows and neutral texts. No network, built once per session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports transformers
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import pandas as pd  # noqa: E402
+import pytest  # noqa: E402
+import tiny_text  # noqa: E402
+
+DEMO = Path(__file__).parents[1] / "assets" / "demo"
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tiny models lie. The reference guesses a model's kind from letters in its path ("led", "t5"): avoid them."""
+    return tmp_path_factory.mktemp("tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(model_folder: Path) -> Path:
+    """Folder of a trained masked LM: 2 layers, hidden 32, own cased word pieces, tied decoder."""
+    from tiny_models import save_tiny_bert
+
+    return save_tiny_bert(model_folder / "bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt2(model_folder: Path) -> Path:
+    """Folder of a trained causal LM: 2 layers, hidden 32, byte-level BPE, tied embeddings."""
+    from tiny_models import save_tiny_gpt2
+
+    return save_tiny_gpt2(model_folder / "gpt2")
+
+
+@pytest.fixture(scope="session")
+def rows() -> pd.DataFrame:
+    """he / she rows of the classes M and F, with train, validation and test splits."""
+    return tiny_text.build_rows()
+
+
+@pytest.fixture(scope="session")
+def neutral_texts() -> list[str]:
+    """Texts without he or she."""
+    return tiny_text.build_neutral_texts()
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The bundled demo: base, gradiend, eval.csv and two neutral sets."""
+    return DEMO

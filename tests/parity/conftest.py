@@ -1,0 +1,95 @@
+"""The reference's process and the GRADIEND checkpoints it trains, once per session (about 15 seconds)."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from parity.reference import Reference
+
+MATRICES = ["bert.encoder.layer.*.dense.weight", "bert.encoder.layer.*.self.query.weight"]
+TIED = ["transformer.wte.weight", "transformer.h.*.mlp.c_fc.weight"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the reference trains one checkpoint; ``mode`` is what its mapping must come out as."""
+
+    name: str
+    base: str
+    mode: str
+    topk: float | None = None
+    with_bin: bool = False
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+RECIPES = (
+    Recipe("bert-all", "bert", "all", with_bin=True, arguments={"source": "alternative"}),
+    Recipe("bert-mixed", "bert", "mixed", topk=0.05, arguments={"source": "factual"}),
+    Recipe("bert-mask", "bert", "mask", topk=0.6, with_bin=True, arguments={"params": MATRICES}),
+    Recipe("bert-indices", "bert", "indices", topk=0.05, with_bin=True, arguments={"params": MATRICES}),
+    Recipe("gpt2-all", "gpt2", "all", arguments={"source": "factual"}),
+    Recipe(
+        "gpt2-indices",
+        "gpt2",
+        "indices",
+        topk=0.05,
+        with_bin=True,
+        arguments={"params": TIED, "prediction_objective": "clm_next_token"},
+    ),
+)
+CHECKPOINTS = [recipe.name for recipe in RECIPES] + [f"{recipe.name}-bin" for recipe in RECIPES if recipe.with_bin]
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    """The reference, running. Skips with a sentence where it is not installed."""
+    if importlib.util.find_spec("gradiend") is None:
+        pytest.skip("The parity tests need the reference: pip install -r tests/requirements.txt")
+    with Reference(tmp_path_factory.mktemp("reference") / "reference.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def checkpoints(
+    reference: Reference, model_folder: Path, tiny_bert: Path, tiny_gpt2: Path, rows: pd.DataFrame
+) -> dict[str, Path]:
+    """GRADIENDs trained by the reference, by name (:data:`CHECKPOINTS`); "-bin": the same one as pytorch_model.bin."""
+    bases = {"bert": tiny_bert, "gpt2": tiny_gpt2}
+    folders: dict[str, Path] = {}
+    for recipe in RECIPES:
+        bin_copy = model_folder / f"{recipe.name}-bin"
+        answer = reference.ask(
+            "train",
+            base=str(bases[recipe.base]),
+            out=str(model_folder / recipe.name),
+            rows=rows.to_dict("records"),
+            topk=recipe.topk,
+            bin_copy=str(bin_copy) if recipe.with_bin else None,
+            **recipe.arguments,
+        )
+        folders[recipe.name] = Path(answer["checkpoint"])
+        mode = json.loads((folders[recipe.name] / "config.json").read_text())["mapping"]["mode"]
+        assert mode == recipe.mode, f"{recipe.name}: the mapping came out as {mode!r}, not {recipe.mode!r}"
+        if recipe.with_bin:
+            folders[f"{recipe.name}-bin"] = bin_copy
+            assert (bin_copy / "pytorch_model.bin").is_file() and not list(bin_copy.glob("*.safetensors"))
+    return folders
+
+
+@pytest.fixture(scope="session")
+def demo_checkpoint(demo: Path, model_folder: Path) -> Path:
+    """The demo's GRADIEND with an absolute base path: the reference resolves a relative one against its own folder."""
+    copy = model_folder / "demo-gradiend"
+    shutil.copytree(demo / "gradiend", copy)
+    config = json.loads((copy / "config.json").read_text())
+    config["metadata"]["base_model"] = str((demo / "base").resolve())
+    (copy / "config.json").write_text(json.dumps(config))
+    return copy

@@ -1,0 +1,197 @@
+"""Tiny language models, built from configs, trained for seconds on :mod:`tiny_text`, saved to a folder. No network.
+
+Both are real enough for parity tests: predictions of he / she are decided but not degenerate, the vocabularies hold
+capitalised variants, words of several pieces and (byte-level BPE) the ``Ġ`` that marks a word's start.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from tiny_text import Sentence, build_extra_texts, build_neutral_texts, build_sentences
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+END = "<|endoftext|>"
+# Kept out of the word-piece vocabulary, so that they fall into two pieces or more.
+SPLIT_WORDS = {"himself": "him ##self", "herself": "her ##self", "unhappy": "un ##happy", "singer": "sing ##er"}
+POSITIONS = 256  # The reference pads to 256 tokens when it trains.
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch inside, on one thread; leave generator and thread count as they were."""
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _corpus() -> tuple[list[Sentence], list[str]]:
+    """The training sentences with a gendered word, and all other training texts."""
+    return build_sentences(900), build_neutral_texts(300, seed=41) + build_extra_texts(300)
+
+
+def build_wordpiece_tokenizer() -> PreTrainedTokenizerFast:
+    """A cased BERT tokenizer over the words of the corpus (some 270 entries); ``he`` and ``He`` are both in it."""
+    sentences, texts = _corpus()
+    words = {word for text in texts + [sentence.text for sentence in sentences] for word in text.split()}
+    pieces = {piece for split in SPLIT_WORDS.values() for piece in split.split()}
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    entries = sorted((words - set(SPLIT_WORDS)) | pieces | set(letters) | {f"##{letter}" for letter in letters})
+    vocabulary = {token: index for index, token in enumerate(SPECIAL + entries)}
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer(lowercase=False)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece()
+    special = [("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
+    backend.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=special)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=POSITIONS,
+    )
+
+
+def build_byte_level_tokenizer() -> PreTrainedTokenizerFast:
+    """A GPT-2 tokenizer (byte-level BPE, ``Ġ``) trained on the corpus; holds ``she`` and ``Ġshe``."""
+    sentences, texts = _corpus()
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=420,
+        special_tokens=[END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    starts = [f"{word} was kind ." for word in ("she", "he", "She", "He")] * 60
+    backend.train_from_iterator([sentence.text for sentence in sentences] + texts + starts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token=END, bos_token=END, model_max_length=POSITIONS)
+
+
+def _pad(rows: list[list[int]], value: int) -> torch.Tensor:
+    """Right-pad id lists to one (rows, longest) int64 tensor."""
+    longest = max(len(row) for row in rows)
+    return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
+
+
+def _train(model: torch.nn.Module, batches: list[dict[str, torch.Tensor]], learning_rate: float) -> None:
+    """Minimise the model's own loss over ``batches``: AdamW, one-cycle schedule with the given peak."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=len(batches), pct_start=0.15)
+    model.train()
+    for batch in batches:
+        model(**batch).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+    model.eval()
+
+
+def _masked_batches(tokenizer: PreTrainedTokenizerFast, steps: int, size: int) -> Iterator[dict[str, torch.Tensor]]:
+    """Masked-LM batches, in turn: 15 % of the tokens of any text; only the pronoun of a gendered sentence.
+
+    Without the second kind a model this small needs minutes to see that a name decides a pronoun.
+    """
+    rng = random.Random(3)
+    sentences, texts = _corpus()
+    pronouns = torch.tensor(tokenizer.convert_tokens_to_ids(["he", "she", "He", "She"]))
+    special = torch.tensor(tokenizer.all_special_ids)
+    gendered = [tokenizer(sentence.text)["input_ids"] for sentence in sentences]
+    everything = gendered + [tokenizer(text)["input_ids"] for text in texts]
+    for step in range(steps):
+        only_pronouns = step % 2 == 1
+        ids = _pad([rng.choice(gendered if only_pronouns else everything) for _ in range(size)], tokenizer.pad_token_id)
+        if only_pronouns:
+            chosen = torch.isin(ids, pronouns)
+        else:
+            chosen = (torch.rand(ids.shape) < 0.15) & ~torch.isin(ids, special)
+        hidden = chosen & (torch.rand(ids.shape) < 0.9)
+        yield {
+            "input_ids": ids.masked_fill(hidden, tokenizer.mask_token_id),
+            "attention_mask": (ids != tokenizer.pad_token_id).long(),
+            "labels": ids.masked_fill(~chosen, -100),
+        }
+
+
+def _causal_batches(tokenizer: PreTrainedTokenizerFast, steps: int, size: int) -> Iterator[dict[str, torch.Tensor]]:
+    """Next-token batches. Half of the gendered sentences are spelt "left + space, word": the rule of the reference.
+
+    A byte-level BPE model never sees "Ġ" followed by "she" in running text, so its probability there would be 0 and
+    every comparison trivial. Two spellings of the same sentence make both token-boundary rules say something.
+    """
+    rng = random.Random(4)
+    sentences, texts = _corpus()
+    encoded = [tokenizer(text)["input_ids"] for text in texts]
+    for sentence in sentences:
+        encoded.append(tokenizer(sentence.text)["input_ids"])
+        encoded.append([i for part in (sentence.left, sentence.word, sentence.right) for i in tokenizer(part)["input_ids"]])
+    end = tokenizer.eos_token_id
+    for _ in range(steps):
+        rows = [rng.choice(encoded) for _ in range(size)]
+        ids = _pad(rows, end)
+        attention = _pad([[1] * len(row) for row in rows], 0)
+        yield {"input_ids": ids, "attention_mask": attention, "labels": ids.masked_fill(attention == 0, -100)}
+
+
+def save_tiny_bert(folder: Path, *, steps: int = 400) -> Path:
+    """Train and save a masked LM (2 layers, hidden 32, decoder tied to the embeddings) with its tokenizer."""
+    tokenizer = build_wordpiece_tokenizer()
+    with seeded(1):
+        config = BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=POSITIONS,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+            initializer_range=0.1,
+        )
+        model = BertForMaskedLM(config)
+        _train(model, list(_masked_batches(tokenizer, steps, 32)), 8e-3)
+    return _save(model, tokenizer, folder)
+
+
+def save_tiny_gpt2(folder: Path, *, steps: int = 300) -> Path:
+    """Train and save a causal LM (2 layers, hidden 32, tied embeddings) with its byte-level BPE tokenizer."""
+    tokenizer = build_byte_level_tokenizer()
+    with seeded(2):
+        config = GPT2Config(
+            vocab_size=len(tokenizer),
+            n_positions=POSITIONS,
+            n_embd=32,
+            n_layer=2,
+            n_head=2,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            initializer_range=0.1,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+        model = GPT2LMHeadModel(config)
+        _train(model, list(_causal_batches(tokenizer, steps, 32)), 8e-3)
+    return _save(model, tokenizer, folder)
+
+
+def _save(model: BertForMaskedLM | GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
