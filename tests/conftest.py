@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
+
 import tiny_text  # noqa: E402
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
@@ -20,7 +21,7 @@ DEMO = Path(__file__).parents[1] / "assets" / "demo"
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the tiny models lie. The reference guesses a model's kind from letters in its path ("led", "t5"): avoid them."""
+    """Where the tiny models lie. The reference reads a model's kind off its path: "led", "t5", "bart" mislead it."""
     return tmp_path_factory.mktemp("tiny")
 
 

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from tiny_text import Sentence, build_extra_texts, build_neutral_texts, build_sentences
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from tiny_text import Sentence, build_extra_texts, build_neutral_texts, build_sentences
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 END = "<|endoftext|>"
@@ -139,7 +140,9 @@ def _causal_batches(tokenizer: PreTrainedTokenizerFast, steps: int, size: int) -
     encoded = [tokenizer(text)["input_ids"] for text in texts]
     for sentence in sentences:
         encoded.append(tokenizer(sentence.text)["input_ids"])
-        encoded.append([i for part in (sentence.left, sentence.word, sentence.right) for i in tokenizer(part)["input_ids"]])
+        encoded.append(
+            [i for part in (sentence.left, sentence.word, sentence.right) for i in tokenizer(part)["input_ids"]]
+        )
     end = tokenizer.eos_token_id
     for _ in range(steps):
         rows = [rng.choice(encoded) for _ in range(size)]

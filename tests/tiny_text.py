@@ -89,7 +89,7 @@ def build_neutral_texts(count: int = 40, *, seed: int = 23) -> list[str]:
 
 
 def build_extra_texts(count: int, *, seed: int = 31) -> list[str]:
-    """Draw texts with the multi-piece and the shared words (himself / herself, boy / girl / child) and a start in lower case."""
+    """Draw texts with himself / herself (several pieces), boy / girl / child (shared), and he / she at the start."""
     rng = random.Random(seed)
     texts = []
     for index in range(count):

@@ -16,12 +16,16 @@ MOST_VIEWERS = 1000
 
 @dataclass(frozen=True)
 class View:
-    """`chosen` is (feature factor, learning rate), None means: follow the best cell."""
+    """`chosen` is (feature factor, learning rate), None means: follow the best cell.
+
+    `compared` is what the sentences on the page answer: (run, cell, text).
+    """
 
     run: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     chosen: tuple[float, float] | None = None
     follower: int = 0
+    compared: tuple[Any, ...] | None = None
 
 
 class Viewers:

@@ -6,46 +6,13 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
+
+from parity.recipes import RECIPES
 from parity.reference import Reference
-
-MATRICES = ["bert.encoder.layer.*.dense.weight", "bert.encoder.layer.*.self.query.weight"]
-TIED = ["transformer.wte.weight", "transformer.h.*.mlp.c_fc.weight"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How the reference trains one checkpoint; ``mode`` is what its mapping must come out as."""
-
-    name: str
-    base: str
-    mode: str
-    topk: float | None = None
-    with_bin: bool = False
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-
-RECIPES = (
-    Recipe("bert-all", "bert", "all", with_bin=True, arguments={"source": "alternative"}),
-    Recipe("bert-mixed", "bert", "mixed", topk=0.05, arguments={"source": "factual"}),
-    Recipe("bert-mask", "bert", "mask", topk=0.6, with_bin=True, arguments={"params": MATRICES}),
-    Recipe("bert-indices", "bert", "indices", topk=0.05, with_bin=True, arguments={"params": MATRICES}),
-    Recipe("gpt2-all", "gpt2", "all", arguments={"source": "factual"}),
-    Recipe(
-        "gpt2-indices",
-        "gpt2",
-        "indices",
-        topk=0.05,
-        with_bin=True,
-        arguments={"params": TIED, "prediction_objective": "clm_next_token"},
-    ),
-)
-CHECKPOINTS = [recipe.name for recipe in RECIPES] + [f"{recipe.name}-bin" for recipe in RECIPES if recipe.with_bin]
 
 
 @pytest.fixture(scope="session")
@@ -57,11 +24,19 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
         yield running
 
 
+def assert_opposite_directions(checkpoint: Path) -> None:
+    """The reference writes no class directions for a pruned GRADIEND; then the signs of the class means must decide."""
+    training = json.loads((checkpoint / "training.json").read_text())
+    best = str(training["best_score_checkpoint"]["global_step"])
+    means = training["training_stats"]["mean_by_feature_class"][best]
+    assert means["M"] > 0.05 and means["F"] < -0.05, f"{checkpoint}: trained too little, class means {means}"
+
+
 @pytest.fixture(scope="session")
 def checkpoints(
     reference: Reference, model_folder: Path, tiny_bert: Path, tiny_gpt2: Path, rows: pd.DataFrame
 ) -> dict[str, Path]:
-    """GRADIENDs trained by the reference, by name (:data:`CHECKPOINTS`); "-bin": the same one as pytorch_model.bin."""
+    """GRADIENDs trained by the reference, by name (see parity.recipes); "-bin": the same one as pytorch_model.bin."""
     bases = {"bert": tiny_bert, "gpt2": tiny_gpt2}
     folders: dict[str, Path] = {}
     for recipe in RECIPES:
@@ -78,6 +53,7 @@ def checkpoints(
         folders[recipe.name] = Path(answer["checkpoint"])
         mode = json.loads((folders[recipe.name] / "config.json").read_text())["mapping"]["mode"]
         assert mode == recipe.mode, f"{recipe.name}: the mapping came out as {mode!r}, not {recipe.mode!r}"
+        assert_opposite_directions(folders[recipe.name])
         if recipe.with_bin:
             folders[f"{recipe.name}-bin"] = bin_copy
             assert (bin_copy / "pytorch_model.bin").is_file() and not list(bin_copy.glob("*.safetensors"))

@@ -69,7 +69,7 @@ class Reference:
         arguments: Mapping[str, Any] | None = None,
         **trainer: Any,
     ) -> list[Result]:
-        """evaluate_decoder for every entry of ``calls``, in the public shape: class keys, then "grid" with tuple keys."""
+        """evaluate_decoder for every entry of ``calls``, in the public shape: class keys, then "grid"."""
         answers = self.ask(
             "evaluate",
             checkpoint=str(checkpoint),

@@ -33,13 +33,11 @@ def train(*, base: str, out: str, rows: list[dict], topk: float | None, bin_copy
 
     if topk is not None:
         arguments["pre_prune_config"] = PrePruneConfig(n_samples=16, topk=topk, source="diff")
-    defaults = {"train_batch_size": 4, "max_steps": 12, "eval_steps": 6, "learning_rate": 1e-3}
+    defaults = {"train_batch_size": 4, "max_steps": 24, "eval_steps": 12, "learning_rate": 1e-3}
     settings = TrainingArguments(
         experiment_dir=out, max_seeds=1, encoder_eval_train_max_size=8, **{**defaults, **arguments}
     )
-    trainer = TextPredictionTrainer(
-        model=base, data=pd.DataFrame(rows), target_classes=["M", "F"], args=settings
-    )
+    trainer = TextPredictionTrainer(model=base, data=pd.DataFrame(rows), target_classes=["M", "F"], args=settings)
     trainer.train()
     if bin_copy is not None:
         trainer.get_model().save_pretrained(bin_copy, use_safetensors=False)

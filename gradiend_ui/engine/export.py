@@ -1,0 +1,124 @@
+"""Writing a rewritten model to disk: whole or absent.
+
+The folder is built beside its place, reloaded, compared tensor by tensor with the model in memory, given a card and
+a manifest of checksums, and only then renamed. Knows models and folders; no grid, no page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gradiend_ui.engine.base_model import Model, load_base_model
+from gradiend_ui.engine.card import model_card
+from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.values import Cell
+
+MANIFEST = "manifest.json"
+RECIPE = "rewrite.json"
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """What an export is made of: the cell, the part, and what is known of it (scores, data) for card and recipe."""
+
+    cell: Cell
+    part: str
+    facts: Mapping[str, Any]
+
+
+def export_checkpoint(model: ModelWithGradiend, rewrite: Rewrite, folder: Path) -> Path:
+    """Write `base + learning_rate * u` with tokenizer, card and recipe to the new folder `folder`.
+
+    The result loads with `AutoModelForMaskedLM` / `AutoModelForCausalLM` and `AutoTokenizer`.
+    Raises BadName when `folder` exists and is not empty, Failed when it could not be written or differs on reload.
+    """
+    rewritten = model.rewrite_base_model(rewrite.cell.learning_rate, rewrite.cell.feature_factor, rewrite.part)
+    return save_rewritten(model, rewritten, rewrite, folder)
+
+
+def save_rewritten(model: ModelWithGradiend, rewritten: Model, rewrite: Rewrite, folder: Path) -> Path:
+    """The same for a model that was rewritten already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadName(f"{folder.name!r} exists already and is not empty: choose another name.")
+    partial = folder.parent / f".{folder.name[:80]}.partial-{secrets.token_hex(4)}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        rewritten.save_pretrained(partial, safe_serialization=True)
+        model.tokenizer.save_pretrained(partial)
+        (partial / RECIPE).write_text(json.dumps(recipe(model, rewrite), indent=2), encoding="utf-8")
+        (partial / "README.md").write_text(model_card(model, rewrite.cell, rewrite.part, rewrite.facts), encoding="utf-8")
+        _verify(model, rewritten, partial)
+        (partial / MANIFEST).write_text(json.dumps(_checksums(partial), indent=2), encoding="utf-8")
+        if folder.exists():
+            folder.rmdir()
+        os.replace(partial, folder)
+    except OSError as error:
+        raise Failed(f"The export could not be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def recipe(model: ModelWithGradiend, rewrite: Rewrite) -> dict[str, Any]:
+    """Everything needed to make the same weights again."""
+    return {
+        "base_model": model.base.name,
+        "gradiend": model.checkpoint.folder.name,
+        "fingerprint": model.fingerprint,
+        "part": rewrite.part,
+        "feature_factor": rewrite.cell.feature_factor,
+        "learning_rate": rewrite.cell.learning_rate,
+        **rewrite.facts,
+    }
+
+
+def _verify(model: ModelWithGradiend, rewritten: Model, folder: Path) -> None:
+    """Reload the folder and compare every tensor and the tokenizer with what was meant."""
+    again = load_base_model(str(folder), torch_dtype=rewritten.dtype, objective=model.base.objective)
+    expected, found = rewritten.state_dict(), again.model.state_dict()
+    different = [name for name in expected if name not in found or not _same(expected[name], found[name])]
+    if different or set(found) - set(expected):
+        raise Failed(f"The written checkpoint differs from the rewrite at {(different or sorted(found))[0]!r}.")
+    if again.tokenizer.get_vocab() != model.tokenizer.get_vocab():
+        raise Failed("The written tokenizer differs from the base model's.")
+
+
+def _same(left: torch.Tensor, right: torch.Tensor) -> bool:
+    return left.dtype == right.dtype and torch.equal(left.cpu().nan_to_num(nan=12345.0), right.nan_to_num(nan=12345.0))
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    sums: dict[str, str] = {}
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+    return sums
+
+
+def zip_folder(folder: Path, target: Path) -> Path:
+    """Pack `folder` (files only, no compression: weights do not shrink) into the new zip `target`, whole or absent."""
+    partial = target.with_name(f".{target.name}.partial-{secrets.token_hex(4)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for path in sorted(folder.iterdir()):
+                archive.write(path, f"{folder.name}/{path.name}")
+        os.replace(partial, target)
+    except OSError as error:
+        raise Failed(f"The zip could not be written: {error.strerror or error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return target

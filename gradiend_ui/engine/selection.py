@@ -1,0 +1,288 @@
+"""Choosing the cell: policies, the choice itself, and *why*.
+
+Pure functions of scores: never a reason to run a model again. Knows no tensors, no disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from gradiend_ui.engine.errors import BadGrid, NotFound
+from gradiend_ui.engine.values import Cell, CellScore, finite, finite_or_none
+
+CellId = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One cell as a policy sees it: id {"feature_factor", "learning_rate"}, lms in [0, 1], metrics by name."""
+
+    id: CellId
+    lms: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BaseContext:
+    """What a policy knows of the base model."""
+
+    base_lms: float | None = None
+
+
+class SelectionPolicy(Protocol):
+    """Any object with this method is a policy. None means "none of them"."""
+
+    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None: ...
+
+
+@dataclass(frozen=True)
+class LMSThresholdPolicy:
+    """The largest metric among cells with lms >= ratio * base lms; the first of equals wins.
+
+    When no cell passes, the smallest non-zero |learning_rate| is taken: a fallback, not a winner.
+    """
+
+    ratio: float = 0.99
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= finite(self.ratio, "ratio") <= 2.0:
+            raise BadGrid(f"ratio must be between 0 and 2, not {self.ratio}.")
+
+    def passes(self, lms: float, base_lms: float) -> bool:
+        return lms >= self.ratio * base_lms
+
+    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None:
+        if context.base_lms is None:
+            raise BadGrid("The base model has no language-modelling score: the threshold cannot be applied.")
+        passing = [c for c in candidates if self.passes(c.lms, context.base_lms)]
+        return _largest(passing, lambda c: c.metrics.get(metric, float("-inf"))) or smallest_step(candidates)
+
+
+@dataclass(frozen=True)
+class LMSTimesMetricPolicy:
+    """The largest metric x lms; the first of equals wins."""
+
+    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None:
+        return _largest(candidates, lambda c: c.metrics.get(metric, float("-inf")) * c.lms)
+
+
+def _largest(candidates: Sequence[Candidate], value: Any) -> Candidate | None:
+    return max(candidates, key=value, default=None)
+
+
+def smallest_step(candidates: Sequence[Candidate]) -> Candidate | None:
+    """The candidate with the smallest non-zero |learning_rate|, the first of equals; None when all are zero."""
+    moving = [c for c in candidates if c.id["learning_rate"] != 0]
+    return min(moving, key=lambda c: abs(c.id["learning_rate"]), default=None)
+
+
+POLICIES = ("lms_threshold", "lms_times_metric")
+
+
+def policy_named(name: str, ratio: float = 0.99) -> SelectionPolicy:
+    """The policy of this name. Raises BadGrid."""
+    if name == "lms_threshold":
+        return LMSThresholdPolicy(ratio)
+    if name == "lms_times_metric":
+        return LMSTimesMetricPolicy()
+    raise BadGrid(f"policy must be one of {', '.join(POLICIES)}, not {name!r}.")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is looked for on a grid. classes: in class order; strengthening: {class: its feature factor}."""
+
+    target_class: str
+    classes: tuple[str, ...]
+    strengthening: Mapping[str, float]
+    goal: str = "strengthen"
+    policy: SelectionPolicy = field(default_factory=LMSThresholdPolicy)
+    any_feature_factor: bool = False
+
+    def __post_init__(self) -> None:
+        if self.target_class not in self.classes:
+            raise BadGrid(f"target_class must be one of {', '.join(self.classes)}, not {self.target_class!r}.")
+        if self.goal not in ("strengthen", "weaken"):
+            raise BadGrid(f"goal must be strengthen or weaken, not {self.goal!r}.")
+
+    @property
+    def metric_name(self) -> str:
+        """The reference's key of the metric: the class, or `<class>_weaken`."""
+        return self.target_class if self.goal == "strengthen" else f"{self.target_class}_weaken"
+
+    def metric(self, score: CellScore) -> float | None:
+        """The metric of one cell: P(c) on the other class's rows, or 1 - P(c) on its own rows."""
+        probability = self.probability(score)
+        return probability if probability is None or self.goal == "strengthen" else 1.0 - probability
+
+    def probability(self, score: CellScore) -> float | None:
+        """The probability the metric is made of."""
+        if self.goal == "strengthen":
+            return score.strengthen_metric(self.target_class, self.classes)
+        return score.own_probability(self.target_class)
+
+    def considers(self, cell: Cell) -> bool:
+        """Whether the cell's feature factor points the way this question asks for."""
+        if self.any_feature_factor or self.target_class not in self.strengthening:
+            return True
+        return cell.feature_factor in wanted_feature_factors(self.target_class, self.goal, self.strengthening)
+
+
+def wanted_feature_factors(target_class: str, goal: str, strengthening: Mapping[str, float]) -> tuple[float, ...]:
+    """Strengthen: the class's own feature factor; weaken: those of the other classes. Ascending."""
+    own = strengthening[target_class]
+    others = {factor for name, factor in strengthening.items() if name != target_class}
+    return (own,) if goal == "strengthen" else tuple(sorted(others or {own}))
+
+
+def strengthening_feature_factors(encoding_direction: Mapping[str, float], source: str) -> dict[str, float]:
+    """{class: feature factor that strengthens it}: +direction for source "alternative", else -direction."""
+    sign = 1.0 if source == "alternative" else -1.0
+    return {name: sign * direction + 0.0 for name, direction in encoding_direction.items()}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The chosen cell and the reason, as the API's /select sends it. Probabilities and lms are in [0, 1].
+
+    value / base_value: the metric (for weaken 1 - P); fallback: no cell passed, the smallest step was taken;
+    rejected: the first cell with a better metric that the policy turned down; threshold_tokens: how many masked
+    tokens the share between ratio and 1 of the base score is worth (None for causal models and other policies).
+    """
+
+    feature_factor: float
+    learning_rate: float
+    value: float
+    base_value: float | None
+    probability: float
+    base_probability: float | None
+    lms: float
+    base_lms: float
+    fallback: bool
+    why: str
+    runner_up: Mapping[str, float] | None
+    rejected: Mapping[str, float] | None
+    threshold_tokens: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def candidates_of(question: Question, scores: Sequence[CellScore]) -> list[Candidate]:
+    """The finished, finite cells that the question considers, in ascending (feature_factor, learning_rate)."""
+    found: list[tuple[Cell, Candidate]] = []
+    for score in scores:
+        lms, value = finite_or_none(score.lms_value), finite_or_none(question.metric(score))
+        if score.cell is None or not score.is_final or lms is None or value is None:
+            continue
+        if question.considers(score.cell):
+            metrics = {question.metric_name: value}
+            found.append((score.cell, Candidate(_cell_id(score.cell), lms, metrics)))
+    return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+
+
+def select(question: Question, base: CellScore, scores: Sequence[CellScore]) -> Selection:
+    """Answer the question over the cells that are finished.
+
+    Raises NotFound while the base or every candidate is missing, naming what is missing.
+    """
+    base_lms = finite_or_none(base.lms_value)
+    if not base.is_final or base_lms is None:
+        raise NotFound("The base model is not scored yet: the selection appears with the first finished cells.")
+    candidates = candidates_of(question, scores)
+    if not candidates:
+        raise NotFound(_nothing_to_choose(question, scores))
+    name = question.metric_name
+    chosen = question.policy.select(name, candidates, BaseContext(base_lms)) or smallest_step(candidates)
+    if chosen is None:
+        raise NotFound("Every cell has learning rate 0, which is the base model: add a learning rate.")
+    ranked = _by_policy(question.policy, name, candidates, base_lms)
+    fallback = isinstance(question.policy, LMSThresholdPolicy) and not question.policy.passes(chosen.lms, base_lms)
+    runner_up = next((c for c in ranked if c is not chosen), None)
+    accepted = {id(c) for c in ranked}
+    rejected = next(
+        (c for c in candidates if id(c) not in accepted and (fallback or c.metrics[name] > chosen.metrics[name])), None
+    )
+    probability = chosen.metrics[name] if question.goal == "strengthen" else 1.0 - chosen.metrics[name]
+    selection = Selection(
+        feature_factor=chosen.id["feature_factor"],
+        learning_rate=chosen.id["learning_rate"],
+        value=chosen.metrics[name],
+        base_value=finite_or_none(question.metric(base)),
+        probability=probability,
+        base_probability=finite_or_none(question.probability(base)),
+        lms=chosen.lms,
+        base_lms=base_lms,
+        fallback=fallback,
+        why="",
+        runner_up=_brief(runner_up, name),
+        rejected=_brief(None if rejected is chosen else rejected, name),
+        threshold_tokens=_threshold_tokens(question.policy, base),
+    )
+    return Selection(**{**asdict(selection), "why": explain(question, selection)})
+
+
+def _nothing_to_choose(question: Question, scores: Sequence[CellScore]) -> str:
+    wanted = wanted_feature_factors(question.target_class, question.goal, question.strengthening)
+    have = {score.cell.feature_factor for score in scores if score.cell is not None}
+    if not question.any_feature_factor and not have & set(wanted):
+        return (
+            f"No cell of this grid can win for {question.goal} {question.target_class}: that takes feature factor "
+            f"{' or '.join(f'{factor:g}' for factor in wanted)}. Add it, or allow any feature factor."
+        )
+    return "No cell that could win is finished yet."
+
+
+def _by_policy(
+    policy: SelectionPolicy, name: str, candidates: Sequence[Candidate], base_lms: float
+) -> list[Candidate]:
+    """The candidates a built-in policy accepts, best first; all of them by metric for any other policy."""
+    if isinstance(policy, LMSThresholdPolicy):
+        accepted = [c for c in candidates if policy.passes(c.lms, base_lms)]
+        return sorted(accepted, key=lambda c: -c.metrics[name])
+    if isinstance(policy, LMSTimesMetricPolicy):
+        return sorted(candidates, key=lambda c: -c.metrics[name] * c.lms)
+    return sorted(candidates, key=lambda c: -c.metrics[name])
+
+
+def _cell_id(cell: Cell) -> dict[str, float]:
+    return {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}
+
+
+def _brief(candidate: Candidate | None, name: str) -> dict[str, float] | None:
+    return None if candidate is None else {**candidate.id, "value": candidate.metrics[name], "lms": candidate.lms}
+
+
+def _threshold_tokens(policy: SelectionPolicy, base: CellScore) -> float | None:
+    hits = base.lms.get("hits")
+    if hits is None or not isinstance(policy, LMSThresholdPolicy):
+        return None
+    return round((1.0 - policy.ratio) * hits, 2)
+
+
+def explain(question: Question, chosen: Selection) -> str:
+    """One or two sentences: the winner with its numbers, then what nearly won or was turned down."""
+    what = f"P({question.target_class})" if question.goal == "strengthen" else f"1 - P({question.target_class})"
+    base = "" if chosen.base_value is None else f", base {chosen.base_value:.3g}"
+    relative = "not comparable" if not chosen.base_lms else f"{chosen.lms / chosen.base_lms:.3f} of base"
+    place = _place(chosen.feature_factor, chosen.learning_rate)
+    threshold = question.policy.ratio if isinstance(question.policy, LMSThresholdPolicy) else None
+    if chosen.fallback:
+        return (
+            f"No cell keeps the LMS at {threshold:g} of the base or above. {place} is the smallest step, taken as a "
+            f"fallback: {what} {chosen.value:.3g}{base}; LMS {relative}."
+        )
+    sentence = f"{place} wins: {what} {chosen.value:.3g}{base}; LMS {relative}."
+    if chosen.rejected is not None and threshold is not None and chosen.base_lms:
+        other = chosen.rejected
+        sentence += (
+            f" {_place(other['feature_factor'], other['learning_rate'])} has {other['value']:.3g} but LMS "
+            f"{other['lms'] / chosen.base_lms:.3f} < {threshold:g}."
+        )
+    return sentence
+
+
+def _place(feature_factor: float, learning_rate: float) -> str:
+    return f"({feature_factor:g}, {learning_rate:g})"

@@ -1,0 +1,131 @@
+"""The app's public functions, exactly as the README's API section lists them; everything else of the page is private.
+
+JSON in, JSON out. A number that is not finite leaves as null with a reason; a refusal leaves as `[code] sentence`.
+Knows nothing of the page.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from gradiend_ui.engine.errors import BadGrid, BadData, TooLarge
+from gradiend_ui.ui.export import KIND, shelve
+from gradiend_ui.ui.refusals import for_scripts
+
+if TYPE_CHECKING:
+    from gradiend_ui.ui.session import Session
+
+MOST_CELLS = 4
+MOST_TEXTS = 20
+NOT_FINITE = "The value is not a finite number: the rewritten model overflowed."
+EXPORT_KEYS = ("feature_factor", "learning_rate")
+FREE: dict[str, Any] = {"concurrency_limit": None}
+
+
+def register(session: Session) -> None:
+    """Add the endpoints to the `gr.Blocks` that is being built."""
+
+    def load(source: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
+        """Open a trained GRADIEND ("demo" or a folder) and describe it."""
+        with for_scripts():
+            return sendable(session.load(source, options or {}))
+
+    def start_sweep(checkpoint: str, spec: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
+        """Queue a sweep over (feature factor, learning rate) and give its run id."""
+        with for_scripts():
+            return sendable(session.start_sweep(checkpoint, spec or {}))
+
+    def cells(run: str, rev: int = 0) -> dict[str, Any]:
+        """State of a run and the cells that changed after revision `rev`."""
+        with for_scripts():
+            return sendable(session.cells(run, int(rev or 0)))
+
+    def pause(run: str) -> dict[str, Any]:
+        """Hold a sweep; nothing is lost."""
+        with for_scripts():
+            return sendable(session.pause(run))
+
+    def resume(run: str) -> dict[str, Any]:
+        """Go on with a paused, stopped or interrupted sweep."""
+        with for_scripts():
+            return sendable(session.resume(run))
+
+    def stop(run: str) -> dict[str, Any]:
+        """End a sweep; finished cells stay."""
+        with for_scripts():
+            return sendable(session.stop(run))
+
+    def select(run: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
+        """The best cell under a policy, and why."""
+        with for_scripts():
+            return sendable(session.select(run, options or {}))
+
+    def compare(
+        run: str,
+        cells: list[dict[str, Any]],
+        texts: list[str],
+        options: dict[str, Any] = {},  # noqa: B006
+    ) -> dict[str, Any]:
+        """Predictions of the base and of up to four rewritten models side by side."""
+        with for_scripts():
+            check_compare(cells, texts)
+            return sendable(session.compare(run, cells, texts, options or {}))
+
+    def export(run: str, options: dict[str, Any]) -> str:
+        """Write the rewritten model of one cell as a zip file."""
+        with for_scripts():
+            return shelve(session.export(run, check_export(options)))
+
+    for function in (load, start_sweep, cells, pause, resume, stop, select, compare):
+        gr.api(function, api_name=function.__name__, **FREE)
+    _register_export(export)
+
+
+def _register_export(export: Any) -> None:
+    """An endpoint that answers with a file needs a file component; nobody sees these."""
+    run = gr.Textbox(label="run", visible=False)
+    options = gr.JSON(label="options", visible=False)
+    file = gr.File(label="zip", visible=False)
+    gr.Button(visible=False).click(
+        export, [run, options], file, api_name="export", api_visibility="public", show_progress="hidden", **FREE
+    )
+
+
+def check_export(options: Any) -> dict[str, Any]:
+    """Options with a cell and the only kind there is."""
+    if not isinstance(options, dict) or not all(_is_number(options.get(key)) for key in EXPORT_KEYS):
+        raise BadGrid(f"Exporting needs the two numbers feature_factor and learning_rate, not {options!r}.")
+    return {"kind": KIND, **options}
+
+
+def check_compare(cells: Any, texts: Any) -> None:
+    """Refuse what `compare` does not take, with the limits in the sentence."""
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise BadGrid("The cells to compare are a list of {feature_factor, learning_rate}.")
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise BadData("The texts to compare are a list of at least one sentence.")
+    if len(cells) > MOST_CELLS:
+        raise TooLarge(f"These are {len(cells)} cells; at most {MOST_CELLS} can be compared at once.")
+    if len(texts) > MOST_TEXTS:
+        raise TooLarge(f"These are {len(texts)} texts; at most {MOST_TEXTS} can be compared at once.")
+
+
+def sendable(value: Any) -> Any:
+    """The same value with numbers that are not finite as null, and a `reason` beside them."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list | tuple):
+        return [sendable(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    clean = {str(key): sendable(item) for key, item in value.items()}
+    if any(isinstance(item, float) and not math.isfinite(item) for item in value.values()):
+        clean["reason"] = clean.get("reason") or NOT_FINITE
+    return clean
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,52 @@
+"""The clickable maps: a custom component without a build step, drawn by heatmap.js with the local plotly.js.
+
+One component holds all linked maps, so that one message paints them and one selection serves them. Its value is the payload
+of `figures.maps`; `goto` moves the selection from Python. Knows nothing of runs or sessions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from gradiend_ui.ui.routes import PLOTLY_URL
+
+HERE = Path(__file__).parent
+PLOTLY_HEAD = f'<script src="{PLOTLY_URL}"></script>'
+TEMPLATE = """
+<div class="maps"></div>
+<div class="tip" role="presentation" hidden></div>
+<div class="spoken" aria-live="polite"></div>
+"""
+
+
+def plot_script(name: str, mount: str) -> str:
+    """The body that Gradio runs once per mount: shared helpers, the component's own functions, one call."""
+    sources = [(HERE / file).read_text(encoding="utf-8") for file in ("plotting.js", f"{name}.js")]
+    return "\n".join([*sources, f"{mount}(element, props, trigger, watch);"])
+
+from gradio.events import Dependency
+
+class Heatmap(gr.HTML):
+    """`select` events carry `index` [row, column] and `value` {feature_factor, learning_rate, how, rev}."""
+
+    def __init__(self, value: dict[str, Any] | None = None, *, goto: list[Any] | None = None, **keywords: Any) -> None:
+        super().__init__(
+            value=value,
+            html_template=TEMPLATE,
+            js_on_load=plot_script("heatmap", "mountHeatmap"),
+            head=PLOTLY_HEAD,
+            apply_default_css=False,
+            goto=goto,
+            **keywords,
+        )
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object", "description": "payload of the linked maps"}
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component

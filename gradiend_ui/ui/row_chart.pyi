@@ -1,0 +1,40 @@
+"""The selected row as lines over the learning rate, drawn by row_chart.js with the local plotly.js.
+
+Its value is the payload of `figures.row_chart`. `gr.Plot` would re-create its SVG on every update. Knows no metric.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from gradiend_ui.ui.heatmap import PLOTLY_HEAD, plot_script
+
+TEMPLATE = """
+<div class="row-head"><h3 class="row-title"></h3><div class="legend"></div></div>
+<div class="row-plot" role="img"></div>
+"""
+
+from gradio.events import Dependency
+
+class RowChart(gr.HTML):
+    """`select` events carry `index` [row, column] of the clicked learning rate."""
+
+    def __init__(self, value: dict[str, Any] | None = None, **keywords: Any) -> None:
+        super().__init__(
+            value=value,
+            html_template=TEMPLATE,
+            js_on_load=plot_script("row_chart", "mountRowChart"),
+            head=PLOTLY_HEAD,
+            apply_default_css=False,
+            **keywords,
+        )
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object", "description": "payload of the row chart"}
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component

@@ -1,0 +1,57 @@
+"""Text on the page as a tree of plain values, painted by tree.js as text nodes: the one place where text meets the DOM.
+
+`node()` makes a tree, `Tree` shows one. No string is ever read as markup. Knows nothing of what the text says.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+Node = dict[str, Any]
+TREE_JS = Path(__file__).with_name("tree.js")
+
+from gradio.events import Dependency
+
+class Tree(gr.HTML):
+    """A component whose value is one `node()`; an update patches the page in place."""
+
+    def __init__(self, value: Node | None = None, **keywords: Any) -> None:
+        super().__init__(
+            value=value,
+            html_template='<div class="tree"></div>',
+            js_on_load=TREE_JS.read_text(encoding="utf-8") + "\nmountTree(element, props, trigger, watch);",
+            apply_default_css=False,
+            **keywords,
+        )
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object", "description": "{tag, attributes, children}"}
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def node(tag: str, *children: Node | str | None, cls: str = "", **attributes: Any) -> Node:
+    """One element: strings are text, None is left out; `aria_label="x"` becomes `aria-label`."""
+    named = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items() if value is not None}
+    if cls:
+        named["class"] = cls
+    return {"tag": tag, "attributes": named, "children": [child for child in children if child is not None]}
+
+
+def facts(*pairs: tuple[str, Node | str] | None, cls: str = "facts") -> Node:
+    """A list of name and value; None pairs are left out."""
+    rows = [node("div", node("dt", pair[0]), node("dd", pair[1])) for pair in pairs if pair is not None]
+    return node("dl", *rows, cls=cls)
+
+
+def text_of(tree: Node | str) -> str:
+    """All text of a tree, for tests and spoken summaries."""
+    if isinstance(tree, str):
+        return tree
+    return " ".join(filter(None, (text_of(child) for child in tree["children"])))

@@ -1,0 +1,51 @@
+"""The bundled demo beside the reference, and against the numbers written down in the design."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from parity.comparison import assert_same_result, evaluate_ours
+from parity.reference import Reference
+
+CLASSES = ["M", "F"]
+NEUTRAL = ["neutral.csv", "neutral_pronoun_free.csv"]
+# learning rate 0.2 for F (feature factor -1), 0.05 for M (+1): the winners with the pronoun-free set.
+CALLS: list[dict[str, Any]] = [
+    {"lrs": [0.2], "feature_factors": [-1.0], "target_class": "F"},
+    {"lrs": [0.05], "feature_factors": [1.0], "target_class": "M"},
+]
+
+
+@pytest.fixture(scope="module")
+def demo_rows(demo: Path) -> pd.DataFrame:
+    return pd.read_csv(demo / "eval.csv").drop(columns=["source"])
+
+
+@pytest.mark.parametrize("name", NEUTRAL)
+def test_demo_cells_are_the_reference_s(
+    name: str, demo: Path, demo_rows: pd.DataFrame, demo_checkpoint: Path, reference: Reference, tmp_path: Path
+) -> None:
+    neutral = pd.read_csv(demo / name)["text"].tolist()
+    theirs = reference.evaluate(demo_checkpoint, demo_rows, neutral, CALLS, target_classes=CLASSES)
+    ours = evaluate_ours(demo / "gradiend", demo_rows, neutral, CALLS, tmp_path, target_classes=CLASSES)
+    for mine, wanted in zip(ours, theirs, strict=True):
+        assert_same_result(mine, wanted)
+
+
+def test_demo_cells_are_those_of_the_design(demo: Path, demo_rows: pd.DataFrame, tmp_path: Path) -> None:
+    """demo.md, pronoun-free texts: P(she) on M rows 0.113 -> 0.712, P(he) on F rows 0.082 -> 0.204, base LMS 0.387."""
+    neutral = pd.read_csv(demo / "neutral_pronoun_free.csv")["text"].tolist()
+    she, he = evaluate_ours(demo / "gradiend", demo_rows, neutral, CALLS, tmp_path, target_classes=CLASSES)
+    base, cell = she["grid"]["base"], she["grid"][(-1.0, 0.2)]
+    assert base["probs"]["F"] == pytest.approx(0.113, abs=5e-4)
+    assert base["lms"]["lms"] == pytest.approx(0.387, abs=5e-4)
+    assert cell["probs"]["F"] == pytest.approx(0.712, abs=5e-4)
+    assert cell["lms"]["lms"] / base["lms"]["lms"] == pytest.approx(1.010, abs=5e-4)
+    base, cell = he["grid"]["base"], he["grid"][(1.0, 0.05)]
+    assert base["probs"]["M"] == pytest.approx(0.082, abs=5e-4)
+    assert cell["probs"]["M"] == pytest.approx(0.204, abs=5e-4)
+    assert cell["lms"]["lms"] / base["lms"]["lms"] == pytest.approx(0.995, abs=6e-4)

@@ -1,0 +1,105 @@
+"""rewrite_base_model beside the reference's: every tensor bit-identical in fp32, and the base untouched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from parity.recipes import CHECKPOINTS
+from parity.reference import Reference
+
+PARTS = ("decoder", "decoder-weight", "decoder-bias", "decoder-sum", "encoder-weight")
+CELLS: list[dict[str, Any]] = [
+    *({"learning_rate": 0.3, "feature_factor": -1.0, "part": part} for part in PARTS),
+    {"learning_rate": 0.05, "feature_factor": 0.7},
+    {"learning_rate": -2, "feature_factor": 1},
+    {"learning_rate": 0.0, "feature_factor": 1.0},
+]
+Tensors = Mapping[str, torch.Tensor]
+
+
+def named_tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of every parameter under its name, tied ones once."""
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+def different(ours: Tensors, theirs: Tensors) -> list[str]:
+    """The names whose tensors are not bit-identical; raises when the names differ."""
+    assert list(ours) == list(theirs), "other parameters"
+    return [name for name, tensor in theirs.items() if not torch.equal(ours[name], tensor)]
+
+
+def rewrite_theirs(
+    reference: Reference, checkpoint: Path, cells: Sequence[Mapping[str, Any]], out: Path
+) -> list[Tensors]:
+    """The reference's base and one rewrite per cell, as dictionaries of tensors."""
+    reference.ask("rewrite", checkpoint=str(checkpoint), cells=[dict(cell) for cell in cells], out=str(out))
+    names = ["base", *map(str, range(len(cells)))]
+    return [torch.load(out / f"{name}.pt", weights_only=True) for name in names]
+
+
+def assert_same_rewrites(reference: Reference, checkpoint: Path, out: Path, *, ours_from: Path | None = None) -> None:
+    """Bit-identical rewrites for every cell, and our base bit-equal before and after."""
+    from gradiend_ui import ModelWithGradiend
+
+    base, *theirs = rewrite_theirs(reference, checkpoint, CELLS, out)
+    model = ModelWithGradiend.from_pretrained(str(ours_from or checkpoint))
+    assert different(named_tensors(model.base_model), base) == []
+    for cell, wanted in zip(CELLS, theirs, strict=True):
+        rewritten = model.rewrite_base_model(**cell)
+        assert different(named_tensors(rewritten), wanted) == [], f"{cell}"
+        assert rewritten is not model.base_model
+    assert different(named_tensors(model.base_model), base) == [], "the base was changed"
+    assert different(theirs[-1], base) == [], "learning rate 0 must give the base back"
+    assert all(different(wanted, base) for wanted in theirs[:-1]), "a rewrite that changes nothing tests nothing"
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_rewrites_are_bit_identical(
+    name: str, checkpoints: dict[str, Path], reference: Reference, tmp_path: Path
+) -> None:
+    assert_same_rewrites(reference, checkpoints[name], tmp_path)
+
+
+def test_demo_rewrites_are_bit_identical(
+    demo: Path, demo_checkpoint: Path, reference: Reference, tmp_path: Path
+) -> None:
+    assert_same_rewrites(reference, demo_checkpoint, tmp_path, ours_from=demo / "gradiend")
+
+
+@pytest.mark.parametrize("name", ["bert-all", "bert-mixed", "bert-mask-bin", "gpt2-indices"])
+def test_what_we_save_loads_in_the_reference(
+    name: str, checkpoints: dict[str, Path], reference: Reference, tmp_path: Path
+) -> None:
+    """Our save_pretrained writes the reference's format: it loads there and rewrites to the same tensors."""
+    from gradiend_ui import ModelWithGradiend
+
+    saved = tmp_path / "saved"
+    ModelWithGradiend.from_pretrained(str(checkpoints[name])).save_pretrained(str(saved))
+    assert (saved / "model.safetensors").is_file()
+    before = json.loads((checkpoints[name] / "config.json").read_text())["mapping"]
+    after = json.loads((saved / "config.json").read_text())["mapping"]
+    assert [entry["name"] for entry in after["param_map"]] == [entry["name"] for entry in before["param_map"]]
+    wanted = rewrite_theirs(reference, checkpoints[name], CELLS[:2], tmp_path / "original")
+    found = rewrite_theirs(reference, saved, CELLS[:2], tmp_path / "resaved")
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert different(ours, theirs) == []
+
+
+def test_tied_weights_are_changed_once(checkpoints: dict[str, Path]) -> None:
+    """GPT-2's output layer is its embedding: one tensor before and after, moved by one update."""
+    from gradiend_ui import ModelWithGradiend
+
+    model = ModelWithGradiend.from_pretrained(str(checkpoints["gpt2-indices"]))
+    small, large = (model.rewrite_base_model(learning_rate=rate, feature_factor=1.0) for rate in (0.5, 1.0))
+    for rewritten in (small, large):
+        assert rewritten.lm_head.weight.data_ptr() == rewritten.transformer.wte.weight.data_ptr()
+    base = model.base_model.transformer.wte.weight
+    step = small.transformer.wte.weight - base
+    assert step.abs().max() > 0
+    torch.testing.assert_close(large.transformer.wte.weight - base, 2 * step, rtol=1e-4, atol=1e-6)
