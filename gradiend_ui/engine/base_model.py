@@ -75,10 +75,10 @@ def base_model_location(checkpoint: Checkpoint, given: str | None) -> str:
     inside = (checkpoint.folder / stated).resolve()
     if inside.is_dir():
         if not inside.is_relative_to(checkpoint.folder.resolve().parent):
-            raise BadBase(f"metadata.base_model {stated!r} leads out of the checkpoint's parent folder: give one by hand.")
+            raise BadBase(f"metadata.base_model {stated!r} leads out of the checkpoint's parent: give one by hand.")
         return str(inside)
     if stated.startswith("."):
-        raise BadBase(f"metadata.base_model {stated!r} is no folder beside the checkpoint: give the base model by hand.")
+        raise BadBase(f"metadata.base_model {stated!r} is no folder beside the checkpoint: give one by hand.")
     return stated
 
 

@@ -128,7 +128,9 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     config = _read_json(folder / "config.json")
     if "architecture" not in config or "mapping" not in config:
         hint = " (it looks like a plain base model)" if "model_type" in config else ""
-        raise BadCheckpoint(f"{folder.name}/config.json describes no GRADIEND{hint}: architecture or mapping is missing.")
+        raise BadCheckpoint(
+            f"{folder.name}/config.json describes no GRADIEND{hint}: it has no architecture or mapping."
+        )
     architecture = _architecture(config["architecture"])
     entries = _entries(config["mapping"], architecture.input_dim)
     weights_file = _weights_file(folder)
@@ -274,7 +276,7 @@ def _architecture(data: object) -> Architecture:
     decoder = str(data.get("activation_decoder") or encoder).lower()
     for name, value in (("activation_encoder", encoder), ("activation_decoder", decoder)):
         if value not in ACTIVATIONS:
-            raise BadCheckpoint(f"config.json: architecture.{name} {value!r} is unknown; known: {', '.join(ACTIVATIONS)}.")
+            raise BadCheckpoint(f"config.json: architecture.{name} {value!r} is none of {', '.join(ACTIVATIONS)}.")
     return Architecture(
         input_dim=data["input_dim"],
         latent_dim=data["latent_dim"],
@@ -295,7 +297,7 @@ def _entries(mapping: object, input_dim: int) -> tuple[MapEntry, ...]:
         raise BadCheckpoint("config.json: mapping.param_map names a parameter twice.")
     total = sum(entry.num_selected for entry in entries)
     if total != input_dim:
-        raise BadCheckpoint(f"config.json: the parameter map selects {total:,} weights, but input_dim is {input_dim:,}.")
+        raise BadCheckpoint(f"config.json: the parameter map selects {total:,} weights, input_dim is {input_dim:,}.")
     return entries
 
 
@@ -384,11 +386,13 @@ def _check_weights(shapes: Mapping[str, tuple[int, ...]], architecture: Architec
 
 def _load(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix == ".safetensors":
-        return load_file(path)
+        loaded: dict[str, torch.Tensor] = load_file(path)
+        return loaded
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a file that is not its own
-        raise BadCheckpoint(f"{path.name} cannot be read as plain weights: {str(error).splitlines()[0][:200]}.") from error
+        reason = str(error).splitlines()[0][:200]
+        raise BadCheckpoint(f"{path.name} cannot be read as plain weights: {reason}.") from error
     if not isinstance(content, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in content.values()):
         raise BadCheckpoint(f"{path.name} must hold a table of tensors and nothing else.")
     return content
@@ -408,12 +412,12 @@ def _positions(entry: MapEntry, tensors: Mapping[str, torch.Tensor]) -> torch.Te
         raise BadCheckpoint(f"The mapping file has no tensor {entry.key!r} for parameter {entry.name!r}.")
     if entry.kind == "mask":
         if stored.numel() != entry.numel:
-            raise BadCheckpoint(f"The mask of {entry.name!r} has {stored.numel():,} entries instead of {entry.numel:,}.")
+            raise BadCheckpoint(f"The mask of {entry.name!r} has {stored.numel():,} entries, not {entry.numel:,}.")
         flat = stored.reshape(-1).ne(0).nonzero().reshape(-1)
     else:
         flat = stored.reshape(-1).to(torch.int64)
     if flat.numel() != entry.num_selected:
-        raise BadCheckpoint(f"{entry.name!r} selects {flat.numel():,} weights; config.json says {entry.num_selected:,}.")
+        raise BadCheckpoint(f"{entry.name!r} selects {flat.numel():,} weights, not {entry.num_selected:,}.")
     if flat.numel() and (int(flat.min()) < 0 or int(flat.max()) >= entry.numel):
         raise BadCheckpoint(
             f"{entry.name!r} maps position {int(flat.min())} to {int(flat.max())}; it has 0 to {entry.numel - 1}."
@@ -434,7 +438,9 @@ def _source(context: Mapping[str, Any], training: Mapping[str, Any], warnings: l
     stated, trained = context.get("source"), _at(training, "training_args", "source")
     if trained in SOURCES:
         if stated in SOURCES and stated != trained:
-            warnings.append(f"gradiend_context.json says source {stated!r}, training.json {trained!r}: the latter is used.")
+            warnings.append(
+                f"gradiend_context.json says source {stated!r}, training.json {trained!r}: the latter counts."
+            )
         return str(trained)
     if stated in SOURCES:
         return str(stated)

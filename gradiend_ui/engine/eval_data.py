@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -33,7 +33,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 TEXT_COLUMNS = ("text", "sentence", "masked")
 _SPLIT_SPELLINGS = {"val": "validation", "valid": "validation", "dev": "validation"}
 
-Table = pd.DataFrame | Sequence[Mapping[str, Any]] | str | Path
+Table: TypeAlias = "pd.DataFrame | Sequence[Mapping[str, Any]] | str | Path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,9 @@ class EvalData:
             by_split[row.split] = by_split.get(row.split, 0) + 1
         return result
 
-    def chosen(self, split: str, classes: Sequence[str], max_rows: int | None = None, seed: int = 0) -> tuple[EvalRow, ...]:
+    def chosen(
+        self, split: str, classes: Sequence[str], max_rows: int | None = None, seed: int = 0
+    ) -> tuple[EvalRow, ...]:
         """The rows of `split` ("all": any) between `classes`, in table order.
 
         max_rows caps each (label class, alternative class) group by a seeded draw, as the reference does.
@@ -244,7 +246,7 @@ def read_neutral(table: Table | Sequence[str]) -> tuple[str, ...]:
     if isinstance(table, Sequence) and not isinstance(table, (str, Path)) and all(isinstance(t, str) for t in table):
         texts = [str(text) for text in table]
     else:
-        frame = read_table(table)  # type: ignore[arg-type]
+        frame = read_table(table)
         column = next((name for name in TEXT_COLUMNS if name in frame.columns), None)
         if column is None:
             raise BadData(f"Neutral texts need a column 'text'. Columns: {', '.join(map(str, frame.columns))}.")

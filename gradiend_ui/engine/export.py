@@ -58,7 +58,8 @@ def save_rewritten(model: ModelWithGradiend, rewritten: Model, rewrite: Rewrite,
         rewritten.save_pretrained(partial, safe_serialization=True)
         model.tokenizer.save_pretrained(partial)
         (partial / RECIPE).write_text(json.dumps(recipe(model, rewrite), indent=2), encoding="utf-8")
-        (partial / "README.md").write_text(model_card(model, rewrite.cell, rewrite.part, rewrite.facts), encoding="utf-8")
+        card = model_card(model, rewrite.cell, rewrite.part, rewrite.facts)
+        (partial / "README.md").write_text(card, encoding="utf-8")
         _verify(model, rewritten, partial)
         (partial / MANIFEST).write_text(json.dumps(_checksums(partial), indent=2), encoding="utf-8")
         if folder.exists():

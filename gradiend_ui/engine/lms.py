@@ -207,9 +207,7 @@ def _points(points: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tens
     return rows, torch.tensor([position for _, position in points], dtype=torch.int64)
 
 
-def _causal_batch(
-    tokenizer: Any, sequences: list[list[int]], ignored: frozenset[int]
-) -> tuple[Batch, torch.Tensor]:
+def _causal_batch(tokenizer: Any, sequences: list[list[int]], ignored: frozenset[int]) -> tuple[Batch, torch.Tensor]:
     """Inputs of one chunk, padded as the tokenizer pads, with every (position, next token) pair that counts."""
     sequences = [ids or [tokenizer.pad_token_id or 0] for ids in sequences]
     input_ids, attention_mask = padded(sequences, tokenizer.pad_token_id or 0)

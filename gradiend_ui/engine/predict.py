@@ -45,7 +45,7 @@ def compare(
     readout = Readout.trying(model.base_model, batch)
     ids = _class_ids(model, targets, token_boundary)
     base = torch.softmax(readout.logits(model.base_model, batch), dim=-1).cpu()
-    columns = [(None, base)]
+    columns: list[tuple[Cell | None, Tensor]] = [(None, base)]
     for cell in cells:
         weights = workspace.rewritten(model.update_vector(part, cell.feature_factor), cell.learning_rate)
         columns.append((cell, torch.softmax(readout.logits(weights, batch), dim=-1).cpu()))

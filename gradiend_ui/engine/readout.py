@@ -65,7 +65,8 @@ class Readout:
         inputs = {"input_ids": batch.input_ids.to(device), "attention_mask": batch.attention_mask.to(device)}
         rows, positions = batch.point_rows.to(device), batch.point_positions.to(device)
         if not self.narrow:
-            return model(**inputs).logits[rows, positions].float()
+            plain: Tensor = model(**inputs).logits[rows, positions].float()
+            return plain
         backbone = _backbone(model)
         assert backbone is not None  # narrow is only ever chosen for a model with a backbone
 

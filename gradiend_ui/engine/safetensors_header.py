@@ -69,17 +69,18 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _tensor_info(path: Path, name: str, entry: object, data_bytes: int) -> TensorInfo:
     if not isinstance(entry, Mapping):
         raise BadCheckpoint(f"{path.name}: the entry of tensor {name!r} is malformed.")
-    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
-    whole = (
-        isinstance(shape, list)
-        and isinstance(offsets, list)
-        and len(offsets) == 2
-        and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in [*shape, *offsets])
-    )
-    if dtype not in _ITEM_BYTES or not whole:
-        raise BadCheckpoint(f"{path.name}: tensor {name!r} has dtype {dtype!r}, shape {shape!r}: not readable.")
-    info = TensorInfo(str(dtype), tuple(shape))
+    dtype, shape, offsets = entry.get("dtype"), _sizes(entry.get("shape")), _sizes(entry.get("data_offsets"))
+    if dtype not in _ITEM_BYTES or shape is None or offsets is None or len(offsets) != 2:
+        raise BadCheckpoint(f"{path.name}: tensor {name!r} has an unreadable dtype, shape or place ({dtype!r}).")
+    info = TensorInfo(str(dtype), shape)
     start, stop = offsets
     if stop > data_bytes or stop - start != info.numel * _ITEM_BYTES[info.dtype]:
         raise BadCheckpoint(f"{path.name} is truncated or damaged at tensor {name!r}: copy the file again.")
     return info
+
+
+def _sizes(value: object) -> tuple[int, ...] | None:
+    """A list of non-negative whole numbers as a tuple, None for anything else."""
+    if not isinstance(value, list) or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value):
+        return None
+    return tuple(value)

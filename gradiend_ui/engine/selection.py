@@ -235,9 +235,7 @@ def _nothing_to_choose(question: Question, scores: Sequence[CellScore]) -> str:
     return "No cell that could win is finished yet."
 
 
-def _by_policy(
-    policy: SelectionPolicy, name: str, candidates: Sequence[Candidate], base_lms: float
-) -> list[Candidate]:
+def _by_policy(policy: SelectionPolicy, name: str, candidates: Sequence[Candidate], base_lms: float) -> list[Candidate]:
     """The candidates a built-in policy accepts, best first; all of them by metric for any other policy."""
     if isinstance(policy, LMSThresholdPolicy):
         accepted = [c for c in candidates if policy.passes(c.lms, base_lms)]

@@ -170,9 +170,7 @@ def prepare(
     unknown = [name for name in asked if name not in names]
     if unknown:
         raise BadData(f"There is no class {unknown[0]!r}; the classes are {', '.join(names)}.")
-    grid = grid or spec.grid(
-        spec.feature_factors or default_feature_factors(model, names, spec.goal, asked)
-    )
+    grid = grid or spec.grid(spec.feature_factors or default_feature_factors(model, names, spec.goal, asked))
     all_rows = data.chosen(spec.split, names, spec.max_rows, seed)
     targets = resolve_targets(data.rows, names, spec.targets)
     rows = tuple(row for row in all_rows if datasets is None or row.label_class in datasets) or all_rows

@@ -157,9 +157,7 @@ class CellScore:
         return cls(
             cell=None if is_base else Cell(data["feature_factor"], data["learning_rate"]),
             status=data["status"],
-            probs_by_dataset={
-                d: {c: number(p) for c, p in row.items()} for d, row in data["probs_by_dataset"].items()
-            },
+            probs_by_dataset={d: {c: number(p) for c, p in row.items()} for d, row in data["probs_by_dataset"].items()},
             lms={name: number(value) for name, value in data["lms"].items()},
             rows_done=data["rows_done"],
             rows_total=data["rows_total"],
@@ -238,7 +236,7 @@ def _names(value: object, what: str) -> tuple[str, ...] | None:
 
 def _checked_targets(value: object) -> Targets:
     if value is None or value == "label":
-        return value  # type: ignore[return-value]
+        return value
     if not isinstance(value, Mapping) or not value:
         raise BadGrid(f"targets must be {{class: [tokens]}} or 'label', not {value!r}.")
     checked: dict[str, tuple[str, ...]] = {}

@@ -54,9 +54,7 @@ def twin_of(model: Model, touched: set[str]) -> Model:
     return twin
 
 
-def mapped_values(
-    parameters: Mapping[str, nn.Parameter], mapped: Sequence[MappedParameter]
-) -> tuple[Tensor, ...]:
+def mapped_values(parameters: Mapping[str, nn.Parameter], mapped: Sequence[MappedParameter]) -> tuple[Tensor, ...]:
     """The mapped entries of each parameter, flat (stop - start,); views where the whole parameter is mapped."""
     with torch.no_grad():
         return tuple(

@@ -6,6 +6,7 @@ or how they are drawn; the colours themselves are in the style sheet (`ramp` nam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ def build_maps(picture: Mapping[str, Any], run: str) -> dict[str, Any]:
             _map("metric", picture["metric_label"], "probability", [0.0, top], picture["metric"], base and base["metric"]),
             _map("lms", KEPT_TITLE, "kept", list(KEPT_STOPS), picture["lms_ratio"], 1.0 if base else None),
         ],
-        "details": [{"label": "LMS", "values": picture["lms"], "base": base and base["lms"]}, *_details(picture)],
+        "details": [{"label": "LMS", "values": _short(picture["lms"]), "base": base and base["lms"]}, *_details(picture)],
         "status": picture["status"],
         "reason": picture["reason"],
         "passes": picture["passes"],
@@ -87,7 +88,12 @@ def place_of(picture: Mapping[str, Any], cell: Mapping[str, Any] | None) -> list
 def _map(
     name: str, title: str, ramp: str, stops: list[float], values: Table, base: float | None
 ) -> dict[str, Any]:
-    return {"name": name, "title": title, "ramp": ramp, "stops": stops, "values": values, "base": base}
+    return {"name": name, "title": title, "ramp": ramp, "stops": stops, "values": _short(values), "base": base}
+
+
+def _short(values: Table) -> Table:
+    """Six significant digits: all that is ever shown, and less to send; None where a number is not finite."""
+    return [[None if x is None or not math.isfinite(x) else float(f"{x:.6g}") for x in row] for row in values]
 
 
 def _details(picture: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -95,7 +101,7 @@ def _details(picture: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "label": f"P({label}) on {dataset} rows",
-            "values": values,
+            "values": _short(values),
             "base": base and base["probs_by_dataset"][dataset][label],
         }
         for dataset, classes in picture["by_dataset"].items()

@@ -27,6 +27,11 @@ def three_digits(value: float | None) -> str:
     return text.replace("-", MINUS)
 
 
+def probability(value: float | None) -> str:
+    """As `three_digits`, but short where it is next to nothing: `0.0001 -> "<0.001"`."""
+    return "<0.001" if value is not None and 0 < value < 0.0005 else three_digits(value)
+
+
 def change(value: float | None) -> str:
     """A signed difference: `0.31 -> "+0.310"`."""
     if value is None or not math.isfinite(value):

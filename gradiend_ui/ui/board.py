@@ -1,4 +1,4 @@
-"""The middle and right of the page: linked maps, row chart, the reason card, the table twin, run chip and step strip.
+"""The middle and right of the page: linked maps, row chart, the reason card, run chip and step strip.
 
 Everything here is a function of one picture (`Session.picture`) and one view (options and chosen cell). Knows no widget of the
 form and starts nothing; `follow` only watches.
@@ -17,7 +17,7 @@ from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.figures.maps import build_empty_maps, build_maps
 from gradiend_ui.figures.row_chart import build_row_chart
 from gradiend_ui.ui.heatmap import Heatmap
-from gradiend_ui.ui.reason import build_reason, build_table
+from gradiend_ui.ui.reason import build_reason
 from gradiend_ui.ui.row_chart import RowChart
 from gradiend_ui.ui.status import build_run_chip, build_steps
 from gradiend_ui.ui.tree import Tree
@@ -39,7 +39,6 @@ class BoardWidgets:
     maps: Heatmap
     row_chart: RowChart
     reason: Tree
-    table: Tree
     run_chip: Tree
     steps: Tree
     best: gr.Button
@@ -52,7 +51,6 @@ class Shown:
     maps: dict[str, Any]
     row_chart: dict[str, Any]
     reason: dict[str, Any]
-    table: dict[str, Any]
     run_chip: dict[str, Any]
     steps: dict[str, Any]
     state: str
@@ -67,7 +65,6 @@ def show(session: Session, view: View) -> Shown:
         maps=build_maps(picture, view.run),
         row_chart=build_row_chart(picture, view.options["target_class"], cell, ratio),
         reason=build_reason(picture, view.options, cell),
-        table=build_table(picture),
         run_chip=build_run_chip(picture),
         steps=build_steps(loaded=True, state=picture["state"], has_cells=picture["done"] > 0),
         state=picture["state"],
@@ -90,7 +87,6 @@ def show_empty(feature_factors: list[float], learning_rates: list[float], label:
         maps=maps,
         row_chart=build_row_chart(picture, "", None, None),
         reason=build_reason(None, {}, None),
-        table=build_table(None),
         run_chip=build_run_chip(None),
         steps=build_steps(loaded=loaded, state="", has_cells=False),
         state="",
@@ -146,8 +142,8 @@ async def follow(session: Session, viewers: Viewers, page: str, run: str) -> Asy
 
 def outputs(board: BoardWidgets) -> list[Any]:
     """The components that `values` fills, in its order."""
-    return [board.maps, board.row_chart, board.reason, board.table, board.run_chip, board.steps]
+    return [board.maps, board.row_chart, board.reason, board.run_chip, board.steps]
 
 
 def values(shown: Shown) -> list[Any]:
-    return [shown.maps, shown.row_chart, shown.reason, shown.table, shown.run_chip, shown.steps]
+    return [shown.maps, shown.row_chart, shown.reason, shown.run_chip, shown.steps]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.figures.numbers import cell_name, change, three_digits
+from gradiend_ui.figures.numbers import cell_name, change, probability
 from gradiend_ui.ui.tree import Node, Tree, node
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ MOST_SENTENCES = 20
 FIRST_EXAMPLES = 3
 MASK = "[MASK]"
 LABEL = "Own sentences, one per line"
+HELP = "The most probable words for [MASK], before and after the rewrite."
 WAITING = "Start the sweep: the base and the rewritten model answer these sentences side by side."
 NO_TEXT = "Write a sentence with [MASK] where a word is to be predicted."
 
@@ -37,14 +38,7 @@ class CompareWidgets:
 def build() -> CompareWidgets:
     with gr.Column(elem_id="step-compare", elem_classes="panel"):
         with gr.Row(elem_id="compare-head"):
-            Tree(
-                node(
-                    "div",
-                    node("h2", "Compare"),
-                    node("p", node("span", "base", cls="key base"), node("span", "rewritten", cls="key target"), cls="legend"),
-                ),
-                elem_id="compare-title",
-            )
+            Tree(node("div", node("h2", "Compare"), node("p", HELP, cls="quiet")), elem_id="compare-title")
             sentences = gr.Textbox(label=LABEL, lines=3, max_lines=6, elem_id="sentences")
         answers = Tree(build_note(WAITING), elem_id="answers")
     return CompareWidgets(sentences=sentences, answers=answers)
@@ -83,7 +77,10 @@ def build_answers(answer: Mapping[str, Any], cell: Mapping[str, float]) -> Node:
     name = cell_name(cell["feature_factor"], cell["learning_rate"])
     return node(
         "div",
-        *(_sentence(item) for item in answer["texts"]),
+        node(
+            "p", node("span", "base", cls="key base"), node("span", f"rewritten at {name}", cls="key target"), cls="legend"
+        ),
+        node("div", *(_sentence(item) for item in answer["texts"]), cls="sentences"),
         cls="answers",
         data_cell=name,
         role="region",
@@ -117,9 +114,9 @@ def _class_change(name: str, base: float, here: float | None) -> Node:
     return node(
         "span",
         f"P({name}) ",
-        node("span", three_digits(base), cls="base"),
+        node("span", probability(base), cls="base"),
         " → ",
-        node("strong", three_digits(here), cls="here"),
+        node("strong", probability(here), cls="here"),
     )
 
 
@@ -130,8 +127,8 @@ def _tokens(base: Mapping[str, Any], rewritten: Mapping[str, Any]) -> Node:
             "tr",
             node("th", token, scope="row"),
             node("td", _bar("base", before), _bar("here", here), cls="bars"),
-            node("td", three_digits(before), cls="base"),
-            node("td", three_digits(here), cls="here"),
+            node("td", probability(before), cls="base"),
+            node("td", probability(here), cls="here"),
             node("td", change(here - before if here is not None and before is not None else None), cls="change"),
         )
         for token, before, here in pair_tokens(base["top"], rewritten["top"])[:SHOWN]

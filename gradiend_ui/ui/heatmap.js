@@ -1,7 +1,8 @@
 // Linked maps over (feature factor, learning rate) in one component. The top half is pure (values in, values out, tested
 // with Node); `mountHeatmap` at the end owns the DOM. Needs plotting.js before it.
 
-const MARGIN = { left: 46, right: 50, top: 24, bottom: 22, title: 16 };
+const MARGIN = { left: 46, right: 50, top: 24, bottom: 20, title: 18 };
+const DARK_TEXT = '#14181f', LIGHT_TEXT = '#ffffff';
 const WORDS = { pending: 'not computed yet', skipped: 'skipped', failed: 'failed' };
 
 function isSideBySide(view, width) {
@@ -40,7 +41,7 @@ function rampColour(ramp, share) {
 
 function textColour(ramp, share) {
   const [red, green, blue] = rampColour(ramp, share);
-  return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? '#14181f' : '#ffffff';
+  return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? DARK_TEXT : LIGHT_TEXT;
 }
 
 function cellAt(view, fractionX, fractionUp) {
@@ -89,17 +90,31 @@ function spoken(view, row, column) {
   return [title, numbers, note].filter(Boolean).join('. ');
 }
 
+// The table twin: a head and one line of texts per cell, in the order of the grid.
+function tableRows(view) {
+  const head = ['factor', 'rate', ...view.maps.map((map) => map.title), 'status'];
+  const body = [];
+  eachCell(view, (row, column) => {
+    const below = view.status[row][column] === 'final' && view.passes[row][column] === false;
+    body.push([
+      formatSigned(view.rows[row]), formatPlain(view.columns[column]), ...view.maps.map((map) => formatNumber(map.values[row][column])),
+      below ? 'below threshold' : view.status[row][column] === 'final' ? 'final' : statusWords(view, row, column),
+    ]);
+  });
+  return { head, body };
+}
+
 function eachCell(view, visit) {
   view.rows.forEach((_, row) => view.columns.forEach((__, column) => visit(row, column)));
 }
 
-// SVG path of all pending cells' outlines, all failing cells' diagonals and all failed cells' crosses, in axis units.
+// SVG paths of all pending cells' outlines and all failed cells' crosses, in axis units.
 function marks(view, box) {
   const edges = axisEdges(axisCentres(view.columns));
   const perX = (edges[edges.length - 1] - edges[0]) / box.innerWidth;
   const perY = view.rows.length / box.innerHeight;
   const line = (x0, y0, x1, y1) => `M${x0},${y0}L${x1},${y1}`;
-  const paths = { empty: '', hatch: '', cross: '' };
+  const paths = { empty: '', cross: '' };
   eachCell(view, (row, column) => {
     const [left, right, low, high] = [edges[column] + 1.5 * perX, edges[column + 1] - 1.5 * perX, row - 0.5 + 1.5 * perY, row + 0.5 - 1.5 * perY];
     const status = view.status[row][column];
@@ -110,21 +125,37 @@ function marks(view, box) {
       const [x0, x1] = [left + inset * (right - left), right - inset * (right - left)];
       const [y0, y1] = [low + inset * (high - low), high - inset * (high - low)];
       paths.cross += status === 'failed' ? line(x0, y0, x1, y1) + line(x0, y1, x1, y0) : line(x0, (y0 + y1) / 2, x1, (y0 + y1) / 2);
-    } else if (filled && view.passes[row][column] === false) {
-      paths.hatch += hatchLines(left, right, low, high, perX, perY);
     }
   });
   return paths;
 }
 
-function hatchLines(left, right, low, high, perX, perY, gap = 7) {
-  const width = (right - left) / perX, height = (high - low) / perY;
-  let path = '';
+// Diagonals over the cells below the threshold as one line trace per ink, under the numbers. Light ink on dark cells.
+function hatchTraces(view, map, ramp, box) {
+  const edges = axisEdges(axisCentres(view.columns));
+  const perX = (edges[edges.length - 1] - edges[0]) / box.innerWidth, perY = view.rows.length / box.innerHeight;
+  const inks = { 'rgba(20,24,31,.5)': [[], []], 'rgba(255,255,255,.55)': [[], []] };
+  eachCell(view, (row, column) => {
+    if (view.passes[row][column] !== false || map.values[row][column] === null) return;
+    const dark = textColour(ramp, warp(map.values[row][column], map.stops)) === DARK_TEXT;
+    const [x, y] = inks[dark ? 'rgba(20,24,31,.5)' : 'rgba(255,255,255,.55)'];
+    const left = edges[column] + perX, low = row - 0.5 + perY;
+    for (const [x0, y0, x1, y1] of diagonals((edges[column + 1] - edges[column]) / perX - 2, 1 / perY - 2)) {
+      x.push(left + x0 * perX, left + x1 * perX, null);
+      y.push(low + y0 * perY, low + y1 * perY, null);
+    }
+  });
+  return Object.entries(inks).map(([color, [x, y]]) => ({ type: 'scatter', mode: 'lines', x, y, hoverinfo: 'skip', connectgaps: false, line: { color, width: 0.9 } }));
+}
+
+// Rising lines through a box of pixels, as [x0, y0, x1, y1].
+function diagonals(width, height, gap = 6) {
+  const lines = [];
   for (let offset = gap / 2 - height; offset < width; offset += gap) {
     const [x0, x1] = [Math.max(0, offset), Math.min(width, offset + height)];
-    if (x1 > x0) path += `M${left + x0 * perX},${low + (x0 - offset) * perY}L${left + x1 * perX},${low + (x1 - offset) * perY}`;
+    if (x1 > x0) lines.push([x0, x0 - offset, x1, x1 - offset]);
   }
-  return path;
+  return lines;
 }
 
 function cellTable(view, values, stops, wanted) {
@@ -143,7 +174,7 @@ function mapTraces(view, map, theme, box) {
     type: 'heatmap', x, y, z: cellTable(view, map.values, map.stops, wanted), zmin: 0, zmax: 1, xgap: 2, ygap: 2, hoverinfo: 'skip', opacity,
     colorscale: ramp.map((colour, k) => [k / (ramp.length - 1), colour]), showscale: !wanted, ...(wanted ? {} : { colorbar: bar }),
   });
-  return [heat(false, 1), heat(true, 0.45), numbersTrace(view, map, ramp, centres, box, theme), starTrace(view, centres, box, theme)];
+  return [heat(false, 1), heat(true, 0.45), ...hatchTraces(view, map, ramp, box), numbersTrace(view, map, ramp, centres, box, theme), starTrace(view, centres, box, theme)];
 }
 
 function barTicks(map, box) {
@@ -184,7 +215,6 @@ function mapShapes(view, box, selected, theme) {
   const path = (d, colour, width, dash) => ({ type: 'path', path: d, line: { color: colour, width, dash }, layer: 'above' });
   const shapes = [];
   if (paths.empty) shapes.push(path(paths.empty, theme.hair, 1, 'solid'));
-  if (paths.hatch) shapes.push(path(paths.hatch, theme.hatch, 1, 'solid'));
   if (paths.cross) shapes.push(path(paths.cross, theme.failed, 2, 'solid'));
   if (selected) {
     const rect = (colour, width) => ({ type: 'rect', x0: edges[selected.column], x1: edges[selected.column + 1], y0: selected.row - 0.5, y1: selected.row + 0.5, line: { color: colour, width } });
@@ -203,7 +233,7 @@ function figure(view, map, theme, box, selected) {
       datarevision: view.rev, width: box.width, height: box.height, font, dragmode: false, hovermode: false, showlegend: false,
       margin: { l: MARGIN.left, r: MARGIN.right, t: MARGIN.top, b: box.bottom, autoexpand: false }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
       title: { text: escapeMarkup(map.title) + baseNote(map), font: { size: 12.5, color: theme.ink, family: theme.font }, x: MARGIN.left / box.width, xanchor: 'left', y: 1 - 11 / box.height, yanchor: 'middle' },
-      xaxis: { ...axis, ...axisTicks(view.columns, centres, box.innerWidth), range: [edges[0], edges[edges.length - 1]], title: box.titled ? { text: 'learning rate', font, standoff: 2 } : undefined },
+      xaxis: { ...axis, ...axisTicks(view.columns, centres, box.innerWidth), range: [edges[0], edges[edges.length - 1]], title: box.titled ? { text: 'strength (learning rate)', font, standoff: 6 } : undefined },
       yaxis: { ...axis, tickvals: view.rows.map((_, k) => k), ticktext: view.rows.map(formatSigned), range: [-0.5, view.rows.length - 0.5], title: { text: view.rows.length > 2 ? 'feature factor' : 'factor', font, standoff: 4 } },
       shapes: mapShapes(view, box, selected, theme),
     },
@@ -223,7 +253,7 @@ function signature(view, cell) {
 }
 
 function mountHeatmap(element, props, trigger, watch) {
-  const root = element.querySelector('.maps'), live = element.querySelector('.spoken'), tip = element.querySelector('.tip');
+  const root = element.querySelector('.maps'), live = element.querySelector('.spoken'), tip = element.querySelector('.tip'), twin = element.querySelector('.twin');
   let view = null, chosen = null, plots = [], timer = null, emitted = '';
   const best = () => (view?.best ? { row: view.best[0], column: view.best[1] } : null);
   const current = () => chosen || best();
@@ -305,6 +335,7 @@ function mountHeatmap(element, props, trigger, watch) {
       plots[k].setAttribute('aria-label', `${map.title}: ${view.rows.length} feature factors by ${view.columns.length} learning rates. Arrow keys, Home and End move the selected cell.`);
       return Plotly.react(plots[k], data, layout, { displayModeBar: false, responsive: false });
     }));
+    if (twin.open) fillTable(twin.querySelector('table'), tableRows(drawn));
     Object.assign(element.dataset, { rev: drawn.rev, run: drawn.run, sel: cell ? `${cell.row},${cell.column}` : '', best: drawn.best ? drawn.best.join(',') : '' });
   }
   const schedule = drawingLoop(root, draw);
@@ -319,6 +350,7 @@ function mountHeatmap(element, props, trigger, watch) {
     const cell = current();
     if (view.run && cell && signature(view, cell) !== emitted) emit(chosen ? 'arrived' : 'best', 0);
   }
+  twin.addEventListener('toggle', schedule);
   watch('value', update);
   watch('goto', () => {
     const goto = props.goto;
@@ -334,6 +366,18 @@ function fillTip(tip, { title, lines, note }) {
   const table = document.createElement('table');
   if (lines.length) table.append(rowOf(make, 'th', ['', 'here', 'base']), ...lines.map((cells) => rowOf(make, 'td', cells)));
   tip.replaceChildren(make('strong', title), table, ...(note ? [make('em', note)] : []));
+}
+
+function fillTable(table, { head, body }) {
+  const lines = [head, ...body];
+  while (table.rows.length > lines.length) table.deleteRow(-1);
+  lines.forEach((texts, k) => {
+    const row = table.rows[k] || table.insertRow();
+    texts.forEach((text, at) => {
+      const cell = row.cells[at] || row.appendChild(document.createElement(k ? 'td' : 'th'));
+      if (cell.textContent !== text) cell.textContent = text;
+    });
+  });
 }
 
 function rowOf(make, tag, cells) {

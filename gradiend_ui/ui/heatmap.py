@@ -6,6 +6,7 @@ of `figures.maps`; `goto` moves the selection from Python. Knows nothing of runs
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ HERE = Path(__file__).parent
 PLOTLY_HEAD = f'<script src="{PLOTLY_URL}"></script>'
 TEMPLATE = """
 <div class="maps"></div>
+<details class="twin"><summary>Table of all cells</summary>
+<div class="scroll" tabindex="0" role="region" aria-label="Table of all cells"><table></table></div></details>
 <div class="tip" role="presentation" hidden></div>
 <div class="spoken" aria-live="polite"></div>
 """
@@ -42,5 +45,9 @@ class Heatmap(gr.HTML):
             **keywords,
         )
 
+    def postprocess(self, value: dict[str, Any] | None) -> str | None:
+        """As one string: the frontend clones and proxies nested values on every update, which costs more than drawing."""
+        return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
+
     def api_info(self) -> dict[str, Any]:
-        return {"type": "object", "description": "payload of the linked maps"}
+        return {"type": "string", "description": "payload of the linked maps as JSON"}

@@ -43,8 +43,12 @@ class Heatmap(gr.HTML):
             **keywords,
         )
 
+    def postprocess(self, value: dict[str, Any] | None) -> str | None:
+        """As one string: the frontend clones and proxies nested values on every update, which costs more than drawing."""
+        return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
+
     def api_info(self) -> dict[str, Any]:
-        return {"type": "object", "description": "payload of the linked maps"}
+        return {"type": "string", "description": "payload of the linked maps as JSON"}
     from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
     if TYPE_CHECKING:

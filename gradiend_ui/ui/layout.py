@@ -10,11 +10,11 @@ from gradiend_ui.ui import api, compare, export, load, sweep
 from gradiend_ui.ui.board import BoardWidgets
 from gradiend_ui.ui.heatmap import Heatmap
 from gradiend_ui.ui.page import Page
-from gradiend_ui.ui.reason import build_reason, build_table
+from gradiend_ui.ui.reason import build_reason
 from gradiend_ui.ui.routes import app_kwargs, page_head
 from gradiend_ui.ui.row_chart import RowChart
 from gradiend_ui.ui.status import build_model_chip, build_run_chip, build_steps
-from gradiend_ui.ui.tree import Tree, node
+from gradiend_ui.ui.tree import Tree, facts, node
 from gradiend_ui.ui.viewer import Viewers
 from gradiend_ui.ui.wiring import wire
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TITLE = "GRADIEND"
 SUBTITLE = "find the best rewrite of a language model"
+FONTS = ["Plex", "ui-sans-serif", "system-ui", "sans-serif"]
+MONO = ["ui-monospace", "monospace"]
 KEEP_FILES = (3600, 24 * 3600)
 KEYS = (
     ("star", "best"),
@@ -31,6 +33,13 @@ KEYS = (
     ("faint", "provisional"),
     ("hollow", "not computed"),
     ("crossed", "failed"),
+)
+HELP_TITLE = "How to read the grid"
+HELP = (
+    ("feature factor", "The direction in which the model is pushed, and how far; the sign decides the class."),
+    ("learning rate", "How strongly: the rewrite adds learning rate × decoder(feature factor) to the weights."),
+    ("P(class)", "How probable the class's words are on the other class's sentences: the gain."),
+    ("LMS / base", "How well neutral words are still predicted, relative to the base: 1 means no damage."),
 )
 
 
@@ -49,8 +58,9 @@ def build_app(session: Session) -> gr.Blocks:
                 maps, row_chart, best = _build_maps()
                 compare_widgets = compare.build()
             with gr.Column(elem_id="right", min_width=0):
-                reason, table = _build_reason()
+                reason = _build_reason()
                 export_widgets = export.build()
+                Tree(node("div", node("h3", HELP_TITLE), facts(*HELP)), elem_id="help")
         page = Page(
             session=session,
             viewers=Viewers(),
@@ -61,7 +71,7 @@ def build_app(session: Session) -> gr.Blocks:
             load=load_widgets,
             form=form,
             run_buttons=run_buttons,
-            board=BoardWidgets(maps, row_chart, reason, table, run_chip, steps, best),
+            board=BoardWidgets(maps, row_chart, reason, run_chip, steps, best),
             compare=compare_widgets,
             export=export_widgets,
         )
@@ -91,12 +101,10 @@ def _build_maps() -> tuple[Heatmap, RowChart, gr.Button]:
     return maps, row_chart, best
 
 
-def _build_reason() -> tuple[Tree, Tree]:
+def _build_reason() -> Tree:
     with gr.Column(elem_id="why", elem_classes="panel"):
         Tree(node("h2", "Why this cell?"), elem_classes="panel-title")
-        reason = Tree(build_reason(None, {}, None), elem_id="reason")
-        table = Tree(build_table(None), elem_id="table")
-    return reason, table
+        return Tree(build_reason(None, {}, None), elem_id="reason")
 
 
 def launch_options() -> dict[str, Any]:
@@ -120,6 +128,7 @@ def launch_options() -> dict[str, Any]:
 
 def build_theme() -> gr.themes.Base:
     """Gradio's own widgets in the page's colours; the colours themselves are variables of the style sheet."""
+    sizes = gr.themes.sizes
     return gr.themes.Base(
-        text_size=gr.themes.sizes.text_sm, spacing_size=gr.themes.sizes.spacing_sm, radius_size=gr.themes.sizes.radius_sm
+        text_size=sizes.text_sm, spacing_size=sizes.spacing_sm, radius_size=sizes.radius_sm, font=FONTS, font_mono=MONO
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from gradiend_ui.figures.numbers import big, percent, signed, three_digits
+from gradiend_ui.figures.numbers import percent, signed, three_digits
 from gradiend_ui.ui.status import STATES
 from gradiend_ui.ui.tree import Node, Tree, facts, node
 
@@ -65,12 +65,12 @@ def build_health(card: Mapping[str, Any]) -> Node:
         "div",
         node("h2", "Load", node("small", str(card["name"]))),
         facts(
-            ("base", f"{card['base_model']}, {big(card['base_parameters'])} weights, {card['objective']}"),
+            ("base", f"{card['base_model']}, {card['objective']}"),
             ("directions", _directions(card)),
-            ("learned on", f"{card['source']} gradients; changes {percent(share)} of the weights"),
+            ("learned on", f"{card['source']}; {percent(share)} of the weights"),
             ("encoder", _training(card)),
             ("rows", _rows(card["rows"])),
-            ("neutral", ", ".join(f"{name} ({count})" for name, count in card["neutral_sets"].items()) or "none"),
+            ("neutral", ", ".join(f"{name} {count}" for name, count in card["neutral_sets"].items()) or "none"),
         ),
         _warnings(card["warnings"]),
         cls="health",
@@ -111,9 +111,7 @@ def _training(card: Mapping[str, Any]) -> str:
 
 def _rows(rows: Mapping[str, Mapping[str, int]]) -> str:
     splits = sorted({split for counts in rows.values() for split in counts})
-    return "; ".join(
-        f"{split} " + ", ".join(f"{name} {counts.get(split, 0)}" for name, counts in rows.items()) for split in splits
-    )
+    return ", ".join(f"{split} {sum(counts.get(split, 0) for counts in rows.values())}" for split in splits)
 
 
 def _warnings(warnings: list[str]) -> Node | None:

@@ -22,14 +22,15 @@ function formatSigned(value) {
   return (value > 0 ? '+' : '') + formatPlain(value);
 }
 
-// Centres of the columns: log10 where the rates are positive and roughly evenly spaced in it, else 0, 1, 2, ...
+// Centres of the columns: 0, 1, 2, ... where the rates are about evenly spaced in log10 (1, 2, 5, 10: the axis then is
+// logarithmic to the eye), or cannot be; else their log10, so that a gap in a typed list looks like one.
 function axisCentres(rates) {
   const index = rates.map((_, k) => k);
-  if (rates.length < 2 || rates.some((rate) => !(rate > 0))) return index;
+  if (rates.length < 3 || rates.some((rate) => !(rate > 0))) return index;
   const logs = rates.map(Math.log10);
   const gaps = logs.slice(1).map((value, k) => value - logs[k]);
-  if (Math.min(...gaps) <= 0 || Math.max(...gaps) > 3 * Math.min(...gaps)) return index;
-  return logs;
+  const [smallest, largest] = [Math.min(...gaps), Math.max(...gaps)];
+  return largest <= 1.7 * smallest || smallest < (logs[logs.length - 1] - logs[0]) / (6 * gaps.length) ? index : logs;
 }
 
 function axisEdges(centres) {
@@ -62,7 +63,7 @@ function readTheme(element) {
   return {
     ink: colour('--ink'), soft: colour('--ink-soft'), line: colour('--line-strong'), hair: colour('--line'), paper: colour('--surface'),
     accent: colour('--accent'), other: colour('--accent-soft'), base: colour('--base'), kept: colour('--kept'), star: colour('--star'),
-    failed: colour('--danger'), hatch: colour('--hatch'), font: colour('--plot-font') || 'sans-serif',
+    failed: colour('--danger'), font: colour('--plot-font') || 'sans-serif',
     ramps: { probability: ramp('--ramp-probability'), kept: ramp('--ramp-kept') },
   };
 }
@@ -96,5 +97,6 @@ function drawingLoop(root, draw) {
 }
 
 function copyOf(value) {
+  if (typeof value === 'string') return JSON.parse(value);
   return value ? JSON.parse(JSON.stringify(value)) : null;
 }

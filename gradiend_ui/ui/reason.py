@@ -1,4 +1,4 @@
-"""Why this cell: the card on the right with the selected cell's numbers and the winner's reasons, and the table twin.
+"""Why this cell: the card on the right with the selected cell's numbers and the winner's reasons.
 
 Trees from a picture and a selection; the sentence itself comes from the engine.
 """
@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradiend_ui.figures.maps import place_of
-from gradiend_ui.figures.numbers import cell_name, change, plain, signed, three_digits
+from gradiend_ui.figures.numbers import cell_name, change, plain, three_digits
 from gradiend_ui.ui.tree import Node, facts, node
 
 WAITING = "The sweep scores every cell of the grid. The best one is starred here with its reasons."
 NO_WINNER = "No finished cell to choose from yet."
-NOT_YET = "Not computed yet."
 STATUS_WORDS = {
     "pending": "not computed yet",
     "provisional": "provisional",
@@ -39,39 +38,6 @@ def build_reason(
         _winner(picture["selection"], options),
         cls="reason",
     )
-
-
-def build_table(picture: Mapping[str, Any] | None) -> Node:
-    """Every number of the grid as a plain table."""
-    if picture is None:
-        return node("details", node("summary", "Table of all cells"), node("p", NOT_YET, cls="quiet"), cls="twin")
-    head = ("factor", "rate", picture["metric_label"], "LMS / base", "status")
-    rows = [
-        node("tr", *(node("td", text, cls=cls) for text, cls in _table_row(picture, row, column)))
-        for row in range(len(picture["feature_factors"]))
-        for column in range(len(picture["learning_rates"]))
-    ]
-    table = node(
-        "table", node("thead", node("tr", *(node("th", text, scope="col") for text in head))), node("tbody", *rows)
-    )
-    return node(
-        "details",
-        node("summary", "Table of all cells"),
-        node("div", table, cls="scroll", tabindex=0, role="region", aria_label="Table of all cells"),
-        cls="twin",
-    )
-
-
-def _table_row(picture: Mapping[str, Any], row: int, column: int) -> list[tuple[str, str]]:
-    status = STATUS_WORDS.get(picture["status"][row][column], "")
-    below = picture["passes"][row][column] is False
-    return [
-        (signed(picture["feature_factors"][row]), "num"),
-        (plain(picture["learning_rates"][column]), "num"),
-        (three_digits(picture["metric"][row][column]), "num"),
-        (three_digits(picture["lms_ratio"][row][column]), "num"),
-        ("below threshold" if below and status == "final" else status, ""),
-    ]
 
 
 def _error(picture: Mapping[str, Any]) -> Node | None:

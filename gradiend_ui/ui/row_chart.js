@@ -1,6 +1,6 @@
 // The selected feature factor's row as lines over the learning rate. Pure figure first, mounting last. Needs plotting.js.
 
-const CHART = { height: 168, left: 46, right: 50, top: 24, bottom: 36 };
+const CHART = { height: 150, left: 46, right: 50, top: 8, bottom: 38 };
 
 function lineStyle(kind, theme) {
   return {
@@ -44,7 +44,7 @@ function chartFigure(view, theme, width) {
     layout: {
       datarevision: view.rev, width, height: CHART.height, font, dragmode: false, hovermode: false, showlegend: false,
       margin: { l: CHART.left, r: CHART.right, t: CHART.top, b: CHART.bottom, autoexpand: false }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
-      xaxis: { ...axis, ...axisTicks(view.columns, centres, width - CHART.left - CHART.right), range: [edges[0], edges[edges.length - 1]], showgrid: false, title: { text: 'learning rate', font, standoff: 2 } },
+      xaxis: { ...axis, ...axisTicks(view.columns, centres, width - CHART.left - CHART.right), range: [edges[0], edges[edges.length - 1]], showgrid: false, title: { text: 'strength (learning rate)', font, standoff: 6 } },
       yaxis: { ...axis, range: [0, topOf(view)], nticks: 5, gridcolor: theme.hair, title: { text: '0 to 1', font, standoff: 4 } },
       shapes: chartShapes(view, theme),
     },

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gradiend_ui.engine.errors import BadGrid
-from gradiend_ui.figures.numbers import clock, plain
+from gradiend_ui.figures.numbers import clock
 from gradiend_ui.ui.tree import Node, Tree, node
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEFAULT, DENSE, TYPED = "default", "dense", "typed"
 PRESETS = [("default", DEFAULT), ("dense 9 × 16", DENSE), ("typed list", TYPED)]
 GOALS = [("strengthen", "strengthen"), ("weaken", "weaken")]
-POLICIES = [("best above the LMS threshold", "lms_threshold"), ("best product with the LMS", "lms_times_metric")]
+POLICIES = [("best above the threshold", "lms_threshold"), ("best value × LMS", "lms_times_metric")]
 RATIO, LOWEST_RATIO = 0.99, 0.9
 TYPED_FACTORS = "-1, 1"
 TYPED_RATES = "0.01, 0.05, 0.1, 0.2, 0.5, 1"
@@ -80,16 +80,15 @@ FORM_FIELDS = tuple(item.name for item in fields(Form))
 def build() -> tuple[FormWidgets, RunWidgets]:
     with gr.Column(elem_id="step-sweep", elem_classes="panel"):
         Tree(node("h2", "Sweep"), elem_classes="panel-title")
-        with gr.Row(elem_classes="pair"):
-            target_class = gr.Radio([], label="Class", elem_id="target-class", elem_classes="segmented", min_width=80)
-            goal = gr.Radio(GOALS, value=GOALS[0][1], label="Goal", elem_id="goal", elem_classes="segmented", min_width=150)
+        target_class = gr.Radio([], label="Class", elem_id="target-class", elem_classes="segmented")
+        goal = gr.Radio(GOALS, value=GOALS[0][1], label="Goal", elem_id="goal", elem_classes="segmented")
         preset = gr.Radio(PRESETS, value=DEFAULT, label="Grid", elem_id="preset", elem_classes="segmented")
         typed_factors = gr.Textbox(
             TYPED_FACTORS, label="Direction and size (feature factors)", visible=False, elem_id="typed-factors"
         )
         typed_rates = gr.Textbox(TYPED_RATES, label="Strength (learning rates)", visible=False, elem_id="typed-rates")
-        neutral_set = gr.Dropdown([], label="Neutral texts for the LMS", elem_id="neutral-set")
-        ratio = gr.Slider(LOWEST_RATIO, 1.0, RATIO, step=0.005, label="Keep at least this share of the LMS", elem_id="ratio")
+        neutral_set = gr.Dropdown([], label="Neutral", elem_id="neutral-set")
+        ratio = gr.Slider(LOWEST_RATIO, 1.0, RATIO, step=0.005, label="Keep this share of the LMS", elem_id="ratio")
         policy = gr.Dropdown(POLICIES, value=POLICIES[0][1], label="Winner", elem_id="policy")
         any_factor = gr.Checkbox(False, label=ANY_FACTOR, elem_id="any-factor", container=False)
         again = gr.Checkbox(False, label=AGAIN, elem_id="again", container=False)
@@ -242,9 +241,9 @@ def build_estimate(form: Form | None, card: Mapping[str, Any] | None) -> Node:
     except BadGrid as error:
         return node("p", str(error), cls="estimate danger", role="alert")
     cells = len(factors) * len(rates)
-    size = f"{cells} cells: {len(factors)} × {len(rates)}, rates {plain(rates[0])} to {plain(rates[-1])}"
     seconds = card["seconds_per_cell"]
-    duration = f", about {clock(cells * seconds)}" if seconds else ", time unknown before the first sweep"
+    size = f"{cells} cells ({len(factors)} × {len(rates)})"
+    duration = f", about {clock(cells * seconds)}" if seconds else ", time not known yet"
     return node("p", size + duration, cls="estimate quiet")
 
 

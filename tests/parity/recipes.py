@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-MATRICES = ["bert.encoder.layer.?.intermediate.dense.weight", "bert.encoder.layer.?.output.dense.weight"]
+MATRICES = [
+    "bert.encoder.layer.*.intermediate.dense.weight",
+    *(f"bert.encoder.layer.{i}.output.dense.weight" for i in (0, 1)),
+]
 TIED = ["transformer.wte.weight", "transformer.h.*.mlp.c_fc.weight"]
 
 

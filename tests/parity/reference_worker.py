@@ -33,7 +33,7 @@ def train(*, base: str, out: str, rows: list[dict], topk: float | None, bin_copy
 
     if topk is not None:
         arguments["pre_prune_config"] = PrePruneConfig(n_samples=16, topk=topk, source="diff")
-    defaults = {"train_batch_size": 4, "max_steps": 24, "eval_steps": 12, "learning_rate": 1e-3}
+    defaults = {"train_batch_size": 4, "max_steps": 36, "eval_steps": 12, "learning_rate": 1e-3}
     settings = TrainingArguments(
         experiment_dir=out, max_seeds=1, encoder_eval_train_max_size=8, **{**defaults, **arguments}
     )

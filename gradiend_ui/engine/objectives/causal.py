@@ -122,7 +122,9 @@ class ClmNextToken:
         word_initial = self.token_boundary == "natural" and prefix[-1:].isspace()
         lookup = self._vocabulary.word_initial_pieces if word_initial else self._vocabulary.first_pieces
         return [
-            (column[name], token) for name, own in words.items() for token in sorted({i for w in own for i in lookup(w)})
+            (column[name], token)
+            for name, own in words.items()
+            for token in sorted({piece for word in own for piece in lookup(word)})
         ]
 
 

@@ -112,8 +112,8 @@ def _target_entries(
             for ids in sorted({way for word in words for way in vocabulary.pieces(word)})
         ]
         return [shared] * len(rows)
-    return [
-        [(column[row.label_class], (token,)) for token in vocabulary.first_pieces(row.label)]
-        + [(column[row.alternative_class], (token,)) for token in vocabulary.first_pieces(row.alternative)]
-        for row in rows
-    ]
+    own: list[list[tuple[int, Ids]]] = []
+    for row in rows:
+        words = ((row.label_class, row.label), (row.alternative_class, row.alternative))
+        own.append([(column[name], (token,)) for name, word in words for token in vocabulary.first_pieces(word)])
+    return own

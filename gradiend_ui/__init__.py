@@ -1,0 +1,45 @@
+"""gradiend_ui: sweep, look at and export GRADIEND rewrites of language models.
+
+The public names are handed out on first use: importing this package imports neither torch nor gradio.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradiend_ui.engine.errors import GradiendUIError as GradiendUIError
+    from gradiend_ui.engine.model import ModelWithGradiend as ModelWithGradiend
+    from gradiend_ui.engine.selection import BaseContext as BaseContext
+    from gradiend_ui.engine.selection import Candidate as Candidate
+    from gradiend_ui.engine.selection import LMSThresholdPolicy as LMSThresholdPolicy
+    from gradiend_ui.engine.selection import LMSTimesMetricPolicy as LMSTimesMetricPolicy
+    from gradiend_ui.engine.selection import SelectionPolicy as SelectionPolicy
+    from gradiend_ui.trainer import TextPredictionTrainer as TextPredictionTrainer
+    from gradiend_ui.trainer import TrainingArguments as TrainingArguments
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BaseContext": "gradiend_ui.engine.selection",
+    "Candidate": "gradiend_ui.engine.selection",
+    "GradiendUIError": "gradiend_ui.engine.errors",
+    "LMSThresholdPolicy": "gradiend_ui.engine.selection",
+    "LMSTimesMetricPolicy": "gradiend_ui.engine.selection",
+    "ModelWithGradiend": "gradiend_ui.engine.model",
+    "SelectionPolicy": "gradiend_ui.engine.selection",
+    "TextPredictionTrainer": "gradiend_ui.trainer",
+    "TrainingArguments": "gradiend_ui.trainer",
+}
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gradiend_ui' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

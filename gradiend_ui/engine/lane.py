@@ -1,0 +1,355 @@
+"""One lane of work on one device: loaded checkpoints, the sweep in progress, and requests in between.
+
+A plain object without processes or pipes: `handle` answers one request, `step` scores one block. The worker process
+alternates the two, so that a click is answered during a sweep; tests and scripts may drive it directly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import shutil
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.companions import Companions, find_companions
+from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError
+from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
+from gradiend_ui.engine.export import Rewrite, export_checkpoint, zip_folder
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.predict import compare
+from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.sweep import PreparedSweep, Progress, class_order, prepare, run
+from gradiend_ui.engine.values import (
+    DEFAULT_LEARNING_RATES,
+    DENSE_FEATURE_FACTORS,
+    PARTS,
+    Cell,
+    Grid,
+    SweepSpec,
+    spec_from_mapping,
+)
+from gradiend_ui.engine.workspace import Workspace
+
+log = logging.getLogger(__name__)
+KEPT_CHECKPOINTS = 3
+KEPT_PLANS = 8
+DATA_KEYS = ("rows", "columns", "neutral", "neutral_set")
+DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checkpoint in memory with its scratch weights and the data beside it."""
+
+    model: ModelWithGradiend
+    workspace: Workspace
+    companions: Companions
+
+
+class Lane:
+    """Serves one device. `demo_folder` holds the bundled demo; exports go under `data_dir`."""
+
+    def __init__(self, store: Store, data_dir: Path, demo_folder: Path) -> None:
+        self._store = store
+        self._data_dir = data_dir
+        self._demo_folder = demo_folder
+        self._loaded: OrderedDict[str, Loaded] = OrderedDict()
+        self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()
+        self._current: tuple[str, Iterator[Progress]] | None = None
+        self._requests: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+            "load": self._load,
+            "start": self._start,
+            "compare": self._compare,
+            "export": self._export,
+            "wake": lambda _request: None,
+        }
+
+    def handle(self, kind: str, request: Mapping[str, Any]) -> Any:
+        """Answer one request: load, start, compare, export or wake. Raises GradiendUIError."""
+        return self._requests[kind](request)
+
+    def step(self) -> bool:
+        """Score one block of the running or next queued run; False when nothing waits."""
+        if self._current is None:
+            run_id = self._store.next_queued()
+            if run_id is None or self._store.set_state(run_id, "running", only_from=("queued",)) != "running":
+                return False
+            self._guarded(run_id, lambda: self._begin(run_id))
+            return True
+        run_id, progress = self._current
+        if self._store.revision(run_id)[1] != "running":
+            self._current = None  # paused, stopped or interrupted: what is scored is kept
+            return True
+        self._guarded(run_id, lambda: self._advance(run_id, progress))
+        return True
+
+    def _guarded(self, run_id: str, action: Any) -> None:
+        """The one place that may catch everything: a failing run must not take the lane with it."""
+        try:
+            action()
+        except GradiendUIError as error:
+            self._fail(run_id, str(error))
+        except Exception as error:
+            log.exception("run %s failed", run_id)
+            self._fail(run_id, f"The sweep met an unexpected error ({type(error).__name__}): see the server's log.")
+
+    def _fail(self, run_id: str, sentence: str) -> None:
+        self._current = None
+        self._store.set_state(run_id, "failed", only_from=("running",), error=sentence)
+
+    def _begin(self, run_id: str) -> None:
+        record = self._store.run(run_id)
+        loaded = self._checkpoint(record.checkpoint)
+        plan = self._plan(run_id)
+        reuse = not plan.spec.again
+        self._current = (run_id, run(plan, loaded.workspace, self._store, run_id, reuse=reuse))
+
+    def _advance(self, run_id: str, progress: Iterator[Progress]) -> None:
+        if next(progress, None) is None:
+            self._current = None
+            self._store.set_state(run_id, "finished", only_from=("running",))
+
+    # --- checkpoints ---------------------------------------------------------------------------------------------
+
+    def _load(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        source, options = str(request["source"]), dict(request["options"])
+        handle = "ck_" + hashlib.sha256(json.dumps([source, options], sort_keys=True).encode()).hexdigest()[:20]
+        loaded = self._read_checkpoint(source, options)
+        self._keep(self._loaded, handle, loaded, KEPT_CHECKPOINTS)
+        card = {"checkpoint": handle, **card_of(loaded, "demo" if source == DEMO else Path(source).name)}
+        self._store.save_checkpoint(handle, source, options, card)
+        return card
+
+    def _checkpoint(self, handle: str) -> Loaded:
+        if handle not in self._loaded:
+            source, options, _ = self._store.checkpoint(handle)
+            self._keep(self._loaded, handle, self._read_checkpoint(source, options), KEPT_CHECKPOINTS)
+        self._loaded.move_to_end(handle)
+        return self._loaded[handle]
+
+    def _read_checkpoint(self, source: str, options: Mapping[str, Any]) -> Loaded:
+        folder = self._demo_folder / "gradiend" if source == DEMO else Path(source).expanduser()
+        model = ModelWithGradiend.from_pretrained(folder, options.get("base_model"))
+        given = options.get("encoding_direction")
+        if given:
+            directed = replace(model.checkpoint, encoding_direction=checked_direction(given), direction_from="given")
+            model = replace(model, checkpoint=directed)
+        return Loaded(model, model.workspace(), find_companions(model.checkpoint.folder))
+
+    @staticmethod
+    def _keep(kept: OrderedDict[str, Any], key: str, value: Any, limit: int) -> None:
+        kept[key] = value
+        kept.move_to_end(key)
+        while len(kept) > limit:
+            kept.popitem(last=False)
+
+    # --- sweeps --------------------------------------------------------------------------------------------------
+
+    def _start(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        handle = str(request["checkpoint"])
+        loaded = self._checkpoint(handle)
+        options = {k: v for k, v in dict(request["spec"]).items() if v is not None}
+        data_options = {key: options.pop(key) for key in DATA_KEYS if key in options}
+        spec = spec_from_mapping(options)
+        plan = self._prepared(loaded, spec, data_options)
+        info = {
+            "classes": list(plan.targets.classes),
+            "strengthening": loaded.model.strengthening_feature_factor,
+            "feature_factors": list(plan.grid.feature_factors),
+            "learning_rates": list(plan.grid.learning_rates),
+            "neutral_set": self._neutral_name(loaded, data_options),
+            "rows": len(plan.rows),
+            "neutral_tokens": plan.lms.tokens,
+            "warnings": list(plan.warnings),
+            "fingerprint": plan.fingerprint,
+            "spec": {name: getattr(spec, name) for name in ("goal", "part", "token_boundary", "split", "again")}
+            | {"target_classes": list(spec.target_classes or plan.targets.classes)},
+        }
+        run_id = self._store.create_run(handle, {**options, **data_options}, info, plan.grid.cells)
+        self._keep(self._plans, run_id, plan, KEPT_PLANS)
+        return {"run": run_id, "cells": len(plan.grid), "position": self._store.position(run_id)}
+
+    def _plan(self, run_id: str) -> PreparedSweep:
+        if run_id not in self._plans:
+            record = self._store.run(run_id)
+            options = dict(record.request)
+            data_options = {key: options.pop(key) for key in DATA_KEYS if key in options}
+            grid = Grid(tuple(record.info["feature_factors"]), tuple(record.info["learning_rates"]))
+            loaded = self._checkpoint(record.checkpoint)
+            plan = self._prepared(loaded, spec_from_mapping(options), data_options, grid)
+            if plan.fingerprint != record.info["fingerprint"]:
+                raise BadData(
+                    "The checkpoint or its data changed since this run began: its numbers would not fit together. "
+                    "Start a new sweep."
+                )
+            self._keep(self._plans, run_id, plan, KEPT_PLANS)
+        return self._plans[run_id]
+
+    def _prepared(
+        self, loaded: Loaded, spec: SweepSpec, data_options: Mapping[str, Any], grid: Grid | None = None
+    ) -> PreparedSweep:
+        return prepare(loaded.model, spec, _rows(loaded, data_options), self._neutral(loaded, data_options), grid=grid)
+
+    @staticmethod
+    def _neutral_name(loaded: Loaded, data_options: Mapping[str, Any]) -> str | None:
+        if data_options.get("neutral") is not None:
+            return "own texts"
+        return data_options.get("neutral_set") or (None if data_options.get("rows") else loaded.companions.neutral_set)
+
+    def _neutral(self, loaded: Loaded, data_options: Mapping[str, Any]) -> tuple[str, ...] | None:
+        given = data_options.get("neutral")
+        if given is not None:
+            return read_neutral(_source_of(given))
+        name = self._neutral_name(loaded, data_options)
+        if name is None:
+            return None
+        if name not in loaded.companions.neutral:
+            known = ", ".join(loaded.companions.neutral) or "none"
+            raise BadData(f"There is no neutral set {name!r}; there are: {known}.")
+        return loaded.companions.neutral[name]
+
+    # --- side by side and export ---------------------------------------------------------------------------------
+
+    def _compare(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        record = self._store.run(str(request["run"]))
+        loaded, plan = self._checkpoint(record.checkpoint), self._plan(record.id)
+        options = dict(request.get("options") or {})
+        unknown = sorted(set(options) - {"top_k"})
+        if unknown:
+            raise BadGrid(f"Unknown option {unknown[0]!r}; /compare knows top_k.")
+        return {
+            "texts": compare(
+                loaded.model,
+                loaded.workspace,
+                [_cell(cell) for cell in request["cells"]],
+                list(request["texts"]),
+                targets=plan.targets,
+                token_boundary=plan.spec.token_boundary,
+                part=plan.spec.part,
+                top_k=options.get("top_k", 5),
+            )
+        }
+
+    def _export(self, request: Mapping[str, Any]) -> str:
+        record = self._store.run(str(request["run"]))
+        loaded, plan = self._checkpoint(record.checkpoint), self._plan(record.id)
+        options = dict(request["options"])
+        if options.get("kind", "checkpoint") != "checkpoint":
+            raise BadGrid(f"kind must be checkpoint, not {options['kind']!r}.")
+        part = options.get("part") or plan.spec.part
+        if part not in PARTS:
+            raise BadGrid(f"part must be one of {', '.join(PARTS)}, not {part!r}.")
+        cell = _cell(options)
+        _, scores = self._store.cells(record.id)
+        facts = export_facts(plan, record.info, scores, cell if part == plan.spec.part else None)
+        card = self._store.checkpoint(record.checkpoint)[2]
+        name = f"{card['name']}-ff{cell.feature_factor:g}-lr{cell.learning_rate:g}"
+        name = "".join(c if c.isalnum() or c in "-._" else "_" for c in name)[:100].lstrip(".")
+        stage = self._data_dir / "exports" / secrets.token_urlsafe(12)
+        folder = export_checkpoint(loaded.model, Rewrite(cell, part, facts), stage / name)
+        try:
+            return str(zip_folder(folder, stage / f"{name}.zip"))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cell(data: object) -> Cell:
+    if not isinstance(data, Mapping) or "feature_factor" not in data or "learning_rate" not in data:
+        raise BadGrid("A cell needs feature_factor and learning_rate.")
+    return Cell(data["feature_factor"], data["learning_rate"])
+
+
+def _source_of(given: Any) -> Any:
+    """Rows or texts as given: records, texts, a path, or the {"path": ...} of an uploaded file."""
+    return given["path"] if isinstance(given, Mapping) and "path" in given else given
+
+
+def _rows(loaded: Loaded, data_options: Mapping[str, Any]) -> EvalData:
+    given = data_options.get("rows")
+    if given is not None:
+        return read_rows(_source_of(given), data_options.get("columns"))
+    if loaded.companions.rows is None:
+        raise BadData(
+            "No evaluation rows lie beside this checkpoint: give rows, a table with the columns masked, label, "
+            "label_class, alternative, alternative_class and split."
+        )
+    return loaded.companions.rows
+
+
+def checked_direction(given: object) -> dict[str, float]:
+    """{class: +1 or -1 or 0} as the user states it. Raises BadGrid."""
+    if not isinstance(given, Mapping) or not all(value in (1, -1, 0) for value in given.values()):
+        raise BadGrid(f"encoding_direction must give 1 or -1 for each class, not {given!r}.")
+    return {str(name): float(value) for name, value in given.items()}
+
+
+def card_of(loaded: Loaded, name: str) -> dict[str, Any]:
+    """What a page and the API's /load tell of a loaded checkpoint."""
+    model, companions = loaded.model, loaded.companions
+    checkpoint = model.checkpoint
+    warnings = [*checkpoint.warnings, *companions.warnings]
+    classes: list[str] = list(model.strengthening_feature_factor)
+    if companions.rows is not None:
+        try:
+            classes = list(class_order(model, companions.rows))
+        except BadData as error:
+            warnings.append(str(error))
+        rejected = companions.rows.rejected
+        if rejected:
+            first = f"row {rejected[0].number + 1}: {rejected[0].reason}"
+            warnings.append(f"{len(rejected)} evaluation rows cannot be scored (first: {first}).")
+    else:
+        warnings.append("No evaluation rows lie beside this checkpoint: give rows to start a sweep.")
+    if not model.encoding_direction:
+        warnings.append("No file tells the direction of the classes: give encoding_direction.")
+    factors = {c: f for c, f in model.strengthening_feature_factor.items() if c in classes}
+    default = sorted(set(factors.values())) or [-1.0, 1.0]
+    return {
+        "name": name,
+        "base_model": model.base.name,
+        "objective": model.base.objective,
+        "classes": classes,
+        "encoding_direction": model.encoding_direction,
+        "strengthening_feature_factor": factors,
+        "source": model.source,
+        "latent_dim": checkpoint.architecture.latent_dim,
+        "mapped_weights": checkpoint.mapped_weights,
+        "base_weights": model.base.parameters,
+        "correlation": checkpoint.correlation,
+        "converged": checkpoint.converged,
+        "rows": {} if companions.rows is None else companions.rows.counts(),
+        "neutral_sets": {set_name: len(texts) for set_name, texts in companions.neutral.items()},
+        "warnings": warnings,
+        "presets": {
+            "default": {"feature_factors": default, "learning_rates": list(DEFAULT_LEARNING_RATES)},
+            "dense": {
+                "feature_factors": list(DENSE_FEATURE_FACTORS),
+                "learning_rates": list(DEFAULT_LEARNING_RATES),
+            },
+        },
+        "examples": list(companions.examples),
+        "neutral_set": companions.neutral_set,
+    }
+
+
+def export_facts(plan: PreparedSweep, info: Mapping[str, Any], scores: list[Any], cell: Cell | None) -> dict[str, Any]:
+    """Data and scores for the card of an export; scores only when the cell is finished in this run."""
+    base, found = scores[0], next((s for s in scores[1:] if s.cell == cell and s.is_final), None)
+    table: list[list[Any]] = []
+    if found is not None and base.is_final:
+        for dataset, row in sorted(base.probs_by_dataset.items()):
+            for name, before in sorted(row.items()):
+                table.append([f"P({name}) on {dataset} rows", before, found.probs_by_dataset[dataset][name]])
+        table.append(["LMS", base.lms["lms"], found.lms["lms"]])
+    return {
+        "data": f"{info['rows']} rows of split {plan.spec.split}",
+        "neutral_set": info["neutral_set"] or "none (evaluation rows)",
+        "scores": table,
+        "data_fingerprint": info["fingerprint"],
+    }

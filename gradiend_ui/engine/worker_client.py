@@ -1,0 +1,137 @@
+"""The server's end of a worker process: send requests, receive answers, notice a death and start again.
+
+Never imports torch: the worker's own module is imported only inside the child.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.errors import Failed, error_from
+
+ANSWER_SECONDS = 900.0
+WORKER_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep instead of spinning: the server shares these cores
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+
+
+def _child(connection: Connection, store_path: Path, data_dir: Path, demo_folder: Path) -> None:
+    from gradiend_ui.engine.worker import serve  # here, not above: it imports torch
+
+    serve(connection, store_path, data_dir, demo_folder)
+
+
+class WorkerClient:
+    """Owns one worker process. `on_death` is called, once per death, before the next worker starts."""
+
+    def __init__(self, store_path: Path, data_dir: Path, demo_folder: Path, on_death: Callable[[], None]) -> None:
+        self._paths = (store_path, data_dir, demo_folder)
+        self._on_death = on_death
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, Future[Any]] = {}
+        self._lock = threading.Lock()
+        self._closing = False
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+
+    def start(self) -> None:
+        """Start the worker unless one is alive; returns at once, the worker loads its libraries by itself."""
+        with self._lock:
+            self._ensure_alive()
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id, None before the start."""
+        return None if self._process is None else self._process.pid
+
+    def ask(self, kind: str, **body: Any) -> Any:
+        """Send one request and wait for its answer. Raises the worker's refusal, or Failed when it died."""
+        future: Future[Any] = Future()
+        with self._lock:
+            connection = self._ensure_alive()
+            number = next(self._numbers)
+            self._waiting[number] = future
+            try:
+                connection.send((number, kind, body))
+            except (BrokenPipeError, OSError):
+                self._waiting.pop(number, None)
+                raise Failed("The worker process is restarting: try again in a moment.") from None
+        try:
+            return future.result(timeout=ANSWER_SECONDS)
+        except TimeoutError:
+            raise Failed(f"No answer within {ANSWER_SECONDS:.0f} s: the worker is busy with a large model.") from None
+
+    def close(self) -> None:
+        """End the worker and wait for it."""
+        with self._lock:
+            self._closing = True
+            if self._connection is not None:
+                self._connection.close()
+            process = self._process
+        if process is not None:
+            process.join(timeout=10)
+            if process.is_alive():
+                process.kill()
+                process.join(timeout=5)
+
+    def _ensure_alive(self) -> Connection:
+        if self._closing:
+            raise Failed("The server is shutting down.")
+        if self._process is not None and self._connection is not None and self._process.is_alive():
+            return self._connection
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_child, args=(theirs, *self._paths), daemon=True, name="gradiend-ui-worker")
+        previous = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
+        os.environ.update({name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()})
+        try:
+            process.start()
+        finally:
+            for name, value in previous.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+        theirs.close()
+        self._process, self._connection = process, ours
+        threading.Thread(target=self._read, args=(ours, process), daemon=True, name="worker-answers").start()
+        return ours
+
+    def _read(self, connection: Connection, process: SpawnProcess) -> None:
+        while True:
+            try:
+                number, outcome, value = connection.recv()
+            except (EOFError, OSError):
+                break
+            future = self._waiting.pop(number, None)
+            if future is None:
+                continue
+            if outcome == "ok":
+                future.set_result(value)
+            else:
+                future.set_exception(error_from(*value))
+        self._after_death(process)
+
+    def _after_death(self, process: SpawnProcess) -> None:
+        process.join(timeout=10)
+        with self._lock:
+            orphans = list(self._waiting.values())
+            self._waiting.clear()
+            closing = self._closing
+        sentence = f"The worker process ended unexpectedly (exit code {process.exitcode}): it may be out of memory."
+        for future in orphans:
+            future.set_exception(Failed(sentence))
+        if closing:
+            return
+        self._on_death()
+        with self._lock:
+            if not self._closing:
+                self._ensure_alive()

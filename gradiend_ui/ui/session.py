@@ -1,0 +1,320 @@
+"""The only door from the page and the API to the engine.
+
+Plain JSON-like values in and out; every refusal is a `GradiendUIError`. Reads come from the store, work goes to the
+worker process; torch is never imported here. Thread-safe.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from gradiend_ui.engine.errors import BadData, BadGrid, Busy, NotAllowed
+from gradiend_ui.engine.picture import picture_of
+from gradiend_ui.engine.selection import Question, policy_named, select
+from gradiend_ui.engine.store import Run, Store
+from gradiend_ui.engine.values import CellScore, Grid, finite_or_none
+from gradiend_ui.engine.worker_client import WorkerClient
+
+DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo"
+STORE_FILE, LOCK_FILE, EXPORTS = "runs.sqlite", "lock", "exports"
+EXPORT_SECONDS = 3600.0
+LOAD_KEYS = (
+    "checkpoint", "name", "base_model", "objective", "classes", "encoding_direction", "strengthening_feature_factor",
+    "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "rows", "neutral_sets",
+    "warnings",
+)  # fmt: skip
+LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction"})
+SELECT_OPTIONS = frozenset({"target_class", "goal", "policy", "ratio", "any_feature_factor"})
+EXPORT_OPTIONS = frozenset({"feature_factor", "learning_rate", "part", "kind"})
+
+
+class Session:
+    """One server's engine: a data folder, its lock and its worker. Open it with `Session.open`."""
+
+    def __init__(self, data_dir: Path, *, public: bool, default_source: str, demo_folder: Path = DEMO_FOLDER) -> None:
+        self._data_dir = data_dir
+        self._public = public
+        self._default_source = default_source
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(data_dir / LOCK_FILE)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise Busy(
+                f"Another server already uses the data folder {str(data_dir)!r}: stop it, or choose another --data-dir."
+            ) from None
+        shutil.rmtree(data_dir / EXPORTS, ignore_errors=True)
+        self._store = Store(data_dir / STORE_FILE)
+        self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
+        self._worker = WorkerClient(data_dir / STORE_FILE, data_dir, demo_folder, self._on_worker_death)
+
+    @classmethod
+    def open(
+        cls, data_dir: Path | None = None, public: bool = False, default_source: str = "demo", **options: Any
+    ) -> Session:
+        """Open the data folder (default: the user's data directory) and start the worker in the background.
+
+        Raises Busy when another server holds the folder.
+        """
+        session = cls(
+            (data_dir or default_data_dir()).expanduser().resolve(),
+            public=public,
+            default_source=default_source,
+            **options,
+        )
+        session._worker.start()
+        return session
+
+    def close(self) -> None:
+        """End the worker, mark what was running as interrupted, give the folder free."""
+        self._worker.close()
+        self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
+        self._store.close()
+        self._lock.release()
+
+    def about(self) -> dict[str, Any]:
+        return {
+            "public": self._public,
+            "allows_paths": not self._public,
+            "default_source": self._default_source,
+            "data_dir": str(self._data_dir),
+        }
+
+    # --- load ----------------------------------------------------------------------------------------------------
+
+    def load(self, source: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The API's /load. Raises BadCheckpoint, BadBase, NotAllowed."""
+        chosen = _options(options, LOAD_OPTIONS, "load")
+        if not isinstance(source, str) or not source.strip():
+            raise BadGrid("source must be 'demo' or a folder.")
+        if source != "demo":
+            if self._public and source != self._default_source:
+                raise NotAllowed("This server opens its own demo only: paths on the server are not read.")
+            source = str(Path(source).expanduser().resolve())
+        if self._public and chosen.get("base_model"):
+            raise NotAllowed("This server does not open other base models.")
+        if chosen.pop("revision", None) is not None:
+            raise BadGrid("revision applies to Hub ids only; a folder has none.")
+        card = self._worker.ask("load", source=source, options=chosen)
+        return {key: card[key] for key in LOAD_KEYS}
+
+    def card(self, checkpoint: str) -> dict[str, Any]:
+        """The /load answer plus what the page's form needs. Raises NotFound."""
+        card = self._store.checkpoint(checkpoint)[2]
+        return {**card, "base_parameters": card["base_weights"], "seconds_per_cell": None}
+
+    # --- sweep ---------------------------------------------------------------------------------------------------
+
+    def start_sweep(self, checkpoint: str, spec: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The API's /start_sweep. Raises BadGrid, BadData, NotFound, NotAllowed."""
+        self._store.checkpoint(checkpoint)
+        if spec is not None and not isinstance(spec, Mapping):
+            raise BadGrid("spec must be an object of options.")
+        request = dict(spec or {})
+        for key in ("rows", "neutral"):
+            if self._public and isinstance(request.get(key), (str, os.PathLike)):
+                raise NotAllowed(f"This server reads no paths: send {key} as records or texts.")
+        answer: dict[str, Any] = self._worker.ask("start", checkpoint=checkpoint, spec=request)
+        return answer
+
+    def run_info(self, run: str) -> dict[str, Any]:
+        """What does not change in a run. Raises NotFound."""
+        record = self._store.run(run)
+        info = dict(record.info)
+        return {
+            "run": record.id,
+            "checkpoint": record.checkpoint,
+            "card": self.card(record.checkpoint),
+            "spec": {
+                **info["spec"],
+                "feature_factors": info["feature_factors"],
+                "learning_rates": info["learning_rates"],
+                "neutral_set": info["neutral_set"],
+            },
+            "warnings": info["warnings"],
+            "classes": info["classes"],
+            "neutral_tokens": info["neutral_tokens"],
+            "created": record.created,
+        }
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs of this data folder, newest first; none on a public server, where a run needs its link."""
+        if self._public:
+            return []
+        return [
+            {
+                "run": record.id,
+                "name": self._store.checkpoint(record.checkpoint)[2]["name"],
+                "state": record.state,
+                "done": record.done,
+                "total": record.total,
+                "created": record.created,
+            }
+            for record in self._store.runs()
+        ]
+
+    def revision(self, run: str) -> tuple[int, str, int]:
+        """(rev, state, position in the queue): cheap enough to poll many times a second."""
+        rev, state = self._store.revision(run)
+        return rev, state, self._store.position(run) if state == "queued" else 0
+
+    def cells(self, run: str, rev: int = 0) -> dict[str, Any]:
+        """The API's /cells: state and progress, the base, and the cells that changed after `rev`."""
+        if isinstance(rev, bool) or not isinstance(rev, int):
+            raise BadGrid(f"rev must be a whole number, not {rev!r}.")
+        newest, changed = self._store.cells(run, rev)
+        record = self._store.run(run)
+        classes = record.info["classes"]
+        base = changed[0] if changed and changed[0].cell is None else self._store.cells(run)[1][0]
+        return {
+            "state": record.state,
+            "rev": newest,
+            "done": record.done,
+            "total": record.total,
+            "eta_seconds": _seconds(record),
+            "base": cell_json(base, classes),
+            "cells": [cell_json(score, classes) for score in changed if score.cell is not None and _touched(score)],
+            "error": record.error,
+        }
+
+    def pause(self, run: str) -> dict[str, Any]:
+        return {"state": self._store.set_state(run, "paused", only_from=("queued", "running"))}
+
+    def resume(self, run: str) -> dict[str, Any]:
+        state = self._store.set_state(run, "queued", only_from=("paused", "stopped", "interrupted", "failed"))
+        self._worker.ask("wake")
+        return {"state": self._store.revision(run)[1] if state == "queued" else state}
+
+    def stop(self, run: str) -> dict[str, Any]:
+        stoppable = ("queued", "running", "paused", "interrupted")
+        return {"state": self._store.set_state(run, "stopped", only_from=stoppable)}
+
+    # --- reading a run -------------------------------------------------------------------------------------------
+
+    def select(self, run: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The API's /select. Raises NotFound while nothing can be selected yet."""
+        record = self._store.run(run)
+        _, scores = self._store.cells(run)
+        return select(_question(record, options), scores[0], scores[1:]).to_json()
+
+    def picture(self, run: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Everything a page draws of the run, with the selection for `options` (see `engine.picture`)."""
+        record = self._store.run(run)
+        rev, scores = self._store.cells(run)
+        grid = Grid(tuple(record.info["feature_factors"]), tuple(record.info["learning_rates"]))
+        return {
+            "rev": rev,
+            "state": record.state,
+            "done": record.done,
+            "total": record.total,
+            "eta_seconds": _seconds(record),
+            "position": self._store.position(run),
+            "error": record.error,
+            **picture_of(_question(record, options), grid, scores[0], scores[1:]),
+        }
+
+    def compare(
+        self,
+        run: str,
+        cells: Sequence[Mapping[str, float]],
+        texts: Sequence[str],
+        options: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The API's /compare. Raises BadData, BadGrid, TooLarge, NotFound."""
+        self._store.revision(run)
+        if isinstance(texts, str) or not isinstance(texts, Sequence) or not isinstance(cells, Sequence):
+            raise BadData("cells and texts must be lists.")
+        answer: dict[str, Any] = self._worker.ask(
+            "compare", run=run, cells=list(cells), texts=list(texts), options=dict(options or {})
+        )
+        return answer
+
+    def export(self, run: str, options: Mapping[str, Any]) -> str:
+        """The API's /export: path of a finished zip, kept for an hour. Raises BadGrid, NotFound, Failed."""
+        self._store.revision(run)
+        self._drop_old_exports()
+        path: str = self._worker.ask("export", run=run, options=_options(options, EXPORT_OPTIONS, "export"))
+        return path
+
+    def _drop_old_exports(self) -> None:
+        for stage in (self._data_dir / EXPORTS).glob("*"):
+            if time.time() - stage.stat().st_mtime > EXPORT_SECONDS:
+                shutil.rmtree(stage, ignore_errors=True)
+
+    def _on_worker_death(self) -> None:
+        self._store.interrupt_active(
+            "The worker process ended unexpectedly, it may be out of memory: resume to go on.", states=("running",)
+        )
+
+
+def default_data_dir() -> Path:
+    """The user's data folder of this program, as the platform has it (XDG, Library, AppData)."""
+    if sys.platform == "win32":
+        home = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        home = Path.home() / "Library" / "Application Support"
+    else:
+        home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return home / "gradiend_ui"
+
+
+def _options(given: object, known: frozenset[str], what: str) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise BadGrid(f"The options of {what} must be an object.")
+    unknown = sorted(str(key) for key in set(given) - known)
+    if unknown:
+        raise BadGrid(f"Unknown option {unknown[0]!r}; {what} knows {', '.join(sorted(known))}.")
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _question(record: Run, options: Mapping[str, Any] | None) -> Question:
+    chosen = _options(options, SELECT_OPTIONS, "select")
+    any_factor = chosen.get("any_feature_factor", False)
+    if not isinstance(any_factor, bool):
+        raise BadGrid(f"any_feature_factor must be true or false, not {any_factor!r}.")
+    return Question(
+        target_class=chosen.get("target_class", record.info["spec"]["target_classes"][0]),
+        classes=tuple(record.info["classes"]),
+        strengthening=record.info["strengthening"],
+        goal=chosen.get("goal", "weaken" if record.info["spec"]["goal"] == "weaken" else "strengthen"),
+        policy=policy_named(chosen.get("policy", "lms_threshold"), chosen.get("ratio", 0.99)),
+        any_feature_factor=any_factor,
+    )
+
+
+def _touched(score: CellScore) -> bool:
+    return score.status != "pending"
+
+
+def _seconds(record: Run) -> float | None:
+    return record.eta_seconds if record.state == "running" else None
+
+
+def cell_json(score: CellScore, classes: Sequence[str]) -> dict[str, Any]:
+    """A cell as the API sends it; probs and probs_factual in the reference's sense."""
+    data = score.to_json()
+    return {
+        "feature_factor": data["feature_factor"],
+        "learning_rate": data["learning_rate"],
+        "status": data["status"],
+        "probs": _known({name: score.strengthen_metric(name, classes) for name in classes}),
+        "probs_factual": _known({name: score.own_probability(name) for name in classes}),
+        "probs_by_dataset": data["probs_by_dataset"],
+        "lms": data["lms"],
+        "rows_done": data["rows_done"],
+        "reason": data["reason"],
+    }
+
+
+def _known(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {name: finite_or_none(value) for name, value in values.items() if value is not None}
