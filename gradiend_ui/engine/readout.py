@@ -1,8 +1,9 @@
 """Logits at chosen positions only.
 
-A vocabulary head at every position is most of a small model's work, and a sweep reads few positions. `Readout`
-lets the backbone run as usual and hands its head only the hidden states that are read. Whether a model's head can
-be narrowed so is tried once against the plain path; models that differ are read the plain way. Knows no tasks.
+A sweep reads few positions, yet a vocabulary head at every position, and the last layer too, are much of a small
+model's work. `Readout` narrows the hidden states to the points that are read as late in the model as it must and as
+early as it may: before the feed-forward part of the last layer (BERT family), or before the head. What a model
+allows is tried once against the plain path; models that differ are read the plain way. Knows no tasks.
 """
 
 from __future__ import annotations
@@ -42,21 +43,24 @@ def padded(sequences: list[list[int]], pad_id: int) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Readout:
-    """Reads logits of any weights of one architecture; `narrow` tells whether the head sees only the points."""
+    """Reads logits of any weights of one architecture; `narrow_at` is "last layer", "head" or "nowhere"."""
 
-    narrow: bool
+    narrow_at: str
 
     @classmethod
     def trying(cls, model: Model, batch: Batch) -> Readout:
-        """The narrow way when it gives this model's logits on `batch` (within 1e-4 absolute), else the plain one."""
-        if _backbone(model) is None:
-            return cls(narrow=False)
-        plain = cls(narrow=False).logits(model, batch)
-        try:
-            narrow = cls(narrow=True).logits(model, batch)
-        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
-            return cls(narrow=False)
-        return cls(narrow=narrow.shape == plain.shape and torch.allclose(narrow, plain, rtol=1e-4, atol=1e-4))
+        """The earliest narrowing that gives this model's plain logits on `batch` (within 1e-4 absolute)."""
+        plain = cls("nowhere").logits(model, batch)
+        for place in ("last layer", "head"):
+            if _narrowing_module(model, place) is None:
+                continue
+            try:
+                narrow = cls(place).logits(model, batch)
+            except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+                continue
+            if narrow.shape == plain.shape and torch.allclose(narrow, plain, rtol=1e-4, atol=1e-4):
+                return cls(place)
+        return cls("nowhere")
 
     @torch.inference_mode()
     def logits(self, model: Model, batch: Batch) -> Tensor:
@@ -64,17 +68,22 @@ class Readout:
         device = model.device
         inputs = {"input_ids": batch.input_ids.to(device), "attention_mask": batch.attention_mask.to(device)}
         rows, positions = batch.point_rows.to(device), batch.point_positions.to(device)
-        if not self.narrow:
+        module = _narrowing_module(model, self.narrow_at)
+        if module is None:
             plain: Tensor = model(**inputs).logits[rows, positions].float()
             return plain
-        backbone = _backbone(model)
-        assert backbone is not None  # narrow is only ever chosen for a model with a backbone
 
-        def keep_points(_module: nn.Module, _args: Any, output: Any) -> Any:
+        def keep_points_of_inputs(_module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return tuple(hidden[rows, positions].unsqueeze(0) for hidden in args)
+
+        def keep_points_of_output(_module: nn.Module, _args: Any, output: Any) -> Any:
             output.last_hidden_state = output.last_hidden_state[rows, positions].unsqueeze(0)
             return output
 
-        handle = backbone.register_forward_hook(keep_points)
+        if self.narrow_at == "last layer":
+            handle = module.register_forward_pre_hook(keep_points_of_inputs)
+        else:
+            handle = module.register_forward_hook(keep_points_of_output)
         try:
             logits: Tensor = model(**inputs).logits[0].float()
         finally:
@@ -82,7 +91,14 @@ class Readout:
         return logits
 
 
-def _backbone(model: Model) -> nn.Module | None:
-    """The part of a transformers model before its head, None when the model is its own backbone."""
+def _narrowing_module(model: Model, place: str) -> nn.Module | None:
+    """Where the points are picked: the output projection of the last attention (its input and its residual), or the
+    backbone's output. None when the model has no such part."""
     backbone = model.base_model
-    return backbone if isinstance(backbone, nn.Module) and backbone is not model else None
+    if place == "nowhere" or not isinstance(backbone, nn.Module) or backbone is model:
+        return None
+    if place == "head":
+        return backbone
+    modules = dict(backbone.named_modules())
+    last = getattr(model.config, "num_hidden_layers", 0) - 1
+    return modules.get(f"encoder.layer.{last}.attention.output")

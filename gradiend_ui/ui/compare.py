@@ -24,7 +24,7 @@ MOST_SENTENCES = 20
 FIRST_EXAMPLES = 3
 MASK = "[MASK]"
 LABEL = "Own sentences, one per line"
-HELP = "The most probable words for [MASK], before and after the rewrite."
+HELP = "Own sentences, one per line: the most probable words for [MASK] before and after the rewrite."
 WAITING = "Start the sweep: the base and the rewritten model answer these sentences side by side."
 NO_TEXT = "Write a sentence with [MASK] where a word is to be predicted."
 
@@ -39,7 +39,7 @@ def build() -> CompareWidgets:
     with gr.Column(elem_id="step-compare", elem_classes="panel"):
         with gr.Row(elem_id="compare-head"):
             Tree(node("div", node("h2", "Compare"), node("p", HELP, cls="quiet")), elem_id="compare-title")
-            sentences = gr.Textbox(label=LABEL, lines=3, max_lines=6, elem_id="sentences")
+            sentences = gr.Textbox(label=LABEL, show_label=False, lines=3, max_lines=6, elem_id="sentences")
         answers = Tree(build_note(WAITING), elem_id="answers")
     return CompareWidgets(sentences=sentences, answers=answers)
 

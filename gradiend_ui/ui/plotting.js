@@ -97,6 +97,6 @@ function drawingLoop(root, draw) {
 }
 
 function copyOf(value) {
-  if (typeof value === 'string') return JSON.parse(value);
-  return value ? JSON.parse(JSON.stringify(value)) : null;
+  if (!value) return null;
+  return JSON.parse(typeof value === 'string' ? value : JSON.stringify(value));
 }

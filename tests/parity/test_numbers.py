@@ -19,6 +19,7 @@ STRENGTHEN: dict[str, Any] = {"lrs": LEARNING_RATES}
 WEAKEN: dict[str, Any] = {"lrs": LEARNING_RATES, "increase_target_probabilities": False}
 TIMES: dict[str, Any] = {**STRENGTHEN, "selector": "LMSTimesMetricPolicy"}
 WEAKEN_TIMES: dict[str, Any] = {**WEAKEN, "selector": "LMSTimesMetricPolicy"}
+CAPPED: dict[str, Any] = {"lrs": [0.5], "max_size_training_like": 13, "max_size_neutral": 15}
 CLASSES = ["M", "F"]
 
 
@@ -53,6 +54,11 @@ CASES = [
     Case("gpt2-indices-bin", table="reflexive"),
     Case("gpt2-indices", table="even", trainer={"decoder_eval_targets": WORDS}),
 ]
+CAPPED_CASES = [
+    Case("bert-mixed", table="capped", calls=(CAPPED,)),
+    Case("bert-mixed", table="capped", neutral=False, calls=(CAPPED,)),
+    Case("gpt2-all", table="capped", neutral=False, calls=(CAPPED,)),
+]
 ROW_WISE_CASES = [
     Case("bert-all", table="shared", row_wise=True),
     Case("bert-mixed", table="reflexive", trainer={"decoder_eval_targets": "label"}, row_wise=True),
@@ -72,13 +78,14 @@ def tables(rows: pd.DataFrame, tiny_gpt2: Path) -> dict[str, pd.DataFrame]:
     assert set(even["label_class"]) == set(CLASSES) and len(even) >= 6
     return {
         "plain": rows,
+        "capped": rows,
         "even": even,
         "reflexive": tiny_text.build_reflexive_rows(),
         "shared": tiny_text.build_shared_rows(),
     }
 
 
-@pytest.mark.parametrize("case", CASES + ROW_WISE_CASES, ids=str)
+@pytest.mark.parametrize("case", CASES + CAPPED_CASES + ROW_WISE_CASES, ids=str)
 def test_grid_and_selection_are_the_reference_s(
     case: Case,
     reference: Reference,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
@@ -89,6 +90,29 @@ def test_what_we_save_loads_in_the_reference(
     found = rewrite_theirs(reference, saved, CELLS[:2], tmp_path / "resaved")
     for ours, theirs in zip(found, wanted, strict=True):
         assert different(ours, theirs) == []
+
+
+@pytest.mark.parametrize("name", ["bert-mask", "gpt2-all"])
+def test_the_facade_saves_the_chosen_rewrite(
+    name: str, checkpoints: dict[str, Path], reference: Reference, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    """evaluate, rewrite, save: the folder loads with transformers alone and holds the reference's tensors."""
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+
+    from gradiend_ui import TextPredictionTrainer, TrainingArguments
+
+    arguments = TrainingArguments(experiment_dir=str(tmp_path / "experiment"))
+    trainer = TextPredictionTrainer(model=str(checkpoints[name]), data=rows, target_classes=["M", "F"], args=arguments)
+    results = trainer.evaluate_decoder(lrs=[0.5], use_cache=False)
+    saved = trainer.rewrite_base_model(results, target_class="F", output_dir=str(tmp_path / "saved"))
+    cell = {key: results["F"][key] for key in ("learning_rate", "feature_factor")}
+    _, wanted = rewrite_theirs(reference, checkpoints[name], [cell], tmp_path / "theirs")
+    loader = AutoModelForCausalLM if name.startswith("gpt2") else AutoModelForMaskedLM
+    loaded = loader.from_pretrained(saved, dtype=torch.float32)
+    assert different(named_tensors(loaded), wanted) == []
+    assert different(named_tensors(trainer.rewrite_base_model(target_class="F")), wanted) == []
+    text = "mary was kind . he went home ."
+    assert AutoTokenizer.from_pretrained(saved)(text).input_ids == trainer.get_model().tokenizer(text).input_ids
 
 
 def test_tied_weights_are_changed_once(checkpoints: dict[str, Path]) -> None:
