@@ -11,10 +11,9 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
-import pandas as pd  # noqa: E402
-import pytest  # noqa: E402
-
-import tiny_text  # noqa: E402
+import pandas as pd
+import pytest
+import tiny_text
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
 

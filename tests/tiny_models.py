@@ -12,15 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from tiny_text import Sentence, build_extra_texts, build_neutral_texts, build_sentences
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
-
-from tiny_text import Sentence, build_extra_texts, build_neutral_texts, build_sentences
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 END = "<|endoftext|>"
 # Kept out of the word-piece vocabulary, so that they fall into two pieces or more.
 SPLIT_WORDS = {"himself": "him ##self", "herself": "her ##self", "unhappy": "un ##happy", "singer": "sing ##er"}
+# In the vocabulary, in no text: a vocabulary of a real-looking size, with suffixes.
+SPARE = """an are as be been but by can could did do down first from good great had has have him how if into is it like
+little long made man many may more most much must my new no not now of on one only or other our out over people right
+see should some such than that their them then there these thing think this time two under up us very water way what
+who will with woman work year you your ##s ##ed ##ing ##ly ##ness ##ful ##ment ##tion ##able ##est"""
 POSITIONS = 256  # The reference pads to 256 tokens when it trains.
 
 
@@ -43,10 +47,10 @@ def _corpus() -> tuple[list[Sentence], list[str]]:
 
 
 def build_wordpiece_tokenizer() -> PreTrainedTokenizerFast:
-    """A cased BERT tokenizer over the words of the corpus (some 270 entries); ``he`` and ``He`` are both in it."""
+    """A cased BERT tokenizer with the words of the corpus and some 100 more; ``he`` and ``He`` are both in it."""
     sentences, texts = _corpus()
     words = {word for text in texts + [sentence.text for sentence in sentences] for word in text.split()}
-    pieces = {piece for split in SPLIT_WORDS.values() for piece in split.split()}
+    pieces = {piece for split in SPLIT_WORDS.values() for piece in split.split()} | set(SPARE.split())
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     entries = sorted((words - set(SPLIT_WORDS)) | pieces | set(letters) | {f"##{letter}" for letter in letters})
     vocabulary = {token: index for index, token in enumerate(SPECIAL + entries)}

@@ -138,7 +138,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         _check_weights({name: info.shape for name, info in read_header(weights_file).items()}, architecture)
     indices_file = _mapping_file(folder, config["mapping"], "indices_file", entries, "indices")
     masks_file = _mapping_file(folder, config["mapping"], "masks_file", entries, "mask")
-    metadata = config.get("metadata") or {}
+    metadata = {} if config.get("metadata") is None else config["metadata"]
     if not isinstance(metadata, Mapping):
         raise BadCheckpoint("config.json: metadata must be an object.")
     warnings: list[str] = []

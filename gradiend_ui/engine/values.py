@@ -40,7 +40,10 @@ def finite(value: object, what: str) -> float:
     """`value` as a finite float; anything else (NaN, infinity, text, bool) is refused by the name `what`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise BadGrid(f"{what} must be a number, not {value!r}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise BadGrid(f"{what} must be a finite number, not {number}.")
     return number + 0.0  # -0.0 and 0.0 are one value

@@ -21,11 +21,12 @@ from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.store import Store
 
 IDLE_SECONDS = 0.5
+STOP = "stop"
 log = logging.getLogger(__name__)
 
 
 def serve(connection: Connection, store_path: Path, data_dir: Path, demo_folder: Path) -> None:
-    """Serve until the other end closes. Requests come as (number, kind, body) and always go before sweep blocks."""
+    """Serve until told to stop or the other end closes. Requests (number, kind, body) go before sweep blocks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -37,7 +38,10 @@ def serve(connection: Connection, store_path: Path, data_dir: Path, demo_folder:
         connection.send((0, "ready", os.getpid()))
         while True:
             while connection.poll(0 if busy else IDLE_SECONDS):
-                connection.send(_answer(lane, *connection.recv()))
+                number, kind, body = connection.recv()
+                if kind == STOP:
+                    return
+                connection.send(_answer(lane, number, kind, body))
                 busy = True
             busy = lane.step()
     except (EOFError, BrokenPipeError, ConnectionResetError):

@@ -5,6 +5,7 @@ Never imports torch: the worker's own module is imported only inside the child.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -77,7 +78,8 @@ class WorkerClient:
         with self._lock:
             self._closing = True
             if self._connection is not None:
-                self._connection.close()
+                with contextlib.suppress(OSError):  # a worker that has gone already needs no telling
+                    self._connection.send((0, "stop", {}))
             process = self._process
         if process is not None:
             process.join(timeout=10)

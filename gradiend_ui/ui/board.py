@@ -111,11 +111,8 @@ def selected_cell(session: Session, view: View) -> dict[str, float] | None:
 
 def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View:
     """Take over a `select` event of the maps: a hand picks a cell, `best` goes back to following the winner."""
-    how = value.get("how")
-    if how == "best":
+    if value.get("how") == "best":
         return viewers.change(page, chosen=None)
-    if how == "arrived":
-        return viewers.get(page)
     return viewers.change(page, chosen=(float(value["feature_factor"]), float(value["learning_rate"])))
 
 

@@ -139,9 +139,9 @@ def wire_open(page: Page, blocks: gr.Blocks) -> None:
 
     opening = [
         blocks.load(open_page, None, everything, **QUIET),
-        page.load.load.click(open_source, page.load.source, everything, **AT_ONCE),
-        page.load.source.submit(open_source, page.load.source, everything, **AT_ONCE),
-        page.load.demo.click(open_demo, None, everything, **AT_ONCE),
+        page.load.load.click(open_source, page.load.source, everything, **QUIET),
+        page.load.source.submit(open_source, page.load.source, everything, **QUIET),
+        page.load.demo.click(open_demo, None, everything, **QUIET),
     ]
     for event in opening:
         then = event.success(None, page.run, None, js=PUT_RUN_IN_URL, api_visibility="private")
@@ -202,7 +202,7 @@ def wire_form(page: Page) -> None:
     moving = [form.target_class.input, form.goal.input, form.policy.input, form.ratio.input, form.any_feature_factor.input]
     gr.on(moving, change_options, inputs, page.board_outputs, **NEWEST)
     grid_outputs = [form.typed_factors, form.typed_rates, page.run_buttons.estimate, *page.board_outputs]
-    gr.on([form.preset.input, form.typed_factors.input, form.typed_rates.input], change_grid, inputs, grid_outputs, **NEWEST)
+    gr.on([form.preset.input, form.typed_factors.change, form.typed_rates.change], change_grid, inputs, grid_outputs, **NEWEST)
 
 
 def wire_run(page: Page) -> None:
@@ -226,11 +226,11 @@ def wire_run(page: Page) -> None:
             page.session.stop(run)
 
     buttons = page.run_buttons
-    started = buttons.start.click(start, [page.checkpoint, *page.form_inputs], page.run, **AT_ONCE)
+    started = buttons.start.click(start, [page.checkpoint, *page.form_inputs], page.run, **QUIET)
     follow_after(page, started.success(None, page.run, None, js=PUT_RUN_IN_URL, api_visibility="private"))
-    follow_after(page, buttons.resume.click(resume, page.run, None, **AT_ONCE))
-    buttons.pause.click(pause, page.run, None, **AT_ONCE)
-    buttons.stop.click(stop, page.run, None, **AT_ONCE)
+    follow_after(page, buttons.resume.click(resume, page.run, None, **QUIET))
+    buttons.pause.click(pause, page.run, None, **QUIET)
+    buttons.stop.click(stop, page.run, None, **QUIET)
 
 
 def wire_cells(page: Page) -> None:
@@ -270,7 +270,7 @@ def wire_cells(page: Page) -> None:
     shown.maps.select(select, page.run, [shown.row_chart, shown.reason], **EVERY).then(**ask, **AT_ONCE)
     shown.row_chart.select(select_in_row, None, shown.maps, **EVERY)
     shown.best.click(select_best, None, shown.maps, **AT_ONCE)
-    page.compare.sentences.input(**ask, **NEWEST)
+    page.compare.sentences.change(**ask, **NEWEST)
 
 
 def wire_export(page: Page) -> None:

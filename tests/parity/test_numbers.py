@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-
 import tiny_text
+
 from parity.comparison import assert_same_result, evaluate_ours
 from parity.reference import Reference
 
@@ -106,7 +106,7 @@ def test_grid_and_selection_are_the_reference_s(
 def test_the_cases_say_something(
     reference: Reference, checkpoints: dict[str, Path], tables: dict[str, pd.DataFrame], neutral_texts: list[str]
 ) -> None:
-    """Guards the guard: the grid moves, the classes differ, and both a passing winner and a fallback occur."""
+    """Guards the guard: the base tells the classes apart, the grid moves it, and a winner passes the threshold."""
     (result,) = reference.evaluate(
         checkpoints["bert-all"], tables["plain"], neutral_texts, [STRENGTHEN], target_classes=CLASSES
     )

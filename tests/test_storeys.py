@@ -1,0 +1,137 @@
+"""The house stands: imports only go down, and importing the package is cheap."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "gradiend_ui"
+FLOORS: dict[str, int] = {
+    "engine.errors": 0,
+    "engine.values": 0,
+    "engine.safetensors_header": 1,
+    "engine.checkpoint": 1,
+    "engine.autoencoder": 1,
+    "engine.param_map": 1,
+    "engine.eval_data": 1,
+    "engine.companions": 1,
+    "engine.store": 1,
+    "engine.selection": 1,
+    "engine.picture": 1,
+    "engine.base_model": 2,
+    "engine.targets": 2,
+    "engine.readout": 2,
+    "engine.workspace": 3,
+    "engine.objectives": 3,
+    "engine.lms": 3,
+    "engine.model": 4,
+    "engine.sweep": 4,
+    "engine.predict": 5,
+    "engine.card": 5,
+    "engine.export": 5,
+    "engine.lane": 5,
+    "engine.worker": 5,
+    "engine.worker_client": 5,
+    "figures": 6,
+    "trainer": 6,
+    "ui.session": 7,
+    "ui": 7,
+}
+FORBIDDEN = {
+    "engine": {"gradio", "plotly"},
+    "figures": {"gradio", "torch", "transformers"},
+    "ui": {"torch", "transformers"},
+}
+
+
+def modules() -> list[str]:
+    return sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
+
+
+def imported(module: str) -> set[str]:
+    """Full names of everything the module imports, at any depth."""
+    tree = ast.parse((PACKAGE / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8"))
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def floor(module: str) -> int | None:
+    pieces = module.split(".")
+    for length in range(len(pieces), 0, -1):
+        if ".".join(pieces[:length]) in FLOORS:
+            return FLOORS[".".join(pieces[:length])]
+    return None
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_go_down(module: str) -> None:
+    own = floor(module)
+    if module.endswith("__init__"):
+        return
+    assert own is not None, f"{module} has no floor: name it in FLOORS"
+    for name in imported(module):
+        if name.startswith("gradiend_ui."):
+            other = floor(name.removeprefix("gradiend_ui."))
+            assert other is not None and other <= own, f"{module} (floor {own}) imports {name} (floor {other})"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_storeys_keep_to_their_libraries(module: str) -> None:
+    heads = {name.split(".")[0] for name in imported(module)}
+    assert not heads & FORBIDDEN.get(module.split(".")[0], set())
+
+
+def test_no_import_loop_on_one_floor() -> None:
+    graph = {
+        module: {
+            other
+            for other in modules()
+            if any(
+                name == f"gradiend_ui.{other}" or name.startswith(f"gradiend_ui.{other}.") for name in imported(module)
+            )
+        }
+        for module in modules()
+        if not module.endswith("__init__")
+    }
+    finished: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, f"loop: {' -> '.join((*trail, module))}"
+        if module in finished:
+            return
+        for other in graph.get(module, ()):
+            if other != module:
+                visit(other, (*trail, module))
+        finished.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("statement", ["import gradiend_ui", "import app", "import gradiend_ui.ui.session"])
+def test_importing_is_cheap(statement: str) -> None:
+    code = (
+        f"import sys; {statement}; sys.exit(' '.join({{'torch', 'gradio', 'transformers'}} & set(sys.modules)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_public_names_are_handed_out() -> None:
+    import gradiend_ui
+
+    for name in gradiend_ui.__all__:
+        assert getattr(gradiend_ui, name) is not None
+    with pytest.raises(AttributeError):
+        _ = gradiend_ui.Nothing

@@ -1,0 +1,209 @@
+"""A scripted double of Session for callback tests: two classes, a 2 x 3 grid, answers as values, calls written down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before anything imports gradio
+
+from gradiend_ui.engine.errors import BadCheckpoint, BadData, NotFound
+
+RUN = "run-1"
+CARD: dict[str, Any] = {
+    "checkpoint": "ck-1",
+    "name": "demo",
+    "base_model": "base",
+    "objective": "mlm_mask_token",
+    "classes": ["M", "F"],
+    "encoding_direction": {"M": 1.0, "F": -1.0},
+    "strengthening_feature_factor": {"M": 1.0, "F": -1.0},
+    "source": "alternative",
+    "latent_dim": 1,
+    "mapped_weights": 50,
+    "base_weights": 1000,
+    "base_parameters": 1000,
+    "correlation": 0.998,
+    "converged": True,
+    "rows": {"M": {"train": 4, "test": 2}, "F": {"train": 4, "test": 2}},
+    "neutral_sets": {"pronoun-free": 7, "gender-free": 9},
+    "neutral_set": "pronoun-free",
+    "warnings": [],
+    "presets": {
+        "default": {"feature_factors": [-1.0, 1.0], "learning_rates": [0.1, 0.2, 0.5]},
+        "dense": {"feature_factors": [-2.0, -1.0, 0.0, 1.0, 2.0], "learning_rates": [0.1, 0.2, 0.5]},
+    },
+    "examples": ["the nurse said [MASK] slept.", "the <b>doctor</b> said [MASK] slept.", "a [MASK].", "b [MASK]."],
+    "seconds_per_cell": 0.5,
+}
+SPEC = {
+    "target_classes": ["M", "F"],
+    "goal": "strengthen",
+    "feature_factors": [-1.0, 1.0],
+    "learning_rates": [0.1, 0.2, 0.5],
+    "part": "decoder",
+    "neutral_set": "pronoun-free",
+}
+SELECTION = {
+    "feature_factor": -1.0,
+    "learning_rate": 0.2,
+    "value": 0.71,
+    "base_value": 0.11,
+    "probability": 0.71,
+    "base_probability": 0.11,
+    "lms": 0.39,
+    "base_lms": 0.387,
+    "fallback": False,
+    "why": "(-1, 0.2) wins.",
+    "runner_up": {"feature_factor": -1.0, "learning_rate": 0.1, "value": 0.47, "lms": 0.393},
+    "rejected": {"feature_factor": -1.0, "learning_rate": 0.5, "value": 0.76, "lms": 0.371},
+    "threshold_tokens": 1.92,
+}
+
+
+def picture(**changes: Any) -> dict[str, Any]:
+    """A half-finished sweep: row -1 has a final, a best and a rejected cell, row +1 a provisional and a failed one."""
+    values = [[0.47, 0.71, 0.76], [0.09, None, None]]
+    ratios = [[1.016, 1.008, 0.958], [0.99, None, None]]
+    return {
+        "rev": 5,
+        "state": "running",
+        "done": 4,
+        "total": 6,
+        "eta_seconds": 72.0,
+        "position": 0,
+        "error": None,
+        "feature_factors": [-1.0, 1.0],
+        "learning_rates": [0.1, 0.2, 0.5],
+        "metric": values,
+        "metric_label": "P(F) on M rows",
+        "lms": [[None if x is None else 0.387 * x for x in row] for row in ratios],
+        "lms_ratio": ratios,
+        "status": [["final", "final", "final"], ["provisional", "failed", "pending"]],
+        "reason": [[None, None, None], [None, "not finite", None]],
+        "passes": [[True, True, False], [True, None, None]],
+        "rows_done": [[4, 4, 4], [2, 1, 0]],
+        "rows_total": 4,
+        "by_dataset": {d: {c: values for c in ("M", "F")} for d in ("M", "F")},
+        "base": {
+            "metric": 0.11,
+            "lms": 0.387,
+            "probs_by_dataset": {"M": {"M": 0.86, "F": 0.11}, "F": {"M": 0.08, "F": 0.9}},
+        },
+        "selection": SELECTION,
+        **changes,
+    }
+
+
+class ScriptedSession:
+    """Answers from `pictures` one after the other, the last one for good."""
+
+    def __init__(self, folder: Path, public: bool = False) -> None:
+        self.folder, self.public = folder, public
+        self.pictures = [picture()]
+        self.calls: list[tuple[Any, ...]] = []
+
+    def about(self) -> dict[str, Any]:
+        return {
+            "public": self.public,
+            "allows_paths": not self.public,
+            "default_source": "demo",
+            "data_dir": str(self.folder),
+        }
+
+    def load(self, source: str, options: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(("load", source, options))
+        if source != "demo":
+            raise BadCheckpoint(f"There is no folder {source!r}.")
+        return {key: CARD[key] for key in CARD if key not in ("presets", "examples")}
+
+    def card(self, checkpoint: str) -> dict[str, Any]:
+        return CARD
+
+    def start_sweep(self, checkpoint: str, spec: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(("start_sweep", checkpoint, spec))
+        return {"run": RUN, "cells": 6, "position": 0}
+
+    def run_info(self, run: str) -> dict[str, Any]:
+        if run != RUN:
+            raise NotFound(f"There is no run {run!r}.")
+        return {"run": run, "checkpoint": "ck-1", "card": CARD, "spec": SPEC, "created": 0.0}
+
+    def revision(self, run: str) -> tuple[int, str, int]:
+        now = self.pictures[0]
+        return now["rev"], now["state"], now["position"]
+
+    def picture(self, run: str, options: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(("picture", run, options))
+        return self.pictures.pop(0) if len(self.pictures) > 1 else self.pictures[0]
+
+    def cells(self, run: str, rev: int) -> dict[str, Any]:
+        return {"state": "running", "rev": 5, "done": 4, "total": 6, "eta_seconds": float("nan"), "cells": [], "error": None}
+
+    def select(self, run: str, options: dict[str, Any]) -> dict[str, Any]:
+        return SELECTION
+
+    def pause(self, run: str) -> dict[str, Any]:
+        return {"state": "paused"}
+
+    resume = stop = pause
+
+    def compare(self, run: str, cells: list[Any], texts: list[str], options: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(("compare", run, cells, texts, options))
+        if any("[MASK]" not in text for text in texts):
+            raise BadData("A sentence has no [MASK].")
+        base = {"top": [token("he", 1, 0.8, 0.0), token("she", 2, 0.1, 0.0)], "classes": {"M": 0.8, "F": 0.1}}
+        here = {"top": [token("she", 2, 0.9, 0.8), token("it", 3, 0.05, 0.04)], "classes": {"M": 0.04, "F": 0.9}}
+        masks = [{"position": 3, "base": base, "cells": [{**cells[0], **here}]}] if cells else []
+        return {"texts": [{"text": text, "masks": masks} for text in texts]}
+
+    def export(self, run: str, options: dict[str, Any]) -> str:
+        self.calls.append(("export", run, options))
+        path = self.folder / "demo_ff-1_lr0.2.zip"
+        path.write_bytes(b"zip")
+        return str(path)
+
+    def runs(self) -> list[dict[str, Any]]:
+        return [{"run": RUN, "name": "demo", "state": "finished", "done": 6, "total": 6, "created": 0.0}]
+
+
+def token(word: str, number: int, p: float, change: float) -> dict[str, Any]:
+    return {"token": word, "id": number, "p": p, "change": change}
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> ScriptedSession:
+    return ScriptedSession(tmp_path)
+
+
+@pytest.fixture
+def make_picture() -> Callable[..., dict[str, Any]]:
+    return picture
+
+
+@pytest.fixture
+def card() -> dict[str, Any]:
+    return CARD
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    return {
+        "target_class": "F",
+        "goal": "strengthen",
+        "policy": "lms_threshold",
+        "ratio": 0.99,
+        "any_feature_factor": False,
+    }
+
+
+@pytest.fixture
+def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Gradio's download cache, in this test's folder."""
+    folder = tmp_path / "downloads"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    return folder

@@ -1,0 +1,132 @@
+"""The built page: names and order of the public functions, refusals, headers, the start script."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
+from gradiend_ui.ui import api, routes
+
+ROOT = Path(__file__).parents[2]
+PUBLIC = {
+    "load": ["source", "options"],
+    "start_sweep": ["checkpoint", "spec"],
+    "cells": ["run", "rev"],
+    "pause": ["run"],
+    "resume": ["run"],
+    "stop": ["run"],
+    "select": ["run", "options"],
+    "compare": ["run", "cells", "texts", "options"],
+    "export": ["run", "options"],
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore::Warning:gradio", "ignore::ResourceWarning")
+
+
+@pytest.fixture
+def blocks(session):
+    """Gradio makes an event loop where it finds none, and never closes it: give it one that is closed."""
+    from gradiend_ui.ui.layout import build_app
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield build_app(session)
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+def test_the_public_functions_are_exactly_those_of_the_readme(blocks) -> None:
+    endpoints = blocks.get_api_info()["named_endpoints"]
+    found = {
+        name.removeprefix("/"): [item["parameter_name"] for item in endpoint["parameters"]]
+        for name, endpoint in endpoints.items()
+    }
+    assert found == PUBLIC
+
+
+def test_every_listener_of_the_page_is_private(blocks) -> None:
+    public = {function.api_name for function in blocks.fns.values() if function.api_visibility == "public"}
+    assert public == set(PUBLIC)
+
+
+def test_no_listener_waits_for_other_visitors(blocks) -> None:
+    limited = [
+        function.name
+        for function in blocks.fns.values()
+        if function.fn is not None and function.queue and function.concurrency_limit is not None
+    ]
+    assert limited == ["leave"] or limited == []
+
+
+def test_refusals_carry_their_code(blocks) -> None:
+    import gradio as gr
+
+    load = next(function.fn for function in blocks.fns.values() if function.api_name == "load")
+    with pytest.raises(gr.Error, match=r"\[bad_checkpoint\] There is no folder"):
+        load("/nowhere", {})
+
+
+def test_numbers_that_are_not_finite_leave_as_null_with_a_reason() -> None:
+    assert api.sendable({"lms": math.nan, "p": 0.5}) == {"lms": None, "p": 0.5, "reason": api.NOT_FINITE}
+    assert api.sendable([1, (2.0, math.inf)]) == [1, [2.0, None]]
+
+
+def test_wrong_shapes_are_refused_in_a_sentence() -> None:
+    with pytest.raises(TooLarge, match="at most 4"):
+        api.check_compare([{}] * 5, ["a"])
+    with pytest.raises(TooLarge, match="at most 20"):
+        api.check_compare([], ["a"] * 21)
+    with pytest.raises(BadData, match="at least one"):
+        api.check_compare([], "a")
+    with pytest.raises(BadGrid, match="two numbers"):
+        api.check_export({"feature_factor": 1})
+
+
+def test_plotly_and_the_style_sheet_come_from_here() -> None:
+    from starlette.applications import Starlette
+    from starlette.testclient import TestClient
+
+    kwargs = routes.app_kwargs()
+    client = TestClient(Starlette(**kwargs))
+    answer = client.get(routes.PLOTLY_URL)
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["cache-control"]
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert client.get(routes.style_url()).headers["content-type"].startswith("text/css")
+
+
+def test_importing_app_does_no_work() -> None:
+    code = "import sys, app; print(sorted({'torch', 'gradio', 'transformers'} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_a_port_in_use_gives_a_sentence() -> None:
+    sys.path.insert(0, str(ROOT))
+    import app
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        sentence = app.port_problem("127.0.0.1", port)
+        assert sentence is not None
+        assert f"--port {port + 1}" in sentence
+        assert app.main(["--port", str(port)]) == 2
+    assert app.port_problem("127.0.0.1", port) is None
+
+
+def test_a_space_listens_on_all_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    sys.path.insert(0, str(ROOT))
+    import app
+
+    assert app.read_arguments([]).host == "127.0.0.1"
+    monkeypatch.setenv("SPACE_ID", "someone/space")
+    assert app.read_arguments([]).host == "0.0.0.0"
