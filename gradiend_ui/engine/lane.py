@@ -11,6 +11,7 @@ import json
 import logging
 import secrets
 import shutil
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -123,6 +124,8 @@ class Lane:
         loaded = self._read_checkpoint(source, options)
         self._keep(self._loaded, handle, loaded, KEPT_CHECKPOINTS)
         card = {"checkpoint": handle, **card_of(loaded, "demo" if source == DEMO else Path(source).name)}
+        seconds, warnings = _probe(loaded)
+        card |= {"seconds_per_cell": seconds, "warnings": [*card["warnings"], *warnings]}
         self._store.save_checkpoint(handle, source, options, card)
         return card
 
@@ -280,6 +283,27 @@ def _rows(loaded: Loaded, data_options: Mapping[str, Any]) -> EvalData:
             "label_class, alternative, alternative_class and split."
         )
     return loaded.companions.rows
+
+
+def _probe(loaded: Loaded) -> tuple[float | None, tuple[str, ...]]:
+    """Seconds that one cell takes by the timing of one block, and what a default sweep would warn of.
+
+    (None, ()) where a default sweep cannot be planned: the card says why already.
+    """
+    companions = loaded.companions
+    if companions.rows is None:
+        return None, ()
+    try:
+        spec = SweepSpec(feature_factors=(1.0,))
+        neutral = companions.neutral.get(companions.neutral_set or "")
+        plan = prepare(loaded.model, spec, companions.rows, neutral)
+    except GradiendUIError:
+        return None, ()
+    plan.score_block(loaded.model.base_model, 0)  # warm-up
+    started = time.monotonic()
+    plan.score_block(loaded.model.base_model, 0)
+    rows = plan.block_sizes[0]
+    return (time.monotonic() - started) / rows * sum(plan.block_sizes), plan.warnings
 
 
 def checked_direction(given: object) -> dict[str, float]:

@@ -109,7 +109,7 @@ class Session:
     def card(self, checkpoint: str) -> dict[str, Any]:
         """The /load answer plus what the page's form needs. Raises NotFound."""
         card = self._store.checkpoint(checkpoint)[2]
-        return {**card, "base_parameters": card["base_weights"], "seconds_per_cell": None}
+        return {**card, "base_parameters": card["base_weights"]}
 
     # --- sweep ---------------------------------------------------------------------------------------------------
 
