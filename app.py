@@ -1,6 +1,7 @@
 """Start the app: `python app.py [--host 127.0.0.1] [--port 7860] [--data-dir DIR] [--checkpoint PATH]`.
 
-Importing this file does no work; torch lives in a worker process that the session starts, so the guard at the end is essential.
+Importing this file does no work. torch lives in a worker process that the session spawns, so the guard at the end is
+essential.
 On a Hugging Face Space (SPACE_ID is set) it listens on all interfaces and takes no server paths.
 """
 

@@ -17,9 +17,10 @@ from gradiend_ui.engine.errors import BadData, BadGrid, BadName, NotFound
 from gradiend_ui.engine.eval_data import EvalData, Table, read_neutral, read_rows, read_table
 from gradiend_ui.engine.export import Rewrite, save_rewritten
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.plan import PreparedSweep, class_order, prepare
 from gradiend_ui.engine.selection import LMSThresholdPolicy, Question, SelectionPolicy, select
 from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.sweep import PreparedSweep, class_order, prepare, run
+from gradiend_ui.engine.sweep import run
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore, SweepSpec
 
 STORE_FILE = "gradiend_ui.sqlite"

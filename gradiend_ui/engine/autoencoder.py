@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradiend_ui.engine.checkpoint import (
+from gradiend_ui.engine.checkpoint_config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
     ENCODER_BIAS,

@@ -1,4 +1,4 @@
-"""Reading, checking and writing a GRADIEND checkpoint folder (the format of the `gradiend` package).
+"""Reading and checking a GRADIEND checkpoint folder (the format of the `gradiend` package).
 
     config.json                    architecture, parameter map, metadata (base model, objective)
     model.safetensors              encoder.0.linear.{weight, bias}, decoder.0.linear.{weight, bias}
@@ -13,55 +13,30 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
+from gradiend_ui.engine.checkpoint_config import (
+    DECODER_BIAS,
+    DECODER_WEIGHT,
+    ENCODER_BIAS,
+    ENCODER_NORM,
+    ENCODER_WEIGHT,
+    Architecture,
+    MapEntry,
+    parse_architecture,
+    parse_entries,
+)
+from gradiend_ui.engine.checkpoint_context import encoding_direction_of, source_of, value_at
 from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.safetensors_header import TensorInfo, read_header
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
-SOURCES = ("factual", "alternative", "diff")
-KINDS = ("all", "mask", "indices")
-ENCODER_WEIGHT, ENCODER_BIAS = "encoder.0.linear.weight", "encoder.0.linear.bias"
-DECODER_WEIGHT, DECODER_BIAS = "decoder.0.linear.weight", "decoder.0.linear.bias"
-ENCODER_NORM = ("encoder.1.weight", "encoder.1.bias")  # only with the encoder activation "id"
-ACTIVATIONS = ("tanh", "relu", "leakyrelu", "gelu", "silu", "elu", "sigmoid", "smht", "id")
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """Shape of the encoder (latent_dim, input_dim) and decoder (input_dim, latent_dim)."""
-
-    input_dim: int
-    latent_dim: int
-    activation_encoder: str = "tanh"
-    activation_decoder: str = "id"
-    bias_decoder: bool = True
-    torch_dtype: str = "float32"
-
-
-@dataclass(frozen=True, slots=True)
-class MapEntry:
-    """One mapped parameter: which of its entries feed the GRADIEND's input, in `param_map` order.
-
-    kind "all": every entry; "mask" / "indices": `num_selected` of them, stored under `key` in the mapping files.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    kind: str
-    key: str | None
-    num_selected: int
-
-    @property
-    def numel(self) -> int:
-        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -95,13 +70,13 @@ class Checkpoint:
     @property
     def correlation(self) -> float | None:
         """Encoder correlation at the best step, in [-1, 1], when training.json records it."""
-        value = _at(self.training, "best_score_checkpoint", "correlation")
-        value = _at(self.training, "training_stats", "correlation") if value is None else value
+        value = value_at(self.training, "best_score_checkpoint", "correlation")
+        value = value_at(self.training, "training_stats", "correlation") if value is None else value
         return float(value) if isinstance(value, (int, float)) else None
 
     @property
     def converged(self) -> bool | None:
-        value = _at(self.training, "convergence_info", "converged")
+        value = value_at(self.training, "convergence_info", "converged")
         return value if isinstance(value, bool) else None
 
 
@@ -131,8 +106,8 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         raise BadCheckpoint(
             f"{folder.name}/config.json describes no GRADIEND{hint}: it has no architecture or mapping."
         )
-    architecture = _architecture(config["architecture"])
-    entries = _entries(config["mapping"], architecture.input_dim)
+    architecture = parse_architecture(config["architecture"])
+    entries = parse_entries(config["mapping"], architecture.input_dim)
     weights_file = _weights_file(folder)
     if weights_file.suffix == ".safetensors":
         _check_weights({name: info.shape for name, info in read_header(weights_file).items()}, architecture)
@@ -144,7 +119,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     warnings: list[str] = []
     training = _optional_json(folder / "training.json", warnings)
     context = _optional_json(folder / "gradiend_context.json", warnings)
-    direction, direction_from = _encoding_direction(context, training)
+    direction, direction_from = encoding_direction_of(context, training)
     if direction and direction_from != "gradiend_context.json":
         warnings.append(f"The direction of each class was taken from {direction_from}: gradiend_context.json has none.")
     return Checkpoint(
@@ -155,7 +130,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         indices_file=indices_file,
         masks_file=masks_file,
         metadata=metadata,
-        source=_source(context, training, warnings),
+        source=source_of(context, training, warnings),
         target=str(context.get("target", "diff")),
         encoding_direction=direction,
         direction_from=direction_from,
@@ -184,65 +159,6 @@ def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[
     return weights, positions
 
 
-def save_checkpoint(
-    folder: Path,
-    *,
-    architecture: Architecture,
-    weights: Mapping[str, torch.Tensor],
-    shapes: Mapping[str, tuple[int, ...]],
-    positions: Mapping[str, torch.Tensor],
-    metadata: Mapping[str, Any],
-    context: Mapping[str, Any],
-    training: Mapping[str, Any] | None = None,
-    use_safetensors: bool = True,
-) -> None:
-    """Write a checkpoint folder that `read_checkpoint` and the `gradiend` package load.
-
-    shapes: {parameter name: shape} in map order; positions: {parameter name: flat int64 positions}, absent = all.
-    Indices are stored where they take less room than a mask of bytes.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    suffix = ".safetensors" if use_safetensors else ".pth"
-    indices: dict[str, torch.Tensor] = {}
-    masks: dict[str, torch.Tensor] = {}
-    param_map: list[dict[str, Any]] = []
-    for number, (name, shape) in enumerate(shapes.items()):
-        numel = math.prod(shape)
-        chosen = positions.get(name)
-        entry: dict[str, Any] = {"name": name, "shape": list(shape), "repr": "all", "num_selected": numel}
-        if chosen is not None:
-            index_dtype = torch.int32 if numel < 2**31 else torch.int64
-            as_indices = chosen.numel() * index_dtype.itemsize < 0.8 * numel
-            entry |= {"repr": "indices" if as_indices else "mask", "key": f"L{number}", "num_selected": chosen.numel()}
-            if as_indices:
-                indices[f"L{number}"] = chosen.to(index_dtype)
-            else:
-                mask = torch.zeros(numel, dtype=torch.uint8)
-                mask[chosen] = 1
-                masks[f"L{number}"] = mask.reshape(shape)
-        param_map.append(entry)
-    kinds = sorted({entry["repr"] for entry in param_map})
-    mapping: dict[str, Any] = {"mode": kinds[0] if len(kinds) == 1 else "mixed", "param_map": param_map}
-    for field_name, stem, tensors in (
-        ("indices_file", "mapping_indices", indices),
-        ("masks_file", "mapping_masks", masks),
-    ):
-        if tensors:
-            mapping[field_name] = stem + suffix
-            _save(folder / mapping[field_name], tensors)
-    _save(folder / ("model.safetensors" if use_safetensors else "pytorch_model.bin"), weights)
-    config = {
-        "format_version": 0,
-        "architecture": {name: getattr(architecture, name) for name in Architecture.__slots__},
-        "mapping": mapping,
-        "metadata": dict(metadata),
-    }
-    for file_name, content in (("config.json", config), ("gradiend_context.json", dict(context))):
-        (folder / file_name).write_text(json.dumps(content, indent=2), encoding="utf-8")
-    if training:
-        (folder / "training.json").write_text(json.dumps(training, indent=2), encoding="utf-8")
-
-
 def _read_json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise BadCheckpoint(f"{path.name} is larger than {MAX_JSON_BYTES // 2**20} MB.")
@@ -263,60 +179,6 @@ def _optional_json(path: Path, warnings: list[str]) -> dict[str, Any]:
     except BadCheckpoint as error:
         warnings.append(f"{error} It was ignored.")
         return {}
-
-
-def _architecture(data: object) -> Architecture:
-    if not isinstance(data, Mapping):
-        raise BadCheckpoint("config.json: architecture must be an object.")
-    for name in ("input_dim", "latent_dim"):
-        value = data.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise BadCheckpoint(f"config.json: architecture.{name} must be a positive whole number, not {value!r}.")
-    encoder = str(data.get("activation_encoder") or "tanh").lower()
-    decoder = str(data.get("activation_decoder") or encoder).lower()
-    for name, value in (("activation_encoder", encoder), ("activation_decoder", decoder)):
-        if value not in ACTIVATIONS:
-            raise BadCheckpoint(f"config.json: architecture.{name} {value!r} is none of {', '.join(ACTIVATIONS)}.")
-    return Architecture(
-        input_dim=data["input_dim"],
-        latent_dim=data["latent_dim"],
-        activation_encoder=encoder,
-        activation_decoder=decoder,
-        bias_decoder=bool(data.get("bias_decoder", True)),
-        torch_dtype=str(data.get("torch_dtype", "float32")),
-    )
-
-
-def _entries(mapping: object, input_dim: int) -> tuple[MapEntry, ...]:
-    param_map = mapping.get("param_map") if isinstance(mapping, Mapping) else None
-    if not isinstance(param_map, list) or not param_map:
-        raise BadCheckpoint("config.json: mapping.param_map must be a list of parameters.")
-    entries = tuple(_entry(data) for data in param_map)
-    names = [entry.name for entry in entries]
-    if len(set(names)) != len(names):
-        raise BadCheckpoint("config.json: mapping.param_map names a parameter twice.")
-    total = sum(entry.num_selected for entry in entries)
-    if total != input_dim:
-        raise BadCheckpoint(f"config.json: the parameter map selects {total:,} weights, input_dim is {input_dim:,}.")
-    return entries
-
-
-def _entry(data: object) -> MapEntry:
-    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
-        raise BadCheckpoint("config.json: every entry of mapping.param_map needs a name.")
-    name, shape, kind = data["name"], data.get("shape"), data.get("repr")
-    if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape):
-        raise BadCheckpoint(f"config.json: parameter {name!r} has the shape {shape!r}.")
-    if kind not in KINDS:
-        raise BadCheckpoint(f"config.json: parameter {name!r} has repr {kind!r}; known: {', '.join(KINDS)}.")
-    numel = math.prod(shape)
-    count = numel if kind == "all" else data.get("num_selected")
-    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= numel:
-        raise BadCheckpoint(f"config.json: parameter {name!r} selects {count!r} of {numel:,} weights.")
-    key = data.get("key")
-    if kind != "all" and not isinstance(key, str):
-        raise BadCheckpoint(f"config.json: parameter {name!r} names no key in the mapping file.")
-    return MapEntry(name, tuple(shape), kind, key if kind != "all" else None, count)
 
 
 def _weights_file(folder: Path) -> Path:
@@ -398,14 +260,6 @@ def _load(path: Path) -> dict[str, torch.Tensor]:
     return content
 
 
-def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    if path.suffix == ".safetensors":
-        save_file(contiguous, path)
-    else:
-        torch.save(contiguous, path)
-
-
 def _positions(entry: MapEntry, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
     stored = tensors.get(str(entry.key))
     if stored is None:
@@ -425,59 +279,3 @@ def _positions(entry: MapEntry, tensors: Mapping[str, torch.Tensor]) -> torch.Te
     if torch.unique(flat).numel() != flat.numel():
         raise BadCheckpoint(f"{entry.name!r} maps one of its weights twice.")
     return flat
-
-
-def _at(data: Mapping[str, Any], *names: str) -> Any:
-    value: Any = data
-    for name in names:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
-
-
-def _source(context: Mapping[str, Any], training: Mapping[str, Any], warnings: list[str]) -> str:
-    stated, trained = context.get("source"), _at(training, "training_args", "source")
-    if trained in SOURCES:
-        if stated in SOURCES and stated != trained:
-            warnings.append(
-                f"gradiend_context.json says source {stated!r}, training.json {trained!r}: the latter counts."
-            )
-        return str(trained)
-    if stated in SOURCES:
-        return str(stated)
-    warnings.append("No file tells the source of the gradients: 'factual' is assumed.")
-    return "factual"
-
-
-def _encoding_direction(context: Mapping[str, Any], training: Mapping[str, Any]) -> tuple[dict[str, float], str]:
-    stated = context.get("feature_class_encoding_direction")
-    if isinstance(stated, Mapping) and stated:
-        return {str(name): _sign(value) for name, value in stated.items()}, "gradiend_context.json"
-    means = _best_means(training)
-    if means:
-        return {name: _sign(value) for name, value in means.items()}, "training.json"
-    return {}, ""
-
-
-def _sign(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise BadCheckpoint(f"The direction of a class must be a number, not {value!r}.")
-    return math.copysign(1.0, value) if value else 0.0
-
-
-def _best_means(training: Mapping[str, Any]) -> dict[str, float]:
-    """The encoder's mean output per class at the best step of the training, {} when it is not recorded."""
-    by_step = _at(training, "training_stats", "mean_by_feature_class")
-    if not isinstance(by_step, Mapping) or not by_step:
-        return {}
-    best = str(_at(training, "best_score_checkpoint", "global_step"))
-    means = by_step.get(best, by_step[max(by_step, key=_step_number)])
-    if not isinstance(means, Mapping):
-        return {}
-    return {str(name): value for name, value in means.items() if isinstance(value, (int, float))}
-
-
-def _step_number(step: str) -> float:
-    try:
-        return float(step)
-    except ValueError:
-        return -1.0

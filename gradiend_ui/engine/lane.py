@@ -11,46 +11,35 @@ import json
 import logging
 import secrets
 import shutil
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.companions import Companions, find_companions
+from gradiend_ui.engine.companions import find_companions
 from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError
 from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
 from gradiend_ui.engine.export import Rewrite, export_checkpoint, zip_folder
+from gradiend_ui.engine.health_card import Loaded, card_of, export_facts, probe
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.plan import PreparedSweep, prepare
 from gradiend_ui.engine.predict import compare
 from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.sweep import PreparedSweep, Progress, class_order, prepare, run
+from gradiend_ui.engine.sweep import Progress, run
 from gradiend_ui.engine.values import (
-    DEFAULT_LEARNING_RATES,
-    DENSE_FEATURE_FACTORS,
     PARTS,
     Cell,
     Grid,
     SweepSpec,
     spec_from_mapping,
 )
-from gradiend_ui.engine.workspace import Workspace
 
 log = logging.getLogger(__name__)
 KEPT_CHECKPOINTS = 3
 KEPT_PLANS = 8
 DATA_KEYS = ("rows", "columns", "neutral", "neutral_set")
 DEMO = "demo"
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A checkpoint in memory with its scratch weights and the data beside it."""
-
-    model: ModelWithGradiend
-    workspace: Workspace
-    companions: Companions
 
 
 class Lane:
@@ -124,7 +113,7 @@ class Lane:
         loaded = self._read_checkpoint(source, options)
         self._keep(self._loaded, handle, loaded, KEPT_CHECKPOINTS)
         card = {"checkpoint": handle, **card_of(loaded, "demo" if source == DEMO else Path(source).name)}
-        seconds, warnings = _probe(loaded)
+        seconds, warnings = probe(loaded)
         card |= {"seconds_per_cell": seconds, "warnings": [*card["warnings"], *warnings]}
         self._store.save_checkpoint(handle, source, options, card)
         return card
@@ -285,95 +274,8 @@ def _rows(loaded: Loaded, data_options: Mapping[str, Any]) -> EvalData:
     return loaded.companions.rows
 
 
-def _probe(loaded: Loaded) -> tuple[float | None, tuple[str, ...]]:
-    """Seconds that one cell takes by the timing of one block, and what a default sweep would warn of.
-
-    (None, ()) where a default sweep cannot be planned: the card says why already.
-    """
-    companions = loaded.companions
-    if companions.rows is None:
-        return None, ()
-    try:
-        spec = SweepSpec(feature_factors=(1.0,))
-        neutral = companions.neutral.get(companions.neutral_set or "")
-        plan = prepare(loaded.model, spec, companions.rows, neutral)
-    except GradiendUIError:
-        return None, ()
-    plan.score_block(loaded.model.base_model, 0)  # warm-up
-    started = time.monotonic()
-    plan.score_block(loaded.model.base_model, 0)
-    rows = plan.block_sizes[0]
-    return (time.monotonic() - started) / rows * sum(plan.block_sizes), plan.warnings
-
-
 def checked_direction(given: object) -> dict[str, float]:
     """{class: +1 or -1 or 0} as the user states it. Raises BadGrid."""
     if not isinstance(given, Mapping) or not all(value in (1, -1, 0) for value in given.values()):
         raise BadGrid(f"encoding_direction must give 1 or -1 for each class, not {given!r}.")
     return {str(name): float(value) for name, value in given.items()}
-
-
-def card_of(loaded: Loaded, name: str) -> dict[str, Any]:
-    """What a page and the API's /load tell of a loaded checkpoint."""
-    model, companions = loaded.model, loaded.companions
-    checkpoint = model.checkpoint
-    warnings = [*checkpoint.warnings, *companions.warnings]
-    classes: list[str] = list(model.strengthening_feature_factor)
-    if companions.rows is not None:
-        try:
-            classes = list(class_order(model, companions.rows))
-        except BadData as error:
-            warnings.append(str(error))
-        rejected = companions.rows.rejected
-        if rejected:
-            first = f"row {rejected[0].number + 1}: {rejected[0].reason}"
-            warnings.append(f"{len(rejected)} evaluation rows cannot be scored (first: {first}).")
-    else:
-        warnings.append("No evaluation rows lie beside this checkpoint: give rows to start a sweep.")
-    if not model.encoding_direction:
-        warnings.append("No file tells the direction of the classes: give encoding_direction.")
-    factors = {c: f for c, f in model.strengthening_feature_factor.items() if c in classes}
-    default = sorted(set(factors.values())) or [-1.0, 1.0]
-    return {
-        "name": name,
-        "base_model": model.base.name,
-        "objective": model.base.objective,
-        "classes": classes,
-        "encoding_direction": model.encoding_direction,
-        "strengthening_feature_factor": factors,
-        "source": model.source,
-        "latent_dim": checkpoint.architecture.latent_dim,
-        "mapped_weights": checkpoint.mapped_weights,
-        "base_weights": model.base.parameters,
-        "correlation": checkpoint.correlation,
-        "converged": checkpoint.converged,
-        "rows": {} if companions.rows is None else companions.rows.counts(),
-        "neutral_sets": {set_name: len(texts) for set_name, texts in companions.neutral.items()},
-        "warnings": warnings,
-        "presets": {
-            "default": {"feature_factors": default, "learning_rates": list(DEFAULT_LEARNING_RATES)},
-            "dense": {
-                "feature_factors": list(DENSE_FEATURE_FACTORS),
-                "learning_rates": list(DEFAULT_LEARNING_RATES),
-            },
-        },
-        "examples": list(companions.examples),
-        "neutral_set": companions.neutral_set,
-    }
-
-
-def export_facts(plan: PreparedSweep, info: Mapping[str, Any], scores: list[Any], cell: Cell | None) -> dict[str, Any]:
-    """Data and scores for the card of an export; scores only when the cell is finished in this run."""
-    base, found = scores[0], next((s for s in scores[1:] if s.cell == cell and s.is_final), None)
-    table: list[list[Any]] = []
-    if found is not None and base.is_final:
-        for dataset, row in sorted(base.probs_by_dataset.items()):
-            for name, before in sorted(row.items()):
-                table.append([f"P({name}) on {dataset} rows", before, found.probs_by_dataset[dataset][name]])
-        table.append(["LMS", base.lms["lms"], found.lms["lms"]])
-    return {
-        "data": f"{info['rows']} rows of split {plan.spec.split}",
-        "neutral_set": info["neutral_set"] or "none (evaluation rows)",
-        "scores": table,
-        "data_fingerprint": info["fingerprint"],
-    }

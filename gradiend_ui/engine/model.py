@@ -18,7 +18,8 @@ from torch import Tensor
 
 from gradiend_ui.engine.autoencoder import Autoencoder
 from gradiend_ui.engine.base_model import BaseModel, Model, base_model_location, load_base_model, objective_of
-from gradiend_ui.engine.checkpoint import Checkpoint, load_tensors, read_checkpoint, save_checkpoint
+from gradiend_ui.engine.checkpoint import Checkpoint, load_tensors, read_checkpoint
+from gradiend_ui.engine.checkpoint_writer import save_checkpoint
 from gradiend_ui.engine.errors import BadBase
 from gradiend_ui.engine.param_map import MappedParameter, match_parameters
 from gradiend_ui.engine.selection import strengthening_feature_factors

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from gradiend_ui.engine.checkpoint import MapEntry
+from gradiend_ui.engine.checkpoint_config import MapEntry
 from gradiend_ui.engine.errors import BadBase
 
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")

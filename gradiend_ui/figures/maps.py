@@ -6,9 +6,10 @@ or how they are drawn; the colours themselves are in the style sheet (`ramp` nam
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from gradiend_ui.figures.numbers import finite_table
 
 TOPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 KEPT_STOPS = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
@@ -27,10 +28,15 @@ def build_maps(picture: Mapping[str, Any], run: str) -> dict[str, Any]:
         "rows": picture["feature_factors"],
         "columns": picture["learning_rates"],
         "maps": [
-            _map("metric", picture["metric_label"], "probability", [0.0, top], picture["metric"], base and base["metric"]),
+            _map(
+                "metric", picture["metric_label"], "probability", [0.0, top], picture["metric"], base and base["metric"]
+            ),
             _map("lms", KEPT_TITLE, "kept", list(KEPT_STOPS), picture["lms_ratio"], 1.0 if base else None),
         ],
-        "details": [{"label": "LMS", "values": _short(picture["lms"]), "base": base and base["lms"]}, *_details(picture)],
+        "details": [
+            {"label": "LMS", "values": finite_table(picture["lms"]), "base": base and base["lms"]},
+            *_details(picture),
+        ],
         "status": picture["status"],
         "reason": picture["reason"],
         "passes": picture["passes"],
@@ -85,15 +91,8 @@ def place_of(picture: Mapping[str, Any], cell: Mapping[str, Any] | None) -> list
         return None
 
 
-def _map(
-    name: str, title: str, ramp: str, stops: list[float], values: Table, base: float | None
-) -> dict[str, Any]:
-    return {"name": name, "title": title, "ramp": ramp, "stops": stops, "values": _short(values), "base": base}
-
-
-def _short(values: Table) -> Table:
-    """Six significant digits: all that is ever shown, and less to send; None where a number is not finite."""
-    return [[None if x is None or not math.isfinite(x) else float(f"{x:.6g}") for x in row] for row in values]
+def _map(name: str, title: str, ramp: str, stops: list[float], values: Table, base: float | None) -> dict[str, Any]:
+    return {"name": name, "title": title, "ramp": ramp, "stops": stops, "values": finite_table(values), "base": base}
 
 
 def _details(picture: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -101,7 +100,7 @@ def _details(picture: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "label": f"P({label}) on {dataset} rows",
-            "values": _short(values),
+            "values": finite_table(values),
             "base": base and base["probs_by_dataset"][dataset][label],
         }
         for dataset, classes in picture["by_dataset"].items()

@@ -6,6 +6,7 @@ Knows nothing of metrics, widgets or models.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 MISSING = "–"
 MINUS = "\u2212"
@@ -36,7 +37,7 @@ def change(value: float | None) -> str:
     """A signed difference: `0.31 -> "+0.310"`."""
     if value is None or not math.isfinite(value):
         return MISSING
-    return f"{value:+.3f}".replace("-", MINUS)
+    return "0.000" if abs(value) < 0.0005 else f"{value:+.3f}".replace("-", MINUS)
 
 
 def plain(value: float) -> str:
@@ -73,3 +74,12 @@ def clock(seconds: float | None) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, secs = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
+
+
+def finite_row(values: Iterable[float | None]) -> list[float | None]:
+    """Six significant digits: all that is ever shown, and less to send; None where a number is not finite."""
+    return [None if x is None or not math.isfinite(x) else float(f"{x:.6g}") for x in values]
+
+
+def finite_table(rows: Iterable[Iterable[float | None]]) -> list[list[float | None]]:
+    return [finite_row(row) for row in rows]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gradiend_ui.figures.numbers import finite_row
+
 MOST_LINES = 4
 KEPT_LABEL = "LMS / base"
 
@@ -40,7 +42,7 @@ def _class_lines(picture: Mapping[str, Any], target_class: str, row: int) -> lis
         {
             "name": f"P({target_class}) on {dataset} rows",
             "kind": "other" if dataset == target_class and len(datasets) > 1 else "target",
-            "values": picture["by_dataset"][dataset][target_class][row],
+            "values": finite_row(picture["by_dataset"][dataset][target_class][row]),
             "base": base and base["probs_by_dataset"][dataset][target_class],
         }
         for dataset in datasets
@@ -52,6 +54,6 @@ def _kept_line(picture: Mapping[str, Any], row: int) -> dict[str, Any]:
     return {
         "name": KEPT_LABEL,
         "kind": "kept",
-        "values": picture["lms_ratio"][row],
+        "values": finite_row(picture["lms_ratio"][row]),
         "base": 1.0 if picture["base"] else None,
     }

@@ -7,11 +7,12 @@ Knows nothing of the page.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from gradiend_ui.engine.errors import BadGrid, BadData, TooLarge
+from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
 from gradiend_ui.ui.export import KIND, shelve
 from gradiend_ui.ui.refusals import for_scripts
 
@@ -31,37 +32,37 @@ def register(session: Session) -> None:
     def load(source: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
         """Open a trained GRADIEND ("demo" or a folder) and describe it."""
         with for_scripts():
-            return sendable(session.load(source, options or {}))
+            return answer(session.load(source, options or {}))
 
     def start_sweep(checkpoint: str, spec: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
         """Queue a sweep over (feature factor, learning rate) and give its run id."""
         with for_scripts():
-            return sendable(session.start_sweep(checkpoint, spec or {}))
+            return answer(session.start_sweep(checkpoint, spec or {}))
 
     def cells(run: str, rev: int = 0) -> dict[str, Any]:
         """State of a run and the cells that changed after revision `rev`."""
         with for_scripts():
-            return sendable(session.cells(run, int(rev or 0)))
+            return answer(session.cells(run, int(rev or 0)))
 
     def pause(run: str) -> dict[str, Any]:
         """Hold a sweep; nothing is lost."""
         with for_scripts():
-            return sendable(session.pause(run))
+            return answer(session.pause(run))
 
     def resume(run: str) -> dict[str, Any]:
         """Go on with a paused, stopped or interrupted sweep."""
         with for_scripts():
-            return sendable(session.resume(run))
+            return answer(session.resume(run))
 
     def stop(run: str) -> dict[str, Any]:
         """End a sweep; finished cells stay."""
         with for_scripts():
-            return sendable(session.stop(run))
+            return answer(session.stop(run))
 
     def select(run: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
         """The best cell under a policy, and why."""
         with for_scripts():
-            return sendable(session.select(run, options or {}))
+            return answer(session.select(run, options or {}))
 
     def compare(
         run: str,
@@ -72,7 +73,7 @@ def register(session: Session) -> None:
         """Predictions of the base and of up to four rewritten models side by side."""
         with for_scripts():
             check_compare(cells, texts)
-            return sendable(session.compare(run, cells, texts, options or {}))
+            return answer(session.compare(run, cells, texts, options or {}))
 
     def export(run: str, options: dict[str, Any]) -> str:
         """Write the rewritten model of one cell as a zip file."""
@@ -111,6 +112,11 @@ def check_compare(cells: Any, texts: Any) -> None:
         raise TooLarge(f"These are {len(cells)} cells; at most {MOST_CELLS} can be compared at once.")
     if len(texts) > MOST_TEXTS:
         raise TooLarge(f"These are {len(texts)} texts; at most {MOST_TEXTS} can be compared at once.")
+
+
+def answer(value: Mapping[str, Any]) -> dict[str, Any]:
+    clean: dict[str, Any] = sendable(dict(value))
+    return clean
 
 
 def sendable(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The middle and right of the page: linked maps, row chart, the reason card, run chip and step strip.
 
-Everything here is a function of one picture (`Session.picture`) and one view (options and chosen cell). Knows no widget of the
-form and starts nothing; `follow` only watches.
+Everything here is a function of one picture (`Session.picture`) and one view (options and chosen cell). Knows no widget
+of the form and starts nothing; `follow` only watches.
 """
 
 from __future__ import annotations
@@ -117,7 +117,10 @@ def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View:
 
 
 async def follow(session: Session, viewers: Viewers, page: str, run: str) -> AsyncIterator[Shown]:
-    """The newest state at once, then every change, at most eight a second, until the run ends or another follower begins."""
+    """The newest state at once, then every change, at most eight a second.
+
+    Ends with the run, or when the page gets another follower.
+    """
     if not run:
         return
     follower = viewers.begin_to_follow(page, run)

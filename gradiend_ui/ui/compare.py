@@ -26,6 +26,7 @@ MASK = "[MASK]"
 LABEL = "Own sentences, one per line"
 HELP = "Own sentences, one per line: the most probable words for [MASK] before and after the rewrite."
 WAITING = "Start the sweep: the base and the rewritten model answer these sentences side by side."
+NO_CELL = "Waiting for the first finished cell of the sweep; select one to compare it now."
 NO_TEXT = "Write a sentence with [MASK] where a word is to be predicted."
 
 
@@ -54,9 +55,11 @@ def first_sentences(card: Mapping[str, Any]) -> str:
 
 
 def compare(session: Session, run: str, cell: Mapping[str, float] | None, text: str) -> Node:
-    """The answers at `cell`; without a run or cell a sentence that says what to do."""
-    if not run or cell is None:
+    """The answers at `cell`; without a run or a cell a sentence that says what to do."""
+    if not run:
         return build_note(WAITING)
+    if cell is None:
+        return build_note(NO_CELL)
     texts = read_sentences(text)
     if not texts:
         return build_note(NO_TEXT)
@@ -78,7 +81,10 @@ def build_answers(answer: Mapping[str, Any], cell: Mapping[str, float]) -> Node:
     return node(
         "div",
         node(
-            "p", node("span", "base", cls="key base"), node("span", f"rewritten at {name}", cls="key target"), cls="legend"
+            "p",
+            node("span", "base", cls="key base"),
+            node("span", f"rewritten at {name}", cls="key target"),
+            cls="legend",
         ),
         node("div", *(_sentence(item) for item in answer["texts"]), cls="sentences"),
         cls="answers",
@@ -103,7 +109,9 @@ def _text(text: str) -> Node:
 
 def _mask(mask: Mapping[str, Any]) -> Node:
     rewritten = mask["cells"][0] if mask["cells"] else {"top": [], "classes": {}}
-    return node("div", _classes(mask["base"]["classes"], rewritten["classes"]), _tokens(mask["base"], rewritten), cls="mask")
+    return node(
+        "div", _classes(mask["base"]["classes"], rewritten["classes"]), _tokens(mask["base"], rewritten), cls="mask"
+    )
 
 
 def _classes(base: Mapping[str, float], rewritten: Mapping[str, float]) -> Node:

@@ -1,4 +1,7 @@
-"""Step 4, Export: the selected cell as a checkpoint to download. Knows where downloads lie, not how weights are made."""
+"""Step 4, Export: the selected cell as a checkpoint to download.
+
+Knows where downloads lie, not how weights are made.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from gradiend_ui.engine.errors import Failed, GradiendUIError, NotFound
+from gradiend_ui.engine.errors import Failed, NotFound
 from gradiend_ui.figures.numbers import cell_name
 from gradiend_ui.ui.tree import Node, Tree, node
 
@@ -83,12 +86,10 @@ def shelve(path: str) -> str:
         except OSError:
             shutil.copyfile(path, target)
     except OSError as error:
-        raise export_failed(error) from error
+        raise Failed(
+            f"The zip could not be put up for download: {error.strerror}. Free disk space and try again."
+        ) from error
     return str(target)
-
-
-def export_failed(error: OSError) -> GradiendUIError:
-    return Failed(f"The finished zip could not be made available for download: {error.strerror}. Free disk space and try again.")
 
 
 def _name(cell: Mapping[str, float]) -> str:

@@ -1,5 +1,5 @@
-// Linked maps over (feature factor, learning rate) in one component. The top half is pure (values in, values out, tested
-// with Node); `mountHeatmap` at the end owns the DOM. Needs plotting.js before it.
+// Linked maps over (feature factor, learning rate) in one component. Pure: values in, values out,
+// tested with Node. heatmap_mount.js owns the DOM. Needs plotting.js before it.
 
 const MARGIN = { left: 46, right: 50, top: 24, bottom: 20, title: 18 };
 const DARK_TEXT = '#14181f', LIGHT_TEXT = '#ffffff';
@@ -108,26 +108,28 @@ function eachCell(view, visit) {
   view.rows.forEach((_, row) => view.columns.forEach((__, column) => visit(row, column)));
 }
 
-// SVG paths of all pending cells' outlines and all failed cells' crosses, in axis units.
-function marks(view, box) {
+// Outlines of all cells without a value and strokes over failed (crossed) and skipped (struck) ones, as two lines with gaps.
+function marks(view, map, box) {
   const edges = axisEdges(axisCentres(view.columns));
-  const perX = (edges[edges.length - 1] - edges[0]) / box.innerWidth;
-  const perY = view.rows.length / box.innerHeight;
-  const line = (x0, y0, x1, y1) => `M${x0},${y0}L${x1},${y1}`;
-  const paths = { empty: '', cross: '' };
+  const perX = (edges[edges.length - 1] - edges[0]) / box.innerWidth, perY = view.rows.length / box.innerHeight;
+  const empty = { x: [], y: [] }, cross = { x: [], y: [] };
+  const add = (line, ...points) => { for (const [x, y] of [...points, [null, null]]) { line.x.push(x); line.y.push(y); } };
   eachCell(view, (row, column) => {
     const [left, right, low, high] = [edges[column] + 1.5 * perX, edges[column + 1] - 1.5 * perX, row - 0.5 + 1.5 * perY, row + 0.5 - 1.5 * perY];
+    if (map.values[row][column] === null) add(empty, [left, low], [right, low], [right, high], [left, high], [left, low]);
+    const at = (share, from, to) => from + share * (to - from);
+    const [x0, x1, y0, y1] = [at(0.28, left, right), at(0.72, left, right), at(0.28, low, high), at(0.72, low, high)];
     const status = view.status[row][column];
-    const filled = view.maps[0].values[row][column] !== null;
-    if (!filled) paths.empty += `M${left},${low}L${right},${low}L${right},${high}L${left},${high}Z`;
-    if (status === 'failed' || status === 'skipped') {
-      const inset = 0.28;
-      const [x0, x1] = [left + inset * (right - left), right - inset * (right - left)];
-      const [y0, y1] = [low + inset * (high - low), high - inset * (high - low)];
-      paths.cross += status === 'failed' ? line(x0, y0, x1, y1) + line(x0, y1, x1, y0) : line(x0, (y0 + y1) / 2, x1, (y0 + y1) / 2);
-    }
+    if (status === 'failed') { add(cross, [x0, y0], [x1, y1]); add(cross, [x0, y1], [x1, y0]); }
+    if (status === 'skipped') add(cross, [x0, row], [x1, row]);
   });
-  return paths;
+  return { empty, cross };
+}
+
+function markTraces(view, map, box, theme) {
+  const { empty, cross } = marks(view, map, box);
+  const line = (points, color, width) => ({ type: 'scatter', mode: 'lines', ...points, hoverinfo: 'skip', connectgaps: false, line: { color, width } });
+  return [line(empty, theme.hair, 1), line(cross, theme.failed, 2)];
 }
 
 // Diagonals over the cells below the threshold as one line trace per ink, under the numbers. Light ink on dark cells.
@@ -174,7 +176,7 @@ function mapTraces(view, map, theme, box) {
     type: 'heatmap', x, y, z: cellTable(view, map.values, map.stops, wanted), zmin: 0, zmax: 1, xgap: 2, ygap: 2, hoverinfo: 'skip', opacity,
     colorscale: ramp.map((colour, k) => [k / (ramp.length - 1), colour]), showscale: !wanted, ...(wanted ? {} : { colorbar: bar }),
   });
-  return [heat(false, 1), heat(true, 0.45), ...hatchTraces(view, map, ramp, box), numbersTrace(view, map, ramp, centres, box, theme), starTrace(view, centres, box, theme)];
+  return [heat(false, 1), heat(true, 0.45), ...markTraces(view, map, box, theme), ...hatchTraces(view, map, ramp, box), numbersTrace(view, map, ramp, centres, box, theme), starTrace(view, centres, box, theme)];
 }
 
 function barTicks(map, box) {
@@ -192,7 +194,7 @@ function numbersTrace(view, map, ramp, centres, box, theme) {
     if (value === null) return;
     trace.x.push(centres[column]);
     trace.y.push(row);
-    trace.text.push(formatNumber(value));
+    trace.text.push(value > 0 && value < 0.0005 ? '<.001' : formatNumber(value));
     trace.textfont.color.push(view.status[row][column] === 'provisional' ? theme.ink : textColour(ramp, warp(value, map.stops)));
   });
   return trace;
@@ -200,7 +202,7 @@ function numbersTrace(view, map, ramp, centres, box, theme) {
 
 function starTrace(view, centres, box, theme) {
   const edges = axisEdges(centres);
-  const tall = box.innerHeight / view.rows.length >= 30;
+  const tall = box.innerHeight / view.rows.length >= 30 && box.innerWidth / view.columns.length >= 24;
   const at = view.best;
   return {
     type: 'scatter', mode: 'markers', hoverinfo: 'skip', cliponaxis: false,
@@ -209,21 +211,7 @@ function starTrace(view, centres, box, theme) {
   };
 }
 
-function mapShapes(view, box, selected, theme) {
-  const edges = axisEdges(axisCentres(view.columns));
-  const paths = marks(view, box);
-  const path = (d, colour, width, dash) => ({ type: 'path', path: d, line: { color: colour, width, dash }, layer: 'above' });
-  const shapes = [];
-  if (paths.empty) shapes.push(path(paths.empty, theme.hair, 1, 'solid'));
-  if (paths.cross) shapes.push(path(paths.cross, theme.failed, 2, 'solid'));
-  if (selected) {
-    const rect = (colour, width) => ({ type: 'rect', x0: edges[selected.column], x1: edges[selected.column + 1], y0: selected.row - 0.5, y1: selected.row + 0.5, line: { color: colour, width } });
-    shapes.push(rect(theme.paper, 5), rect(theme.ink, 2.5));
-  }
-  return shapes;
-}
-
-function figure(view, map, theme, box, selected) {
+function figure(view, map, theme, box) {
   const centres = axisCentres(view.columns), edges = axisEdges(centres);
   const font = { color: theme.soft, size: 10.5, family: theme.font };
   const axis = { zeroline: false, showgrid: false, fixedrange: true, automargin: false, tickfont: font, ticklen: 0, showline: false };
@@ -235,8 +223,17 @@ function figure(view, map, theme, box, selected) {
       title: { text: escapeMarkup(map.title) + baseNote(map), font: { size: 12.5, color: theme.ink, family: theme.font }, x: MARGIN.left / box.width, xanchor: 'left', y: 1 - 11 / box.height, yanchor: 'middle' },
       xaxis: { ...axis, ...axisTicks(view.columns, centres, box.innerWidth), range: [edges[0], edges[edges.length - 1]], title: box.titled ? { text: 'strength (learning rate)', font, standoff: 6 } : undefined },
       yaxis: { ...axis, tickvals: view.rows.map((_, k) => k), ticktext: view.rows.map(formatSigned), range: [-0.5, view.rows.length - 0.5], title: { text: view.rows.length > 2 ? 'feature factor' : 'factor', font, standoff: 4 } },
-      shapes: mapShapes(view, box, selected, theme),
     },
+  };
+}
+
+// Where the selected cell lies inside its map, in CSS pixels. An element of its own: a click then redraws no plot.
+function outlineBox(view, box, cell) {
+  const edges = axisEdges(axisCentres(view.columns));
+  const perX = box.innerWidth / (edges[edges.length - 1] - edges[0]), height = box.innerHeight / view.rows.length;
+  return {
+    left: MARGIN.left + (edges[cell.column] - edges[0]) * perX, top: MARGIN.top + (view.rows.length - 1 - cell.row) * height,
+    width: (edges[cell.column + 1] - edges[cell.column]) * perX, height,
   };
 }
 
@@ -250,138 +247,4 @@ function escapeMarkup(text) {
 
 function signature(view, cell) {
   return cell ? JSON.stringify([view.run, cell.row, cell.column, view.status[cell.row][cell.column], view.maps.map((map) => map.values[cell.row]?.[cell.column])]) : '';
-}
-
-function mountHeatmap(element, props, trigger, watch) {
-  const root = element.querySelector('.maps'), live = element.querySelector('.spoken'), tip = element.querySelector('.tip'), twin = element.querySelector('.twin');
-  let view = null, chosen = null, plots = [], timer = null, emitted = '';
-  const best = () => (view?.best ? { row: view.best[0], column: view.best[1] } : null);
-  const current = () => chosen || best();
-
-  function emit(how, delay) {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      const cell = current();
-      if (!cell) return;
-      emitted = signature(view, cell);
-      trigger('select', { index: [cell.row, cell.column], value: { feature_factor: view.rows[cell.row], learning_rate: view.columns[cell.column], how, rev: view.rev }, selected: true });
-    }, delay);
-  }
-  function choose(cell, how, delay) {
-    chosen = cell;
-    live.textContent = spoken(view, cell.row, cell.column);
-    schedule();
-    emit(how, delay);
-  }
-  function place(plot, event) {
-    const area = plot.querySelector('.nsewdrag');
-    if (!area || !view) return null;
-    const box = area.getBoundingClientRect();
-    return cellAt(view, (event.clientX - box.left) / box.width, (box.bottom - event.clientY) / box.height);
-  }
-  function onPointerDown(plot, down) {
-    if (down.button) return;
-    document.addEventListener('pointerup', (up) => {
-      const cell = Math.hypot(up.clientX - down.clientX, up.clientY - down.clientY) <= 6 && place(plot, up);
-      if (!cell) return;
-      choose(cell, 'pointer', 0);
-      plot.focus({ preventScroll: true });
-    }, { once: true, capture: true });
-  }
-  function onKey(event) {
-    if (!view || event.ctrlKey || event.metaKey || event.altKey) return;
-    const cell = moved(view, current(), event.key);
-    if (!cell) return;
-    event.preventDefault();
-    choose(cell, 'key', 120);
-  }
-  function hideTip() { tip.hidden = true; }
-  function onHover(plot, event) {
-    const cell = event.pointerType !== 'touch' && place(plot, event);
-    if (!cell) return hideTip();
-    fillTip(tip, tooltipText(view, cell.row, cell.column));
-    tip.hidden = false;
-    const outer = element.getBoundingClientRect();
-    const x = event.clientX - outer.left, y = event.clientY - outer.top;
-    tip.style.left = `${Math.max(4, Math.min(x + 14, outer.width - tip.offsetWidth - 4))}px`;
-    tip.style.top = `${y + 18}px`;
-  }
-  function buildPlots() {
-    if (plots.length === view.maps.length) return;
-    root.replaceChildren();
-    plots = view.maps.map((map) => {
-      const plot = document.createElement('div');
-      plot.className = 'map';
-      plot.tabIndex = 0;
-      plot.dataset.map = map.name;
-      plot.setAttribute('role', 'application');
-      plot.setAttribute('aria-roledescription', 'heatmap');
-      plot.addEventListener('keydown', onKey);
-      plot.addEventListener('pointerdown', (event) => onPointerDown(plot, event), true);
-      plot.addEventListener('pointermove', (event) => onHover(plot, event), true);
-      plot.addEventListener('pointerleave', hideTip);
-      root.appendChild(plot);
-      return plot;
-    });
-  }
-  async function draw() {
-    if (!view) return;
-    const drawn = view, cell = current(), theme = readTheme(element), width = root.clientWidth;
-    buildPlots();
-    root.classList.toggle('side', isSideBySide(view, width));
-    await Promise.all(view.maps.map((map, k) => {
-      const box = mapBox(view, width, k === view.maps.length - 1);
-      const { data, layout } = figure(view, map, theme, box, cell);
-      plots[k].setAttribute('aria-label', `${map.title}: ${view.rows.length} feature factors by ${view.columns.length} learning rates. Arrow keys, Home and End move the selected cell.`);
-      return Plotly.react(plots[k], data, layout, { displayModeBar: false, responsive: false });
-    }));
-    if (twin.open) fillTable(twin.querySelector('table'), tableRows(drawn));
-    Object.assign(element.dataset, { rev: drawn.rev, run: drawn.run, sel: cell ? `${cell.row},${cell.column}` : '', best: drawn.best ? drawn.best.join(',') : '' });
-  }
-  const schedule = drawingLoop(root, draw);
-  function update() {
-    const before = view;
-    view = copyOf(props.value);
-    if (!view) return;
-    const sameGrid = before && before.run === view.run && before.rows.length === view.rows.length && before.columns.length === view.columns.length;
-    if (!sameGrid) chosen = null;
-    hideTip();
-    schedule();
-    const cell = current();
-    if (view.run && cell && signature(view, cell) !== emitted) emit(chosen ? 'arrived' : 'best', 0);
-  }
-  twin.addEventListener('toggle', schedule);
-  watch('value', update);
-  watch('goto', () => {
-    const goto = props.goto;
-    if (!goto || !view) return;
-    if (goto[0] === 'best') { chosen = null; emitted = ''; schedule(); emit('best', 0); } else choose({ row: goto[0], column: goto[1] }, 'python', 0);
-  });
-  const waiting = setInterval(() => { if (globalThis.Plotly) { clearInterval(waiting); schedule(); } }, 40);
-  update();
-}
-
-function fillTip(tip, { title, lines, note }) {
-  const make = (tag, text, name) => Object.assign(document.createElement(tag), { textContent: text, className: name || '' });
-  const table = document.createElement('table');
-  if (lines.length) table.append(rowOf(make, 'th', ['', 'here', 'base']), ...lines.map((cells) => rowOf(make, 'td', cells)));
-  tip.replaceChildren(make('strong', title), table, ...(note ? [make('em', note)] : []));
-}
-
-function fillTable(table, { head, body }) {
-  const lines = [head, ...body];
-  while (table.rows.length > lines.length) table.deleteRow(-1);
-  lines.forEach((texts, k) => {
-    const row = table.rows[k] || table.insertRow();
-    texts.forEach((text, at) => {
-      const cell = row.cells[at] || row.appendChild(document.createElement(k ? 'td' : 'th'));
-      if (cell.textContent !== text) cell.textContent = text;
-    });
-  });
-}
-
-function rowOf(make, tag, cells) {
-  const row = document.createElement('tr');
-  row.append(...cells.map((text) => make(tag, text)));
-  return row;
 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DEMO = "demo"
 LOADING = "Loading the model…"
+MORE = "Another model or an earlier sweep"
 SOURCE_LABEL = "Folder of a trained GRADIEND"
 SOURCE_HINT = "/path/to/gradiend"
 MOST_RUNS = 5
@@ -34,7 +35,7 @@ class LoadWidgets:
 def build(allows_paths: bool) -> LoadWidgets:
     with gr.Column(elem_id="step-load", elem_classes="panel"):
         health = Tree(build_loading(), elem_id="health")
-        with gr.Accordion("Another model or an earlier sweep", open=False, elem_id="load-more", elem_classes="quiet-accordion"):
+        with gr.Accordion(MORE, open=False, elem_id="load-more"):
             source = gr.Textbox(label=SOURCE_LABEL, placeholder=SOURCE_HINT, visible=allows_paths, elem_id="source")
             with gr.Row(elem_classes="buttons"):
                 load = gr.Button("Load folder", size="sm", visible=allows_paths, elem_id="load")

@@ -96,7 +96,7 @@ function drawingLoop(root, draw) {
   return schedule;
 }
 
-function copyOf(value) {
-  if (!value) return null;
-  return JSON.parse(typeof value === 'string' ? value : JSON.stringify(value));
+// A component's value arrives as JSON: the frontend would clone and proxy nested values on every update.
+function parsed(value) {
+  return value ? JSON.parse(value) : null;
 }

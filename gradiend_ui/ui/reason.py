@@ -23,9 +23,7 @@ STATUS_WORDS = {
 }
 
 
-def build_reason(
-    picture: Mapping[str, Any] | None, options: Mapping[str, Any], cell: Mapping[str, Any] | None
-) -> Node:
+def build_reason(picture: Mapping[str, Any] | None, options: Mapping[str, Any], cell: Mapping[str, Any] | None) -> Node:
     """`cell` is the selected one; the winner is in the picture's selection."""
     if picture is None:
         return node("div", _numbers(None, None), node("p", WAITING, cls="quiet"), cls="reason")
@@ -99,10 +97,12 @@ def _cell_note(picture: Mapping[str, Any], place: list[int] | None) -> Node:
     row, column = place
     status, reason = picture["status"][row][column], picture["reason"][row][column]
     if status == "provisional":
-        return node("p", f"provisional: {picture['rows_done'][row][column]} of {picture['rows_total']} rows", cls="line")
+        rows = f"{picture['rows_done'][row][column]} of {picture['rows_total']} rows"
+        return node("p", f"provisional: {rows}", cls="line")
     if status != "final":
         words = STATUS_WORDS.get(status, status)
-        return node("p", f"{words}: {reason}" if reason else words, cls="line warn" if status == "failed" else "line quiet")
+        kind = "warn" if status == "failed" else "quiet"
+        return node("p", f"{words}: {reason}" if reason else words, cls=f"line {kind}")
     if picture["passes"][row][column] is False:
         return node("p", "below the LMS threshold", cls="line warn")
     return node("p", "passes the LMS threshold" if picture["passes"][row][column] else "final", cls="line good")
@@ -126,8 +126,7 @@ def _winner(selection: Mapping[str, Any] | None, options: Mapping[str, Any]) -> 
 
 
 def _tokens(width: float, cut: str) -> str:
-    count = three_digits(width) if width != int(width) else str(int(width))
-    return f"the {cut} cut is {count} masked token{'' if width == 1 else 's'} wide"
+    return f"{cut} is {width:.1f} masked tokens wide"
 
 
 def _other(cell: Mapping[str, Any] | None, selection: Mapping[str, Any]) -> str:

@@ -63,13 +63,16 @@ function legendItems(view) {
 
 function mountRowChart(element, props, trigger, watch) {
   const root = element.querySelector('.row-plot'), legend = element.querySelector('.legend'), title = element.querySelector('.row-title');
-  let view = null;
+  let view = null, painted = '';
   async function draw() {
     if (!view) return;
+    const theme = readTheme(element), key = JSON.stringify([{ ...view, rev: 0 }, root.clientWidth, theme.paper]);
+    if (key === painted) return;
+    painted = key;
     title.textContent = `Row of feature factor ${formatSigned(view.feature_factor)}`;
     legend.replaceChildren(...legendItems(view).map(({ kind, text }) => Object.assign(document.createElement('span'), { className: `key ${kind}`, textContent: text })));
     root.setAttribute('aria-label', chartLabel(view));
-    const { data, layout } = chartFigure(view, readTheme(element), root.clientWidth);
+    const { data, layout } = chartFigure(view, theme, root.clientWidth);
     await Plotly.react(root, data, layout, { displayModeBar: false, responsive: false });
     Object.assign(element.dataset, { rev: view.rev, row: view.row, column: view.column ?? '' });
   }
@@ -83,7 +86,7 @@ function mountRowChart(element, props, trigger, watch) {
     if (column >= 0) trigger('select', { index: [view.row, column], value: null, selected: true });
   });
   function update() {
-    view = copyOf(props.value) || view;
+    view = parsed(props.value) || view;
     schedule();
   }
   watch('value', update);

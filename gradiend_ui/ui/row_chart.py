@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from gradiend_ui.ui.heatmap import PLOTLY_HEAD, plot_script
+from gradiend_ui.ui.tree import as_json
 
 TEMPLATE = """
 <div class="row-head"><h3 class="row-title"></h3><div class="legend"></div></div>
@@ -24,11 +25,14 @@ class RowChart(gr.HTML):
         super().__init__(
             value=value,
             html_template=TEMPLATE,
-            js_on_load=plot_script("row_chart", "mountRowChart"),
+            js_on_load=plot_script("row_chart.js", mount="mountRowChart"),
             head=PLOTLY_HEAD,
             apply_default_css=False,
             **keywords,
         )
 
+    def postprocess(self, value: dict[str, Any] | None) -> str | None:
+        return as_json(value)
+
     def api_info(self) -> dict[str, Any]:
-        return {"type": "object", "description": "payload of the row chart"}
+        return {"type": "string", "description": "payload of the row chart as JSON"}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEFAULT, DENSE, TYPED = "default", "dense", "typed"
 PRESETS = [("default", DEFAULT), ("dense 9 × 16", DENSE), ("typed list", TYPED)]
 GOALS = [("strengthen", "strengthen"), ("weaken", "weaken")]
-POLICIES = [("best above the threshold", "lms_threshold"), ("best value × LMS", "lms_times_metric")]
+POLICIES = [("best above threshold", "lms_threshold"), ("best value × LMS", "lms_times_metric")]
 RATIO, LOWEST_RATIO = 0.99, 0.9
 TYPED_FACTORS = "-1, 1"
 TYPED_RATES = "0.01, 0.05, 0.1, 0.2, 0.5, 1"

@@ -41,7 +41,7 @@ function patchChildren(parent, wanted) {
 
 function mountTree(element, props, trigger, watch) {
   const root = element.querySelector('.tree');
-  const update = () => { if (props.value) patchChildren(root, [JSON.parse(JSON.stringify(props.value))]); };
+  const update = () => { if (props.value) patchChildren(root, [JSON.parse(props.value)]); };
   watch('value', update);
   update();
 }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ import gradio as gr
 
 Node = dict[str, Any]
 TREE_JS = Path(__file__).with_name("tree.js")
+
+
+def as_json(value: dict[str, Any] | None) -> str | None:
+    """A component's value as one string: nested ones are cloned and proxied by the frontend on every update."""
+    return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 from gradio.events import Dependency
 
@@ -27,8 +33,11 @@ class Tree(gr.HTML):
             **keywords,
         )
 
+    def postprocess(self, value: Node | None) -> str | None:
+        return as_json(value)
+
     def api_info(self) -> dict[str, Any]:
-        return {"type": "object", "description": "{tag, attributes, children}"}
+        return {"type": "string", "description": "{tag, attributes, children} as JSON"}
     from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
     if TYPE_CHECKING:

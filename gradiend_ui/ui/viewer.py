@@ -1,7 +1,7 @@
 """What each open page looks at: the options that move the winner, the chosen cell, and which follower may speak.
 
-Plain ids and values in a bounded table, keyed by Gradio's session hash. A page's newest follower silences the older ones, so
-one page never has two. Knows nothing of grids or widgets.
+Plain ids and values in a bounded table, keyed by Gradio's session hash. A page's newest follower silences the older
+ones, so that one page never has two. Knows nothing of grids or widgets.
 """
 
 from __future__ import annotations

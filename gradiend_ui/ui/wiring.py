@@ -1,4 +1,4 @@
-"""Which widget calls which function: the only place with listeners. Every listener is private; `ui/api` has the public ones.
+"""Which widget calls which function: the only place with listeners, all private; `ui/api` has the public functions.
 
 Functions defined inside `wire_*` adapt Gradio's arguments (events, requests) to the plain functions of the steps.
 """
@@ -199,10 +199,22 @@ def wire_form(page: Page) -> None:
 
     form = page.form
     inputs = [page.checkpoint, page.run, *page.form_inputs]
-    moving = [form.target_class.input, form.goal.input, form.policy.input, form.ratio.input, form.any_feature_factor.input]
+    moving = [
+        form.target_class.input,
+        form.goal.input,
+        form.policy.input,
+        form.ratio.input,
+        form.any_feature_factor.input,
+    ]
     gr.on(moving, change_options, inputs, page.board_outputs, **NEWEST)
     grid_outputs = [form.typed_factors, form.typed_rates, page.run_buttons.estimate, *page.board_outputs]
-    gr.on([form.preset.input, form.typed_factors.change, form.typed_rates.change], change_grid, inputs, grid_outputs, **NEWEST)
+    gr.on(
+        [form.preset.input, form.typed_factors.change, form.typed_rates.change],
+        change_grid,
+        inputs,
+        grid_outputs,
+        **NEWEST,
+    )
 
 
 def wire_run(page: Page) -> None:

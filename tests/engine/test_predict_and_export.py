@@ -15,8 +15,8 @@ from gradiend_ui.engine import export
 from gradiend_ui.engine.errors import BadData, BadGrid, BadName, Failed, TooLarge
 from gradiend_ui.engine.export import Rewrite, export_checkpoint, zip_folder
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.plan import PreparedSweep
 from gradiend_ui.engine.predict import compare
-from gradiend_ui.engine.sweep import PreparedSweep
 from gradiend_ui.engine.values import Cell
 
 CELL = Cell(-1, 0.5)

@@ -17,7 +17,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed, NotFound
 from gradiend_ui.engine.eval_data import read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.sweep import prepare
+from gradiend_ui.engine.plan import prepare
 from gradiend_ui.engine.values import Cell, SweepSpec
 from gradiend_ui.ui.session import Session
 

@@ -14,8 +14,9 @@ import torch
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.plan import PreparedSweep, default_feature_factors, prepare
 from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.sweep import MemoryStore, PreparedSweep, default_feature_factors, prepare, run
+from gradiend_ui.engine.sweep import MemoryStore, run
 from gradiend_ui.engine.values import Cell, CellScore, SweepSpec
 
 

@@ -22,17 +22,27 @@ def _open_reply_channel() -> Any:
     return channel
 
 
-def train(*, base: str, out: str, rows: list[dict], topk: float | None, bin_copy: str | None, **arguments: Any) -> dict:
+def train(
+    *,
+    base: str,
+    out: str,
+    rows: list[dict],
+    topk: float | None = None,
+    prune_samples: int = 16,
+    bin_copy: str | None = None,
+    **arguments: Any,
+) -> dict:
     """Train a GRADIEND on ``base`` for a few steps and save it under ``out/model``; returns that folder.
 
-    ``topk`` pre-prunes to that share of the weights. ``bin_copy`` also saves the result as pytorch_model.bin there.
+    ``topk`` pre-prunes to that share of the weights, by the gradients of ``prune_samples`` rows. ``bin_copy``: a
+    folder where the result is saved once more, as pytorch_model.bin.
     """
     import pandas as pd
     from gradiend import TextPredictionTrainer, TrainingArguments
     from gradiend.trainer.core.pruning import PrePruneConfig
 
     if topk is not None:
-        arguments["pre_prune_config"] = PrePruneConfig(n_samples=16, topk=topk, source="diff")
+        arguments["pre_prune_config"] = PrePruneConfig(n_samples=prune_samples, topk=topk, source="diff")
     defaults = {"train_batch_size": 4, "max_steps": 36, "eval_steps": 12, "learning_rate": 1e-3}
     settings = TrainingArguments(
         experiment_dir=out, max_seeds=1, encoder_eval_train_max_size=8, **{**defaults, **arguments}

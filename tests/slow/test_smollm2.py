@@ -7,8 +7,8 @@ GGUF file (Q4_1), which transformers turns into float32 with the help of ``gguf`
     pip install gguf accelerate
     pytest -m slow tests/slow
 
-It needs about 6 GB of memory, 1.5 GB of disk (pytest's temporary folder) and, on two cores, some minutes. It is about
-equal numbers, not quality: three training steps teach nothing.
+It needs about 6 GB of memory, 1.5 GB of disk (pytest's temporary folder) and five minutes on two cores. It is about
+equal numbers, not quality: two training steps teach nothing.
 
 The second half is about what those numbers mean. After "..., " the reference asks the model for ``she``, but a
 byte-level BPE model says ``Ġshe``: the page must warn.
@@ -71,11 +71,11 @@ def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def smol_rows() -> pd.DataFrame:
-    """Four rows per class, two of them for training; left contexts of different lengths."""
+    """Two rows per class to train on (the first also validates) and two to score; prefixes of different lengths."""
     rows = []
     for gender, other in (("M", "F"), ("F", "M")):
         for index, cue in enumerate(CUES[gender]):
-            for split in ("train", "validation") if index < 2 else ("test",):
+            for split in (("train", "validation"), ("train",), ("test",), ("test",))[index]:
                 rows.append(
                     {
                         "masked": f"{cue}[MASK] was happy.",
@@ -100,17 +100,17 @@ def two_threads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]
 def smol_gradiend(
     two_threads: Reference, smollm2: Path, smol_rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A GRADIEND on 1 % of SmolLM2's weights, three steps. So few leave its directions open: they are written in."""
+    """A GRADIEND on 1 % of SmolLM2's weights, two steps. So few leave its directions open: they are written in."""
     answer = two_threads.ask(
         "train",
         base=str(smollm2),
         out=str(tmp_path_factory.mktemp("smolgrad")),
         rows=smol_rows.to_dict("records"),
         topk=0.01,
-        bin_copy=None,
+        prune_samples=4,
         train_batch_size=1,
-        max_steps=3,
-        eval_steps=3,
+        max_steps=2,
+        eval_steps=2,
         prediction_objective="clm_next_token",
     )
     context = Path(answer["checkpoint"]) / "gradiend_context.json"

@@ -88,7 +88,7 @@ def picture(**changes: Any) -> dict[str, Any]:
         "passes": [[True, True, False], [True, None, None]],
         "rows_done": [[4, 4, 4], [2, 1, 0]],
         "rows_total": 4,
-        "by_dataset": {d: {c: values for c in ("M", "F")} for d in ("M", "F")},
+        "by_dataset": {d: {"M": values, "F": values} for d in ("M", "F")},
         "base": {
             "metric": 0.11,
             "lms": 0.387,
@@ -142,7 +142,15 @@ class ScriptedSession:
         return self.pictures.pop(0) if len(self.pictures) > 1 else self.pictures[0]
 
     def cells(self, run: str, rev: int) -> dict[str, Any]:
-        return {"state": "running", "rev": 5, "done": 4, "total": 6, "eta_seconds": float("nan"), "cells": [], "error": None}
+        return {
+            "state": "running",
+            "rev": 5,
+            "done": 4,
+            "total": 6,
+            "eta_seconds": float("nan"),
+            "cells": [],
+            "error": None,
+        }
 
     def select(self, run: str, options: dict[str, Any]) -> dict[str, Any]:
         return SELECTION

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 const source = (name) => readFileSync(fileURLToPath(new URL(`../../gradiend_ui/ui/${name}`, import.meta.url)), 'utf8');
 const load = (files, names) => new Function(`${files.map(source).join('\n')}\nreturn {${names.join(',')}};`)();
 
-const plotting = load(['plotting.js'], ['formatNumber', 'formatSigned', 'axisCentres', 'axisEdges', 'axisTicks', 'copyOf']);
-const heatmap = load(['plotting.js', 'heatmap.js'], ['warp', 'rampColour', 'textColour', 'cellAt', 'moved', 'tooltipText', 'spoken', 'tableRows', 'marks', 'diagonals', 'mapBox', 'figure', 'isSideBySide', 'signature', 'escapeMarkup']);
+const plotting = load(['plotting.js'], ['formatNumber', 'formatSigned', 'axisCentres', 'axisEdges', 'axisTicks', 'parsed']);
+const heatmap = load(['plotting.js', 'heatmap.js'], ['warp', 'rampColour', 'textColour', 'cellAt', 'moved', 'tooltipText', 'spoken', 'tableRows', 'marks', 'diagonals', 'mapBox', 'figure', 'outlineBox', 'isSideBySide', 'signature', 'escapeMarkup']);
 const chart = load(['plotting.js', 'row_chart.js'], ['chartFigure', 'chartLabel', 'legendItems', 'topOf']);
 const tree = load(['tree.js'], ['isAllowed', 'TAGS']);
 
@@ -99,9 +99,11 @@ test('the table twin has a line for every cell', () => {
 });
 
 test('empty cells are outlined and failed ones crossed', () => {
-  const paths = heatmap.marks(view(), heatmap.mapBox(view(), 700, true));
-  assert.equal(paths.empty.match(/Z/g).length, 2);
-  assert.equal(paths.cross.match(/M/g).length, 2);
+  const gaps = (line) => line.x.filter((x) => x === null).length;
+  const { empty, cross } = heatmap.marks(view(), view().maps[0], heatmap.mapBox(view(), 700, true));
+  assert.equal(gaps(empty), 2);
+  assert.equal(gaps(cross), 2);
+  assert.ok(empty.x[0] > 0.5 && empty.x[1] < 1.5, 'inside the second column');
 });
 
 test('diagonals stay inside their box', () => {
@@ -110,9 +112,9 @@ test('diagonals stay inside their box', () => {
   }
 });
 
-test('a figure has true cells, both opacities, the star and the outline', () => {
+test('a figure has true cells, both opacities and the star', () => {
   const box = heatmap.mapBox(view(), 700, true);
-  const { data, layout } = heatmap.figure(view(), view().maps[0], theme, box, { row: 0, column: 2 });
+  const { data, layout } = heatmap.figure(view(), view().maps[0], theme, box);
   const [final, provisional] = data;
   assert.equal(final.zsmooth, undefined);
   assert.deepEqual(final.z, [[0.47, 0.71, 0.76], [null, null, null]]);
@@ -121,21 +123,26 @@ test('a figure has true cells, both opacities, the star and the outline', () => 
   assert.equal(final.x.length, 4);
   const star = data.find((trace) => trace.marker?.symbol === 'star');
   assert.equal(star.x.length, 1);
-  const outline = layout.shapes.at(-1);
-  assert.deepEqual([outline.x0, outline.x1, outline.y0, outline.y1], [1.5, 2.5, -0.5, 0.5]);
   assert.equal(layout.margin.autoexpand, false);
   assert.ok(layout.title.text.startsWith('P(F) on &lt;M&gt; rows'));
 });
 
+test('the outline lies exactly over its cell', () => {
+  const box = heatmap.mapBox(view(), 696, true);
+  const first = heatmap.outlineBox(view(), box, { row: 1, column: 0 }), last = heatmap.outlineBox(view(), box, { row: 0, column: 2 });
+  assert.deepEqual([first.left, first.top, first.width, first.height], [46, 24, 200, 34]);
+  assert.deepEqual([last.left, last.top], [446, 58]);
+});
+
 test('a failing cell is hatched, a passing one is not', () => {
   const box = heatmap.mapBox(view(), 700, true);
-  const hatched = (passes) => heatmap.figure(view({ passes }), view().maps[0], theme, box, null).data.filter((trace) => trace.mode === 'lines').some((trace) => trace.x.length > 0);
+  const hatched = (passes) => heatmap.figure(view({ passes }), view().maps[0], theme, box).data.filter((trace) => trace.line?.color?.startsWith('rgba')).some((trace) => trace.x.length > 0);
   assert.ok(hatched([[true, true, false], [true, null, null]]));
   assert.ok(!hatched([[true, true, true], [true, null, null]]));
 });
 
 test('a fallback is an open star in the colour of failure', () => {
-  const { data } = heatmap.figure(view({ fallback: true }), view().maps[0], theme, heatmap.mapBox(view(), 700, true), null);
+  const { data } = heatmap.figure(view({ fallback: true }), view().maps[0], theme, heatmap.mapBox(view(), 700, true));
   assert.equal(data.at(-1).marker.symbol, 'star-open');
   assert.equal(data.at(-1).marker.color, theme.failed);
 });
@@ -167,10 +174,10 @@ test('the row chart marks the selection, the base and the threshold', () => {
   assert.deepEqual(chart.legendItems(rowView).map((item) => item.kind), ['target', 'kept', 'base']);
 });
 
-test('a value arrives as an object or as JSON', () => {
-  assert.deepEqual(plotting.copyOf('{"a":1}'), { a: 1 });
-  assert.deepEqual(plotting.copyOf({ a: 1 }), { a: 1 });
-  assert.equal(plotting.copyOf(''), null);
+test('a value arrives as JSON, or not at all', () => {
+  assert.deepEqual(plotting.parsed('{"a":1}'), { a: 1 });
+  assert.equal(plotting.parsed(''), null);
+  assert.equal(plotting.parsed(null), null);
 });
 
 test('a tree takes no scripts, handlers, foreign links or free styles', () => {

@@ -32,14 +32,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::Warning:gradio", "ignore::Resou
 
 @pytest.fixture
 def blocks(session):
-    """Gradio makes an event loop where it finds none, and never closes it: give it one that is closed."""
+    """Built inside a running event loop: outside of one, Gradio makes loops that nobody closes."""
     from gradiend_ui.ui.layout import build_app
 
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield build_app(session)
-    asyncio.set_event_loop(None)
-    loop.close()
+    async def build():
+        return build_app(session)
+
+    return asyncio.run(build())
 
 
 def test_the_public_functions_are_exactly_those_of_the_readme(blocks) -> None:

@@ -44,7 +44,7 @@ def test_the_reason_names_runner_up_rejected_and_threshold(make_picture, options
     assert "(-1, 0.2) wins." in text
     assert "(−1, 0.1) 0.470, LMS 1.02 of base" in text
     assert "(−1, 0.5) 0.760, LMS 0.959 of base" in text
-    assert "the 0.99 cut is 1.92 masked tokens wide" in text
+    assert "0.99 is 1.9 masked tokens wide" in text
 
 
 def test_a_fallback_is_red_and_never_called_best(make_picture, options) -> None:
@@ -76,7 +76,9 @@ def test_user_text_stays_one_string() -> None:
 
 
 def test_answers_pair_the_tokens_of_both_models(session) -> None:
-    tree = compare.compare(session, "run-1", {"feature_factor": -1.0, "learning_rate": 0.2}, "the nurse said [MASK].\n\n")
+    tree = compare.compare(
+        session, "run-1", {"feature_factor": -1.0, "learning_rate": 0.2}, "the nurse said [MASK].\n\n"
+    )
     text = text_of(tree)
     assert session.calls[-1][3] == ["the nurse said [MASK]."]
     assert "rewritten at (−1, 0.2)" in text

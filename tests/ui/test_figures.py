@@ -28,6 +28,7 @@ def test_small_numbers_keep_their_size() -> None:
 def test_signs_and_names() -> None:
     assert signed(1.0) == "+1"
     assert change(-0.25) == "−0.250"
+    assert change(-0.0001) == "0.000"
     assert cell_name(-1.0, 0.2) == "(−1, 0.2)"
 
 

@@ -1,0 +1,102 @@
+"""What a checkpoint's config.json says: the architecture and the parameter map, checked.
+
+Knows JSON values only; no files, no tensors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gradiend_ui.engine.errors import BadCheckpoint
+
+KINDS = ("all", "mask", "indices")
+ENCODER_WEIGHT, ENCODER_BIAS = "encoder.0.linear.weight", "encoder.0.linear.bias"
+DECODER_WEIGHT, DECODER_BIAS = "decoder.0.linear.weight", "decoder.0.linear.bias"
+ENCODER_NORM = ("encoder.1.weight", "encoder.1.bias")  # only with the encoder activation "id"
+ACTIVATIONS = ("tanh", "relu", "leakyrelu", "gelu", "silu", "elu", "sigmoid", "smht", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Shape of the encoder (latent_dim, input_dim) and decoder (input_dim, latent_dim)."""
+
+    input_dim: int
+    latent_dim: int
+    activation_encoder: str = "tanh"
+    activation_decoder: str = "id"
+    bias_decoder: bool = True
+    torch_dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class MapEntry:
+    """One mapped parameter: which of its entries feed the GRADIEND's input, in `param_map` order.
+
+    kind "all": every entry; "mask" / "indices": `num_selected` of them, stored under `key` in the mapping files.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    key: str | None
+    num_selected: int
+
+    @property
+    def numel(self) -> int:
+        return math.prod(self.shape)
+
+
+def parse_architecture(data: object) -> Architecture:
+    if not isinstance(data, Mapping):
+        raise BadCheckpoint("config.json: architecture must be an object.")
+    for name in ("input_dim", "latent_dim"):
+        value = data.get(name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise BadCheckpoint(f"config.json: architecture.{name} must be a positive whole number, not {value!r}.")
+    encoder = str(data.get("activation_encoder") or "tanh").lower()
+    decoder = str(data.get("activation_decoder") or encoder).lower()
+    for name, value in (("activation_encoder", encoder), ("activation_decoder", decoder)):
+        if value not in ACTIVATIONS:
+            raise BadCheckpoint(f"config.json: architecture.{name} {value!r} is none of {', '.join(ACTIVATIONS)}.")
+    return Architecture(
+        input_dim=data["input_dim"],
+        latent_dim=data["latent_dim"],
+        activation_encoder=encoder,
+        activation_decoder=decoder,
+        bias_decoder=bool(data.get("bias_decoder", True)),
+        torch_dtype=str(data.get("torch_dtype", "float32")),
+    )
+
+
+def parse_entries(mapping: object, input_dim: int) -> tuple[MapEntry, ...]:
+    param_map = mapping.get("param_map") if isinstance(mapping, Mapping) else None
+    if not isinstance(param_map, list) or not param_map:
+        raise BadCheckpoint("config.json: mapping.param_map must be a list of parameters.")
+    entries = tuple(_entry(data) for data in param_map)
+    names = [entry.name for entry in entries]
+    if len(set(names)) != len(names):
+        raise BadCheckpoint("config.json: mapping.param_map names a parameter twice.")
+    total = sum(entry.num_selected for entry in entries)
+    if total != input_dim:
+        raise BadCheckpoint(f"config.json: the parameter map selects {total:,} weights, input_dim is {input_dim:,}.")
+    return entries
+
+
+def _entry(data: object) -> MapEntry:
+    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+        raise BadCheckpoint("config.json: every entry of mapping.param_map needs a name.")
+    name, shape, kind = data["name"], data.get("shape"), data.get("repr")
+    if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape):
+        raise BadCheckpoint(f"config.json: parameter {name!r} has the shape {shape!r}.")
+    if kind not in KINDS:
+        raise BadCheckpoint(f"config.json: parameter {name!r} has repr {kind!r}; known: {', '.join(KINDS)}.")
+    numel = math.prod(shape)
+    count = numel if kind == "all" else data.get("num_selected")
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= numel:
+        raise BadCheckpoint(f"config.json: parameter {name!r} selects {count!r} of {numel:,} weights.")
+    key = data.get("key")
+    if kind != "all" and not isinstance(key, str):
+        raise BadCheckpoint(f"config.json: parameter {name!r} names no key in the mapping file.")
+    return MapEntry(name, tuple(shape), kind, key if kind != "all" else None, count)

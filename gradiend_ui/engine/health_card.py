@@ -1,0 +1,122 @@
+"""What is told of a loaded checkpoint before any sweep, and of a cell when it is exported.
+
+Plain JSON-like values from loaded models and plans; knows no process and no page.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradiend_ui.engine.companions import Companions
+from gradiend_ui.engine.errors import BadData, GradiendUIError
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.plan import PreparedSweep, class_order, prepare
+from gradiend_ui.engine.values import (
+    DEFAULT_LEARNING_RATES,
+    DENSE_FEATURE_FACTORS,
+    Cell,
+    CellScore,
+    SweepSpec,
+)
+from gradiend_ui.engine.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checkpoint in memory with its scratch weights and the data beside it."""
+
+    model: ModelWithGradiend
+    workspace: Workspace
+    companions: Companions
+
+
+def card_of(loaded: Loaded, name: str) -> dict[str, Any]:
+    """What a page and the API's /load tell of a loaded checkpoint."""
+    model, companions = loaded.model, loaded.companions
+    checkpoint = model.checkpoint
+    warnings = [*checkpoint.warnings, *companions.warnings]
+    classes: list[str] = list(model.strengthening_feature_factor)
+    if companions.rows is not None:
+        try:
+            classes = list(class_order(model, companions.rows))
+        except BadData as error:
+            warnings.append(str(error))
+        rejected = companions.rows.rejected
+        if rejected:
+            first = f"row {rejected[0].number + 1}: {rejected[0].reason}"
+            warnings.append(f"{len(rejected)} evaluation rows cannot be scored (first: {first}).")
+    else:
+        warnings.append("No evaluation rows lie beside this checkpoint: give rows to start a sweep.")
+    if not model.encoding_direction:
+        warnings.append("No file tells the direction of the classes: give encoding_direction.")
+    factors = {c: f for c, f in model.strengthening_feature_factor.items() if c in classes}
+    default = sorted(set(factors.values())) or [-1.0, 1.0]
+    return {
+        "name": name,
+        "base_model": model.base.name,
+        "objective": model.base.objective,
+        "classes": classes,
+        "encoding_direction": model.encoding_direction,
+        "strengthening_feature_factor": factors,
+        "source": model.source,
+        "latent_dim": checkpoint.architecture.latent_dim,
+        "mapped_weights": checkpoint.mapped_weights,
+        "base_weights": model.base.parameters,
+        "correlation": checkpoint.correlation,
+        "converged": checkpoint.converged,
+        "rows": {} if companions.rows is None else companions.rows.counts(),
+        "neutral_sets": {set_name: len(texts) for set_name, texts in companions.neutral.items()},
+        "warnings": warnings,
+        "presets": {
+            "default": {"feature_factors": default, "learning_rates": list(DEFAULT_LEARNING_RATES)},
+            "dense": {
+                "feature_factors": list(DENSE_FEATURE_FACTORS),
+                "learning_rates": list(DEFAULT_LEARNING_RATES),
+            },
+        },
+        "examples": list(companions.examples),
+        "neutral_set": companions.neutral_set,
+    }
+
+
+def probe(loaded: Loaded) -> tuple[float | None, tuple[str, ...]]:
+    """Seconds that one cell takes by the timing of one block, and what a default sweep would warn of.
+
+    (None, ()) where a default sweep cannot be planned: the card says why already.
+    """
+    companions = loaded.companions
+    if companions.rows is None:
+        return None, ()
+    try:
+        spec = SweepSpec(feature_factors=(1.0,))
+        neutral = companions.neutral.get(companions.neutral_set or "")
+        plan = prepare(loaded.model, spec, companions.rows, neutral)
+    except GradiendUIError:
+        return None, ()
+    plan.score_block(loaded.model.base_model, 0)  # warm-up
+    started = time.monotonic()
+    plan.score_block(loaded.model.base_model, 0)
+    rows = plan.block_sizes[0]
+    return (time.monotonic() - started) / rows * sum(plan.block_sizes), plan.warnings
+
+
+def export_facts(
+    plan: PreparedSweep, info: Mapping[str, Any], scores: Sequence[CellScore], cell: Cell | None
+) -> dict[str, Any]:
+    """Data and scores for the card of an export; scores only when the cell is finished in this run."""
+    base, found = scores[0], next((s for s in scores[1:] if s.cell == cell and s.is_final), None)
+    table: list[list[Any]] = []
+    if found is not None and base.is_final:
+        for dataset, row in sorted(base.probs_by_dataset.items()):
+            for name, before in sorted(row.items()):
+                table.append([f"P({name}) on {dataset} rows", before, found.probs_by_dataset[dataset][name]])
+        table.append(["LMS", base.lms["lms"], found.lms["lms"]])
+    return {
+        "data": f"{info['rows']} rows of split {plan.spec.split}",
+        "neutral_set": info["neutral_set"] or "none (evaluation rows)",
+        "scores": table,
+        "data_fingerprint": info["fingerprint"],
+    }

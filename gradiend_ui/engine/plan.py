@@ -1,0 +1,260 @@
+"""The plan of a sweep: everything that is fixed before the first cell.
+
+Rows are chosen, targets resolved, texts tokenized and masked once, cut into fixed blocks, and all ingredients of a
+number hashed into a fingerprint. Knows how to score one block under given weights; runs no loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradiend_ui.engine.base_model import MLM
+from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.eval_data import EvalData, EvalRow, capped_neutral, texts_from_rows
+from gradiend_ui.engine.lms import CausalLms, LmsMeasurement, MaskedLms
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.objectives.causal import ClmNextToken, boundary_report
+from gradiend_ui.engine.objectives.mlm import MlmMaskToken
+from gradiend_ui.engine.objectives.probabilities import Objective
+from gradiend_ui.engine.selection import wanted_feature_factors
+from gradiend_ui.engine.targets import ClassTargets, ignored_ids, resolve_targets
+from gradiend_ui.engine.values import Cell, CellScore, Grid, SweepSpec
+
+SCORER_VERSION = 1
+"""Part of every fingerprint: raise it whenever a change here or in the objectives may change a number."""
+
+
+@dataclass(frozen=True)
+class PreparedSweep:
+    """Everything that is fixed before the first cell. Blocks are numbered: rows first, then neutral texts.
+
+    fingerprint: changes with any ingredient of a number (weights, mapping, rows, texts, targets, part, plan, ...).
+    """
+
+    model: ModelWithGradiend
+    spec: SweepSpec
+    grid: Grid
+    rows: tuple[EvalRow, ...]
+    targets: ClassTargets
+    objective: Objective
+    lms: LmsMeasurement
+    fingerprint: str
+    warnings: tuple[str, ...]
+
+    @property
+    def cells(self) -> tuple[Cell | None, ...]:
+        """The base (None) first, then the grid in ascending order: a cell's place in a run."""
+        return (None, *self.grid.cells)
+
+    @property
+    def block_sizes(self) -> tuple[int, ...]:
+        """Rows or texts in each block."""
+        return (*(len(block.rows) for block in self.objective.blocks), *self.lms.block_texts)
+
+    def score_block(self, weights: Any, block: int) -> NDArray[Any]:
+        """The raw result of one block under `weights` (a transformers model)."""
+        row_blocks = self.objective.blocks
+        if block < len(row_blocks):
+            return self.objective.score(weights, row_blocks[block]).numpy()
+        return self.lms.score(weights, block - len(row_blocks))
+
+    def summarise(self, cell: Cell | None, results: Mapping[int, NDArray[Any]]) -> CellScore:
+        """The score of a cell from the blocks present; "provisional" until all are, "failed" for broken numbers."""
+        first_text = len(self.objective.blocks)
+        means = self._means({b: r for b, r in results.items() if b < first_text})
+        lms = self.lms.summarise({b - first_text: r for b, r in results.items() if b >= first_text})
+        sizes = self.block_sizes
+        score = CellScore(
+            cell=cell,
+            status="final" if len(results) == len(sizes) else "provisional" if results else "pending",
+            probs_by_dataset=means,
+            lms=lms,
+            rows_done=sum(sizes[block] for block in results),
+            rows_total=sum(sizes),
+        )
+        if all(np.isfinite(p) for row in means.values() for p in row.values()):
+            return score
+        return score.with_status("failed", "The rewritten model's output is not a finite number.")
+
+    def row_scores(self, results: Mapping[int, NDArray[Any]]) -> list[tuple[EvalRow, dict[str, float]]]:
+        """Each scored row with {class: P(class)}, in row order."""
+        scored: list[tuple[EvalRow, dict[str, float]]] = []
+        for place, values in sorted(
+            (place, values)
+            for block, result in results.items()
+            for place, values in zip(self.objective.blocks[block].rows, result.tolist(), strict=True)
+        ):
+            row = self.rows[place]
+            present = self._present_classes(row)
+            scored.append((row, {c: p for c, p in zip(self.objective.classes, values, strict=True) if c in present}))
+        return scored
+
+    def _present_classes(self, row: EvalRow) -> frozenset[str]:
+        if self.targets.row_wise:
+            return frozenset((row.label_class, row.alternative_class))
+        return frozenset(self.objective.classes)
+
+    def _means(self, results: Mapping[int, NDArray[Any]]) -> dict[str, dict[str, float]]:
+        collected: dict[str, dict[str, list[float]]] = {}
+        for row, by_class in self.row_scores(results):
+            for name, p in by_class.items():
+                collected.setdefault(row.label_class, {}).setdefault(name, []).append(p)
+        return {
+            dataset: {name: float(np.mean(values)) for name, values in sorted(by_class.items())}
+            for dataset, by_class in sorted(collected.items())
+        }
+
+
+def default_feature_factors(
+    model: ModelWithGradiend, classes: Sequence[str], goal: str, asked: Sequence[str]
+) -> tuple[float, ...]:
+    """The feature factors the goal needs for the `asked` classes. Raises BadData when a direction is missing."""
+    factors = model.strengthening_feature_factor
+    missing = [name for name in classes if name not in factors]
+    if missing:
+        raise BadData(
+            f"The checkpoint does not tell the encoding direction of class {missing[0]!r}: "
+            "give encoding_direction, for example {'M': 1, 'F': -1}, or feature_factors."
+        )
+    own = {name: factors[name] for name in classes}
+    goals = ("strengthen", "weaken") if goal == "both" else (goal,)
+    return tuple(sorted({f for g in goals for name in asked for f in wanted_feature_factors(name, g, own)}))
+
+
+def prepare(
+    model: ModelWithGradiend,
+    spec: SweepSpec,
+    data: EvalData,
+    neutral: Sequence[str] | None,
+    *,
+    datasets: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
+    seed: int = 0,
+    grid: Grid | None = None,
+) -> PreparedSweep:
+    """Plan a sweep: choose rows, resolve targets, tokenize and mask everything once.
+
+    neutral: texts for the LMS; None uses the evaluation rows and leaves the target tokens out of the LMS.
+    datasets: only rows of these label classes are scored (None: all). classes: class order (None: the model's).
+    Raises BadData or BadGrid in a sentence.
+    """
+    names = tuple(classes or class_order(model, data))
+    asked = spec.target_classes or names
+    unknown = [name for name in asked if name not in names]
+    if unknown:
+        raise BadData(f"There is no class {unknown[0]!r}; the classes are {', '.join(names)}.")
+    grid = grid or spec.grid(spec.feature_factors or default_feature_factors(model, names, spec.goal, asked))
+    all_rows = data.chosen(spec.split, names, spec.max_rows, seed)
+    targets = resolve_targets(data.rows, names, spec.targets)
+    rows = tuple(row for row in all_rows if datasets is None or row.label_class in datasets) or all_rows
+    objective = _objective(model, rows, targets, spec.token_boundary)
+    texts, ignored = _lms_texts(model, spec, neutral, rows, all_rows, targets, seed)
+    lms_kind = MaskedLms if model.base.objective == MLM else CausalLms
+    lms: LmsMeasurement = lms_kind(model.base, texts, ignored)
+    return PreparedSweep(
+        model=model,
+        spec=spec,
+        grid=grid,
+        rows=rows,
+        targets=targets,
+        objective=objective,
+        lms=lms,
+        fingerprint=_fingerprint(model, spec, rows, targets, texts, ignored, objective, lms),
+        warnings=_warnings(model, rows, targets, spec, objective, neutral),
+    )
+
+
+def class_order(model: ModelWithGradiend, data: EvalData) -> tuple[str, ...]:
+    """The +1 class first, then -1, then the undirected ones that the rows hold."""
+    direction = {name: sign for name, sign in model.encoding_direction.items() if name in data.classes}
+    ordered = sorted(direction, key=lambda name: -direction[name])
+    chosen = [name for name in ordered if direction[name]] or list(data.classes)
+    if len(chosen) < 2:
+        raise BadData(
+            f"A sweep needs rows of at least two classes of the GRADIEND; the rows hold {', '.join(data.classes)} "
+            f"and the checkpoint knows {', '.join(model.encoding_direction) or 'no class'}."
+        )
+    return tuple(chosen)
+
+
+def _objective(
+    model: ModelWithGradiend, rows: Sequence[EvalRow], targets: ClassTargets, token_boundary: str
+) -> MlmMaskToken | ClmNextToken:
+    if model.base.objective == MLM:
+        return MlmMaskToken(model.base, rows, targets)
+    return ClmNextToken(model.base, rows, targets, token_boundary)
+
+
+def _lms_texts(
+    model: ModelWithGradiend,
+    spec: SweepSpec,
+    neutral: Sequence[str] | None,
+    rows: Sequence[EvalRow],
+    all_rows: Sequence[EvalRow],
+    targets: ClassTargets,
+    seed: int,
+) -> tuple[tuple[str, ...], frozenset[int]]:
+    if neutral is not None:
+        return capped_neutral(neutral, spec.max_neutral, seed), frozenset()
+    texts = texts_from_rows(all_rows, model.tokenizer.mask_token)
+    own = {word for row in rows for word in (row.label, row.alternative)}
+    words = own if targets.words is None else {word for group in targets.words.values() for word in group}
+    return texts[: spec.max_neutral], ignored_ids(model.tokenizer, sorted(words))
+
+
+def _fingerprint(
+    model: ModelWithGradiend,
+    spec: SweepSpec,
+    rows: Sequence[EvalRow],
+    targets: ClassTargets,
+    texts: Sequence[str],
+    ignored: frozenset[int],
+    objective: MlmMaskToken | ClmNextToken,
+    lms: LmsMeasurement,
+) -> str:
+    ingredients = {
+        "scorer": SCORER_VERSION,
+        "model": model.fingerprint,
+        "dtype": str(model.base_model.dtype),
+        "objective": objective.name,
+        "part": spec.part,
+        "token_boundary": spec.token_boundary if objective.name != MLM else None,
+        "rows": [[row.masked, row.label, row.label_class, row.alternative, row.alternative_class] for row in rows],
+        "targets": None if targets.words is None else {name: list(words) for name, words in targets.words.items()},
+        "classes": targets.classes,
+        "texts": list(texts),
+        "ignored": sorted(ignored),
+        "plan": [[block.rows for block in objective.blocks], lms.block_texts],
+        "readout": asdict(objective.readout),
+    }
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
+
+
+def _warnings(
+    model: ModelWithGradiend,
+    rows: Sequence[EvalRow],
+    targets: ClassTargets,
+    spec: SweepSpec,
+    objective: MlmMaskToken | ClmNextToken,
+    neutral: Sequence[str] | None,
+) -> tuple[str, ...]:
+    found: list[str] = []
+    if objective.unscorable:
+        where = "behind the length limit" if objective.name == MLM else "without text to its left"
+        found.append(f"{len(objective.unscorable)} of {len(rows)} rows score nothing: their mask lies {where}.")
+    if neutral is None:
+        found.append("No neutral texts: the LMS is measured on the evaluation rows, target tokens left out.")
+    if targets.row_wise:
+        found.append("Classes share a target token, or targets is 'label': each row is scored by its own two tokens.")
+    if isinstance(objective, ClmNextToken) and spec.token_boundary == "reference":
+        report = boundary_report(model.base, rows, targets)
+        if report.warning:
+            found.append(report.warning)
+    return tuple(found)
