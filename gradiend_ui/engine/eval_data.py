@@ -99,15 +99,15 @@ class EvalData:
                 f"No row of split {split!r} holds the classes {', '.join(classes)}. "
                 f"Splits in the data: {', '.join(splits)}; classes: {', '.join(self.classes)}."
             )
-        return tuple(rows if max_rows is None or len(rows) <= max_rows else _sampled(rows, max_rows, seed))
+        return tuple(rows if max_rows is None or len(rows) <= max_rows else _sampled(rows, classes, max_rows, seed))
 
 
-def _sampled(rows: Sequence[EvalRow], max_rows: int, seed: int) -> list[EvalRow]:
+def _sampled(rows: Sequence[EvalRow], classes: Sequence[str], max_rows: int, seed: int) -> list[EvalRow]:
     groups: dict[tuple[str, str], list[EvalRow]] = {}
     for row in rows:
         groups.setdefault((row.label_class, row.alternative_class), []).append(row)
     chosen: list[EvalRow] = []
-    for _, group in sorted(groups.items()):
+    for _, group in sorted(groups.items(), key=lambda item: [classes.index(name) for name in item[0]]):
         places = pd.Series(range(len(group))).sample(n=min(len(group), max_rows), random_state=seed)
         chosen.extend(group[place] for place in places)
     return chosen
@@ -233,7 +233,7 @@ def cased_like(word: str, pattern: str) -> str:
         return word.lower()
     if pattern.isupper():
         return word.upper()
-    if pattern.istitle():
+    if pattern[:1].isupper() and pattern[1:].islower():
         return word.title()
     return word
 
