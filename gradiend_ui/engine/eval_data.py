@@ -192,6 +192,8 @@ def read_rows(table: Table, columns: Mapping[str, str] | None = None) -> EvalDat
 
 
 def _columns(frame: pd.DataFrame, given: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given.values()):
+        raise BadData(f"columns must map our names to the table's, not {given!r}.")
     unknown = sorted(set(given) - set(COLUMNS))
     if unknown:
         raise BadData(f"Unknown column role {unknown[0]!r}; known: {', '.join(COLUMNS)}.")

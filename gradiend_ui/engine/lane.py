@@ -201,7 +201,7 @@ class Lane:
         name = self._neutral_name(loaded, data_options)
         if name is None:
             return None
-        if name not in loaded.companions.neutral:
+        if not isinstance(name, str) or name not in loaded.companions.neutral:
             known = ", ".join(loaded.companions.neutral) or "none"
             raise BadData(f"There is no neutral set {name!r}; there are: {known}.")
         return loaded.companions.neutral[name]

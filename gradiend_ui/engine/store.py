@@ -94,6 +94,7 @@ class Store:
 
     def checkpoint(self, handle: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """(source, options, card) of a loaded checkpoint. Raises NotFound."""
+        _check_id(handle)
         row = self._one("SELECT source, options, card FROM checkpoints WHERE id = ?", (handle,))
         if row is None:
             raise NotFound("There is no such checkpoint: load it first.")
@@ -120,6 +121,7 @@ class Store:
 
     def run(self, run: str) -> Run:
         """The run with this id. Raises NotFound."""
+        _check_id(run)
         row = self._one(
             "SELECT id, checkpoint, request, info, state, rev, done, total, eta, error, created FROM runs WHERE id = ?",
             (run,),
@@ -134,6 +136,7 @@ class Store:
 
     def revision(self, run: str) -> tuple[int, str]:
         """(rev, state), cheap enough to poll. Raises NotFound."""
+        _check_id(run)
         row = self._one("SELECT rev, state FROM runs WHERE id = ?", (run,))
         if row is None:
             raise NotFound("There is no such run: it may have been deleted, or the link is incomplete.")
@@ -150,6 +153,7 @@ class Store:
 
     def set_state(self, run: str, state: str, *, only_from: Sequence[str], error: str | None = None) -> str:
         """Move the run to `state` when it is in one of `only_from`; returns the state it is in then."""
+        _check_id(run)
         marks = ", ".join("?" * len(only_from))
         with self._writing() as db:
             db.execute(
@@ -178,6 +182,7 @@ class Store:
 
     def cells(self, run: str, after_rev: int = 0) -> tuple[int, list[CellScore]]:
         """(rev, scores that changed after `after_rev`), base first, then ascending; read in one snapshot."""
+        _check_id(run)
         rows = self._all(
             "SELECT rev, NULL FROM runs WHERE id = ? UNION ALL "
             "SELECT * FROM (SELECT rev, score FROM run_cells WHERE run = ? AND rev > ? ORDER BY place)",
@@ -249,6 +254,12 @@ class Store:
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         return self._connection().execute(query, values).fetchall()
+
+
+def _check_id(value: object) -> None:
+    """Ids come from outside: anything but text is no id of ours."""
+    if not isinstance(value, str):
+        raise NotFound(f"An id is text, not {value!r}.")
 
 
 def _packed(array: NDArray[Any]) -> bytes:

@@ -42,7 +42,7 @@ def register(session: Session) -> None:
     def cells(run: str, rev: int = 0) -> dict[str, Any]:
         """State of a run and the cells that changed after revision `rev`."""
         with for_scripts():
-            return answer(session.cells(run, int(rev or 0)))
+            return answer(session.cells(run, rev or 0))
 
     def pause(run: str) -> dict[str, Any]:
         """Hold a sweep; nothing is lost."""

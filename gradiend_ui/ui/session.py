@@ -120,7 +120,7 @@ class Session:
             raise BadGrid("spec must be an object of options.")
         request = dict(spec or {})
         for key in ("rows", "neutral"):
-            if self._public and isinstance(request.get(key), (str, os.PathLike)):
+            if self._public and not _is_inline(request.get(key)):
                 raise NotAllowed(f"This server reads no paths: send {key} as records or texts.")
         answer: dict[str, Any] = self._worker.ask("start", checkpoint=checkpoint, spec=request)
         return answer
@@ -290,6 +290,15 @@ def _question(record: Run, options: Mapping[str, Any] | None) -> Question:
         policy=policy_named(chosen.get("policy", "lms_threshold"), chosen.get("ratio", 0.99)),
         any_feature_factor=any_factor,
     )
+
+
+def _is_inline(table: object) -> bool:
+    """Whether rows or texts are given as data, or as a file that was uploaded to this server, not as a path."""
+    if not isinstance(table, Mapping):
+        return not isinstance(table, (str, os.PathLike))
+    uploads = os.environ.get("GRADIO_TEMP_DIR")
+    path = table.get("path")
+    return bool(uploads) and isinstance(path, str) and Path(path).resolve().is_relative_to(Path(str(uploads)).resolve())
 
 
 def _touched(score: CellScore) -> bool:

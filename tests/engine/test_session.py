@@ -168,7 +168,12 @@ def test_a_request_that_the_worker_dies_on_fails_with_a_sentence(session: Sessio
         (lambda s, h: s.start_sweep(h, {"rows": [{"a": 1}]}), "bad_data"),
         (lambda s, h: s.start_sweep(h, {"neutral_set": "none such"}), "bad_data"),
         (lambda s, h: s.start_sweep(h, {"learning_rates": list(range(99_999))}), "too_large"),
+        (lambda s, h: s.start_sweep(h, {"neutral_set": ["x"]}), "bad_data"),
+        (lambda s, h: s.start_sweep(h, {"rows": 5}), "bad_data"),
+        (lambda s, h: s.start_sweep([h], {}), "not_found"),
         (lambda s, h: s.cells("unknown", 0), "not_found"),
+        (lambda s, h: s.cells([1], 0), "not_found"),
+        (lambda s, h: s.pause({"run": 1}), "not_found"),
         (lambda s, h: s.select("unknown", {}), "not_found"),
         (lambda s, h: s.compare("unknown", [], ["[MASK]"]), "not_found"),
         (lambda s, h: s.export("unknown", {}), "not_found"),
@@ -207,6 +212,10 @@ def test_one_server_per_folder_and_public_servers_read_no_paths(tmp_path: Path) 
     with pytest.raises(NotAllowed):
         first.load("demo", {"base_model": "/etc"})
     assert first.runs() == []
+    first._store.save_checkpoint("ck", "demo", {}, {})
+    for rows in ("/etc/passwd", {"path": "/etc/passwd"}, {"path": 5}, {}):
+        with pytest.raises(NotAllowed, match="reads no paths"):
+            first.start_sweep("ck", {"rows": rows})
     first.close()
     Session(tmp_path, public=False, default_source="demo").close()
 
