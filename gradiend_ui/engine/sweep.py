@@ -92,25 +92,3 @@ def run(
                 run_id, place, score, fingerprint=fingerprint, new_results={block: results[block]}, eta_seconds=eta
             )
             yield Progress(place, score, eta)
-
-
-class MemoryStore:
-    """The store of a sweep that nobody follows: results in memory, gone with the process."""
-
-    def __init__(self) -> None:
-        self._results: dict[tuple[str, Cell | None], dict[int, NDArray[Any]]] = {}
-
-    def results(self, fingerprint: str, cell: Cell | None) -> dict[int, NDArray[Any]]:
-        return dict(self._results.get((fingerprint, cell), {}))
-
-    def commit(
-        self,
-        run: str,
-        place: int,
-        score: CellScore,
-        *,
-        fingerprint: str = "",
-        new_results: Mapping[int, NDArray[Any]] | None = None,
-        eta_seconds: float | None = None,
-    ) -> None:
-        self._results.setdefault((fingerprint, score.cell), {}).update(new_results or {})

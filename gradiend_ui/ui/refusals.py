@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -16,6 +19,9 @@ def for_scripts() -> Iterator[None]:
         yield
     except GradiendUIError as error:
         raise gr.Error(f"[{error.code}] {error}", print_exception=False) from error
+    except Exception as error:  # the API's edge: a script gets a code whatever happened, the log gets the rest
+        log.exception("a public function failed")
+        raise gr.Error(f"[failed] Something unexpected went wrong ({type(error).__name__}).") from error
 
 
 @contextmanager

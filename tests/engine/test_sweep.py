@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -10,14 +11,37 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import PreparedSweep, default_feature_factors, prepare
 from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.sweep import MemoryStore, run
+from gradiend_ui.engine.sweep import run
 from gradiend_ui.engine.values import Cell, CellScore, SweepSpec
+
+
+class MemoryStore:
+    """The store of a sweep that nobody follows: results in memory, gone with the process."""
+
+    def __init__(self) -> None:
+        self._results: dict[tuple[str, Cell | None], dict[int, NDArray[Any]]] = {}
+
+    def results(self, fingerprint: str, cell: Cell | None) -> dict[int, NDArray[Any]]:
+        return dict(self._results.get((fingerprint, cell), {}))
+
+    def commit(
+        self,
+        run: str,
+        place: int,
+        score: CellScore,
+        *,
+        fingerprint: str = "",
+        new_results: Mapping[int, NDArray[Any]] | None = None,
+        eta_seconds: float | None = None,
+    ) -> None:
+        self._results.setdefault((fingerprint, score.cell), {}).update(new_results or {})
 
 
 def finals(plan: PreparedSweep, **options: Any) -> dict[Cell | None, CellScore]:

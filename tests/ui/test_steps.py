@@ -6,10 +6,12 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid, NotFound
 from gradiend_ui.ui import board, export, sweep
+from gradiend_ui.ui.refusals import for_scripts
 from gradiend_ui.ui.tree import text_of
 from gradiend_ui.ui.viewer import MOST_VIEWERS, View, Viewers
 
@@ -159,3 +161,11 @@ def test_export_gives_a_file_with_its_name_in_the_download_cache(session, downlo
 def test_export_without_a_cell_is_refused(session) -> None:
     with pytest.raises(NotFound, match="no cell to export"):
         export.export(session, "", None)
+
+
+def test_scripts_get_a_code_whatever_happens() -> None:
+    with (
+        pytest.raises(gr.Error, match=r"\[failed\] Something unexpected went wrong \(ZeroDivisionError\)"),
+        for_scripts(),
+    ):
+        _ = 1 / 0
