@@ -22,24 +22,10 @@ from gradiend_ui.engine.selection import LMSThresholdPolicy, Question, Selection
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.sweep import run
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore, SweepSpec
+from gradiend_ui.trainer.arguments import TrainingArguments
 
 STORE_FILE = "gradiend_ui.sqlite"
 Names = str | Sequence[str] | None
-
-
-@dataclass(frozen=True)
-class TrainingArguments:
-    """Settings of a trainer; names as in the `gradiend` package.
-
-    experiment_dir: where results are kept and several rewritten models are written; None keeps them in memory.
-    use_cache: reuse stored results by default. seed: of the draws that caps on rows and texts make.
-    """
-
-    experiment_dir: str | Path | None = None
-    use_cache: bool = True
-    seed: int = 0
-    decoder_eval_max_size_training_like: int | None = None
-    decoder_eval_max_size_neutral: int | None = None
 
 
 @dataclass(frozen=True)
