@@ -41,6 +41,46 @@ def tiny_gpt2(model_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_t5(model_folder: Path) -> Path:
+    """Folder of a random encoder-decoder model without a mask token: 2 + 2 layers, one embedding, sentinels."""
+    from tiny_models import save_tiny_t5
+
+    return save_tiny_t5(model_folder / "t5")
+
+
+@pytest.fixture(scope="session")
+def tiny_bart(model_folder: Path) -> Path:
+    """Folder of a random encoder-decoder model with a mask token: 2 + 2 layers, byte-level BPE."""
+    from tiny_models import save_tiny_bart
+
+    return save_tiny_bart(model_folder / "bart")
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(model_folder: Path) -> Path:
+    """Folder of a random causal LM with a head of its own, a beginning token and a padding token of its own."""
+    from tiny_models import save_tiny_llama
+
+    return save_tiny_llama(model_folder / "llama")
+
+
+@pytest.fixture(scope="session")
+def tiny_instruct(model_folder: Path) -> Path:
+    """The same causal LM, under a name that makes the reference put every text into a chat prompt."""
+    from tiny_models import save_tiny_llama
+
+    return save_tiny_llama(model_folder / "llama-Instruct")
+
+
+@pytest.fixture(scope="session")
+def tiny_roberta(model_folder: Path) -> Path:
+    """Folder of a random masked LM with byte-level BPE and "<mask>"."""
+    from tiny_models import save_tiny_roberta
+
+    return save_tiny_roberta(model_folder / "roberta")
+
+
+@pytest.fixture(scope="session")
 def rows() -> pd.DataFrame:
     """he / she rows of the classes M and F, with train, validation and test splits."""
     return tiny_text.build_rows()

@@ -14,7 +14,22 @@ from pathlib import Path
 import torch
 from tiny_text import Sentence, build_extra_texts, build_neutral_texts, build_sentences
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    BertConfig,
+    BertForMaskedLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForMaskedLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 END = "<|endoftext|>"
@@ -73,18 +88,7 @@ def build_wordpiece_tokenizer() -> PreTrainedTokenizerFast:
 
 def build_byte_level_tokenizer() -> PreTrainedTokenizerFast:
     """A GPT-2 tokenizer (byte-level BPE, ``Ġ``) trained on the corpus; holds ``she`` and ``Ġshe``."""
-    sentences, texts = _corpus()
-    backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=420,
-        special_tokens=[END],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    starts = [f"{word} was kind ." for word in ("she", "he", "She", "He")] * 60
-    backend.train_from_iterator([sentence.text for sentence in sentences] + texts + starts, trainer)
+    backend = _byte_level_backend([END])
     return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token=END, bos_token=END, model_max_length=POSITIONS)
 
 
@@ -197,8 +201,172 @@ def save_tiny_gpt2(folder: Path, *, steps: int = 300) -> Path:
     return _save(model, tokenizer, folder)
 
 
-def _save(model: BertForMaskedLM | GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Path:
+def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def build_unigram_tokenizer() -> PreTrainedTokenizerFast:
+    """A T5 tokenizer: unigram pieces with ``▁``, ``</s>`` at the end, sentinels ``<extra_id_0>`` ... and no mask."""
+    sentences, texts = _corpus()
+    sentinels = [f"<extra_id_{i}>" for i in range(8)]
+    words = {word for text in texts + [sentence.text for sentence in sentences] for word in text.split()}
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    scored = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -20.0)]
+    scored += [(f"▁{word}", -5.0) for word in sorted(words - set(SPLIT_WORDS))]
+    scored += [(piece, -8.0) for piece in ("he", "she", "him", "her", "self", "▁un", "▁sing", "er")]
+    scored += [(letter, -10.0) for letter in ["▁", *letters, *map(str.upper, letters)]]
+    backend = Tokenizer(models.Unigram(scored, unk_id=2, byte_fallback=False))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    backend.decoder = decoders.Metaspace()
+    backend.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        additional_special_tokens=sentinels,
+        model_max_length=POSITIONS,
+    )
+
+
+def build_masked_byte_level_tokenizer() -> PreTrainedTokenizerFast:
+    """A RoBERTa / BART tokenizer: byte-level BPE, ``<s> ... </s>`` around each text, ``<mask>``."""
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    backend = _byte_level_backend(special)
+    around = [("<s>", backend.token_to_id("<s>")), ("</s>", backend.token_to_id("</s>"))]
+    backend.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=around)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token="<s>",
+        cls_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        sep_token="</s>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+        model_max_length=POSITIONS,
+    )
+
+
+def build_llama_tokenizer() -> PreTrainedTokenizerFast:
+    """A Llama 3 tokenizer: byte-level BPE, a beginning token in front, chat header tokens, its own padding token."""
+    start, end = "<|begin_of_text|>", "<|eot_id|>"
+    headers = ["<|start_header_id|>", "<|end_header_id|>", "<|pad|>"]
+    backend = _byte_level_backend([start, end, *headers])
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A", special_tokens=[(start, backend.token_to_id(start))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token=start, eos_token=end, pad_token="<|pad|>", model_max_length=4 * POSITIONS
+    )
+
+
+def _byte_level_backend(special: list[str]) -> Tokenizer:
+    """Byte-level BPE trained on the corpus; both ``she`` and ``Ġshe`` are in it."""
+    sentences, texts = _corpus()
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=420,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    starts = [f"{word} was kind ." for word in ("she", "he", "She", "He")] * 60
+    backend.train_from_iterator([sentence.text for sentence in sentences] + texts + starts, trainer)
+    return backend
+
+
+def save_tiny_t5(folder: Path) -> Path:
+    """Save a random T5 (2 + 2 layers, width 32, one embedding for encoder, decoder and head)."""
+    tokenizer = build_unigram_tokenizer()
+    with seeded(3):
+        config = T5Config(
+            vocab_size=len(tokenizer),
+            d_model=32,
+            d_kv=16,
+            d_ff=64,
+            num_layers=2,
+            num_heads=2,
+            dropout_rate=0.0,
+            initializer_factor=0.3,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            decoder_start_token_id=tokenizer.pad_token_id,
+        )
+        model = T5ForConditionalGeneration(config).eval()
+    return _save(model, tokenizer, folder)
+
+
+def save_tiny_bart(folder: Path) -> Path:
+    """Save a random BART (2 + 2 layers, width 32, tied embeddings)."""
+    tokenizer = build_masked_byte_level_tokenizer()
+    with seeded(4):
+        config = BartConfig(
+            vocab_size=len(tokenizer),
+            d_model=32,
+            encoder_layers=2,
+            decoder_layers=2,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            encoder_ffn_dim=64,
+            decoder_ffn_dim=64,
+            max_position_embeddings=POSITIONS,
+            dropout=0.0,
+            init_std=0.3,
+            bos_token_id=tokenizer.bos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            decoder_start_token_id=tokenizer.eos_token_id,
+            forced_eos_token_id=None,
+        )
+        model = BartForConditionalGeneration(config).eval()
+        model.final_logits_bias.normal_()  # ignored where the encoder is read, used where the decoder is
+    return _save(model, tokenizer, folder)
+
+
+def save_tiny_roberta(folder: Path) -> Path:
+    """Save a random RoBERTa (2 layers, width 32): byte-level BPE and ``<mask>``."""
+    tokenizer = build_masked_byte_level_tokenizer()
+    with seeded(5):
+        config = RobertaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=POSITIONS + 2,
+            type_vocab_size=1,
+            initializer_range=0.3,
+            bos_token_id=tokenizer.bos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+        model = RobertaForMaskedLM(config).eval()
+    return _save(model, tokenizer, folder)
+
+
+def save_tiny_llama(folder: Path) -> Path:
+    """Save a random Llama (2 layers, width 32, grouped keys, a head of its own)."""
+    tokenizer = build_llama_tokenizer()
+    with seeded(6):
+        config = LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=4 * POSITIONS,
+            initializer_range=0.3,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            tie_word_embeddings=False,
+        )
+        model = LlamaForCausalLM(config).eval()
+    return _save(model, tokenizer, folder)

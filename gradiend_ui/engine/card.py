@@ -5,10 +5,9 @@ Plain Markdown from plain values; knows no disk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradiend_ui.engine.base_model import MLM
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.values import Cell
 
@@ -29,7 +28,7 @@ to **{base}** once, for good. {changed:,} of {total:,} weights were mapped ({sha
 | base model | {base} |
 | GRADIEND | {gradiend} (source {source}) |
 | part | {part} |
-| feature factor | {feature_factor:g} |
+| feature factor | {feature_factors} |
 | strength (learning rate) | {learning_rate:g} |
 {score_rows}
 ## Use
@@ -63,8 +62,18 @@ The licence of the base model applies.
 """
 
 
-def model_card(model: ModelWithGradiend, cell: Cell, part: str, facts: Mapping[str, Any]) -> str:
-    """The card. `facts` may hold "scores" (rows of [what, base, rewritten]), "data" and "neutral_set"."""
+def model_card(
+    model: ModelWithGradiend,
+    cell: Cell,
+    part: str,
+    facts: Mapping[str, Any],
+    feature_factor: float | Sequence[float] | None = None,
+) -> str:
+    """The card. `facts` may hold "scores" (rows of [what, base, rewritten]), "data" and "neutral_set".
+
+    feature_factor: that of several latents, in place of the cell's.
+    """
+    factor = cell.feature_factor if feature_factor is None else feature_factor
     rows = "".join(f"| {_plain(k)} | {_plain(facts[k])} |\n" for k in ("data", "neutral_set", "split") if facts.get(k))
     scores = facts.get("scores") or []
     if scores:
@@ -78,9 +87,10 @@ def model_card(model: ModelWithGradiend, cell: Cell, part: str, facts: Mapping[s
         total=model.base.parameters,
         share=model.checkpoint.mapped_weights / model.base.parameters,
         part=part,
-        feature_factor=cell.feature_factor,
+        feature_factor=factor,
+        feature_factors=", ".join(f"{number:g}" for number in ([factor] if isinstance(factor, float) else factor)),
         learning_rate=cell.learning_rate,
-        auto_class="AutoModelForMaskedLM" if model.base.objective == MLM else "AutoModelForCausalLM",
+        auto_class=model.base.auto_class,
         score_rows=rows,
     )
 

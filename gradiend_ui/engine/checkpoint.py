@@ -34,9 +34,16 @@ from gradiend_ui.engine.checkpoint_config import (
 )
 from gradiend_ui.engine.checkpoint_context import encoding_direction_of, source_of, value_at
 from gradiend_ui.engine.errors import BadCheckpoint
+from gradiend_ui.engine.run_folder import nothing_found, read_run_folder
 from gradiend_ui.engine.safetensors_header import TensorInfo, read_header
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
+DTYPES = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
 
 
 @dataclass(frozen=True)
@@ -81,20 +88,24 @@ class Checkpoint:
 
 
 def find_checkpoint_folder(path: Path) -> Path:
-    """The checkpoint folder at `path`: the folder itself, or the `model/` inside a run folder.
+    """The checkpoint folder that `path` stands for.
 
-    Raises BadCheckpoint when neither holds a config.json.
+    That is `path` itself, the `model/` of a run folder, or else the best seed of its seeds/seed_report.json.
+    Raises BadCheckpoint with what was found instead, for example several runs.
     """
     if not path.is_dir():
         raise BadCheckpoint(f"There is no folder {str(path)!r}. Give the folder that holds the GRADIEND's config.json.")
     for folder in (path, path / "model"):
         if (folder / "config.json").is_file():
             return folder
-    raise BadCheckpoint(f"{path.name} holds no config.json: it is not a GRADIEND checkpoint folder.")
+    found = read_run_folder(path).checkpoint
+    if found is None:
+        raise BadCheckpoint(nothing_found(path))
+    return found
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
-    """Read and check the checkpoint at `path` (a checkpoint folder, or a run folder with `model/`).
+    """Read and check the checkpoint at `path`: a checkpoint folder, or a run folder (see `find_checkpoint_folder`).
 
     Names, shapes, counts and file sizes are compared before any tensor is allocated.
     Raises BadCheckpoint with the file and the field that do not fit.
@@ -142,7 +153,8 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """The weights {state name: tensor} and the mapped positions {parameter name: int64 tensor (num_selected,)}.
 
-    Positions are flat, ascending for masks and in stored order for indices; parameters of kind "all" have none.
+    Weights have the dtype that the architecture names, whatever the file holds. Positions are flat, ascending for
+    masks and in stored order for indices; parameters of kind "all" have none.
     Raises BadCheckpoint for weights that are not finite and positions out of range or repeated.
     """
     weights = _load(checkpoint.weights_file)
@@ -150,6 +162,7 @@ def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[
     for name, tensor in weights.items():
         if not bool(torch.isfinite(tensor).all()):
             raise BadCheckpoint(f"{checkpoint.weights_file.name}: {name} holds NaN or infinite weights.")
+    weights = {name: tensor.to(_dtype(checkpoint.architecture)) for name, tensor in weights.items()}
     indices = _load(checkpoint.indices_file) if checkpoint.indices_file else {}
     masks = _load(checkpoint.masks_file) if checkpoint.masks_file else {}
     positions: dict[str, torch.Tensor] = {}
@@ -258,6 +271,11 @@ def _load(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(content, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in content.values()):
         raise BadCheckpoint(f"{path.name} must hold a table of tensors and nothing else.")
     return content
+
+
+def _dtype(architecture: Architecture) -> torch.dtype:
+    """The dtype of the weights; float32 where the name means none to torch, as in the reference."""
+    return DTYPES.get(architecture.torch_dtype, torch.float32)
 
 
 def _positions(entry: MapEntry, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -48,7 +48,22 @@ class MapEntry:
         return math.prod(self.shape)
 
 
+def representation(numel: int, count: int) -> str:
+    """How `count` mapped entries of a parameter with `numel` entries are stored: "all", "indices" or "mask".
+
+    Indices (4 bytes each, 8 from 2^31 entries on) where they take less than 0.8 of a mask's bytes: the rule of the
+    `gradiend` package, so that both write the same files. An empty selection is an empty list of indices.
+    """
+    if count == numel:
+        return "all"
+    return "indices" if count * (4 if numel < 2**31 else 8) < 0.8 * numel else "mask"
+
+
 def parse_architecture(data: object) -> Architecture:
+    """The checked `architecture` object of config.json, with the format's defaults for what it leaves out.
+
+    Raises BadCheckpoint for dimensions that are no positive whole numbers and for unknown activations.
+    """
     if not isinstance(data, Mapping):
         raise BadCheckpoint("config.json: architecture must be an object.")
     for name in ("input_dim", "latent_dim"):
@@ -56,7 +71,7 @@ def parse_architecture(data: object) -> Architecture:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise BadCheckpoint(f"config.json: architecture.{name} must be a positive whole number, not {value!r}.")
     encoder = str(data.get("activation_encoder") or "tanh").lower()
-    decoder = str(data.get("activation_decoder") or encoder).lower()
+    decoder = str(data.get("activation_decoder", "id") or encoder).lower()
     for name, value in (("activation_encoder", encoder), ("activation_decoder", decoder)):
         if value not in ACTIVATIONS:
             raise BadCheckpoint(f"config.json: architecture.{name} {value!r} is none of {', '.join(ACTIVATIONS)}.")
@@ -71,6 +86,10 @@ def parse_architecture(data: object) -> Architecture:
 
 
 def parse_entries(mapping: object, input_dim: int) -> tuple[MapEntry, ...]:
+    """The checked `mapping.param_map` of config.json, in its order; together its entries select `input_dim` weights.
+
+    Raises BadCheckpoint with the parameter whose name, shape, repr, key or count does not fit.
+    """
     param_map = mapping.get("param_map") if isinstance(mapping, Mapping) else None
     if not isinstance(param_map, list) or not param_map:
         raise BadCheckpoint("config.json: mapping.param_map must be a list of parameters.")

@@ -1,12 +1,16 @@
 """Writing a checkpoint folder that `read_checkpoint` and the `gradiend` package load.
 
-Knows tensors and the format; no base model.
+The folder is built beside its place and then swapped in: whole or absent, and a checkpoint that is saved over itself
+is never half old. Knows tensors and the format; no base model.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,20 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from gradiend_ui.engine.checkpoint_config import Architecture
+from gradiend_ui.engine.checkpoint_config import Architecture, representation
+from gradiend_ui.engine.errors import BadName, Failed
+
+WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
+OWN_FILES = frozenset(
+    {
+        *WEIGHTS_FILES,
+        *(f"mapping_{kind}{suffix}" for kind in ("indices", "masks") for suffix in (".safetensors", ".pth")),
+        "config.json",
+        "gradiend_context.json",
+        "training.json",
+    }
+)
+"""What a checkpoint consists of. Saving over one removes those it no longer has, and keeps every other file."""
 
 
 def save_checkpoint(
@@ -32,48 +49,116 @@ def save_checkpoint(
     """Write a checkpoint folder that `read_checkpoint` and the `gradiend` package load.
 
     shapes: {parameter name: shape} in map order; positions: {parameter name: flat int64 positions}, absent = all.
-    Indices are stored where they take less room than a mask of bytes.
+    use_safetensors: False writes pytorch_model.bin and mapping_*.pth, as the reference does. A folder that exists
+    already keeps its other files; its old checkpoint files go.
+    Raises BadName when `folder` is a file, Failed when the disk refuses; the old content is untouched then.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    suffix = ".safetensors" if use_safetensors else ".pth"
-    indices: dict[str, torch.Tensor] = {}
-    masks: dict[str, torch.Tensor] = {}
+    folder = folder.resolve()  # a link is followed: what it points to is replaced, the link stays
+    if folder.exists() and not folder.is_dir():
+        raise BadName(f"{folder.name!r} is a file: give the name of a folder.")
+    partial = folder.parent / f".{folder.name[:80]}.partial-{secrets.token_hex(4)}"
+    try:
+        partial.mkdir(parents=True)
+        mapping = _write_mapping(partial, shapes, positions, ".safetensors" if use_safetensors else ".pth")
+        _save(partial / WEIGHTS_FILES[0 if use_safetensors else 1], weights)
+        config = {
+            "format_version": 0,
+            "architecture": {name: getattr(architecture, name) for name in Architecture.__slots__},
+            "mapping": mapping,
+            "metadata": dict(metadata),
+        }
+        _write_json(partial / "config.json", config)
+        _write_json(partial / "gradiend_context.json", context)
+        if training:
+            _write_json(partial / "training.json", training)
+        _swap_in(partial, folder)
+    except OSError as error:
+        raise Failed(f"The checkpoint could not be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_mapping(
+    folder: Path, shapes: Mapping[str, tuple[int, ...]], positions: Mapping[str, torch.Tensor], suffix: str
+) -> dict[str, Any]:
+    """Write the mapping files and return the `mapping` object of config.json."""
+    tensors: dict[str, dict[str, torch.Tensor]] = {"indices": {}, "mask": {}}
     param_map: list[dict[str, Any]] = []
     for number, (name, shape) in enumerate(shapes.items()):
         numel = math.prod(shape)
         chosen = positions.get(name)
-        entry: dict[str, Any] = {"name": name, "shape": list(shape), "repr": "all", "num_selected": numel}
-        if chosen is not None:
-            index_dtype = torch.int32 if numel < 2**31 else torch.int64
-            as_indices = chosen.numel() * index_dtype.itemsize < 0.8 * numel
-            entry |= {"repr": "indices" if as_indices else "mask", "key": f"L{number}", "num_selected": chosen.numel()}
-            if as_indices:
-                indices[f"L{number}"] = chosen.to(index_dtype)
-            else:
-                mask = torch.zeros(numel, dtype=torch.uint8)
-                mask[chosen] = 1
-                masks[f"L{number}"] = mask.reshape(shape)
+        kind = "all" if chosen is None else _kind(numel, chosen)
+        entry: dict[str, Any] = {"name": name, "shape": list(shape), "repr": kind}
+        if kind == "all" or chosen is None:
+            entry["num_selected"] = numel
+        else:
+            entry |= {"key": f"L{number}", "num_selected": chosen.numel()}
+            tensors[kind][f"L{number}"] = _stored(chosen, kind, shape)
         param_map.append(entry)
     kinds = sorted({entry["repr"] for entry in param_map})
     mapping: dict[str, Any] = {"mode": kinds[0] if len(kinds) == 1 else "mixed", "param_map": param_map}
-    for field_name, stem, tensors in (
-        ("indices_file", "mapping_indices", indices),
-        ("masks_file", "mapping_masks", masks),
+    for field_name, stem, kind in (
+        ("indices_file", "mapping_indices", "indices"),
+        ("masks_file", "mapping_masks", "mask"),
     ):
-        if tensors:
+        if tensors[kind]:
             mapping[field_name] = stem + suffix
-            _save(folder / mapping[field_name], tensors)
-    _save(folder / ("model.safetensors" if use_safetensors else "pytorch_model.bin"), weights)
-    config = {
-        "format_version": 0,
-        "architecture": {name: getattr(architecture, name) for name in Architecture.__slots__},
-        "mapping": mapping,
-        "metadata": dict(metadata),
-    }
-    for file_name, content in (("config.json", config), ("gradiend_context.json", dict(context))):
-        (folder / file_name).write_text(json.dumps(content, indent=2), encoding="utf-8")
-    if training:
-        (folder / "training.json").write_text(json.dumps(training, indent=2), encoding="utf-8")
+            _save(folder / mapping[field_name], tensors[kind])
+    return mapping
+
+
+def _kind(numel: int, chosen: torch.Tensor) -> str:
+    """The usual rule; but positions out of order stay indices, because "all" and a mask have no order of their own."""
+    ascending = chosen.numel() < 2 or bool((chosen[1:] > chosen[:-1]).all())
+    return representation(numel, chosen.numel()) if ascending else "indices"
+
+
+def _stored(chosen: torch.Tensor, kind: str, shape: tuple[int, ...]) -> torch.Tensor:
+    numel = math.prod(shape)
+    if kind == "indices":
+        return chosen.to(torch.int32 if numel < 2**31 else torch.int64)
+    mask = torch.zeros(numel, dtype=torch.uint8)
+    mask[chosen] = 1
+    return mask.reshape(shape)
+
+
+def _swap_in(partial: Path, folder: Path) -> None:
+    """Put the finished `partial` where `folder` is or will be; `folder` keeps the files that are no checkpoint's."""
+    if not folder.exists():
+        os.replace(partial, folder)
+        return
+    for kept in folder.iterdir():
+        if kept.name not in OWN_FILES:
+            _carry_over(kept, partial / kept.name)
+    old = folder.parent / f".{folder.name[:80]}.old-{secrets.token_hex(4)}"
+    os.replace(folder, old)
+    try:
+        os.replace(partial, folder)
+    except OSError:
+        os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _carry_over(source: Path, target: Path) -> None:
+    """The same file or tree under another name, without copying data where the file system knows hard links."""
+    if source.is_symlink():
+        target.symlink_to(os.readlink(source))
+    elif source.is_dir():
+        shutil.copytree(source, target, symlinks=True, copy_function=_link_or_copy)
+    else:
+        _link_or_copy(str(source), str(target))
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(dict(content), indent=2), encoding="utf-8")
 
 
 def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -6,10 +6,10 @@ class (alternative). Knows tables and files; no tokenizer, no model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 
@@ -30,6 +30,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Our name of each column and the spellings that are recognised, best first."""
 
+FILE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 TEXT_COLUMNS = ("text", "sentence", "masked")
 _SPLIT_SPELLINGS = {"val": "validation", "valid": "validation", "dev": "validation"}
 
@@ -47,6 +48,18 @@ class EvalRow:
     alternative: str
     alternative_class: str
     split: str
+
+
+class Candidate(NamedTuple):
+    """A row before it is checked: any cells, missing ones as None or NaN."""
+
+    number: int
+    masked: object
+    label: object
+    label_class: object
+    alternative: object
+    alternative_class: object
+    split: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +91,18 @@ class EvalData:
         return result
 
     def chosen(
-        self, split: str, classes: Sequence[str], max_rows: int | None = None, seed: int = 0
+        self, split: str | Sequence[str], classes: Sequence[str], max_rows: int | None = None, seed: int = 0
     ) -> tuple[EvalRow, ...]:
-        """The rows of `split` ("all": any) between `classes`, in table order.
+        """The rows of `split` (one, several, or "all") between `classes`, in table order.
 
         max_rows caps each (label class, alternative class) group by a seeded draw, as the reference does.
         Raises BadData when none is left.
         """
-        wanted = normal_split(split)
+        wanted = normal_splits(split)
         rows = [
             row
             for row in self.rows
-            if (wanted == "all" or row.split == wanted)
+            if (wanted is None or row.split in wanted)
             and row.label_class in classes
             and row.alternative_class in classes
         ]
@@ -117,6 +130,15 @@ def normal_split(name: str) -> str:
     """A split's name in lower case, with val / valid / dev spelled "validation"."""
     plain = str(name).strip().lower()
     return _SPLIT_SPELLINGS.get(plain, plain)
+
+
+def normal_splits(split: str | Sequence[str]) -> tuple[str, ...] | None:
+    """The splits that one name or several ask for; None: all of them. Raises BadData for an empty list."""
+    if isinstance(split, str):
+        return None if normal_split(split) == "all" else (normal_split(split),)
+    if not split:
+        raise BadData("split is an empty list: give a split's name, several of them, or 'all'.")
+    return tuple(dict.fromkeys(map(normal_split, split)))
 
 
 def read_table(table: Table) -> pd.DataFrame:
@@ -165,30 +187,41 @@ def read_rows(table: Table, columns: Mapping[str, str] | None = None) -> EvalDat
     """
     frame = read_table(table)
     found = _columns(frame, columns or {})
+    cells = [frame[found[role]].tolist() if role in found else ["test"] * len(frame) for role in COLUMNS]
+    return require_rows(checked_rows(map(Candidate, range(len(frame)), *cells), "test"))
+
+
+def checked_rows(candidates: Iterable[Candidate], default_split: str) -> EvalData:
+    """The rows that can be scored, in order, and the others with a reason; an empty split is `default_split`."""
     rows: list[EvalRow] = []
     rejected: list[RejectedRow] = []
-    cells = {name: frame[column].tolist() for name, column in found.items()}
-    for number in range(len(frame)):
-        values = {name: _text(column[number]) for name, column in cells.items()}
-        reason = _reason_to_reject(values)
+    for candidate in candidates:
+        masked, label, label_class, alternative, alternative_class, split = map(_text, candidate[1:])
+        reason = _reason_to_reject(masked, (label, label_class, alternative, alternative_class))
         if reason:
-            rejected.append(RejectedRow(number, reason))
+            rejected.append(RejectedRow(candidate.number, reason))
             continue
         rows.append(
             EvalRow(
-                number=number,
-                masked=values["masked"],
-                label=values["label"],
-                label_class=values["label_class"],
-                alternative=cased_like(values["alternative"], values["label"]),
-                alternative_class=values["alternative_class"],
-                split=normal_split(values.get("split") or "test"),
+                number=candidate.number,
+                masked=masked,
+                label=label,
+                label_class=label_class,
+                alternative=cased_like(alternative, label),
+                alternative_class=alternative_class,
+                split=normal_split(split or default_split),
             )
         )
-    if not rows:
-        first = f" First reason: row {rejected[0].number + 1}: {rejected[0].reason}." if rejected else ""
-        raise BadData(f"None of the {len(frame)} rows can be scored.{first}")
     return EvalData(tuple(rows), tuple(rejected))
+
+
+def require_rows(data: EvalData) -> EvalData:
+    """The same data. Raises BadData, with the first reason, when it has no row that can be scored."""
+    if not data.rows:
+        rejected = data.rejected
+        first = f" First reason: row {rejected[0].number + 1}: {rejected[0].reason}." if rejected else ""
+        raise BadData(f"None of the {len(rejected)} rows can be scored.{first}")
+    return data
 
 
 def _columns(frame: pd.DataFrame, given: Mapping[str, str]) -> dict[str, str]:
@@ -214,17 +247,19 @@ def _columns(frame: pd.DataFrame, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    return "" if value is None or value != value or value is pd.NA else str(value)
+    if isinstance(value, str):
+        return value
+    return "" if value is None or value is pd.NA or value != value else str(value)
 
 
-def _reason_to_reject(values: Mapping[str, str]) -> str | None:
-    masks = values["masked"].count(MASK)
+def _reason_to_reject(masked: str, words: tuple[str, str, str, str]) -> str | None:
+    masks = masked.count(MASK)
     if masks != 1:
         return f"it has {masks} times {MASK} instead of once"
-    if len(values["masked"]) > MAX_TEXT:
+    if len(masked) > MAX_TEXT:
         return f"its text is longer than {MAX_TEXT:,} characters"
-    for name in ("label", "label_class", "alternative", "alternative_class"):
-        if not values[name].strip():
+    for name, word in zip(("label", "label_class", "alternative", "alternative_class"), words, strict=True):
+        if not word.strip():
             return f"its {name} is empty"
     return None
 
@@ -240,10 +275,11 @@ def cased_like(word: str, pattern: str) -> str:
     return word
 
 
-def read_neutral(table: Table | Sequence[str]) -> tuple[str, ...]:
-    """Neutral texts in order: a list of strings, or the text column of a table. Empty texts are dropped.
+def read_neutral(table: Table | Sequence[str], *, keep_empty: bool = False) -> tuple[str, ...]:
+    """Neutral texts in order: a list of strings, or the text column of a table.
 
-    Raises BadData when there is no text column or no text.
+    Empty texts are dropped; keep_empty keeps them (the reference draws masks from them too, so dropping one
+    shifts every later draw). Raises BadData when there is no text column or no text.
     """
     if isinstance(table, Sequence) and not isinstance(table, (str, Path)) and all(isinstance(t, str) for t in table):
         texts = [str(text) for text in table]
@@ -253,8 +289,8 @@ def read_neutral(table: Table | Sequence[str]) -> tuple[str, ...]:
         if column is None:
             raise BadData(f"Neutral texts need a column 'text'. Columns: {', '.join(map(str, frame.columns))}.")
         texts = [_text(value) for value in frame[column]]
-    kept = tuple(text for text in texts if text.strip())
-    if not kept:
+    kept = tuple(text for text in texts if keep_empty or text.strip())
+    if not any(text.strip() for text in kept):
         raise BadData("The neutral set holds no text.")
     if len(kept) > MAX_ROWS or any(len(text) > MAX_TEXT for text in kept):
         raise TooLarge(f"A neutral set holds at most {MAX_ROWS:,} texts of {MAX_TEXT:,} characters.")

@@ -31,20 +31,30 @@ RECIPE = "rewrite.json"
 
 @dataclass(frozen=True)
 class Rewrite:
-    """What an export is made of: the cell, the part, and what is known of it (scores, data) for card and recipe."""
+    """What an export is made of: the cell, the part, and what is known of it (scores, data) for card and recipe.
+
+    latent_point: the feature factors of a GRADIEND with several latents, in place of the cell's single one.
+    """
 
     cell: Cell
     part: str
     facts: Mapping[str, Any]
+    latent_point: tuple[float, ...] | None = None
+
+    @property
+    def feature_factor(self) -> float | list[float]:
+        """The cell's number, or the latent point as a list."""
+        return self.cell.feature_factor if self.latent_point is None else list(self.latent_point)
 
 
 def export_checkpoint(model: ModelWithGradiend, rewrite: Rewrite, folder: Path) -> Path:
     """Write `base + learning_rate * u` with tokenizer, card and recipe to the new folder `folder`.
 
-    The result loads with `AutoModelForMaskedLM` / `AutoModelForCausalLM` and `AutoTokenizer`.
+    The result loads with the auto class of its kind and `AutoTokenizer`, in the base model's dtype; models that
+    generate bring their generation config.
     Raises BadName when `folder` exists and is not empty, Failed when it could not be written or differs on reload.
     """
-    rewritten = model.rewrite_base_model(rewrite.cell.learning_rate, rewrite.cell.feature_factor, rewrite.part)
+    rewritten = model.rewrite_base_model(rewrite.cell.learning_rate, rewrite.feature_factor, rewrite.part)
     return save_rewritten(model, rewritten, rewrite, folder)
 
 
@@ -58,7 +68,7 @@ def save_rewritten(model: ModelWithGradiend, rewritten: Model, rewrite: Rewrite,
         rewritten.save_pretrained(partial, safe_serialization=True)
         model.tokenizer.save_pretrained(partial)
         (partial / RECIPE).write_text(json.dumps(recipe(model, rewrite), indent=2), encoding="utf-8")
-        card = model_card(model, rewrite.cell, rewrite.part, rewrite.facts)
+        card = model_card(model, rewrite.cell, rewrite.part, rewrite.facts, rewrite.feature_factor)
         (partial / "README.md").write_text(card, encoding="utf-8")
         _verify(model, rewritten, partial)
         (partial / MANIFEST).write_text(json.dumps(_checksums(partial), indent=2), encoding="utf-8")
@@ -79,7 +89,7 @@ def recipe(model: ModelWithGradiend, rewrite: Rewrite) -> dict[str, Any]:
         "gradiend": model.checkpoint.folder.name,
         "fingerprint": model.fingerprint,
         "part": rewrite.part,
-        "feature_factor": rewrite.cell.feature_factor,
+        "feature_factor": rewrite.feature_factor,
         "learning_rate": rewrite.cell.learning_rate,
         **rewrite.facts,
     }

@@ -13,7 +13,6 @@ import secrets
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +129,7 @@ class Lane:
         model = ModelWithGradiend.from_pretrained(folder, options.get("base_model"))
         given = options.get("encoding_direction")
         if given:
-            directed = replace(model.checkpoint, encoding_direction=checked_direction(given), direction_from="given")
-            model = replace(model, checkpoint=directed)
+            model.feature_class_encoding_direction = checked_direction(given)
         return Loaded(model, model.workspace(), find_companions(model.checkpoint.folder))
 
     @staticmethod

@@ -1,6 +1,7 @@
 """The language-modelling score (LMS) of one set of weights, in [0, 1], higher is better.
 
-Masked models: accuracy at 15 % masked positions of each neutral text. Causal models: 1 / (1 + mean NLL per token).
+Masked models: accuracy at 15 % masked positions of each neutral text. Causal and encoder-decoder models:
+1 / (1 + mean NLL per token).
 Texts are tokenized and masked once, on construction. Source: semantics of `gradiend` 0.2.3.
 """
 
@@ -10,14 +11,14 @@ import math
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from gradiend_ui.engine.base_model import BaseModel
+from gradiend_ui.engine.base_model import CAUSAL, MASKED, BaseModel
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.objectives.probabilities import length_sorted_chunks
 from gradiend_ui.engine.readout import Batch, Readout, padded
@@ -27,8 +28,11 @@ MASKED_SHARE = 0.15
 MASK_SEED = 42
 TEXTS_PER_BLOCK = 32
 TOKENS_PER_BLOCK = 4096
-CAUSAL_POINTS_PER_BLOCK = 1024
+LIKELIHOOD_POINTS_PER_BLOCK = 1024
 MAX_NATS = 700.0
+NO_LIMIT = 1_000_000
+NO_LABEL = -100  # what transformers calls a position that is not asked for
+_Wanted: TypeAlias = tuple[Batch, torch.Tensor]
 
 
 class LmsMeasurement(Protocol):
@@ -57,7 +61,7 @@ class MaskedLms:
 
     def __init__(self, base: BaseModel, texts: Sequence[str], ignored: frozenset[int] = frozenset()) -> None:
         tokenizer = base.tokenizer
-        encoded: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=base.max_length)["input_ids"]
+        encoded = base.encode(texts, base.max_length)
         draw = random.Random(MASK_SEED)
         drawn = [draw.sample(range(len(ids)), max(1, int(MASKED_SHARE * len(ids)))) for ids in encoded]
         self._tokenizer = tokenizer
@@ -75,7 +79,7 @@ class MaskedLms:
                         truth.append(encoded[place][position])
                     ids[position] = tokenizer.mask_token_id
                 masked.append(ids)
-            self._batches.append(Batch(*padded(masked, tokenizer.pad_token_id or 0), *_points(points)))
+            self._batches.append(Batch(*padded(masked, base.pad_id), *_points(points)))
             self._truth.append(truth)
         self.block_texts = tuple(len(chunk) for chunk in chunks)
         if not self.tokens:
@@ -124,6 +128,23 @@ class MaskedLms:
         return self._spelling[token]
 
 
+class NoLms:
+    """Stands where no text is to be scored: no block, no LMS."""
+
+    block_texts: tuple[int, ...] = ()
+    tokens = 0
+
+    def __init__(self, base: BaseModel, texts: Sequence[str], ignored: frozenset[int] = frozenset()) -> None:
+        if texts:
+            raise BadData("NoLms scores no texts.")
+
+    def score(self, model: Model, block: int) -> NDArray[Any]:
+        raise IndexError(f"There is no block {block}: no text is scored.")
+
+    def summarise(self, results: Mapping[int, NDArray[Any]]) -> dict[str, float]:
+        return {}
+
+
 def weighted_scores(truth: Sequence[str], predicted: Sequence[str]) -> tuple[float, float, float]:
     """Precision, recall and F1 over labels, weighted by how often each label is true; 0 where undefined."""
     support, claimed = Counter(truth), Counter(predicted)
@@ -138,30 +159,14 @@ def weighted_scores(truth: Sequence[str], predicted: Sequence[str]) -> tuple[flo
     return precision / len(truth), recall / len(truth), f1 / len(truth)
 
 
-class CausalLms:
-    """Next-token log-likelihood of neutral texts; positions of `ignored` ids and padding do not count.
+class _TokenLikelihood:
+    """Log-likelihood of prepared batches, each with the token that is wanted at each of its points."""
 
-    With a left-padding tokenizer the texts stay in the reference's chunks of 32 in order, since padding then shifts
-    positions; otherwise they are sorted by length, which changes nothing but the speed.
-    """
-
-    def __init__(self, base: BaseModel, texts: Sequence[str], ignored: frozenset[int] = frozenset()) -> None:
-        tokenizer = base.tokenizer
-        positions = getattr(base.model.config, "max_position_embeddings", None) or 1_000_000
-        limit = min(int(min(tokenizer.model_max_length, 1_000_000)), positions)
-        encoded: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=limit)["input_ids"]
-        if tokenizer.padding_side == "left":
-            chunks = [list(range(i, min(i + 32, len(texts)))) for i in range(0, len(texts), 32)]
-        else:
-            chunks = length_sorted_chunks([len(ids) for ids in encoded], TEXTS_PER_BLOCK, CAUSAL_POINTS_PER_BLOCK)
-        self._batches: list[Batch] = []
-        self._wanted: list[torch.Tensor] = []
-        for chunk in chunks:
-            batch, wanted = _causal_batch(tokenizer, [encoded[i] for i in chunk], ignored)
-            self._batches.append(batch)
-            self._wanted.append(wanted)
+    def __init__(self, base: BaseModel, chunks: Sequence[Sequence[int]], batches: Sequence[_Wanted]) -> None:
+        self._batches = [batch for batch, _ in batches]
+        self._wanted = [wanted for _, wanted in batches]
         self.block_texts = tuple(len(chunk) for chunk in chunks)
-        sample = next((b for b, wanted in zip(self._batches, self._wanted, strict=True) if len(wanted)), None)
+        sample = next((b for b, wanted in batches if len(wanted)), None)
         if sample is None:
             raise BadData("The neutral texts hold no token to predict: give longer texts.")
         self._readout = Readout.trying(base.model, sample)
@@ -202,22 +207,68 @@ class CausalLms:
         }
 
 
+class CausalLms(_TokenLikelihood):
+    """Next-token log-likelihood of neutral texts; positions of `ignored` ids and padding do not count.
+
+    With a left-padding tokenizer the texts stay in the reference's chunks of 32 in order, since padding then shifts
+    positions; otherwise they are sorted by length, which changes nothing but the speed.
+    """
+
+    def __init__(self, base: BaseModel, texts: Sequence[str], ignored: frozenset[int] = frozenset()) -> None:
+        limit = min(int(min(base.tokenizer.model_max_length, NO_LIMIT)), base.positions or NO_LIMIT)
+        encoded = base.encode(texts, limit)
+        if base.tokenizer.padding_side == "left":
+            chunks = [list(range(i, min(i + 32, len(texts)))) for i in range(0, len(texts), 32)]
+        else:
+            chunks = length_sorted_chunks([len(ids) for ids in encoded], TEXTS_PER_BLOCK, LIKELIHOOD_POINTS_PER_BLOCK)
+        super().__init__(base, chunks, [_causal_batch(base, [encoded[i] for i in chunk], ignored) for chunk in chunks])
+
+
+class Seq2SeqLms(_TokenLikelihood):
+    """How well an encoder-decoder model repeats neutral texts: its encoder reads a text, its decoder is asked for it.
+
+    Padding and `ignored` ids do not count; where the decoder would read an ignored id it reads padding, as models do
+    with labels that are left out.
+    """
+
+    def __init__(self, base: BaseModel, texts: Sequence[str], ignored: frozenset[int] = frozenset()) -> None:
+        encoded = base.encode(texts, base.max_length)
+        chunks = length_sorted_chunks([len(ids) for ids in encoded], TEXTS_PER_BLOCK, LIKELIHOOD_POINTS_PER_BLOCK)
+        super().__init__(base, chunks, [_seq2seq_batch(base, [encoded[i] for i in chunk], ignored) for chunk in chunks])
+
+
+def build_lms(base: BaseModel, texts: Sequence[str], ignored: frozenset[int] = frozenset()) -> LmsMeasurement:
+    """The measurement that fits the kind of the base model; without texts one that measures nothing."""
+    if not texts:
+        return NoLms(base, texts, ignored)
+    if base.kind == MASKED:
+        return MaskedLms(base, texts, ignored)
+    return (CausalLms if base.kind == CAUSAL else Seq2SeqLms)(base, texts, ignored)
+
+
 def _points(points: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
     rows = torch.tensor([row for row, _ in points], dtype=torch.int64)
     return rows, torch.tensor([position for _, position in points], dtype=torch.int64)
 
 
-def _causal_batch(tokenizer: Any, sequences: list[list[int]], ignored: frozenset[int]) -> tuple[Batch, torch.Tensor]:
+def _causal_batch(base: BaseModel, sequences: list[list[int]], ignored: frozenset[int]) -> _Wanted:
     """Inputs of one chunk, padded as the tokenizer pads, with every (position, next token) pair that counts."""
-    sequences = [ids or [tokenizer.pad_token_id or 0] for ids in sequences]
-    input_ids, attention_mask = padded(sequences, tokenizer.pad_token_id or 0)
-    if tokenizer.padding_side == "left":
-        shifts = input_ids.shape[1] - attention_mask.sum(dim=1)
-        for row, shift in enumerate(shifts.tolist()):
-            input_ids[row] = input_ids[row].roll(shift)
-            attention_mask[row] = attention_mask[row].roll(shift)
+    sequences = [ids or [base.pad_id] for ids in sequences]
+    input_ids, attention_mask = padded(sequences, base.pad_id, base.tokenizer.padding_side)
     counted = (attention_mask[:, :-1] != 0) & (attention_mask[:, 1:] != 0)
     if ignored:
         counted &= ~torch.isin(input_ids[:, 1:], torch.tensor(sorted(ignored)))
     rows, positions = counted.nonzero(as_tuple=True)
     return Batch(input_ids, attention_mask, rows, positions), input_ids[rows, positions + 1]
+
+
+def _seq2seq_batch(base: BaseModel, sequences: list[list[int]], ignored: frozenset[int]) -> _Wanted:
+    """Inputs of one chunk, and the tokens that the decoder is asked for, each at its own position."""
+    input_ids, attention_mask = padded([ids or [base.pad_id] for ids in sequences], base.pad_id)
+    left_out = (attention_mask == 0) | (input_ids == base.pad_id)
+    if ignored:
+        left_out |= torch.isin(input_ids, torch.tensor(sorted(ignored)))
+    labels = input_ids.masked_fill(left_out, NO_LABEL)
+    decoder_input_ids = base.model.prepare_decoder_input_ids_from_labels(labels=labels.to(base.model.device)).cpu()
+    rows, positions = (labels != NO_LABEL).nonzero(as_tuple=True)
+    return Batch(input_ids, attention_mask, rows, positions, decoder_input_ids), labels[rows, positions]

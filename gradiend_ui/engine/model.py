@@ -1,63 +1,185 @@
 """`ModelWithGradiend`: a base model together with the GRADIEND that was trained on it.
 
-Knows how to turn (part, feature_factor, learning_rate) into a rewritten model; scores nothing.
+Knows how to turn (part, feature_factor, learning_rate) into a rewritten model; scores nothing. Names and arguments are
+those of the `gradiend` package.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.autoencoder import Autoencoder
-from gradiend_ui.engine.base_model import BaseModel, Model, base_model_location, load_base_model, objective_of
-from gradiend_ui.engine.checkpoint import Checkpoint, load_tensors, read_checkpoint
-from gradiend_ui.engine.checkpoint_writer import save_checkpoint
-from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.autoencoder import Autoencoder, latent_point, plain_number
+from gradiend_ui.engine.base_model import BaseModel, DeviceMap, Model, Tokenizer, checked_device
+from gradiend_ui.engine.base_of_checkpoint import Scoring, load_base, stated_location, unwrapped
+from gradiend_ui.engine.checkpoint import Checkpoint
+from gradiend_ui.engine.errors import BadData, BadGrid
+from gradiend_ui.engine.importance import (
+    feature_rows,
+    global_indices,
+    index_mask,
+    kept_mask,
+    top_indices,
+    weight_importance,
+    write_feature_rows,
+)
 from gradiend_ui.engine.param_map import MappedParameter, match_parameters
 from gradiend_ui.engine.selection import strengthening_feature_factors
+from gradiend_ui.engine.trained import (
+    FROM_TRAINING,
+    Trained,
+    converted,
+    directed,
+    inverted,
+    param_map_hash,
+    pruned,
+    read_trained,
+    save_trained,
+)
 from gradiend_ui.engine.values import finite
 from gradiend_ui.engine.workspace import Workspace, mapped_values, write_update
 
 Part = str
 
 
-@dataclass(frozen=True)
-class ModelWithGradiend:
-    """A checkpoint, its autoencoder and its base model. Nothing here changes after loading."""
+class GradientCreator(Protocol):
+    """Whatever turns a masked text and its label into a flat gradient (mapped weights,); the trainer brings one."""
 
-    checkpoint: Checkpoint
-    gradiend: Autoencoder
+    def create_gradients(self, text: str, label: str) -> Tensor: ...
+
+
+class FeatureDefinition(Protocol):
+    """What names the classes of a feature: `pair[0]` is encoded as +1, `pair[1]` as -1, other `classes` as 0."""
+
+    pair: Sequence[str] | None
+    classes: Sequence[str] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Everything a rewrite depends on, in one value that is replaced as a whole: never half changed."""
+
+    trained: Trained
     base: BaseModel
-    mapped: tuple[MappedParameter, ...]
-    positions: dict[str, Tensor]
+    location: str
+
+    @cached_property
+    def mapped(self) -> tuple[MappedParameter, ...]:
+        return match_parameters(self.base.model, self.trained.entries, self.trained.positions)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(self.base.fingerprint().encode())
+        digest.update(repr(self.trained.gradiend.architecture).encode())
+        for name, tensor in sorted(self.trained.gradiend.weights.items()):
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        for part in self.mapped:
+            digest.update(f"{part.name}:{part.start}:{part.stop}".encode())
+            if part.positions is not None:
+                digest.update(part.positions.numpy().tobytes())
+        return digest.hexdigest()
+
+
+class ModelWithGradiend:
+    """A checkpoint, its autoencoder and its base model.
+
+    No method ever changes a weight of the base model, except `to`, which moves or converts it. `invert_encoding`,
+    `prune_gradiend` and setting the directions change this object; `copy.copy(model)` keeps what it was.
+    """
+
+    def __init__(self, trained: Trained, base: BaseModel, location: str) -> None:
+        """Join a trained GRADIEND with a loaded base model.
+
+        location: where the base model can be found again, an absolute path or Hub id; saved as metadata.base_model.
+        Raises BadBase with the first mapped parameter that the base model does not have in that shape.
+        """
+        self.gradient_creator: GradientCreator | None = None
+        self._set(_State(trained, base, location))
 
     @classmethod
     def from_pretrained(
         cls,
-        path: str | Path,
+        load_directory: str | Path,
         base_model: str | Path | Model | None = None,
         *,
         torch_dtype: torch.dtype = torch.float32,
+        device: str | torch.device | None = None,
+        device_base_model: str | torch.device | None = None,
+        device_encoder: str | torch.device | None = None,
+        device_decoder: str | torch.device | None = None,
+        device_map: DeviceMap | None = None,
+        tokenizer: str | Tokenizer | None = None,
+        prediction_objective: str | None = None,
+        decoder_sequence_cloze_rhs_window: int | None = None,
+        chat_prompt: bool | None = None,
+        feature_definition: FeatureDefinition | None = None,
+        gradient_creator: GradientCreator | None = None,
+        require_gradiend_model: bool = True,
     ) -> ModelWithGradiend:
-        """Load the checkpoint folder `path` with its base model.
+        """Load a trained GRADIEND with its base model.
 
-        base_model: another folder or Hub id, or a loaded transformers model (its tokenizer is then loaded from where
-        the checkpoint says); None takes the checkpoint's `metadata.base_model`.
+        load_directory: a checkpoint folder, or a run folder (its model/, else the best seed of its seed report).
+        base_model: another folder or Hub id, or a loaded transformers model, used as it is, wrappers of parallel
+        training and compilation taken off; None takes the checkpoint's `metadata.base_model`.
+        torch_dtype: of a base model that is loaded here; the GRADIEND keeps the dtype it was saved in.
+        device: for everything, unless one of the three after it says otherwise; None is the CPU, or where a given
+        model already is. device_map: spreads the base model over devices, as in transformers.
+        tokenizer: a folder, a Hub id or a loaded tokenizer; None takes the base model's.
+        prediction_objective, decoder_sequence_cloze_rhs_window: how the base model is scored; None as it was trained.
+        chat_prompt: whether texts are scored inside a chat prompt; None when the base's path or name has "instruct".
+        feature_definition: names the directions of the classes when gradiend_context.json does not.
+        gradient_creator: lets `encode` take texts. require_gradiend_model: accepted for scripts of the reference;
+        a trained GRADIEND is always required here.
         Raises BadCheckpoint or BadBase with the file and field that do not fit.
         """
-        checkpoint = read_checkpoint(path)
-        weights, positions = load_tensors(checkpoint)
-        base = _load_base(checkpoint, base_model, torch_dtype)
-        mapped = match_parameters(base.model, checkpoint.entries, positions)
-        return cls(checkpoint, Autoencoder(checkpoint.architecture, weights), base, mapped, positions)
+        trained = read_trained(load_directory)
+        on = None if device_map is not None else device_base_model or device
+        places = (device_encoder or device, device_decoder or device)
+        scoring = Scoring(prediction_objective, decoder_sequence_cloze_rhs_window, chat_prompt)
+        base, location = load_base(trained.checkpoint, base_model, tokenizer, torch_dtype, on, device_map, scoring)
+        encoder, decoder = (None if place is None else checked_device(place) for place in places)
+        model = cls(converted(trained, encoder, None, decoder), base, location)
+        model.gradient_creator = gradient_creator
+        if feature_definition is not None:
+            model.set_feature_class_encoding_direction(_labels(feature_definition))
+        return model
+
+    def _set(self, state: _State) -> None:
+        _ = state.mapped  # raises before anything is changed
+        self._state = state
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What the checkpoint's files said, kept up to date with inversions, prunings and directions."""
+        return self._state.trained.checkpoint
+
+    @property
+    def gradiend(self) -> Autoencoder:
+        """Encoder and decoder: `gradiend.encoder[0].weight` (latent_dim, input_dim), `gradiend.decoder`, ..."""
+        return self._state.trained.gradiend
+
+    @property
+    def base(self) -> BaseModel:
+        """Base model, tokenizer and objective."""
+        return self._state.base
+
+    @property
+    def mapped(self) -> tuple[MappedParameter, ...]:
+        """The mapped parameters by the base model's own names, in map order."""
+        return self._state.mapped
+
+    @property
+    def positions(self) -> Mapping[str, Tensor]:
+        """{parameter name in the checkpoint: flat int64 positions}; parameters mapped whole have none."""
+        return self._state.trained.positions
 
     @property
     def base_model(self) -> Model:
@@ -69,9 +191,24 @@ class ModelWithGradiend:
         return self.base.tokenizer
 
     @property
+    def name(self) -> str:
+        """The name of the checkpoint's folder."""
+        return self.checkpoint.folder.name
+
+    @property
+    def name_or_path(self) -> str:
+        """The checkpoint's folder."""
+        return str(self.checkpoint.folder)
+
+    @property
     def source(self) -> str:
         """Which gradients the encoder was trained on: "factual", "alternative" or "diff"."""
         return self.checkpoint.source
+
+    @property
+    def target(self) -> str:
+        """Which gradients the decoder was trained to give: "factual", "alternative" or "diff"."""
+        return self.checkpoint.target
 
     @property
     def encoding_direction(self) -> dict[str, float]:
@@ -79,10 +216,97 @@ class ModelWithGradiend:
         return dict(self.checkpoint.encoding_direction)
 
     @property
+    def feature_class_encoding_direction(self) -> dict[str, float] | None:
+        """`encoding_direction` by the reference's name, None when no file tells. Assigning it replaces it."""
+        return self.encoding_direction or None
+
+    @feature_class_encoding_direction.setter
+    def feature_class_encoding_direction(self, direction: Mapping[str, float] | None) -> None:
+        self._set(replace(self._state, trained=directed(self._state.trained, direction or {})))
+
+    def set_feature_class_encoding_direction(self, class_labels: Mapping[str, float]) -> None:
+        """Say the direction of each class (positive +1, negative -1, 0 neutral) where no one has said it yet.
+
+        Directions that gradiend_context.json states, or that were given before, stay; those that were only read off
+        the statistics in training.json give way.
+        """
+        if class_labels and (not self.encoding_direction or self.checkpoint.direction_from == FROM_TRAINING):
+            self.feature_class_encoding_direction = dict(class_labels)
+
+    @property
     def strengthening_feature_factor(self) -> dict[str, float]:
         """{class: the feature factor that strengthens it}, for the classes that have a direction."""
-        directed = {name: sign for name, sign in self.encoding_direction.items() if sign}
-        return strengthening_feature_factors(directed, self.source)
+        signed = {name: sign for name, sign in self.encoding_direction.items() if sign}
+        return strengthening_feature_factors(signed, self.source)
+
+    def __len__(self) -> int:
+        """How many weights of the base model are mapped."""
+        return self.gradiend.input_dim
+
+    def pruned_length(self) -> int:
+        """How many weights are mapped now."""
+        return len(self)
+
+    def unpruned_length(self) -> int:
+        """How many weights the mapped parameters have in all."""
+        return sum(entry.numel for entry in self.checkpoint.entries)
+
+    def __repr__(self) -> str:
+        return (
+            f"ModelWithGradiend({self.name!r}, base={self.base.name!r}, source={self.source!r}, "
+            f"mapped={len(self):,}, latent_dim={self.gradiend.latent_dim})"
+        )
+
+    def to(
+        self, device: str | torch.device | None = None, *, torch_dtype: torch.dtype | None = None
+    ) -> ModelWithGradiend:
+        """Move base model and GRADIEND to `device` and convert both to `torch_dtype`; None leaves that as it is.
+
+        A base model that is spread over several devices stays where it is. Workspaces made before stay behind: make
+        a new one. Returns this object. Raises BadBase for a device that is not there.
+        """
+        if device is not None:
+            device = checked_device(device)
+        trained = converted(self._state.trained, device, torch_dtype)
+        if not isinstance(vars(self.base_model).get("hf_device_map"), dict):
+            if torch_dtype is not None:
+                self.base_model.to(torch_dtype)
+            if device is not None:
+                self.base_model.to(device)
+        self._set(replace(self._state, trained=trained))
+        return self
+
+    def cpu(self) -> ModelWithGradiend:
+        """`to("cpu")`."""
+        return self.to("cpu")
+
+    def cuda(self, device: int | str | torch.device | None = None) -> ModelWithGradiend:
+        """`to` the current CUDA device, or that of the given number or name."""
+        return self.to(f"cuda:{device}" if isinstance(device, int) else device or "cuda")
+
+    def encode(self, input: Tensor | str, label: str | None = None, return_float: bool = False) -> Tensor | float:
+        """The encoder's output for a flat gradient (..., mapped weights): (..., latent_dim), with tanh in [-1, 1].
+
+        input: a gradient in map order, or a masked text whose gradient for `label` the `gradient_creator` makes.
+        return_float: a float instead; needs a single value.
+        Raises BadData for a text without label or gradient creator, for another length, and for several values.
+        """
+        if not isinstance(input, Tensor):
+            input = self._create_gradients(input, label)
+        with torch.no_grad():
+            encoded = self.gradiend.encode(input)
+        if not return_float:
+            return encoded
+        if encoded.numel() != 1:
+            raise BadData(f"return_float needs a single value; this encoding has {encoded.numel()}.")
+        return float(encoded)
+
+    def _create_gradients(self, text: str, label: str | None) -> Tensor:
+        if label is None:
+            raise BadData("encode needs a label for a text: the gradient is that of predicting the label.")
+        if self.gradient_creator is None:
+            raise BadData("encode takes gradients here; for texts set gradient_creator or use the trainer.")
+        return self.gradient_creator.create_gradients(text, label)
 
     def update_vector(self, part: Part = "decoder", feature_factor: float | Sequence[float] = 1.0) -> Tensor:
         """The update u(part, feature_factor), (mapped weights,), on the base model's device."""
@@ -97,13 +321,15 @@ class ModelWithGradiend:
     ) -> Model:
         """A new model with the weights `base + learning_rate * u(part, feature_factor)`.
 
-        feature_factor: a number, or latent_dim numbers. The learning rate is never negated: which sign of the
-        feature factor strengthens a class is told by `strengthening_feature_factor`. The base model is untouched.
-        Raises BadGrid for values that are not finite or an unknown part.
+        learning_rate: any finite number, 0 gives the base back. feature_factor: any finite number, or latent_dim of
+        them (list, tuple, array). Both may be Python's, numpy's or torch's. The learning rate is never negated:
+        which sign of the feature factor strengthens a class is told by `strengthening_feature_factor`. part: see
+        `Autoencoder.update_vector`; all but "decoder" ignore the feature factor. The base model is untouched, the
+        new one is on its device and in its dtype.
+        Raises BadGrid for values that are not finite, a list of the wrong length or an unknown part.
         """
-        step = finite(learning_rate, "learning_rate")
-        factors = [feature_factor] if isinstance(feature_factor, (int, float)) else list(feature_factor)
-        update = self.update_vector(part, [finite(factor, "feature_factor") for factor in factors])
+        step = finite(plain_number(learning_rate), "learning_rate")
+        update = self.update_vector(part, latent_point(feature_factor, self._latent_dim(part, feature_factor)))
         model = copy.deepcopy(self.base_model)
         parameters = dict(model.named_parameters())
         with torch.no_grad():
@@ -112,49 +338,141 @@ class ModelWithGradiend:
         write_update(parameters, mapped_values(parameters, self.mapped), self.mapped, update, step)
         return model
 
-    def save_pretrained(self, folder: str | Path, *, use_safetensors: bool = True) -> None:
-        """Write the GRADIEND (not the base model) in the format of the `gradiend` package."""
-        save_checkpoint(
-            Path(folder),
-            architecture=self.checkpoint.architecture,
-            weights=self.gradiend.weights,
-            shapes={entry.name: entry.shape for entry in self.checkpoint.entries},
-            positions=self.positions,
-            metadata=self.checkpoint.metadata,
-            context={
-                "source": self.source,
-                "target": self.checkpoint.target,
-                "feature_class_encoding_direction": self.encoding_direction,
-            },
-            training=self.checkpoint.training,
-            use_safetensors=use_safetensors,
+    def _latent_dim(self, part: Part, feature_factor: object) -> int:
+        """How many numbers the feature factor must have; where it is ignored, a single one is welcome too."""
+        single = isinstance(plain_number(feature_factor), (int, float))
+        return 1 if part != "decoder" and single else self.gradiend.latent_dim
+
+    def get_weight_importance(self, part: str = "decoder-weight") -> Tensor:
+        """Importance of each mapped weight, (mapped weights,), on the CPU: see `importance.weight_importance`."""
+        return weight_importance(self.gradiend, part)
+
+    def get_topk_weights(self, part: str = "decoder-weight", topk: int | float = 1000) -> list[int]:
+        """Global indices of the `topk` most important weights, most important first.
+
+        A global index counts through all mapped parameters whole, in map order: it does not depend on pruning.
+        topk: a whole number, or a share in (0, 1] as a float. Raises BadGrid for another part or topk.
+        """
+        local = top_indices(self.get_weight_importance(part), topk)
+        indices: list[int] = global_indices(self.checkpoint.entries, self.positions)[local].tolist()
+        return indices
+
+    def get_topk_feature_metadata(self, part: str = "decoder-weight", topk: int | float = 1000) -> list[dict[str, Any]]:
+        """The same weights as rows: rank, importance, local and global index, parameter, shape and place in it."""
+        return feature_rows(self.gradiend, self.checkpoint.entries, self.positions, part, topk)
+
+    def export_topk_features(
+        self, output_path: str | Path, *, part: str = "decoder-weight", topk: int | float = 1000
+    ) -> list[dict[str, Any]]:
+        """Write those rows to a .json or .csv file and return them. Raises BadName for another suffix."""
+        rows = self.get_topk_feature_metadata(part, topk)
+        write_feature_rows(rows, Path(output_path))
+        return rows
+
+    def get_enhancer_mask(self, topk: int | float, part: str = "decoder-weight") -> Tensor:
+        """Which of the mapped weights are among the top k, bool (mapped weights,), on the GRADIEND's device.
+
+        topk: above 1 a number of weights, up to 1 a share of them, rounded down; 0 gives an empty mask.
+        The mask is in local order: it fits gradients and update vectors also of a pruned GRADIEND.
+        """
+        number = finite(plain_number(topk), "topk")
+        size = len(self)
+        count = max(0, min(int(number) if number > 1.0 else int(number * size), size))
+        mask = torch.zeros(size, dtype=torch.bool)
+        if count:
+            mask[top_indices(self.get_weight_importance(part), count)] = True
+        return mask.to(self.gradiend.device)
+
+    def prune_gradiend(
+        self,
+        *,
+        topk: int | float | None = None,
+        threshold: float | None = None,
+        mask: Tensor | None = None,
+        part: str = "decoder-weight",
+        importance: Tensor | None = None,
+        keep_idx: Tensor | None = None,
+        inplace: bool = True,
+        return_mask: bool = False,
+    ) -> ModelWithGradiend | tuple[ModelWithGradiend, Tensor]:
+        """Keep only some of the mapped weights: those of `mask`, then importance >= `threshold`, then the top k.
+
+        topk: a whole number, or a share in (0, 1] as a float of what the other two left. mask: bool
+        (mapped weights,). importance: (mapped weights,), used instead of that of `part`. keep_idx: local indices to
+        keep, instead of all these. inplace: change this object; else it stays and a new one shares its base model.
+        Returns the pruned model, with return_mask also the bool mask (mapped weights before,).
+        Raises BadGrid when nothing is asked, a value is out of range, or nothing would stay.
+        """
+        kept = self._kept(topk, threshold, mask, part, importance, keep_idx)
+        model = self if inplace else copy.copy(self)
+        model._set(replace(self._state, trained=pruned(self._state.trained, kept)))
+        return (model, kept) if return_mask else model
+
+    def _kept(
+        self,
+        topk: int | float | None,
+        threshold: float | None,
+        mask: Tensor | None,
+        part: str,
+        importance: Tensor | None,
+        keep_idx: Tensor | None,
+    ) -> Tensor:
+        if keep_idx is not None:
+            if any(given is not None for given in (topk, threshold, mask, importance)):
+                raise BadGrid(
+                    "keep_idx names the weights to keep: give no topk, threshold, mask or importance with it."
+                )
+            return index_mask(len(self), keep_idx)
+        if importance is None and (topk is not None or threshold is not None):
+            importance = self.get_weight_importance(part)
+        return kept_mask(len(self), importance=importance, topk=topk, threshold=threshold, mask=mask)
+
+    def invert_encoding(self, *, update_direction: bool = True) -> None:
+        """Turn encoder and decoder around: weights and biases get the opposite sign, this object changes.
+
+        Every update becomes its negative, so a cell rewrites as the negated learning rate did before.
+        update_direction: negate the direction of each class with it, so that `strengthening_feature_factor` follows.
+        """
+        self._set(replace(self._state, trained=inverted(self._state.trained, update_direction=update_direction)))
+
+    def with_original_base_model(self, new_base: Model) -> ModelWithGradiend:
+        """The same GRADIEND on another loaded model, for example the one below a head that only training needed.
+
+        This object stays as it is. Raises BadBase when `new_base` lacks a mapped parameter.
+        """
+        other = copy.copy(self)
+        other._set(replace(self._state, base=replace(self.base, model=unwrapped(new_base))))
+        return other
+
+    @property
+    def param_map_hash(self) -> str:
+        """A key for the parameter map, equal to the reference's for the same map."""
+        return param_map_hash(self._state.trained)
+
+    def save_pretrained(self, save_directory: str | Path, *, use_safetensors: bool | None = None) -> None:
+        """Write the GRADIEND (not the base model) in the format of the `gradiend` package, whole or absent.
+
+        save_directory: a new folder, or one that exists: its checkpoint files are replaced, other files stay.
+        use_safetensors: False writes pytorch_model.bin. metadata.base_model becomes the Hub id or absolute path of
+        the base model in use, so the folder can be moved. Raises BadName for a file's name, Failed when the disk
+        refuses.
+        """
+        save_trained(
+            self._state.trained,
+            Path(save_directory),
+            base_model=self._state.location,
+            keep_tokenizer=self._state.location == stated_location(self.checkpoint),
+            use_safetensors=use_safetensors is not False,
         )
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """sha256 over base model, tokenizer, autoencoder and mapping: equal only for equal rewrites."""
-        digest = hashlib.sha256(self.base.fingerprint().encode())
-        digest.update(repr(self.checkpoint.architecture).encode())
-        for name, tensor in sorted(self.gradiend.weights.items()):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        for part in self.mapped:
-            digest.update(f"{part.name}:{part.start}:{part.stop}".encode())
-            if part.positions is not None:
-                digest.update(part.positions.numpy().tobytes())
-        return digest.hexdigest()
+        return self._state.fingerprint
 
 
-def _load_base(checkpoint: Checkpoint, given: str | Path | Model | None, torch_dtype: torch.dtype) -> BaseModel:
-    stated = checkpoint.metadata.get("prediction_objective") or "auto"
-    if not isinstance(stated, str):
-        raise BadBase("config.json: metadata.prediction_objective must be text.")
-    tokenizer = checkpoint.metadata.get("tokenizer")
-    named_tokenizer = tokenizer if isinstance(tokenizer, str) and given is None else None
-    if given is None or isinstance(given, (str, Path)):
-        location = base_model_location(checkpoint, None if given is None else str(given))
-        return load_base_model(location, tokenizer=named_tokenizer, torch_dtype=torch_dtype, objective=stated)
-    from_files = load_base_model(
-        base_model_location(checkpoint, given.name_or_path or None), torch_dtype=torch_dtype, objective=stated
-    )
-    objective = objective_of(given.config, given.name_or_path) if stated == "auto" else stated
-    return BaseModel(given.eval(), from_files.tokenizer, objective, from_files.name)
+def _labels(definition: FeatureDefinition) -> dict[str, float]:
+    pair = list(definition.pair or ())
+    if len(pair) < 2:
+        return {}
+    return {**dict.fromkeys(definition.classes or (), 0.0), pair[0]: 1.0, pair[1]: -1.0}

@@ -15,6 +15,7 @@ from gradiend_ui.engine.checkpoint_config import MapEntry
 from gradiend_ui.engine.errors import BadBase
 
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+MASK_HEAD_PREFIX = "decoder."
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,17 @@ class MappedParameter:
 def match_parameters(
     model: nn.Module, entries: Sequence[MapEntry], positions: Mapping[str, Tensor]
 ) -> tuple[MappedParameter, ...]:
-    """Find each mapped parameter in `model`, in map order. Tied weights are one parameter and appear once.
+    """Find each mapped parameter in `model`, in map order. Tied weights are one parameter, whichever name is asked.
 
     Raises BadBase when a name is unknown or ambiguous, when a shape differs, or when two names mean one tensor.
     """
     own = dict(model.named_parameters())
-    aliases = _aliases(own)
+    aliases = _aliases(model)
     matched: list[MappedParameter] = []
     seen: dict[str, str] = {}
     start = 0
     for entry in entries:
-        name = aliases.get(entry.name) or aliases.get(_strip_wrappers(entry.name))
+        name = aliases.get(entry.name) or aliases.get(_strip_wrappers(entry.name)) or _under_mask_head(entry.name, own)
         if name is None:
             raise BadBase(
                 f"The base model has no parameter {entry.name!r}, which the GRADIEND maps: "
@@ -63,22 +64,34 @@ def match_parameters(
     return tuple(matched)
 
 
+def _under_mask_head(name: str, own: Mapping[str, nn.Parameter]) -> str | None:
+    """The causal model's own name of a parameter that was named through a mask head; never by a mere suffix, since
+    encoder-decoder models have a decoder of their own."""
+    stripped = _strip_wrappers(name).removeprefix(MASK_HEAD_PREFIX)
+    return stripped if stripped in own else None
+
+
 def _strip_wrappers(name: str) -> str:
     while name.startswith(WRAPPER_PREFIXES):
         name = name.split(".", 1)[1]
     return name
 
 
-def _aliases(own: Mapping[str, nn.Parameter]) -> dict[str, str]:
-    """{spelling: the model's own name}; exact names win over stripped ones, those over unambiguous suffixes."""
-    aliases = {name: name for name in own}
+def _aliases(model: nn.Module) -> dict[str, str]:
+    """{spelling: the name in `named_parameters()`}; a tied weight's other names mean the same parameter.
+
+    Exact names win over stripped ones, those over suffixes of at least two pieces that fit one parameter only.
+    """
+    first_name = {id(parameter): name for name, parameter in model.named_parameters()}
+    every = {name: first_name[id(p)] for name, p in model.named_parameters(remove_duplicate=False)}
+    aliases = dict(every)
     suffixes: dict[str, set[str]] = {}
-    for name in own:
+    for name, own in every.items():
         stripped = _strip_wrappers(name)
-        aliases.setdefault(stripped, name)
+        aliases.setdefault(stripped, own)
         pieces = stripped.split(".")
         for cut in range(1, len(pieces) - 1):
-            suffixes.setdefault(".".join(pieces[cut:]), set()).add(name)
+            suffixes.setdefault(".".join(pieces[cut:]), set()).add(own)
     for suffix, names in suffixes.items():
         if len(names) == 1:
             aliases.setdefault(suffix, next(iter(names)))

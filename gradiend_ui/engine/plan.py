@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradiend_ui.engine.base_model import MLM
+from gradiend_ui.engine.base_model import CLM, WINDOWED
+from gradiend_ui.engine.chat_prompt import CHAT_WARNING
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import EvalData, EvalRow, capped_neutral, texts_from_rows
-from gradiend_ui.engine.lms import CausalLms, LmsMeasurement, MaskedLms
+from gradiend_ui.engine.lms import LmsMeasurement, build_lms
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.objectives.causal import ClmNextToken, boundary_report
-from gradiend_ui.engine.objectives.mlm import MlmMaskToken
+from gradiend_ui.engine.objectives.choice import build_objective
 from gradiend_ui.engine.objectives.probabilities import Objective
 from gradiend_ui.engine.selection import wanted_feature_factors
 from gradiend_ui.engine.targets import ClassTargets, ignored_ids, resolve_targets
@@ -154,20 +154,38 @@ def prepare(
     all_rows = data.chosen(spec.split, names, spec.max_rows, seed)
     targets = resolve_targets(data.rows, names, spec.targets)
     rows = tuple(row for row in all_rows if datasets is None or row.label_class in datasets) or all_rows
-    objective = _objective(model, rows, targets, spec.token_boundary)
     texts, ignored = _lms_texts(model, spec, neutral, rows, all_rows, targets, seed)
-    lms_kind = MaskedLms if model.base.objective == MLM else CausalLms
-    lms: LmsMeasurement = lms_kind(model.base, texts, ignored)
+    return plan_sweep(model, spec, grid, rows, targets, texts, ignored, texts_are_rows=neutral is None)
+
+
+def plan_sweep(
+    model: ModelWithGradiend,
+    spec: SweepSpec,
+    grid: Grid,
+    rows: Sequence[EvalRow],
+    targets: ClassTargets,
+    texts: Sequence[str],
+    ignored: frozenset[int] = frozenset(),
+    *,
+    texts_are_rows: bool = False,
+) -> PreparedSweep:
+    """Plan a sweep of `grid` over chosen rows and texts; `prepare` chooses them for a page, the trainer by itself.
+
+    texts: for the LMS; empty plans probabilities only. ignored: vocabulary ids that the LMS leaves out.
+    texts_are_rows: the texts stand in for missing neutral ones, which is said in the warnings.
+    """
+    objective = build_objective(model.base, rows, targets, spec.token_boundary)
+    lms = build_lms(model.base, texts, ignored)
     return PreparedSweep(
         model=model,
         spec=spec,
         grid=grid,
-        rows=rows,
+        rows=tuple(rows),
         targets=targets,
         objective=objective,
         lms=lms,
         fingerprint=_fingerprint(model, spec, rows, targets, texts, ignored, objective, lms),
-        warnings=_warnings(model, rows, targets, spec, objective, neutral),
+        warnings=_warnings(model, targets, objective, texts_are_rows),
     )
 
 
@@ -182,14 +200,6 @@ def class_order(model: ModelWithGradiend, data: EvalData) -> tuple[str, ...]:
             f"and the checkpoint knows {', '.join(model.encoding_direction) or 'no class'}."
         )
     return tuple(chosen)
-
-
-def _objective(
-    model: ModelWithGradiend, rows: Sequence[EvalRow], targets: ClassTargets, token_boundary: str
-) -> MlmMaskToken | ClmNextToken:
-    if model.base.objective == MLM:
-        return MlmMaskToken(model.base, rows, targets)
-    return ClmNextToken(model.base, rows, targets, token_boundary)
 
 
 def _lms_texts(
@@ -216,16 +226,16 @@ def _fingerprint(
     targets: ClassTargets,
     texts: Sequence[str],
     ignored: frozenset[int],
-    objective: MlmMaskToken | ClmNextToken,
+    objective: Objective,
     lms: LmsMeasurement,
 ) -> str:
-    ingredients = {
+    ingredients: dict[str, Any] = {
         "scorer": SCORER_VERSION,
         "model": model.fingerprint,
         "dtype": str(model.base_model.dtype),
         "objective": objective.name,
         "part": spec.part,
-        "token_boundary": spec.token_boundary if objective.name != MLM else None,
+        "token_boundary": spec.token_boundary if objective.name == CLM else None,
         "rows": [[row.masked, row.label, row.label_class, row.alternative, row.alternative_class] for row in rows],
         "targets": None if targets.words is None else {name: list(words) for name, words in targets.words.items()},
         "classes": targets.classes,
@@ -234,27 +244,20 @@ def _fingerprint(
         "plan": [[block.rows for block in objective.blocks], lms.block_texts],
         "readout": asdict(objective.readout),
     }
+    if objective.name in WINDOWED:
+        ingredients["rhs_window"] = model.base.rhs_window
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
 
 
 def _warnings(
     model: ModelWithGradiend,
-    rows: Sequence[EvalRow],
     targets: ClassTargets,
-    spec: SweepSpec,
-    objective: MlmMaskToken | ClmNextToken,
-    neutral: Sequence[str] | None,
+    objective: Objective,
+    texts_are_rows: bool,
 ) -> tuple[str, ...]:
-    found: list[str] = []
-    if objective.unscorable:
-        where = "behind the length limit" if objective.name == MLM else "without text to its left"
-        found.append(f"{len(objective.unscorable)} of {len(rows)} rows score nothing: their mask lies {where}.")
-    if neutral is None:
+    found = [CHAT_WARNING] if model.base.chat_prompt else []
+    if texts_are_rows:
         found.append("No neutral texts: the LMS is measured on the evaluation rows, target tokens left out.")
     if targets.row_wise:
         found.append("Classes share a target token, or targets is 'label': each row is scored by its own two tokens.")
-    if isinstance(objective, ClmNextToken) and spec.token_boundary == "reference":
-        report = boundary_report(model.base, rows, targets)
-        if report.warning:
-            found.append(report.warning)
-    return tuple(found)
+    return (*found, *objective.warnings())

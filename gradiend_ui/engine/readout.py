@@ -3,7 +3,8 @@
 A sweep reads few positions, yet a vocabulary head at every position, and the last layer too, are much of a small
 model's work. `Readout` narrows the hidden states to the points that are read as late in the model as it must and as
 early as it may: before the feed-forward part of the last layer (BERT family), or before the head. What a model
-allows is tried once against the plain path; models that differ are read the plain way. Knows no tasks.
+allows is tried once against the plain path; models that differ are read the plain way. `EncoderReadout` reads an
+encoder-decoder model at its encoder. Knows no tasks.
 """
 
 from __future__ import annotations
@@ -21,23 +22,37 @@ Model = Any
 class Batch:
     """Padded inputs and the points to read.
 
-    input_ids, attention_mask: int64 (rows, length); point_rows, point_positions: int64 (points,)
+    input_ids, attention_mask: int64 (rows, length); point_rows, point_positions: int64 (points,).
+    decoder_input_ids: int64 (rows, decoder length), for encoder-decoder models read at their decoder.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
     point_rows: Tensor
     point_positions: Tensor
+    decoder_input_ids: Tensor | None = None
+
+    def inputs(self, device: torch.device) -> dict[str, Tensor]:
+        """What a transformers model takes, on `device`."""
+        found = {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
+        if self.decoder_input_ids is not None:
+            found["decoder_input_ids"] = self.decoder_input_ids
+        return {name: tensor.to(device) for name, tensor in found.items()}
+
+    def at_points(self, values: Tensor) -> Tensor:
+        """`values` (rows, length, ...) at the points: (points, ...)."""
+        return values[self.point_rows.to(values.device), self.point_positions.to(values.device)]
 
 
-def padded(sequences: list[list[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Right-padded input_ids and attention_mask, int64 (rows, longest), of token-id lists."""
+def padded(sequences: list[list[int]], pad_id: int, side: str = "right") -> tuple[Tensor, Tensor]:
+    """input_ids and attention_mask, int64 (rows, longest), of token-id lists, filled up on one side."""
     longest = max(len(ids) for ids in sequences)
     input_ids = torch.full((len(sequences), longest), pad_id, dtype=torch.int64)
     attention_mask = torch.zeros_like(input_ids)
     for row, ids in enumerate(sequences):
-        input_ids[row, : len(ids)] = torch.tensor(ids, dtype=torch.int64)
-        attention_mask[row, : len(ids)] = 1
+        start = longest - len(ids) if side == "left" else 0
+        input_ids[row, start : start + len(ids)] = torch.tensor(ids, dtype=torch.int64)
+        attention_mask[row, start : start + len(ids)] = 1
     return input_ids, attention_mask
 
 
@@ -65,19 +80,20 @@ class Readout:
     @torch.inference_mode()
     def logits(self, model: Model, batch: Batch) -> Tensor:
         """float32 logits (points, vocabulary) at the batch's points."""
-        device = model.device
-        inputs = {"input_ids": batch.input_ids.to(device), "attention_mask": batch.attention_mask.to(device)}
-        rows, positions = batch.point_rows.to(device), batch.point_positions.to(device)
+        return self.logits_with_graph(model, batch)
+
+    def logits_with_graph(self, model: Model, batch: Batch) -> Tensor:
+        """The same, differentiable: what a training's loss is computed from."""
+        inputs = batch.inputs(model.device)
         module = _narrowing_module(model, self.narrow_at)
         if module is None:
-            plain: Tensor = model(**inputs).logits[rows, positions].float()
-            return plain
+            return batch.at_points(model(**inputs).logits).float()
 
         def keep_points_of_inputs(_module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            return tuple(hidden[rows, positions].unsqueeze(0) for hidden in args)
+            return tuple(batch.at_points(hidden).unsqueeze(0) for hidden in args)
 
         def keep_points_of_output(_module: nn.Module, _args: Any, output: Any) -> Any:
-            output.last_hidden_state = output.last_hidden_state[rows, positions].unsqueeze(0)
+            output.last_hidden_state = batch.at_points(output.last_hidden_state).unsqueeze(0)
             return output
 
         if self.narrow_at == "last layer":
@@ -91,11 +107,37 @@ class Readout:
         return logits
 
 
+@dataclass(frozen=True)
+class EncoderReadout:
+    """Reads an encoder-decoder model at its encoder: the output layer on the encoder's hidden states.
+
+    The decoder does not run; scaling and biases that a model adds behind its output layer are left out, as in the
+    reference's encoder-side masked scoring.
+    """
+
+    narrow_at: str = "encoder"
+
+    @torch.inference_mode()
+    def logits(self, model: Model, batch: Batch) -> Tensor:
+        """float32 logits (points, vocabulary) at the batch's points."""
+        return self.logits_with_graph(model, batch)
+
+    def logits_with_graph(self, model: Model, batch: Batch) -> Tensor:
+        """The same, differentiable: what a training's loss is computed from."""
+        hidden = model.get_encoder()(**batch.inputs(model.device)).last_hidden_state
+        logits: Tensor = model.get_output_embeddings()(batch.at_points(hidden)).float()
+        return logits
+
+
 def _narrowing_module(model: Model, place: str) -> nn.Module | None:
     """Where the points are picked: the output projection of the last attention (its input and its residual), or the
-    backbone's output. None when the model has no such part."""
+    backbone's output (the decoder's, where a model has no backbone of its own). None when there is no such part."""
+    if place == "nowhere":
+        return None
     backbone = model.base_model
-    if place == "nowhere" or not isinstance(backbone, nn.Module) or backbone is model:
+    if backbone is model and model.config.is_encoder_decoder:
+        backbone = model.get_decoder()
+    if not isinstance(backbone, nn.Module) or backbone is model:
         return None
     if place == "head":
         return backbone

@@ -100,6 +100,7 @@ class Question:
     goal: str = "strengthen"
     policy: SelectionPolicy = field(default_factory=LMSThresholdPolicy)
     any_feature_factor: bool = False
+    on_other_class: bool = True
 
     def __post_init__(self) -> None:
         if self.target_class not in self.classes:
@@ -120,7 +121,7 @@ class Question:
     def probability(self, score: CellScore) -> float | None:
         """The probability the metric is made of."""
         if self.goal == "strengthen":
-            return score.strengthen_metric(self.target_class, self.classes)
+            return score.strengthen_metric(self.target_class, self.classes, self.on_other_class)
         return score.own_probability(self.target_class)
 
     def considers(self, cell: Cell) -> bool:

@@ -122,8 +122,16 @@ class CellScore:
         """The language-modelling score in [0, 1], or None before any neutral text was scored."""
         return self.lms.get("lms")
 
-    def strengthen_metric(self, target_class: str, classes: Sequence[str]) -> float | None:
-        """P(target_class) on the rows of the first *other* class, in class order, that has rows."""
+    def strengthen_metric(
+        self, target_class: str, classes: Sequence[str], on_other_class: bool = True
+    ) -> float | None:
+        """P(target_class) on the rows of the first *other* class, in class order, that has rows.
+
+        on_other_class=False: the mean of P(target_class) over all scored datasets, each counted once.
+        """
+        if not on_other_class:
+            found = [row[target_class] for row in self.probs_by_dataset.values() if target_class in row]
+            return sum(found) / len(found) if found else None
         for other in classes:
             if other != target_class and target_class in self.probs_by_dataset.get(other, {}):
                 return self.probs_by_dataset[other][target_class]

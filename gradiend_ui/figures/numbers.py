@@ -28,6 +28,11 @@ def three_digits(value: float | None) -> str:
     return text.replace("-", MINUS)
 
 
+def six_digits(value: float | None) -> str:
+    """Six decimals, for what a pointer shows: `0.7124565 -> "0.712457"`."""
+    return MISSING if value is None or not math.isfinite(value) else f"{value:.6f}".replace("-", MINUS)
+
+
 def probability(value: float | None) -> str:
     """As `three_digits`, but short where it is next to nothing: `0.0001 -> "<0.001"`."""
     return "<0.001" if value is not None and 0 < value < 0.0005 else three_digits(value)

@@ -121,7 +121,7 @@ class TextPredictionTrainer:
             "max_rows": max_size_training_like or self.args.decoder_eval_max_size_training_like,
             "max_neutral": max_size_neutral or self.args.decoder_eval_max_size_neutral,
         }
-        reuse = self.args.use_cache if use_cache is None else use_cache
+        reuse = self.args.use_cache is not False if use_cache is None else use_cache
         plan = self._prepared(request)
         info = {"fingerprint": plan.fingerprint, "goal": goal, "asked": list(asked)}
         run_id = self._store.create_run(str(self.model), request, info, plan.grid.cells)
@@ -181,7 +181,7 @@ class TextPredictionTrainer:
             self._neutral,
             datasets=sorted(datasets),
             classes=self._classes,
-            seed=self.args.seed,
+            seed=self.args.seed or 0,
         )
 
     def _results(

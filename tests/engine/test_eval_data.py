@@ -42,6 +42,7 @@ def test_splits_have_one_spelling() -> None:
         ({"label": " "}, "label is empty"),
         ({"alternative_class": None}, "alternative_class is empty"),
         ({"label": float("nan")}, "label is empty"),
+        ({"label": pd.NA}, "label is empty"),
         ({"masked": "[MASK]" + "a" * 30_000}, "longer than"),
     ],
 )
@@ -79,6 +80,8 @@ def test_choosing_rows(demo: Path) -> None:
     data = read_rows(demo / "eval.csv")
     assert len(data.chosen("test", ("M", "F"))) == 144
     assert len(data.chosen("ALL", ("M", "F"))) == len(data.rows)
+    assert data.chosen(["test", "val", "train"], ("M", "F")) == data.rows
+    assert {row.split for row in data.chosen(["val"], ("M", "F"))} == {"validation"}
     capped = data.chosen("test", ("M", "F"), max_rows=10)
     assert len(capped) == 20 and capped == data.chosen("test", ("M", "F"), max_rows=10)
     with pytest.raises(BadData, match="Splits in the data: test, train, validation"):
@@ -88,9 +91,12 @@ def test_choosing_rows(demo: Path) -> None:
 def test_neutral_texts(demo: Path) -> None:
     assert len(read_neutral(demo / "neutral.csv")) == 250
     assert read_neutral(["a", " ", "b"]) == ("a", "b")
+    assert read_neutral(["a", " ", "b"], keep_empty=True) == ("a", " ", "b")
+    assert read_neutral([{"text": "a"}, {"text": None}], keep_empty=True) == ("a", "")
     assert capped_neutral(["a", "b", "c"], 2) == capped_neutral(["a", "b", "c"], 2)
-    with pytest.raises(BadData, match="no text"):
-        read_neutral([" "])
+    for keep_empty in (True, False):
+        with pytest.raises(BadData, match="no text"):
+            read_neutral([" "], keep_empty=keep_empty)
     with pytest.raises(BadData, match="column 'text'"):
         read_neutral([{"words": "a"}])
 

@@ -91,7 +91,7 @@ def evaluate(
     return results
 
 
-def rewrite(*, checkpoint: str, cells: list[dict], out: str) -> dict:
+def rewrite(*, checkpoint: str, cells: list[dict], out: str, torch_dtype: str = "float32") -> dict:
     """Rewrite the base once per entry of ``cells`` (keyword arguments) and save every tensor to ``out/<index>.pt``.
 
     Parameters and buffers under their names, tied ones once. The base as loaded goes to ``out/base.pt``.
@@ -99,7 +99,9 @@ def rewrite(*, checkpoint: str, cells: list[dict], out: str) -> dict:
     import torch
     from gradiend.trainer.text.prediction.model_with_gradiend import TextPredictionModelWithGradiend
 
-    model = TextPredictionModelWithGradiend.from_pretrained(checkpoint, require_gradiend_model=True)
+    model = TextPredictionModelWithGradiend.from_pretrained(
+        checkpoint, require_gradiend_model=True, torch_dtype=getattr(torch, torch_dtype)
+    )
     Path(out).mkdir(parents=True, exist_ok=True)
 
     def save(module: Any, name: str) -> None:
@@ -111,7 +113,96 @@ def rewrite(*, checkpoint: str, cells: list[dict], out: str) -> dict:
     return {"class_directions": model.feature_class_encoding_direction, "source": model.source}
 
 
-OPERATIONS = {"train": train, "evaluate": evaluate, "rewrite": rewrite}
+def unify(
+    *, data: list[dict] | dict[str, list[dict]] | str, tokenizer: str, trainer: dict, arguments: dict, calls: list[dict]
+) -> dict:
+    """How the reference reads ``data`` (records, records per class, a file) and what create_training_data chooses.
+
+    One list of rows per entry of ``calls`` (its keyword arguments).
+    """
+    import pandas as pd
+    from gradiend import TextPredictionTrainer, TrainingArguments
+    from transformers import AutoTokenizer
+
+    if isinstance(data, dict):
+        table: Any = {name: pd.DataFrame(records) for name, records in data.items()}
+    else:
+        table = data if isinstance(data, str) else pd.DataFrame(data)
+    subject = TextPredictionTrainer(model=tokenizer, data=table, args=TrainingArguments(**arguments), **trainer)
+    frame = subject.combined_data
+    read = {"all_classes": subject.all_classes, "target_classes": subject.target_classes}
+    loaded = AutoTokenizer.from_pretrained(tokenizer)
+    chosen = [
+        subject.create_training_data(loaded, is_decoder_only_model=False, **call).data.to_dict("records")
+        for call in calls
+    ]
+    return {**read, "rows": frame.to_dict("records"), "chosen": chosen}
+
+
+def operate(*, checkpoint: str, steps: list[list], cells: list[dict], out: str, topk: float | int = 25) -> dict:
+    """Load ``checkpoint``, call the model's methods ``steps`` ([name, keyword arguments]) and tell all about it.
+
+    The rewrites of ``cells`` go to ``out/<index>.pt`` (a refused one is named in "refused"), importances per part to
+    ``out/importance.pt``, top weights to ``out/<part>.json`` and ``.csv``, the model saved to ``out/saved`` and, as
+    .bin, to ``out/saved-bin``; the encoding of ``out/gradients.pt`` is told where that file lies there.
+    """
+    import torch
+    from gradiend.trainer.text.prediction.model_with_gradiend import TextPredictionModelWithGradiend
+
+    model = TextPredictionModelWithGradiend.from_pretrained(checkpoint, require_gradiend_model=True)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    masks = []
+    for name, arguments in steps:
+        answer = getattr(model, name)(**arguments)
+        if isinstance(answer, tuple):
+            model, mask = answer
+            masks.append(mask.nonzero().flatten().tolist())
+    refused = []
+    for index, cell in enumerate(cells):
+        try:
+            rewritten = model.rewrite_base_model(**cell)
+        except ValueError as error:
+            refused.append([index, str(error)])
+            continue
+        tensors = {key: value.detach() for key, value in rewritten.named_parameters()}
+        torch.save(tensors, folder / f"{index}.pt")
+    parts = ("encoder-weight", "decoder-weight", "decoder-bias", "decoder-sum")
+    torch.save({part: model.get_weight_importance(part).detach() for part in parts}, folder / "importance.pt")
+    for part in parts:
+        for suffix in ("json", "csv"):
+            model.export_topk_features(str(folder / f"{part}.{suffix}"), part=part, topk=topk)
+    model.save_pretrained(str(folder / "saved"))
+    model.save_pretrained(str(folder / "saved-bin"), use_safetensors=False)
+    gradients = folder / "gradients.pt"
+    whole = len(model) == model.unpruned_length()  # of a pruned one the reference takes global indices for local ones
+    encoded = model.encode(torch.load(gradients)).tolist() if gradients.is_file() else None
+    return {
+        "masks": masks,
+        "refused": refused,
+        "topk": {part: model.get_topk_weights(part=part, topk=topk) for part in parts},
+        "hash": model.param_map_hash,
+        "lengths": [len(model), model.pruned_length(), model.unpruned_length()],
+        "direction": model.feature_class_encoding_direction,
+        "encoded": encoded,
+        "enhancer": model.get_enhancer_mask(0.01).nonzero().flatten().tolist() if whole else None,
+        "name": model.name,
+    }
+
+
+def evaluate_encoder(*, checkpoint: str, rows: list[dict], neutral: list[str] | None, options: dict) -> dict:
+    """evaluate_encoder's result as JSON; its table of encoded rows comes as records under "frame"."""
+    import json as plain
+
+    from gradiend.util.util import to_jsonable
+
+    subject = _trainer(checkpoint, rows, neutral, {"target_classes": ["M", "F"]}, {})
+    result = subject.evaluate_encoder(return_df=True, use_cache=False, **options)
+    frame = result.pop("encoder_df")
+    return {**to_jsonable(result), "frame": plain.loads(frame.to_json(orient="records", double_precision=15))}
+
+
+OPERATIONS = {"evaluate_encoder": evaluate_encoder, "operate": operate, "train": train, "evaluate": evaluate, "rewrite": rewrite, "unify": unify}
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ Two token boundaries:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +23,8 @@ from torch import Tensor
 from gradiend_ui.engine.base_model import CLM, BaseModel
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import MASK, EvalRow
-from gradiend_ui.engine.objectives.probabilities import (
-    RowBlock,
-    TargetReads,
-    class_probabilities,
-    length_sorted_chunks,
-)
+from gradiend_ui.engine.objectives.candidates import target_ids
+from gradiend_ui.engine.objectives.probabilities import RowBlock, TargetReads, length_sorted_chunks, score_block
 from gradiend_ui.engine.readout import Batch, Readout, padded
 from gradiend_ui.engine.targets import ClassTargets, TargetVocabulary
 
@@ -50,7 +47,9 @@ class ClmNextToken:
         self.token_boundary = token_boundary
         self._base = base
         self._targets = targets
-        self._vocabulary = TargetVocabulary(base.tokenizer)
+        vocabulary = TargetVocabulary(base.tokenizer)
+        self._first = functools.cache(vocabulary.first_pieces)
+        self._word_initial = functools.cache(vocabulary.word_initial_pieces)
         self._rows = tuple(rows)
         prefixes = [row.masked.split(MASK)[0] for row in rows]
         self.unscorable = tuple(i for i, prefix in enumerate(prefixes) if not prefix.strip())
@@ -61,13 +60,22 @@ class ClmNextToken:
         self.blocks = tuple(build(prefixes))
         self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0])
 
-    @torch.inference_mode()
     def score(self, model: Model, block: RowBlock) -> Tensor:
         """See `Objective.score`."""
-        out = torch.full((len(block.rows), len(self.classes)), torch.nan, dtype=torch.float64)
-        for batch, reads in block.reads:
-            class_probabilities(self.readout.logits(model, batch).unsqueeze(1), reads, out)
-        return out
+        return score_block(self.readout, model, block, len(self.classes))
+
+    def warnings(self) -> tuple[str, ...]:
+        """See `Objective.warnings`."""
+        found: list[str] = []
+        if self.unscorable:
+            found.append(
+                f"{len(self.unscorable)} of {len(self._rows)} rows score nothing: "
+                "their mask lies without text to its left."
+            )
+        if self.token_boundary == "reference":
+            report = boundary_report(self._base, self._rows, self._targets)
+            found += [report.warning] if report.warning else []
+        return tuple(found)
 
     def _reference_blocks(self, prefixes: list[str]) -> list[RowBlock]:
         blocks = []
@@ -75,24 +83,19 @@ class ClmNextToken:
             places = [i for i in range(start, min(start + REFERENCE_CHUNK, len(prefixes))) if i not in self.unscorable]
             if not places:
                 continue
-            encoded = self._base.tokenizer(
-                [prefixes[i] for i in places],
-                return_tensors="pt",
-                padding=True,
-                truncation=True,
-                max_length=self._base.max_length,
-            )
-            self.after_padding += int((encoded["attention_mask"][:, -1] == 0).sum())
-            blocks.append(self._block(places, encoded["input_ids"], encoded["attention_mask"], None, prefixes))
+            encoded = self._base.encode([prefixes[i] for i in places], self._base.max_length)
+            input_ids, attention_mask = padded(encoded, self._base.pad_id, self._base.tokenizer.padding_side)
+            self.after_padding += int((attention_mask[:, -1] == 0).sum())
+            blocks.append(self._block(places, input_ids, attention_mask, None, prefixes))
         return blocks
 
     def _natural_blocks(self, prefixes: list[str]) -> list[RowBlock]:
         places = [i for i in range(len(prefixes)) if i not in self.unscorable]
-        encoded = self._base.tokenizer([prefixes[i].rstrip() for i in places])["input_ids"]
+        encoded = self._base.encode([prefixes[i].rstrip() for i in places])
         kept = [ids[-self._base.max_length :] for ids in encoded]
         blocks = []
         for chunk in length_sorted_chunks([len(ids) for ids in kept], ROWS_PER_BLOCK, TOKENS_PER_BLOCK):
-            input_ids, attention_mask = padded([kept[i] for i in chunk], self._base.tokenizer.pad_token_id or 0)
+            input_ids, attention_mask = padded([kept[i] for i in chunk], self._base.pad_id)
             lasts = attention_mask.sum(dim=1) - 1
             blocks.append(self._block([places[i] for i in chunk], input_ids, attention_mask, lasts, prefixes))
         return blocks
@@ -117,15 +120,8 @@ class ClmNextToken:
 
     def _row_entries(self, row: EvalRow, prefix: str) -> list[tuple[int, int]]:
         """(class column, token id) of every target of one row, each id once per class."""
-        column = {name: i for i, name in enumerate(self.classes)}
-        words = self._targets.words or {row.label_class: (row.label,), row.alternative_class: (row.alternative,)}
-        word_initial = self.token_boundary == "natural" and prefix[-1:].isspace()
-        lookup = self._vocabulary.word_initial_pieces if word_initial else self._vocabulary.first_pieces
-        return [
-            (column[name], token)
-            for name, own in words.items()
-            for token in sorted({piece for word in own for piece in lookup(word)})
-        ]
+        word_initial = self.token_boundary == "natural" and prefix[-1:].isspace() and not self._base.chat_prompt
+        return target_ids(row, self._targets, self._word_initial if word_initial else self._first)
 
 
 @dataclass(frozen=True)

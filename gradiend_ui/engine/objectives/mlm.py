@@ -16,12 +16,7 @@ from torch import Tensor
 from gradiend_ui.engine.base_model import MLM, BaseModel
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import MASK, EvalRow
-from gradiend_ui.engine.objectives.probabilities import (
-    RowBlock,
-    TargetReads,
-    class_probabilities,
-    length_sorted_chunks,
-)
+from gradiend_ui.engine.objectives.probabilities import RowBlock, TargetReads, length_sorted_chunks, score_block
 from gradiend_ui.engine.readout import Batch, Readout, padded
 from gradiend_ui.engine.targets import ClassTargets, Ids, TargetVocabulary
 
@@ -37,8 +32,8 @@ class MlmMaskToken:
 
     def __init__(self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets) -> None:
         self.classes = targets.classes
+        self._base = base
         self._tokenizer = base.tokenizer
-        self._max_length = base.max_length
         self._entries = _target_entries(TargetVocabulary(base.tokenizer), rows, targets)
         self._rows = tuple(rows)
         encoded = self._encode(1)
@@ -51,14 +46,17 @@ class MlmMaskToken:
         self.blocks = tuple(self._block([scorable[i] for i in chunk], by_pieces) for chunk in chunks)
         self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0])
 
-    @torch.inference_mode()
     def score(self, model: Model, block: RowBlock) -> Tensor:
         """See `Objective.score`."""
-        out = torch.full((len(block.rows), len(self.classes)), torch.nan, dtype=torch.float64)
-        for batch, reads in block.reads:
-            logits = self.readout.logits(model, batch)
-            class_probabilities(logits.view(len(block.rows), reads.ids.shape[1], -1), reads, out)
-        return out
+        return score_block(self.readout, model, block, len(self.classes))
+
+    def warnings(self) -> tuple[str, ...]:
+        """See `Objective.warnings`."""
+        if not self.unscorable:
+            return ()
+        return (
+            f"{len(self.unscorable)} of {len(self._rows)} rows score nothing: their mask lies behind the length limit.",
+        )
 
     @property
     def _mask_id(self) -> int:
@@ -70,9 +68,7 @@ class MlmMaskToken:
     def _encode(self, masks: int) -> list[list[int]]:
         stand_in = " ".join([self._tokenizer.mask_token] * masks)
         texts = [row.masked.replace(MASK, stand_in) for row in self._rows]
-        encoded = self._tokenizer(texts, truncation=True, max_length=self._max_length)
-        ids: list[list[int]] = encoded["input_ids"]
-        return ids
+        return self._base.encode(texts, self._base.max_length)
 
     def _block(self, places: list[int], by_pieces: dict[int, list[list[int]]]) -> RowBlock:
         reads = [read for k, encoded in by_pieces.items() if (read := self._read(places, encoded, k)) is not None]
@@ -90,7 +86,7 @@ class MlmMaskToken:
                 entries += [(row, column, ids) for column, ids in self._entries[place] if len(ids) == k]
         if not entries:
             return None
-        input_ids, attention_mask = padded([encoded[place] for place in places], self._tokenizer.pad_token_id or 0)
+        input_ids, attention_mask = padded([encoded[place] for place in places], self._base.pad_id)
         batch = Batch(
             input_ids,
             attention_mask,

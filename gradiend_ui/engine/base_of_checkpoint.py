@@ -1,0 +1,156 @@
+"""Which base model a checkpoint asks for, or is given, and where it can be found again.
+
+Knows the checkpoint's metadata and how base models are loaded; no mapped parameter and no rewrite.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from gradiend_ui.engine.base_model import (
+    WHOLE_RIGHT_CONTEXT,
+    BaseModel,
+    DeviceMap,
+    Model,
+    Tokenizer,
+    base_around,
+    base_model_location,
+    load_base_model,
+    load_tokenizer,
+)
+from gradiend_ui.engine.chat_prompt import named_instruct
+from gradiend_ui.engine.checkpoint import Checkpoint
+from gradiend_ui.engine.checkpoint_context import value_at
+from gradiend_ui.engine.errors import BadBase
+
+WINDOW_FIELD = "decoder_sequence_cloze_rhs_window"
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How a base model is to be scored, as far as the user says.
+
+    objective: one of `base_model.OBJECTIVES`, or "auto" for what suits the kind of the model.
+    rhs_window: tokens right of the mask that the cloze objectives see, -1 for all.
+    chat_prompt: whether texts are put into a chat prompt; None when the stated path or name holds "instruct".
+    """
+
+    objective: str | None = None
+    rhs_window: int | None = None
+    chat_prompt: bool | None = None
+
+    def prompted(self, stated: str) -> bool:
+        return named_instruct(stated) if self.chat_prompt is None else self.chat_prompt
+
+
+SCORED_AS_TRAINED = Scoring()
+
+
+def load_base(
+    checkpoint: Checkpoint,
+    given: str | Path | Model | None,
+    tokenizer: str | Tokenizer | None,
+    torch_dtype: torch.dtype,
+    device: str | torch.device | None,
+    device_map: DeviceMap | None,
+    scoring: Scoring = SCORED_AS_TRAINED,
+) -> tuple[BaseModel, str]:
+    """The base model of `checkpoint`, and where it can be found again: an absolute path or a Hub id.
+
+    given: a folder, a Hub id or a loaded model; None is what metadata.base_model says. tokenizer: None is what
+    metadata.tokenizer says of that one, else the base model's own. scoring: what is None there is as the checkpoint
+    says, and the chat prompt by the stated path or name.
+    Raises BadBase when it is named nowhere, cannot be loaded, or does not suit metadata.prediction_objective.
+    """
+    named = checkpoint.metadata.get("tokenizer")
+    if tokenizer is None and given is None and isinstance(named, str):
+        tokenizer = named
+    objective = scoring.objective or _stated_objective(checkpoint)
+    window = _stated_window(checkpoint) if scoring.rhs_window is None else scoring.rhs_window
+    if given is not None and not isinstance(given, (str, Path)):
+        return _base_given(checkpoint, unwrapped(given), tokenizer, objective, window, scoring, device)
+    location = _absolute(base_model_location(checkpoint, None if given is None else str(given)))
+    stated_base = checkpoint.metadata.get("base_model")
+    base = load_base_model(
+        location,
+        tokenizer=tokenizer if isinstance(tokenizer, str) else None,
+        torch_dtype=torch_dtype,
+        objective=objective,
+        rhs_window=window,
+        chat_prompt=scoring.prompted(tokenizer if isinstance(tokenizer, str) else str(given or stated_base)),
+        device=device,
+        device_map=device_map,
+    )
+    if tokenizer is not None and not isinstance(tokenizer, str):
+        base = replace(base, tokenizer=tokenizer)
+    return base, location
+
+
+def _base_given(
+    checkpoint: Checkpoint,
+    model: Model,
+    tokenizer: str | Tokenizer | None,
+    objective: str,
+    window: int,
+    scoring: Scoring,
+    device: str | torch.device | None,
+) -> tuple[BaseModel, str]:
+    location = _absolute(base_model_location(checkpoint, model.name_or_path or None))
+    source = tokenizer if isinstance(tokenizer, str) else location
+    loaded = load_tokenizer(source) if tokenizer is None or isinstance(tokenizer, str) else tokenizer
+    if device is not None:
+        model.to(device)
+    name = Path(location).name if os.path.isabs(location) else location
+    base = base_around(
+        model,
+        loaded,
+        objective,
+        name=name,
+        rhs_window=window,
+        chat_prompt=scoring.prompted(source),
+    )
+    return base, location
+
+
+def _stated_objective(checkpoint: Checkpoint) -> str:
+    stated = checkpoint.metadata.get("prediction_objective") or "auto"
+    if not isinstance(stated, str):
+        raise BadBase("config.json: metadata.prediction_objective must be text.")
+    return stated
+
+
+def _stated_window(checkpoint: Checkpoint) -> int:
+    """The window it was trained with: from config.json, else training.json, else the whole right context."""
+    trained = value_at(checkpoint.training, "training_args", WINDOW_FIELD)
+    stated = checkpoint.metadata.get(WINDOW_FIELD, WHOLE_RIGHT_CONTEXT if trained is None else trained)
+    if isinstance(stated, bool) or not isinstance(stated, int):
+        raise BadBase(f"{WINDOW_FIELD} of the checkpoint must be a whole number of tokens, not {stated!r}.")
+    return stated
+
+
+def unwrapped(model: Model) -> Model:
+    """The model inside the wrappers of parallel training and compilation."""
+    while isinstance(model, nn.Module):
+        inside = [child for name, child in model.named_children() if name in ("module", "_orig_mod")]
+        if not inside:
+            break
+        model = inside[0]
+    return model
+
+
+def _absolute(location: str) -> str:
+    """A folder by its absolute path, so that it means the same from anywhere; a Hub id as it is."""
+    return str(Path(location).resolve()) if os.path.isdir(location) else location
+
+
+def stated_location(checkpoint: Checkpoint) -> str | None:
+    """Where `metadata.base_model` leads, as `load_base` would tell it; None when it leads nowhere."""
+    try:
+        return _absolute(base_model_location(checkpoint, None))
+    except BadBase:
+        return None

@@ -1,0 +1,108 @@
+"""The causal model under a mask head, as `gradiend` 0.2.3 leaves it in a run's folder `decoder_mlm_head`.
+
+A "clm_mlm_head" GRADIEND was trained through an extra classifier on a causal model whose vocabulary got a mask token.
+The folder holds the classifier and the grown embedding, and names the base model that all other weights come from.
+Rewrites and scores are those of the causal model; the classifier is not read. Knows files and auto classes.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+from gradiend_ui.engine.errors import BadBase
+
+Model = Any
+HEAD_FILE = "config_mlm_head.json"
+WRAPPER_PREFIX = "decoder."
+
+
+def holds_mask_head(location: str) -> bool:
+    """Whether the folder holds a mask head rather than a model of its own."""
+    return (Path(location) / HEAD_FILE).is_file()
+
+
+def load_causal_under_mask_head(
+    location: str, config: Any, torch_dtype: torch.dtype, device_map: Any | None = None
+) -> Model:
+    """The causal model with the vocabulary that the head's folder gives it.
+
+    Rows of an output layer of its own that the folder does not hold are set to the mean of the others, where the
+    reference draws them at random. Raises BadBase when a file is missing, damaged or does not fit.
+    """
+    folder = Path(location)
+    weights = {name.removeprefix(WRAPPER_PREFIX): tensor for name, tensor in _weights(folder).items()}
+    weights = {name: tensor for name, tensor in weights.items() if not name.startswith("classifier.")}
+    base = _stated_base(folder)
+    if base is None:
+        if device_map is not None:
+            raise BadBase(f"{folder.name!r} names no base model: it cannot be spread by a device_map. Give a device.")
+        model = AutoModelForCausalLM.from_config(config, dtype=torch_dtype)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(
+            base, dtype=torch_dtype, device_map=device_map, trust_remote_code=False
+        )
+    _resize(model, weights)
+    known = model.state_dict()
+    misfits = [name for name, tensor in weights.items() if name not in known or known[name].shape != tensor.shape]
+    if misfits:
+        raise BadBase(f"{folder.name!r} holds {misfits[0]!r}, which does not fit its base model.")
+    lacking = model.load_state_dict(weights, strict=False).missing_keys
+    tied = base is None and {"lm_head.weight"}.issuperset(lacking)
+    if base is None and lacking and not tied:
+        raise BadBase(f"{folder.name!r} names no base model and lacks the weight {lacking[0]!r}.")
+    model.tie_weights()
+    return model
+
+
+def _resize(model: Model, weights: Mapping[str, Tensor]) -> None:
+    """Bring embedding and output layer to the number of rows of the stored embedding; new output rows are the mean."""
+    embedding = model.get_input_embeddings().weight
+    name = next(name for name, parameter in model.named_parameters() if parameter is embedding)
+    if name not in weights:
+        raise BadBase(f"The mask head does not hold the embedding {name!r} of its base model.")
+    before, after = embedding.shape[0], weights[name].shape[0]
+    if before == after:
+        return
+    model.resize_token_embeddings(after, mean_resizing=False)
+    output = model.get_output_embeddings()
+    if output is None or output.weight is model.get_input_embeddings().weight or after < before:
+        return
+    with torch.no_grad():
+        output.weight[before:] = output.weight[:before].mean(dim=0)
+        if output.bias is not None:
+            output.bias[before:] = output.bias[:before].mean()
+
+
+def _stated_base(folder: Path) -> str | None:
+    """The base model the head was put on; None where the folder holds all weights itself."""
+    try:
+        stated = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadBase(f"{HEAD_FILE} in {folder.name!r} cannot be read: {error}") from error
+    base = stated.get("base_model") or stated.get("base_model_id") if isinstance(stated, dict) else None
+    if base is None:
+        return None
+    if not isinstance(base, str):
+        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model must be text, not {base!r}.")
+    inside = folder / base
+    return str(inside.resolve()) if not Path(base).is_absolute() and inside.is_dir() else base
+
+
+def _weights(folder: Path) -> dict[str, Tensor]:
+    try:
+        if (folder / "model.safetensors").is_file():
+            return dict(load_file(folder / "model.safetensors"))
+        loaded: dict[str, Tensor] = torch.load(folder / "pytorch_model.bin", map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise BadBase(f"The weights of the mask head in {folder.name!r} cannot be read: {error}") from error
+    return loaded

@@ -1,0 +1,65 @@
+"""What is read in a row: its candidates, their vocabulary ids, and the tokens that a continuation adds.
+
+A candidate is one word of one class. Knows rows and a tokenizer; runs no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradiend_ui.engine.eval_data import EvalRow
+from gradiend_ui.engine.targets import ClassTargets
+
+Tokenizer = Any
+TOKENS_PER_BLOCK = 4096
+POINTS_PER_BLOCK = 1024
+ROWS_PER_BLOCK = 32
+
+
+def row_candidates(row: EvalRow, targets: ClassTargets) -> list[tuple[int, str]]:
+    """(class column, word) of everything that competes in `row`: all classes' words, row-wise its own two."""
+    column = {name: i for i, name in enumerate(targets.classes)}
+    if targets.words is None:
+        return [(column[row.label_class], row.label), (column[row.alternative_class], row.alternative)]
+    return [(column[name], word) for name, words in targets.words.items() for word in words]
+
+
+def target_ids(row: EvalRow, targets: ClassTargets, lookup: Callable[[str], tuple[int, ...]]) -> list[tuple[int, int]]:
+    """(class column, vocabulary id) of everything that is read in `row`, each id once per class."""
+    return sorted({(column, token) for column, word in row_candidates(row, targets) for token in lookup(word)})
+
+
+def plain_ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The tokens of `text` alone, without special tokens."""
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def added_ids(tokenizer: Tokenizer, prefix: str, continuation: str) -> list[int]:
+    """The tokens that `continuation` adds behind `prefix`.
+
+    Where the two melt together, once more with a space between them; where that changes the prefix too, the
+    continuation's own tokens.
+    """
+    before = plain_ids(tokenizer, prefix)
+    for joint in ("", " "):
+        whole = plain_ids(tokenizer, prefix + joint + continuation)
+        if whole[: len(before)] == before:
+            return whole[len(before) :]
+    return plain_ids(tokenizer, continuation)
+
+
+def right_context(tokenizer: Tokenizer, text: str, window: int) -> str:
+    """The first `window` tokens of `text` as text; a negative window takes all of it."""
+    if window < 0:
+        return text
+    if window == 0:
+        return ""
+    ids = plain_ids(tokenizer, text)
+    return text if len(ids) <= window else str(tokenizer.decode(ids[:window], skip_special_tokens=True))
+
+
+def block_cost(lengths: Sequence[int], points: int) -> int:
+    """What one row with inputs of these lengths takes of a block, in tokens: many read points weigh more."""
+    return max(len(lengths) * max(lengths), points * TOKENS_PER_BLOCK // POINTS_PER_BLOCK)

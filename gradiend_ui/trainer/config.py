@@ -1,0 +1,128 @@
+"""`TextPredictionConfig`: a trainer's data and evaluation settings, named as in the `gradiend` package.
+
+A plain record that scripts may still change after making it; `form()` checks the data side and hands the engine a
+frozen value. Reads no data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradiend_ui.engine.data_forms.form import DataForm, GroupKey, Ratios, split_ratios
+from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.eval_data import MASK
+
+
+@dataclass
+class TextPredictionConfig:
+    """What a trainer reads and scores. Columns, classes and splits: see the engine's `DataForm`.
+
+    img_format, img_dpi: of saved figures; run_id: subfolder of the experiment
+    data: a frame, {class: frame}, records, a csv / tsv / jsonl / json / parquet file, a folder with training.csv, or
+        the id of a Hub data set with a subset per class; hf_dataset (with hf_subset, hf_splits): one with all
+        classes in a table. dataset_trust_remote_code: only None or False is accepted
+    target_classes: class order, the first at +1 (None: the merged classes or the data's two); all_classes: of the data
+    split_col: a column, None (splits drawn by row) or "heldout" (whole words held out); split_group_col,
+        split_group_key: what "heldout" keeps together; split_ratios: (train, validation, test) or a mapping
+    use_class_names_as_columns: changes nothing, as in the reference: a column named like a class is always used
+    max_counterfactuals_per_sentence, random_state: draws of tokens of the other class where the data names none
+        (random_state None: the trainer's seed)
+    decoder_eval_targets: {class: tokens}, "label" (row-wise) or None (from the data)
+    decoder_eval_restrict_to_target_classes: False scores every class of decoder_eval_targets
+    decoder_eval_prob_on_other_class: a class's probability is read on the other class's rows
+    decoder_eval_export_row_wise_csv: write decoder_row_wise_scores.csv; decoder_eval_ignore_tokens: left out of the LMS
+    decoder_eval_lms_max_samples: at most so many texts for the LMS
+    class_merge_map: {merged class: base classes}; class_merge_transition_groups: base classes that may be paired
+    eval_neutral_data: texts as list, frame, file or Hub id; eval_neutral_max_rows caps the last;
+        eval_neutral_additional_excluded_words: never masked in neutral texts
+    """
+
+    img_format: str = "png"
+    img_dpi: int | None = None
+    run_id: str | None = None
+    data: Any = None
+    hf_dataset: str | None = None
+    hf_subset: str | list[str] | None = None
+    hf_splits: list[str] | None = None
+    dataset_trust_remote_code: bool | None = None
+    target_classes: Sequence[str] | None = None
+    all_classes: Sequence[str] | None = None
+    masked_col: str = "masked"
+    label_col: str = "label"
+    label_class_col: str = "label_class"
+    mask_placeholder: str = MASK
+    split_col: str | None = "split"
+    split_group_col: str | None = None
+    split_group_key: GroupKey = None
+    split_ratios: Ratios = None
+    split_train_ratio: float = 0.8
+    split_val_ratio: float = 0.1
+    split_test_ratio: float = 0.1
+    alternative_col: str | None = "alternative"
+    alternative_class_col: str | None = "alternative_class"
+    use_class_names_as_columns: bool = True
+    max_counterfactuals_per_sentence: int = 1
+    random_state: int | None = None
+    n_features: int = 1
+    decoder_eval_targets: Mapping[str, Sequence[str]] | str | None = None
+    decoder_eval_restrict_to_target_classes: bool = True
+    decoder_eval_prob_on_other_class: bool = True
+    decoder_eval_export_row_wise_csv: bool = False
+    decoder_eval_ignore_tokens: Sequence[str] | None = None
+    decoder_eval_lms_max_samples: int | None = None
+    class_merge_map: Mapping[str, Sequence[str]] | None = None
+    class_merge_transition_groups: Sequence[Sequence[str]] | None = None
+    eval_neutral_data: Any = None
+    eval_neutral_additional_excluded_words: Sequence[str] | None = None
+    eval_neutral_max_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        """Resolve `split_ratios` into the three single ratios. Raises BadData or NotAllowed."""
+        ratios = split_ratios(self.split_ratios, self.split_train_ratio, self.split_val_ratio, self.split_test_ratio)
+        self.split_train_ratio, self.split_val_ratio, self.split_test_ratio = ratios
+        if self.n_features < 1:
+            raise BadData(f"n_features is {self.n_features}; it must be at least 1.")
+        self.form()
+
+    def form(self, seed: int = 0, mask_placeholder: str = MASK) -> DataForm:
+        """How the data is to be read. seed: of drawn splits, and of drawn tokens without a random_state;
+        mask_placeholder: from the training arguments, where it may be given instead.
+
+        Raises BadData when both placeholders are given and differ, or a value cannot be.
+        """
+        if MASK not in (self.mask_placeholder, mask_placeholder) and self.mask_placeholder != mask_placeholder:
+            raise BadData(
+                f"mask_placeholder is {self.mask_placeholder!r} in the config and {mask_placeholder!r} in the training "
+                "arguments: give it once."
+            )
+        return DataForm(
+            masked_col=self.masked_col,
+            label_col=self.label_col,
+            label_class_col=self.label_class_col,
+            alternative_col=self.alternative_col,
+            alternative_class_col=self.alternative_class_col,
+            mask_placeholder=mask_placeholder if self.mask_placeholder == MASK else self.mask_placeholder,
+            split_col=self.split_col,
+            split_group_col=self.split_group_col,
+            split_group_key=self.split_group_key,
+            ratios=split_ratios(self.split_ratios, self.split_train_ratio, self.split_val_ratio, self.split_test_ratio),
+            split_seed=seed,
+            target_classes=_names("target_classes", self.target_classes),
+            all_classes=_names("all_classes", self.all_classes),
+            class_merge_map=self.class_merge_map or {},
+            class_merge_transition_groups=self.class_merge_transition_groups or (),
+            max_counterfactuals_per_sentence=self.max_counterfactuals_per_sentence,
+            counterfactual_seed=seed if self.random_state is None else self.random_state,
+            hf_dataset=self.hf_dataset,
+            hf_subset=self.hf_subset,
+            hf_splits=self.hf_splits,
+            trust_remote_code=self.dataset_trust_remote_code,
+        )
+
+
+def _names(setting: str, names: Sequence[str] | None) -> tuple[str, ...] | None:
+    if isinstance(names, str):
+        raise BadData(f"{setting} is the text {names!r}; give a list of class names, for example [{names!r}].")
+    return tuple(str(name) for name in names) if names else None
