@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from gradiend_ui.engine.selection import LMSThresholdPolicy as LMSThresholdPolicy
     from gradiend_ui.engine.selection import LMSTimesMetricPolicy as LMSTimesMetricPolicy
     from gradiend_ui.engine.selection import SelectionPolicy as SelectionPolicy
+    from gradiend_ui.engine.training.record import load_training_stats as load_training_stats
+    from gradiend_ui.trainer import PostPruneConfig as PostPruneConfig
+    from gradiend_ui.trainer import PrePruneConfig as PrePruneConfig
+    from gradiend_ui.trainer import TextPredictionConfig as TextPredictionConfig
     from gradiend_ui.trainer import TextPredictionTrainer as TextPredictionTrainer
     from gradiend_ui.trainer import TrainingArguments as TrainingArguments
 
@@ -28,9 +32,13 @@ _HOMES = {
     "LMSThresholdPolicy": "gradiend_ui.engine.selection",
     "LMSTimesMetricPolicy": "gradiend_ui.engine.selection",
     "ModelWithGradiend": "gradiend_ui.engine.model",
+    "PostPruneConfig": "gradiend_ui.trainer",
+    "PrePruneConfig": "gradiend_ui.trainer",
     "SelectionPolicy": "gradiend_ui.engine.selection",
+    "TextPredictionConfig": "gradiend_ui.trainer",
     "TextPredictionTrainer": "gradiend_ui.trainer",
     "TrainingArguments": "gradiend_ui.trainer",
+    "load_training_stats": "gradiend_ui.engine.training.record",
 }
 __all__ = ["__version__", *sorted(_HOMES)]
 

@@ -58,9 +58,15 @@ def export_checkpoint(model: ModelWithGradiend, rewrite: Rewrite, folder: Path) 
     return save_rewritten(model, rewritten, rewrite, folder)
 
 
-def save_rewritten(model: ModelWithGradiend, rewritten: Model, rewrite: Rewrite, folder: Path) -> Path:
-    """The same for a model that was rewritten already."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+def save_rewritten(
+    model: ModelWithGradiend, rewritten: Model, rewrite: Rewrite, folder: Path, *, replace_own: bool = False
+) -> Path:
+    """The same for a model that was rewritten already.
+
+    replace_own: a folder that holds an export of ours and nothing else is replaced, so that a script can run twice.
+    """
+    own = replace_own and _is_own(folder)
+    if folder.exists() and not own and (not folder.is_dir() or any(folder.iterdir())):
         raise BadName(f"{folder.name!r} exists already and is not empty: choose another name.")
     partial = folder.parent / f".{folder.name[:80]}.partial-{secrets.token_hex(4)}"
     try:
@@ -72,14 +78,29 @@ def save_rewritten(model: ModelWithGradiend, rewritten: Model, rewrite: Rewrite,
         (partial / "README.md").write_text(card, encoding="utf-8")
         _verify(model, rewritten, partial)
         (partial / MANIFEST).write_text(json.dumps(_checksums(partial), indent=2), encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        os.replace(partial, folder)
+        if own:
+            aside = folder.parent / f".{folder.name[:80]}.old-{secrets.token_hex(4)}"
+            os.replace(folder, aside)
+            os.replace(partial, folder)
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            if folder.exists():
+                folder.rmdir()
+            os.replace(partial, folder)
     except OSError as error:
         raise Failed(f"The export could not be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether the folder is an export of ours to which nobody has added a file."""
+    try:
+        listed = set(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))) | {MANIFEST}
+        return RECIPE in listed and {path.name for path in folder.iterdir()} <= listed
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def recipe(model: ModelWithGradiend, rewrite: Rewrite) -> dict[str, Any]:

@@ -210,15 +210,22 @@ class _TokenLikelihood:
 class CausalLms(_TokenLikelihood):
     """Next-token log-likelihood of neutral texts; positions of `ignored` ids and padding do not count.
 
-    With a left-padding tokenizer the texts stay in the reference's chunks of 32 in order, since padding then shifts
-    positions; otherwise they are sorted by length, which changes nothing but the speed.
+    With a left-padding tokenizer the texts stay in the reference's chunks (`texts_per_chunk` of them, in order), since
+    padding then shifts positions; otherwise they are sorted by length, which changes nothing but the speed.
     """
 
-    def __init__(self, base: BaseModel, texts: Sequence[str], ignored: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        texts: Sequence[str],
+        ignored: frozenset[int] = frozenset(),
+        texts_per_chunk: int = TEXTS_PER_BLOCK,
+    ) -> None:
         limit = min(int(min(base.tokenizer.model_max_length, NO_LIMIT)), base.positions or NO_LIMIT)
         encoded = base.encode(texts, limit)
         if base.tokenizer.padding_side == "left":
-            chunks = [list(range(i, min(i + 32, len(texts)))) for i in range(0, len(texts), 32)]
+            starts = range(0, len(texts), texts_per_chunk)
+            chunks = [list(range(i, min(i + texts_per_chunk, len(texts)))) for i in starts]
         else:
             chunks = length_sorted_chunks([len(ids) for ids in encoded], TEXTS_PER_BLOCK, LIKELIHOOD_POINTS_PER_BLOCK)
         super().__init__(base, chunks, [_causal_batch(base, [encoded[i] for i in chunk], ignored) for chunk in chunks])
@@ -237,13 +244,23 @@ class Seq2SeqLms(_TokenLikelihood):
         super().__init__(base, chunks, [_seq2seq_batch(base, [encoded[i] for i in chunk], ignored) for chunk in chunks])
 
 
-def build_lms(base: BaseModel, texts: Sequence[str], ignored: frozenset[int] = frozenset()) -> LmsMeasurement:
-    """The measurement that fits the kind of the base model; without texts one that measures nothing."""
+def build_lms(
+    base: BaseModel,
+    texts: Sequence[str],
+    ignored: frozenset[int] = frozenset(),
+    texts_per_chunk: int = TEXTS_PER_BLOCK,
+) -> LmsMeasurement:
+    """The measurement that fits the kind of the base model; without texts one that measures nothing.
+
+    texts_per_chunk: how many texts the reference pads together; it matters for left-padding causal models only.
+    """
     if not texts:
         return NoLms(base, texts, ignored)
     if base.kind == MASKED:
         return MaskedLms(base, texts, ignored)
-    return (CausalLms if base.kind == CAUSAL else Seq2SeqLms)(base, texts, ignored)
+    if base.kind == CAUSAL:
+        return CausalLms(base, texts, ignored, texts_per_chunk)
+    return Seq2SeqLms(base, texts, ignored)
 
 
 def _points(points: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:

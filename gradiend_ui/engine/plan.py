@@ -19,7 +19,7 @@ from gradiend_ui.engine.base_model import CLM, WINDOWED
 from gradiend_ui.engine.chat_prompt import CHAT_WARNING
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import EvalData, EvalRow, capped_neutral, texts_from_rows
-from gradiend_ui.engine.lms import LmsMeasurement, build_lms
+from gradiend_ui.engine.lms import TEXTS_PER_BLOCK, LmsMeasurement, build_lms
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.objectives.choice import build_objective
 from gradiend_ui.engine.objectives.probabilities import Objective
@@ -168,14 +168,16 @@ def plan_sweep(
     ignored: frozenset[int] = frozenset(),
     *,
     texts_are_rows: bool = False,
+    texts_per_chunk: int = TEXTS_PER_BLOCK,
 ) -> PreparedSweep:
     """Plan a sweep of `grid` over chosen rows and texts; `prepare` chooses them for a page, the trainer by itself.
 
     texts: for the LMS; empty plans probabilities only. ignored: vocabulary ids that the LMS leaves out.
-    texts_are_rows: the texts stand in for missing neutral ones, which is said in the warnings.
+    texts_are_rows: the texts stand in for missing neutral ones, which is said in the warnings. texts_per_chunk: how
+    many texts the reference pads together, which moves the numbers of left-padding causal models only.
     """
     objective = build_objective(model.base, rows, targets, spec.token_boundary)
-    lms = build_lms(model.base, texts, ignored)
+    lms = build_lms(model.base, texts, ignored, texts_per_chunk)
     return PreparedSweep(
         model=model,
         spec=spec,

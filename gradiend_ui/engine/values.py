@@ -122,9 +122,7 @@ class CellScore:
         """The language-modelling score in [0, 1], or None before any neutral text was scored."""
         return self.lms.get("lms")
 
-    def strengthen_metric(
-        self, target_class: str, classes: Sequence[str], on_other_class: bool = True
-    ) -> float | None:
+    def strengthen_metric(self, target_class: str, classes: Sequence[str], on_other_class: bool = True) -> float | None:
         """P(target_class) on the rows of the first *other* class, in class order, that has rows.
 
         on_other_class=False: the mean of P(target_class) over all scored datasets, each counted once.

@@ -53,7 +53,10 @@ def results_of(inquiry: Inquiry, scores: Sequence[CellScore]) -> Results:
     """
     grid = grid_of(scores, inquiry)
     if inquiry.metrics is None and inquiry.extractor is None:
-        return {**{k: v for name in inquiry.asked for k, v in _class_choice(inquiry, name, scores).items()}, "grid": grid}
+        return {
+            **{k: v for name in inquiry.asked for k, v in _class_choice(inquiry, name, scores).items()},
+            "grid": grid,
+        }
     return {**_metric_choices(inquiry, grid), "grid": grid}
 
 
@@ -128,7 +131,9 @@ def _metric_choices(inquiry: Inquiry, grid: Mapping[Any, Any]) -> dict[str, Any]
     available = {name for candidate in candidates for name in candidate.metrics}
     missing = [name for name in names if name not in available]
     if missing:
-        raise BadGrid(f"summary_metrics names {missing[0]!r}; the cells have: {', '.join(sorted(available)) or 'none'}.")
+        raise BadGrid(
+            f"summary_metrics names {missing[0]!r}; the cells have: {', '.join(sorted(available)) or 'none'}."
+        )
     if context.base_lms is None:
         raise BadGrid("The extractor gave no base_lms: policies compare with the base model's score.")
     return {name: _metric_choice(inquiry, name, candidates, context) for name in names}

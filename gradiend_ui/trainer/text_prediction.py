@@ -1,135 +1,543 @@
-"""The Python API with the spelling of the `gradiend` package: `TextPredictionTrainer`.
+"""`TextPredictionTrainer`: the front door of the Python API, with the spelling of the `gradiend` package.
 
-Translates between that spelling and the engine; holds no formula and no loop of its own. Results of an experiment
-folder are kept block by block in its store, under a fingerprint of weights, data and targets, so a stale number is
-never reused.
+Holds a base model or a trained GRADIEND, its data and its settings; every method hands on to the module that does the
+work. Holds no formula and no loop over cells or steps of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import torch
+
+from gradiend_ui.engine.base_model import BaseModel, load_base_model
+from gradiend_ui.engine.data_forms.form import HELDOUT, GroupKey, Ratios
+from gradiend_ui.engine.data_forms.sources import read_tables
+from gradiend_ui.engine.data_forms.unified import UnifiedData, unified_frame, unify
 from gradiend_ui.engine.errors import BadData, BadGrid, BadName, NotFound
-from gradiend_ui.engine.eval_data import EvalData, Table, read_neutral, read_rows, read_table
-from gradiend_ui.engine.export import Rewrite, save_rewritten
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep, class_order, prepare
-from gradiend_ui.engine.selection import LMSThresholdPolicy, Question, SelectionPolicy, select
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.sweep import run
-from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore, SweepSpec
-from gradiend_ui.trainer.arguments import TrainingArguments
+from gradiend_ui.engine.plan import class_order
+from gradiend_ui.engine.run_folder import read_run_folder
+from gradiend_ui.engine.selection import LMSThresholdPolicy, SelectionPolicy, strengthening_feature_factors
+from gradiend_ui.engine.training.loop import NEVER, TrainingStep
+from gradiend_ui.engine.training.record import load_training_stats
+from gradiend_ui.trainer.arguments import TrainingArguments, arguments_with
+from gradiend_ui.trainer.config import TextPredictionConfig
+from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation
+from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request, Split
+from gradiend_ui.trainer.decoder_summary import Extractor, Inquiry, Results, results_of
+from gradiend_ui.trainer.encoder_evaluation import evaluate_encoder_of
+from gradiend_ui.trainer.model_folder import ModelFolder, find_model
+from gradiend_ui.trainer.rewriting import RewriteRequest, rewrite
+from gradiend_ui.trainer.training import run_training, training_plan
 
-STORE_FILE = "gradiend_ui.sqlite"
+log = logging.getLogger(__name__)
 Names = str | Sequence[str] | None
+_UNSET: Any = object()
 
 
-@dataclass(frozen=True)
 class TextPredictionTrainer:
-    """A trained GRADIEND with its evaluation data.
+    """Train a GRADIEND, evaluate its encoder and decoder, rewrite its base model.
 
-    model: checkpoint folder (or run folder) of the `gradiend` package; base_model: another base than it names
-    data: rows as a frame, records or a file; eval_neutral_data: neutral texts as a list, frame or file (None: the
-        evaluation rows stand in, target tokens left out)
-    target_classes: class order (None: the +1 class first); decoder_eval_targets: {class: tokens}, "label" or None
-    masked_col, split_col: names of these columns in `data`; columns: further ones, {our name: name in the table}
+    Every argument and method is named as in the `gradiend` package; errors are `GradiendUIError`s, one sentence each.
     """
 
-    model: str | Path
-    data: Table
-    eval_neutral_data: Table | Sequence[str] | None = None
-    target_classes: Sequence[str] | None = None
-    masked_col: str = "masked"
-    split_col: str = "split"
-    columns: Mapping[str, str] = field(default_factory=dict)
-    decoder_eval_targets: Mapping[str, Sequence[str]] | str | None = None
-    token_boundary: str = "reference"
-    base_model: Any = None
-    args: TrainingArguments = field(default_factory=TrainingArguments)
+    def __init__(
+        self,
+        model: str | Path | ModelWithGradiend,
+        run_id: str | None = None,
+        data: Any = None,
+        config: TextPredictionConfig | None = None,
+        target_classes: Sequence[str] | None = None,
+        *,
+        args: TrainingArguments | None = None,
+        training_args: TrainingArguments | None = None,
+        hf_dataset: str | None = None,
+        hf_subset: str | list[str] | None = None,
+        hf_splits: list[str] | None = None,
+        dataset_trust_remote_code: bool | None = None,
+        all_classes: Sequence[str] | None = None,
+        masked_col: str | None = None,
+        label_col: str | None = None,
+        label_class_col: str | None = None,
+        split_col: str | None = _UNSET,
+        alternative_col: str | None = None,
+        alternative_class_col: str | None = None,
+        use_class_names_as_columns: bool | None = None,
+        max_counterfactuals_per_sentence: int | None = None,
+        random_state: int | None = None,
+        n_features: int | None = None,
+        decoder_eval_targets: Mapping[str, Sequence[str]] | str | None = None,
+        decoder_eval_restrict_to_target_classes: bool | None = None,
+        decoder_eval_prob_on_other_class: bool | None = None,
+        decoder_eval_export_row_wise_csv: bool | None = None,
+        decoder_eval_ignore_tokens: Sequence[str] | None = None,
+        decoder_eval_lms_max_samples: int | None = None,
+        eval_neutral_data: Any = None,
+        eval_neutral_additional_excluded_words: Sequence[str] | None = None,
+        eval_neutral_max_rows: int | None = None,
+        img_format: str | None = None,
+        img_dpi: int | None = None,
+        class_merge_map: Mapping[str, Sequence[str]] | None = None,
+        class_merge_transition_groups: Sequence[Sequence[str]] | None = None,
+        split_group_col: str | None = None,
+        split_group_key: GroupKey = None,
+        split_ratios: Ratios = None,
+        split_train_ratio: float | None = None,
+        split_val_ratio: float | None = None,
+        split_test_ratio: float | None = None,
+        token_boundary: str = "reference",
+        base_model: Any = None,
+    ) -> None:
+        """Everything is read lazily: making a trainer touches no file.
 
-    def get_model(self) -> ModelWithGradiend:
-        """The loaded `ModelWithGradiend`; the same object on every call."""
-        return self._model
+        model: a base model (folder or Hub id) to train on, a trained GRADIEND (checkpoint or run folder), or a loaded
+            `ModelWithGradiend`; data and every name after `config`: see `TextPredictionConfig`, which they make
+            unless `config` is given (then only target_classes counts beside it)
+        args (or training_args): `TrainingArguments`
+        token_boundary: "reference" or "natural", how next tokens are asked for; base_model: another base model than
+            a trained GRADIEND names (folder, Hub id or loaded model)
+        """
+        given = {name: value for name, value in locals().items() if name in TextPredictionConfig.__dataclass_fields__}
+        if given["split_col"] is _UNSET:
+            del given["split_col"]
+        given = {name: value for name, value in given.items() if value is not None or name == "split_col"}
+        if config is None:
+            self.config = TextPredictionConfig(**given)
+        else:
+            self.config = config if target_classes is None else replace(config, target_classes=target_classes)
+        self.training_args = training_args or args or TrainingArguments()
+        self.run_id = run_id if run_id is not None else self.config.run_id
+        self.token_boundary = token_boundary
+        self._given_model = model
+        self._given_base = base_model
+        self._trained: ModelFolder | None = None
+        self._loaded: ModelWithGradiend | None = model if isinstance(model, ModelWithGradiend) else None
+        self._base: BaseModel | None = None
+        self._evaluations: dict[Path | None, DecoderEvaluation] = {}
+        self._temporary: list[tempfile.TemporaryDirectory[str]] = []
+
+    # --- what it holds -----------------------------------------------------------------------------------------------
+
+    @property
+    def args(self) -> TrainingArguments:
+        """The training arguments."""
+        return self.training_args
+
+    @property
+    def experiment_dir(self) -> str | None:
+        """`TrainingArguments.experiment_dir`, with the run id below it unless it is its last name already."""
+        folder = self.training_args.experiment_dir
+        if folder is None or not str(folder).strip():
+            return None
+        if not self.run_id or Path(folder).name == self.run_id:
+            return str(folder)
+        return str(Path(folder) / self.run_id)
+
+    @property
+    def base_model_path(self) -> str:
+        """The model as it was given: a folder or Hub id."""
+        given = self._given_model
+        return str(given.name_or_path if isinstance(given, ModelWithGradiend) else given)
+
+    @property
+    def model_path(self) -> str:
+        """Where the trained GRADIEND lies; before any training the model as it was given."""
+        found = self._model_folder()
+        return str(found.folder) if found is not None else self.base_model_path
+
+    @property
+    def data(self) -> UnifiedData:
+        """All rows of all transitions, read once."""
+        return self._unified
+
+    @property
+    def combined_data(self) -> pd.DataFrame:
+        """The rows as a frame with the reference's columns (masked, split, factual_class, ..., transition)."""
+        return unified_frame(self._unified)
+
+    @property
+    def all_classes(self) -> list[str]:
+        """Every class of the data."""
+        return list(self._unified.all_classes)
+
+    @property
+    def target_classes(self) -> list[str]:
+        """The classes in question, in class order: as given, or those the data or the GRADIEND tells."""
+        known = self._unified.target_classes
+        return list(known or class_order(self.get_model(), self._unified.data))
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The two target classes, the one encoded as +1 first; None when there are not exactly two."""
+        names = self.target_classes
+        return (names[0], names[1]) if len(names) == 2 else None
 
     @cached_property
-    def _model(self) -> ModelWithGradiend:
-        return ModelWithGradiend.from_pretrained(self.model, self.base_model)
+    def _unified(self) -> UnifiedData:
+        form = self.config.form(self.training_args.seed or 0, self.training_args.mask_placeholder)
+        column = form.split_col
+        if column not in (None, HELDOUT) and not self._has_column(column):
+            if self._model_folder() is None:
+                return unify(self.config.data, replace(form, split_col=None))
+            found = unify(self.config.data, form)
+            return replace(found, rows=tuple(replace(row, split="test") for row in found.rows))
+        return unify(self.config.data, form)
 
-    @cached_property
-    def _rows(self) -> EvalData:
-        table = read_table(self.data)
-        columns = dict(self.columns)
-        if self.masked_col != "masked":
-            columns["masked"] = self.masked_col
-        if self.split_col != "split" or "split" in table.columns:
-            columns["split"] = self.split_col
-        return read_rows(table, columns)
+    def _has_column(self, column: str | None) -> bool:
+        form = self.config.form(self.training_args.seed or 0, self.training_args.mask_placeholder)
+        tables = read_tables(self.config.data, form)
+        frames = tables.values() if isinstance(tables, dict) else (tables,)
+        return any(column in frame.columns for frame in frames)
 
-    @cached_property
-    def _neutral(self) -> tuple[str, ...] | None:
-        return None if self.eval_neutral_data is None else read_neutral(self.eval_neutral_data)
+    # --- models ------------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _store(self) -> Store:
-        if self.args.experiment_dir is None:
-            return Store(":memory:")
-        folder = Path(self.args.experiment_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        return Store(folder / STORE_FILE)
+    def get_model(
+        self, use_cache: bool | None = None, *, load_directory: str | Path | None = None
+    ) -> ModelWithGradiend:
+        """The trained `ModelWithGradiend`: the same object on every call, until a training makes another.
 
-    @cached_property
-    def _classes(self) -> tuple[str, ...]:
-        return tuple(self.target_classes) if self.target_classes else class_order(self._model, self._rows)
+        load_directory: another checkpoint, kept from then on. use_cache: accepted for scripts of the reference.
+        Raises NotFound before any training.
+        """
+        if load_directory is not None:
+            self._loaded = self.load_model(load_directory)
+        if self._loaded is None:
+            found = self._model_folder()
+            if found is None:
+                raise NotFound(
+                    f"There is no trained GRADIEND yet for {self.base_model_path!r}: call train() first, or give a "
+                    "checkpoint folder as model."
+                )
+            self._loaded = self.load_model(found.folder)
+        return self._loaded
+
+    def load_model(self, load_directory: str | Path) -> ModelWithGradiend:
+        """Another checkpoint with this trainer's settings, without keeping it."""
+        args = self.training_args
+        return ModelWithGradiend.from_pretrained(
+            load_directory,
+            self._base.model if self._base is not None and self._given_base is None else self._given_base,
+            torch_dtype=getattr(torch, args.dtype_name),
+            device_map=_device_map(args),
+            prediction_objective=None if args.prediction_objective == "auto" else args.prediction_objective,
+        )
+
+    def unload_model(self) -> None:
+        """Forget the loaded models; the next call that needs one loads it again."""
+        if self._model_folder() is not None:
+            self._loaded = None
+        self._base = None
+
+    def to(self, device: Any) -> TextPredictionTrainer:
+        """Move the model to a device ("cpu", "cuda", "cuda:0", ...)."""
+        self.get_model().to(device)
+        return self
+
+    def cpu(self) -> TextPredictionTrainer:
+        return self.to("cpu")
+
+    def cuda(self, device: int | str | None = None) -> TextPredictionTrainer:
+        self.get_model().cuda(device)
+        return self
+
+    def _model_folder(self) -> ModelFolder | None:
+        if self._trained is None:
+            self._trained = find_model(self._given_model, self.experiment_dir, self.training_args.output_dir)
+        return self._trained
+
+    # --- training ----------------------------------------------------------------------------------------------------
+
+    def train(
+        self,
+        output_dir: str | Path | None = None,
+        model: str | Path | None = None,
+        callbacks: Sequence[Callable[[TrainingStep], None]] | None = None,
+        **training_args_overrides: Any,
+    ) -> TextPredictionTrainer:
+        """Train a GRADIEND on the base model and keep it as this trainer's model; returns the trainer.
+
+        output_dir: for the model, else experiment_dir/model, else a temporary folder that goes with this trainer.
+        model: another base model than the trainer's. callbacks: called with every `TrainingStep`.
+        training_args_overrides: fields of `TrainingArguments` to change for this training.
+        Raises BadBase, BadData or BadGrid in a sentence when something cannot be trained on; NotAllowed for what is
+        not here.
+        """
+        for step in self.train_steps(output_dir, model, **training_args_overrides):
+            for callback in callbacks or ():
+                callback(step)
+        return self
+
+    def train_steps(
+        self,
+        output_dir: str | Path | None = None,
+        model: str | Path | None = None,
+        *,
+        should_stop: Callable[[], bool] = NEVER,
+        **training_args_overrides: Any,
+    ) -> Iterator[TrainingStep]:
+        """The same as a generator of steps: loss, evaluations, and a last step with the model's folder.
+
+        should_stop is asked after every step; a stopped training goes on from there when it is called again.
+        """
+        args = arguments_with(self.training_args, training_args_overrides)
+        args = replace(args, experiment_dir=self.experiment_dir, output_dir=output_dir or args.output_dir)
+        if args.experiment_dir is None and args.output_dir is None:
+            self._temporary.append(tempfile.TemporaryDirectory(prefix="gradiend_ui_"))
+            args = replace(args, experiment_dir=self._temporary[-1].name)
+        if self.config.n_features > 1 and args.latent_dim is None:
+            args = replace(args, latent_dim=self.config.n_features)
+        location = self._base_location(model)
+        base = self._base_for_training(location, args)
+        data = self._unified
+        plan = training_plan(args, data, location)
+        for step in run_training(args, base, plan, data, should_stop=should_stop):
+            if step.folder is not None:
+                self._trained = ModelFolder(step.folder)
+                self._loaded = None
+            yield step
+
+    def _base_location(self, model: str | Path | None) -> str:
+        """The base model to train on, absolute when it is a folder."""
+        given = model or self._given_model
+        if isinstance(given, ModelWithGradiend) or ModelFolder.holds_gradiend(given):
+            raise BadData("train() starts from a base model; this is a trained GRADIEND. Give the base model as model.")
+        return str(Path(given).resolve()) if Path(given).is_dir() else str(given)
+
+    def _base_for_training(self, location: str, args: TrainingArguments) -> BaseModel:
+        if args.prediction_objective == "clm_mlm_head":
+            raise BadData(
+                "Training with the auxiliary head 'clm_mlm_head' is not here: train with 'clm_next_token' or "
+                "'clm_sequence_cloze'. GRADIENDs trained with it are loaded and scored."
+            )
+        self._base = load_base_model(
+            location,
+            torch_dtype=getattr(torch, args.dtype_name),
+            objective=args.prediction_objective,
+            rhs_window=args.decoder_sequence_cloze_rhs_window,
+            device_map=_device_map(args),
+        )
+        return self._base
+
+    def get_training_stats(self, model_path: str | Path | None = None) -> dict[str, Any] | None:
+        """What training.json of the model says: training_stats, best_score_checkpoint, losses, training_args, ...
+
+        None when the folder holds none.
+        """
+        return load_training_stats(Path(model_path or self.model_path))
+
+    def get_seed_report_path(self) -> str | None:
+        """seeds/seed_report.json of this experiment, None when there is none."""
+        folder = self.training_args.seed_runs_dir or (self.experiment_dir and Path(self.experiment_dir) / "seeds")
+        path = Path(folder) / "seed_report.json" if folder else None
+        return str(path) if path is not None and path.is_file() else None
+
+    def get_seed_report(self) -> dict[str, Any] | None:
+        """The seed report's content, None when there is none."""
+        path = self.get_seed_report_path()
+        return None if path is None else dict(pd.read_json(path, typ="series"))
+
+    def get_best_seed_run_path(self) -> str | None:
+        """The folder of the best seed as far as it was kept, else the model's."""
+        if self.get_seed_report_path() is None or self.experiment_dir is None:
+            return self.model_path
+        best = read_run_folder(Path(self.experiment_dir)).best_seed
+        return str(best.folder) if best is not None and ModelFolder.holds_gradiend(best.folder) else self.model_path
+
+    # --- evaluation --------------------------------------------------------------------------------------------------
+
+    def evaluate_encoder(
+        self,
+        model_with_gradiend: ModelWithGradiend | None = None,
+        encoder_df: pd.DataFrame | Mapping[str, Any] | None = None,
+        split: Split = "test",
+        source: str | None = None,
+        max_size: int | None = None,
+        neutral_data_df: pd.DataFrame | Sequence[str] | None = None,
+        use_cache: bool | None = None,
+        return_df: bool = False,
+        plot: bool = False,
+        plot_kwargs: Mapping[str, Any] | None = None,
+        include_other_classes: bool | None = None,
+        device: Any = None,
+    ) -> dict[str, Any]:
+        """How well the encoder tells the classes apart: correlation in [-1, 1], means per class in [-1, 1], ...
+
+        encoder_df: a table of an earlier call (`return_df=True`), measured without encoding again.
+        split: one, several or "all"; source: gradients that are encoded, None as in the training.
+        max_size: at most so many rows per class; neutral_data_df: texts encoded as neutral, None the configured ones.
+        use_cache: accepted for scripts of the reference; nothing is taken from files here.
+        Raises BadData when the rows do not define a correlation.
+        """
+        model = model_with_gradiend or self.get_model()
+        if device is not None:
+            model.to(device)
+        result = evaluate_encoder_of(
+            model,
+            self._unified,
+            self.training_args,
+            self.config,
+            split=split,
+            source=source,
+            max_size=max_size,
+            neutral=neutral_data_df,
+            include_other_classes=include_other_classes,
+            table=encoder_df,
+        )
+        table = result.pop("encoder_df")
+        if plot:
+            self.plot_encoder_distributions(table, **dict(plot_kwargs or {}))
+        return {**result, "encoder_df": table} if return_df else result
 
     def evaluate_decoder(
         self,
-        lrs: Iterable[float] | None = None,
-        feature_factors: Iterable[float] | None = None,
-        target_class: Names = None,
-        increase_target_probabilities: bool = True,
-        selector: SelectionPolicy | None = None,
+        lrs: Sequence[float] | None = None,
+        feature_factors: Sequence[float] | None = None,
         use_cache: bool | None = None,
-        *,
-        part: str = "decoder",
-        split: str = "test",
+        split: Split = "test",
+        max_size: int | None = None,
         max_size_training_like: int | None = None,
         max_size_neutral: int | None = None,
-    ) -> dict[str, Any]:
-        """Sweep the grid and choose the best cell per class.
+        eval_batch_size: int | None = None,
+        training_like_df: pd.DataFrame | None = None,
+        neutral_df: pd.DataFrame | Sequence[str] | None = None,
+        selector: SelectionPolicy | None = None,
+        summary_extractor: Extractor | None = None,
+        summary_metrics: Sequence[str] | None = None,
+        target_class: Names = None,
+        increase_target_probabilities: bool = True,
+        plot: bool = False,
+        show: bool | None = None,
+        plot_kwargs: Mapping[str, Any] | None = None,
+        device: Any = None,
+        *,
+        part: str = "decoder",
+    ) -> Results:
+        """Sweep the grid of feature factors and learning rates and choose the best cell per class.
 
-        target_class: one class, several, or None for all; only the rows these classes need are scored.
+        lrs, feature_factors: the axes; None: 1, 2, 5 x 10^e from 0.001 to 100, and what the classes' directions need.
+        use_cache: False computes everything anew; None and True take numbers of equal weights, data and targets from
+            the experiment's store; True also takes over a grid the reference finished, after scoring two cells again.
+        split: rows of one split, several or "all". max_size_training_like: at most so many rows per transition;
+            max_size_neutral: texts; max_size: both. eval_batch_size: texts padded together (it moves the numbers of
+            left-padding causal models only).
+        training_like_df, neutral_df: rows and texts of this call's own.
+        selector: a policy (default `LMSThresholdPolicy(ratio=0.99)`); summary_extractor: from the grid to candidates
+            with own metrics; summary_metrics: the metrics to choose by.
+        target_class: one class, several, or None for all; only the rows that these need are scored.
         increase_target_probabilities: True strengthens (keys `<class>`), False weakens (keys `<class>_weaken`).
-        selector: a selection policy (default `LMSThresholdPolicy(ratio=0.99)`); use_cache: None as in the arguments.
+        plot: also score the datasets that the goal did not need, and draw `plot_probability_shifts` per class; show:
+            open the figures; plot_kwargs: for them. device: where to score. part: see `ModelWithGradiend`.
 
         Returns {key: {"value", "feature_factor", "learning_rate", "id", "strengthen", "lms", "base_lms", "fallback",
         "why"}, ..., "grid": {"base" or (feature_factor, learning_rate): {"probs", "probs_factual",
-        "probs_by_dataset", "lms", "id"}}}. Raises GradiendUIError in a sentence.
+        "probs_by_dataset", "lms", "id"}}}, with "plot_paths" and "plot_path" after plot=True. Probabilities and LMS
+        are in [0, 1]. Raises a GradiendUIError in a sentence.
         """
-        asked = self._asked(target_class)
-        goal = "strengthen" if increase_target_probabilities else "weaken"
-        request = {
-            "goal": goal,
-            "target_classes": list(asked),
-            "feature_factors": None if feature_factors is None else list(feature_factors),
-            "learning_rates": list(DEFAULT_LEARNING_RATES if lrs is None else lrs),
-            "part": part,
-            "split": split,
-            "max_rows": max_size_training_like or self.args.decoder_eval_max_size_training_like,
-            "max_neutral": max_size_neutral or self.args.decoder_eval_max_size_neutral,
+        if device is not None:
+            self.get_model().to(device)
+        args = self.training_args
+        rows_cap = _first_given(
+            max_size_training_like, max_size, args.decoder_eval_max_size_training_like,
+            self.config.decoder_eval_lms_max_samples, args.train_max_size,
+        )  # fmt: skip
+        texts_cap = _first_given(
+            max_size_neutral, max_size, args.decoder_eval_max_size_neutral, self.config.decoder_eval_lms_max_samples
+        )
+        request = Request(
+            goal=_goal(increase_target_probabilities),
+            asked=self._asked(target_class),
+            feature_factors=_axis(_first_given(feature_factors, args.decoder_eval_feature_factors)),
+            learning_rates=_axis(_first_given(lrs, args.decoder_eval_lrs)),
+            part=part,
+            split=split if isinstance(split, str) else tuple(split),
+            max_rows=rows_cap,
+            max_neutral=texts_cap,
+            every_dataset=summary_metrics is not None,
+            eval_batch_size=eval_batch_size or args.eval_batch_size,
+        )
+        frames = None if training_like_df is None and neutral_df is None else Frames(training_like_df, neutral_df)
+        wanted = args.use_cache if use_cache is None else use_cache
+        data, evaluation = self._decoder_data(), self._evaluation()
+        found = evaluation.evaluate(data, request, frames, reuse=wanted is not False, foreign=bool(wanted))
+        for sentence in found.warnings:
+            log.warning("%s", sentence)
+        inquiry = self._inquiry(data, request, selector, summary_metrics, summary_extractor)
+        results = results_of(inquiry, found.scores)
+        if not plot:
+            return results
+        more = evaluation.with_other_datasets(data, found, frames, reuse=wanted is not False)
+        results["grid"] = results_of(replace(inquiry, metrics=None, extractor=None), more.scores)["grid"]
+        return results | self._plot_every_class(results, request, show, dict(plot_kwargs or {}), inquiry)
+
+    def evaluate(
+        self, *, kwargs_encoder: Mapping[str, Any] | None = None, kwargs_decoder: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """{"encoder": evaluate_encoder(...), "decoder": evaluate_decoder(...)}."""
+        return {
+            "encoder": self.evaluate_encoder(**dict(kwargs_encoder or {})),
+            "decoder": self.evaluate_decoder(**dict(kwargs_decoder or {})),
         }
-        reuse = self.args.use_cache is not False if use_cache is None else use_cache
-        plan = self._prepared(request)
-        info = {"fingerprint": plan.fingerprint, "goal": goal, "asked": list(asked)}
-        run_id = self._store.create_run(str(self.model), request, info, plan.grid.cells)
-        self._store.set_state(run_id, "running", only_from=("queued",))
-        for _ in run(plan, self._model.workspace(), self._store, run_id, reuse=reuse):
-            pass
-        self._store.set_state(run_id, "finished", only_from=("running",))
-        return self._results(plan, self._store.cells(run_id)[1], asked, goal, selector)
+
+    def _asked(self, target_class: Names) -> tuple[str, ...]:
+        classes = self.target_classes
+        names = (target_class,) if isinstance(target_class, str) else tuple(target_class or classes)
+        unknown = [name for name in names if name not in classes]
+        if unknown:
+            raise BadData(f"target_class {unknown[0]!r} must be one of {', '.join(classes)}.")
+        return names
+
+    def _evaluation(self) -> DecoderEvaluation:
+        folder = None if self.experiment_dir is None else Path(self.experiment_dir)
+        if folder not in self._evaluations:
+            self._evaluations[folder] = DecoderEvaluation(folder)
+        return self._evaluations[folder]
+
+    def _decoder_data(self) -> DecoderData:
+        model = self.get_model()
+        classes = tuple(self.target_classes)
+        strengthening = model.strengthening_feature_factor
+        given = self.config.target_classes
+        if given and len(classes) == 2 and not any(name in strengthening for name in classes):
+            strengthening = strengthening_feature_factors({classes[0]: 1.0, classes[1]: -1.0}, model.source)
+        return DecoderData(
+            model=model,
+            unified=self._unified,
+            classes=classes,
+            strengthening={name: strengthening[name] for name in classes if name in strengthening},
+            config=self.config,
+            seed=self.training_args.seed or 0,
+            add_identity=self.training_args.add_identity_for_other_classes,
+            token_boundary=self.token_boundary,
+        )
+
+    def _inquiry(
+        self,
+        data: DecoderData,
+        request: Request,
+        selector: SelectionPolicy | None,
+        metrics: Sequence[str] | None = None,
+        extractor: Extractor | None = None,
+    ) -> Inquiry:
+        return Inquiry(
+            goal=request.goal,
+            asked=request.asked,
+            classes=data.targets.classes,
+            strengthening=data.strengthening,
+            policy=selector or LMSThresholdPolicy(),
+            prob_on_other_class=self.config.decoder_eval_prob_on_other_class,
+            metrics=None if metrics is None else tuple(metrics),
+            extractor=extractor,
+        )
+
+    # --- rewriting ---------------------------------------------------------------------------------------------------
 
     def rewrite_base_model(
         self,
@@ -137,148 +545,216 @@ class TextPredictionTrainer:
         target_class: Names = None,
         increase_target_probabilities: bool = True,
         output_dir: str | Path | None = None,
+        base_model: ModelWithGradiend | None = None,
+        *,
+        part: str = "decoder",
     ) -> Any:
         """The base model rewritten with the cell that `evaluate_decoder` chose for each class.
 
-        decoder_results: its return value; None takes the newest finished evaluation of this experiment that covers
-        the class. output_dir: save there (one class; several go to `experiment_dir/<key>`) with tokenizer and card.
-        Returns a model, or its folder when saved; a list of them when target_class is a list of several.
-        Raises NotFound when there is nothing to take the cell from, BadName for an unusable folder.
+        decoder_results: its return value; None takes this experiment's newest finished evaluation of the class (also
+            one that the reference left), checked against today's weights and data.
+        target_class: a class (or a metric of decoder_results), or a list of them for several models.
+        increase_target_probabilities: False takes the cells chosen by `evaluate_decoder(...=False)`.
+        output_dir: save there, with tokenizer, generation config and card; several classes go to
+            experiment_dir/<key> each. base_model: another `ModelWithGradiend` to rewrite. part: as it was evaluated.
+        Returns a model, or its folder when saved; a list of them for several classes.
+        Raises NotFound when there is nothing to take the cell from, BadData when it belongs to other weights or data,
+        BadName for an unusable folder.
         """
         names = [target_class] if isinstance(target_class, str) else list(target_class or ())
         if not names:
-            raise BadGrid(f"target_class is needed: one of {', '.join(self._classes)}, or a list of them.")
+            raise BadGrid("target_class is needed: a class of decoder_results, or a list of them.")
         if output_dir is not None and not str(output_dir).strip():
             raise BadName("output_dir is empty: give a folder, or leave it out to get the model in memory.")
-        goal = "strengthen" if increase_target_probabilities else "weaken"
-        results = decoder_results if decoder_results is not None else self._cached_results(names, goal)
-        keys = [name if increase_target_probabilities else f"{name}_weaken" for name in names]
-        done = [self._rewrite(results, key, output_dir, several=len(keys) > 1) for key in keys]
+        if decoder_results is None:
+            data = self._decoder_data()
+            found = self._evaluation().newest(data, names, _goal(increase_target_probabilities))
+            decoder_results = results_of(self._inquiry(data, found.request, None), found.scores)
+            part = found.request.part
+        request = RewriteRequest(
+            keys=tuple(name if increase_target_probabilities else f"{name}_weaken" for name in names),
+            part=part,
+            output_dir=None if output_dir is None else Path(output_dir),
+            experiment_dir=None if self.experiment_dir is None else Path(self.experiment_dir),
+        )
+        done = rewrite(base_model or self.get_model(), decoder_results, request)
         return done[0] if len(done) == 1 else done
 
-    def _asked(self, target_class: Names) -> tuple[str, ...]:
-        names = (target_class,) if isinstance(target_class, str) else tuple(target_class or self._classes)
-        unknown = [name for name in names if name not in self._classes]
-        if unknown:
-            raise BadData(f"target_class {unknown[0]!r} must be one of {', '.join(self._classes)}.")
-        return names
+    # --- figures -----------------------------------------------------------------------------------------------------
 
-    def _prepared(self, request: Mapping[str, Any]) -> PreparedSweep:
-        asked = request["target_classes"]
-        spec = SweepSpec(
-            **{name: value for name, value in request.items() if value is not None},
-            targets=self.decoder_eval_targets,  # type: ignore[arg-type]
-            token_boundary=self.token_boundary,  # type: ignore[arg-type]
-        )
-        if request["goal"] == "weaken":
-            datasets = set(asked)
-        else:
-            datasets = {other for name in asked for other in self._classes if other != name}
-        return prepare(
-            self._model,
-            spec,
-            self._rows,
-            self._neutral,
-            datasets=sorted(datasets),
-            classes=self._classes,
-            seed=self.args.seed or 0,
-        )
-
-    def _results(
+    def plot_probability_shifts(
         self,
-        plan: PreparedSweep,
-        scores: Sequence[CellScore],
-        asked: Sequence[str],
-        goal: str,
-        selector: SelectionPolicy | None,
+        decoder_results: Mapping[str, Any] | None = None,
+        class_ids: Sequence[str] | None = None,
+        target_class: str | None = None,
+        increase_target_probabilities: bool = True,
+        use_cache: bool | None = None,
+        *,
+        output: str | Path | None = None,
+        show: bool = False,
+        figsize: tuple[float, float] | None = None,
+        img_format: str | None = None,
+        dpi: int | None = None,
+        highlight_non_convergence: bool | None = None,
+        return_fig_ax: bool = False,
+        title: str | bool = True,
+        feature_factor: float | None = None,
+        selector: SelectionPolicy | None = None,
+        theme: str = "light",
+    ) -> Any:
+        """How LMS and probabilities move with the learning rate: an interactive figure of the sweep's own numbers.
+
+        decoder_results: of `evaluate_decoder`; None takes the newest kept evaluation. class_ids: lines to draw.
+        target_class: whose figure, None for the first of decoder_results. use_cache and highlight_non_convergence are
+            accepted for scripts of the reference.
+        output: file or folder (default experiment_dir); an HTML page and a CSV are always written there, img_format
+            (png, svg, pdf: needs the extra `images`) beside them. show: open it. selector: the policy that chose,
+            whose threshold is drawn. return_fig_ax: return the Plotly figure instead of the path.
+        Returns the path of the first file, "" without any place to write to.
+        """
+        from gradiend_ui.trainer.figures import draw_probability_shifts
+
+        return draw_probability_shifts(
+            self._shift_source(decoder_results, target_class, increase_target_probabilities),
+            class_ids=class_ids,
+            output=self._figure_path(output),
+            show=show,
+            figsize=figsize,
+            formats=self._formats(img_format),
+            dpi=dpi or self.config.img_dpi,
+            return_figure=return_fig_ax,
+            title=title,
+            feature_factor=feature_factor,
+            policy=selector or LMSThresholdPolicy(),
+            theme=theme,
+        )
+
+    def plot_training_convergence(
+        self,
+        *,
+        plot_mean_by_class: bool = True,
+        plot_mean_by_feature_class: bool | None = None,
+        plot_correlation: bool = True,
+        class_spread: str | None = None,
+        output: str | Path | None = None,
+        show: bool = False,
+        title: str | bool = True,
+        figsize: tuple[float, float] | None = None,
+        img_format: str | None = None,
+        dpi: int | None = None,
+        highlight_non_convergence: bool | None = None,
+        return_fig_ax: bool = False,
+        theme: str = "light",
+    ) -> Any:
+        """Correlation, class means and loss over the steps of the training; arguments as for the other figures."""
+        from gradiend_ui.trainer.figures import draw_training
+
+        stats = self.get_training_stats()
+        if stats is None:
+            raise NotFound("This GRADIEND has no training.json: its training cannot be drawn.")
+        options: dict[str, Any] = {
+            "plot_mean_by_class": plot_mean_by_class,
+            "plot_mean_by_feature_class": plot_mean_by_feature_class,
+            "plot_correlation": plot_correlation,
+            "class_spread": class_spread,
+            "title": title,
+            "figsize": figsize,
+            "theme": theme,
+        }
+        formats, path = self._formats(img_format), self._figure_path(output)
+        return draw_training(stats, options, path, formats, dpi or self.config.img_dpi, show, return_fig_ax)
+
+    def plot_encoder_distributions(
+        self,
+        encoder_df: pd.DataFrame | None = None,
+        *,
+        output: str | Path | None = None,
+        show: bool = False,
+        title: str | bool = True,
+        target_and_neutral_only: bool = True,
+        figsize: tuple[float, float] | None = None,
+        img_format: str | None = None,
+        dpi: int | None = None,
+        highlight_non_convergence: bool | None = None,
+        return_fig_ax: bool = False,
+        theme: str = "light",
+    ) -> Any:
+        """How the encoder spreads the classes: encoder_df of `evaluate_encoder(return_df=True)`, None encodes now."""
+        from gradiend_ui.trainer.figures import draw_encoder
+
+        table = self.evaluate_encoder(return_df=True)["encoder_df"] if encoder_df is None else encoder_df
+        options: dict[str, Any] = {
+            "classes": self.target_classes,
+            "target_and_neutral_only": target_and_neutral_only,
+            "title": title,
+            "figsize": figsize,
+            "theme": theme,
+        }
+        formats, path = self._formats(img_format), self._figure_path(output)
+        return draw_encoder(table, options, path, formats, dpi or self.config.img_dpi, show, return_fig_ax)
+
+    def _figure_path(self, output: str | Path | None) -> Path | None:
+        if output is None and self.experiment_dir is not None:
+            Path(self.experiment_dir).mkdir(parents=True, exist_ok=True)  # so that it counts as a folder
+        given = output or self.experiment_dir
+        return None if given is None else Path(given)
+
+    def _formats(self, img_format: str | None) -> tuple[str, ...]:
+        """Images beside HTML and CSV: the one asked for, else the configured one unless that is the default."""
+        asked = img_format or (None if self.config.img_format == "png" else self.config.img_format)
+        return () if asked is None else (asked,)
+
+    def _shift_source(self, results: Mapping[str, Any] | None, target_class: str | None, increase: bool) -> Any:
+        from gradiend_ui.trainer.figures import ShiftSource
+
+        data, goal = self._decoder_data(), _goal(increase)
+        if results is None:
+            names = [target_class] if target_class else list(data.classes[:1])
+            found = self._evaluation().newest(data, names, goal)
+            results = results_of(self._inquiry(data, found.request, None), found.scores)
+        if target_class is None:
+            own = [name.removesuffix("_weaken") for name in results if name.endswith("_weaken") != increase]
+            target_class = next((name for name in own if name in data.classes), data.classes[0])
+        return ShiftSource(results, target_class, goal, data.targets.classes, data.strengthening)
+
+    def _plot_every_class(
+        self, results: Results, request: Request, show: bool | None, options: dict[str, Any], inquiry: Inquiry
     ) -> dict[str, Any]:
-        base, cells = scores[0], scores[1:]
-        results: dict[str, Any] = {}
-        for name in asked:
-            question = Question(
-                target_class=name,
-                classes=self._classes,
-                strengthening=self._model.strengthening_feature_factor,
-                goal=goal,
-                policy=selector or LMSThresholdPolicy(),
+        """Draw each asked class; the figures go to the experiment folder."""
+        increase = request.goal == "strengthen"
+        options.setdefault("show", bool(show))
+        options.setdefault("selector", inquiry.policy)
+        if show is not None:
+            options["show"] = show
+        place = options.pop("output", None)
+        paths = []
+        for name in request.asked:
+            output = place
+            if place is None and self.experiment_dir is not None:
+                safe = "".join("_" if character in "/\\:" else character for character in name)
+                output = Path(self.experiment_dir) / f"decoder_probability_shifts_{safe}.html"
+            paths.append(
+                self.plot_probability_shifts(
+                    results, target_class=name, increase_target_probabilities=increase, output=output, **options
+                )
             )
-            chosen = select(question, base, cells)
-            results[question.metric_name] = {
-                "value": chosen.value,
-                "feature_factor": chosen.feature_factor,
-                "learning_rate": chosen.learning_rate,
-                "id": {"feature_factor": chosen.feature_factor, "learning_rate": chosen.learning_rate},
-                "strengthen": goal == "strengthen",
-                "lms": chosen.lms,
-                "base_lms": chosen.base_lms,
-                "fallback": chosen.fallback,
-                "why": chosen.why,
-            }
-        grid: dict[Any, Any] = {"base": grid_entry(base, self._classes)}
-        for score in cells:
-            assert score.cell is not None  # only the base has none, and it comes first
-            grid[(score.cell.feature_factor, score.cell.learning_rate)] = grid_entry(score, self._classes)
-        return {**results, "grid": grid}
-
-    def _cached_results(self, names: Sequence[str], goal: str) -> dict[str, Any]:
-        """The newest finished evaluation that covers `names`, checked against today's weights and data."""
-        covering = [
-            record
-            for record in self._store.runs()
-            if record.state == "finished" and record.info["goal"] == goal and set(names) <= set(record.info["asked"])
-        ]
-        if not covering:
-            raise NotFound(
-                f"No finished evaluation to {goal} {', '.join(names)} is stored for this experiment: "
-                "run evaluate_decoder() first, or pass decoder_results."
-            )
-        record = covering[0]
-        plan = self._prepared(record.request)
-        if plan.fingerprint != record.info["fingerprint"]:
-            raise BadData(
-                "The stored evaluation belongs to other weights or data than this trainer has: "
-                "run evaluate_decoder() again, or pass decoder_results."
-            )
-        return self._results(plan, self._store.cells(record.id)[1], record.info["asked"], goal, None)
-
-    def _rewrite(self, results: Mapping[str, Any], key: str, output_dir: str | Path | None, *, several: bool) -> Any:
-        chosen = results.get(key) or dict(results.get("summary") or {}).get(key)
-        if not isinstance(chosen, Mapping) or not {"feature_factor", "learning_rate"} <= set(chosen):
-            known = ", ".join(str(name) for name in results if name != "grid")
-            raise NotFound(f"decoder_results holds no choice for {key!r}; it has: {known}.")
-        cell = Cell(chosen["feature_factor"], chosen["learning_rate"])
-        rewritten = self._model.rewrite_base_model(cell.learning_rate, cell.feature_factor)
-        if output_dir is None:
-            return rewritten
-        if several and self.args.experiment_dir is None:
-            raise BadName("Several models are saved under experiment_dir: set it in TrainingArguments.")
-        folder = Path(self.args.experiment_dir or ".") / key if several else Path(output_dir)
-        facts = {"scores": _score_rows(results, cell), "data": "rows given to TextPredictionTrainer"}
-        return str(save_rewritten(self._model, rewritten, Rewrite(cell, "decoder", facts), folder))
+        return {"plot_paths": paths, "plot_path": paths[0] if len(paths) == 1 else None}
 
 
-def grid_entry(score: CellScore, classes: Sequence[str]) -> dict[str, Any]:
-    """One cell in the reference's shape."""
-    counterfactual = {name: score.strengthen_metric(name, classes) for name in classes}
-    factual = {name: score.own_probability(name) for name in classes}
-    cell = score.cell
-    return {
-        "probs": {name: p for name, p in counterfactual.items() if p is not None},
-        "probs_factual": {name: p for name, p in factual.items() if p is not None},
-        "probs_by_dataset": {dataset: dict(row) for dataset, row in score.probs_by_dataset.items()},
-        "lms": dict(score.lms),
-        "id": "base" if cell is None else {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate},
-    }
+def _goal(increase: object) -> str:
+    if not isinstance(increase, bool):
+        raise BadGrid(f"increase_target_probabilities must be True or False, not {increase!r}.")
+    return "strengthen" if increase else "weaken"
 
 
-def _score_rows(results: Mapping[str, Any], cell: Cell) -> list[list[Any]]:
-    grid = results.get("grid") or {}
-    base, found = grid.get("base"), grid.get((cell.feature_factor, cell.learning_rate))
-    if not base or not found:
-        return []
-    rows = [
-        [f"P({name}) on {dataset} rows", before, found["probs_by_dataset"][dataset][name]]
-        for dataset, by_class in base["probs_by_dataset"].items()
-        for name, before in by_class.items()
-    ]
-    return [*rows, ["LMS", base["lms"]["lms"], found["lms"]["lms"]]]
+def _first_given(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _axis(values: Sequence[float] | None) -> tuple[float, ...] | None:
+    """The values as given, None for a default. What they may be is checked where the grid is made."""
+    return None if values is None else tuple(values)
+
+
+def _device_map(args: TrainingArguments) -> Any:
+    return args.base_model_device_map or None

@@ -1,0 +1,254 @@
+"""`evaluate_decoder`: plan, sweep, keep, choose.
+
+Numbers are kept twice: block by block in our store under a fingerprint of everything that makes them, and as a
+finished grid in the reference's `decoder_grid_cache.json`. A finished grid of the reference is taken over after two of
+its cells were scored again. Knows no figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradiend_ui.engine.decoder_grid_cache import (
+    GRID_CACHE_FILE,
+    GridCache,
+    read_grid_cache,
+    split_key,
+    write_grid_cache,
+)
+from gradiend_ui.engine.errors import BadData, NotFound
+from gradiend_ui.engine.plan import PreparedSweep
+from gradiend_ui.engine.store import Run, Store
+from gradiend_ui.engine.sweep import run
+from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore
+from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request
+
+ROW_WISE_FILE = "decoder_row_wise_scores.csv"
+SAME = 1e-4
+"""How far a number of a foreign grid may be from ours before the grid counts as made of something else."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A finished grid. scores: the base first, then ascending; origin: "swept", "stored" or the file it came from."""
+
+    request: Request
+    scores: tuple[CellScore, ...]
+    origin: str
+    warnings: tuple[str, ...] = ()
+
+
+class DecoderEvaluation:
+    """The decoder evaluations of one experiment folder (None: kept in memory only)."""
+
+    def __init__(self, experiment_dir: Path | None) -> None:
+        self._folder = experiment_dir
+        if experiment_dir is not None:
+            experiment_dir.mkdir(parents=True, exist_ok=True)
+        self._store = Store(":memory:" if experiment_dir is None else experiment_dir / "gradiend_ui.sqlite")
+        self._frames: dict[str, Frames] = {}
+
+    def evaluate(
+        self, data: DecoderData, request: Request, frames: Frames | None = None, *, reuse: bool, foreign: bool
+    ) -> Evaluated:
+        """Answer the request, computing what is not kept yet.
+
+        reuse: take blocks of equal fingerprint from the store; foreign: take over a grid of the reference that
+        answers the same request. Writes decoder_grid_cache.json when there is an experiment folder.
+        """
+        plan = data.plan(request, frames)
+        if foreign and frames is None:
+            taken = self._taken_over(data, request, plan)
+            if taken is not None:
+                return taken
+        scores = self._swept(data, request, plan, frames, reuse=reuse)
+        if self._folder is not None:
+            cache = _cache_of(data, request, plan, scores)
+            write_grid_cache(self._folder / GRID_CACHE_FILE, cache, data.targets.classes)
+            if data.targets.row_wise and data.config.decoder_eval_export_row_wise_csv:
+                self._write_rows(plan, self._folder / ROW_WISE_FILE, reuse=reuse)
+        return Evaluated(request, tuple(scores), "swept", plan.warnings)
+
+    def with_other_datasets(
+        self, data: DecoderData, evaluated: Evaluated, frames: Frames | None, *, reuse: bool
+    ) -> Evaluated:
+        """The same grid with the probabilities of the datasets that the goal did not need; no number changes."""
+        plan = data.plan_of_other_datasets(evaluated.request, frames)
+        if plan is None:
+            return evaluated
+        more = {score.cell: score for score in self._swept(data, evaluated.request, plan, frames, reuse=reuse)}
+        scores = tuple(
+            replace(score, probs_by_dataset={**score.probs_by_dataset, **more[score.cell].probs_by_dataset})
+            for score in evaluated.scores
+        )
+        return replace(evaluated, scores=scores)
+
+    def newest(self, data: DecoderData, names: Sequence[str], goal: str) -> Evaluated:
+        """The newest finished grid that covers `names`, checked against today's weights, data and targets.
+
+        Raises NotFound when there is none, BadData when it belongs to other ones.
+        """
+        for record in self._store.runs():
+            if record.state == "finished" and record.info["goal"] == goal and set(names) <= set(record.info["asked"]):
+                return self._stored(data, record)
+        path = None if self._folder is None else self._folder / GRID_CACHE_FILE
+        if path is not None and path.is_file():
+            return self._from_file(data, path, names, goal)
+        raise NotFound(
+            f"No finished evaluation to {goal} {', '.join(names)} is kept for this experiment: "
+            "run evaluate_decoder() first, or pass decoder_results."
+        )
+
+    # --- the store -----------------------------------------------------------------------------------------------
+
+    def _swept(
+        self, data: DecoderData, request: Request, plan: PreparedSweep, frames: Frames | None, *, reuse: bool
+    ) -> list[CellScore]:
+        info = {
+            "fingerprint": plan.fingerprint,
+            "goal": request.goal if plan.lms.block_texts else "more datasets",
+            "asked": list(request.asked),
+            "own_frames": frames is not None,
+        }
+        run_id = self._store.create_run(str(data.model.name_or_path), request.to_json(), info, plan.grid.cells)
+        if frames is not None:
+            self._frames[run_id] = frames
+        self._store.set_state(run_id, "running", only_from=("queued",))
+        try:
+            for _ in run(plan, data.model.workspace(), self._store, run_id, reuse=reuse):
+                pass
+        except BaseException:
+            self._store.set_state(run_id, "interrupted", only_from=("running",))
+            raise
+        self._store.set_state(run_id, "finished", only_from=("running",))
+        return self._store.cells(run_id)[1]
+
+    def _stored(self, data: DecoderData, record: Run) -> Evaluated:
+        request = Request.from_json(record.request)
+        frames = self._frames.get(record.id)
+        if record.info["own_frames"] and frames is None:
+            raise NotFound(
+                "The newest evaluation was made with training_like_df or neutral_df of its own, which are not kept: "
+                "pass decoder_results."
+            )
+        if data.plan(request, frames).fingerprint != record.info["fingerprint"]:
+            raise BadData(
+                "The kept evaluation belongs to other weights or data than this trainer has: run evaluate_decoder() "
+                "again, or pass decoder_results."
+            )
+        return Evaluated(request, tuple(self._store.cells(record.id)[1]), "stored")
+
+    # --- decoder_grid_cache.json -----------------------------------------------------------------------------------
+
+    def _taken_over(self, data: DecoderData, request: Request, plan: PreparedSweep) -> Evaluated | None:
+        """The grid of the file when it answers this request and still holds; None to sweep anew."""
+        path = None if self._folder is None else self._folder / GRID_CACHE_FILE
+        if path is None or not path.is_file():
+            return None
+        cache = read_grid_cache(path)
+        if cache.answers(_cache_of(data, request, plan, ())) is not None or len(cache.scores) != len(plan.cells):
+            return None
+        if cache.fingerprint is not None:
+            return None  # ours: its blocks are in the store, under the same fingerprint or none
+        if difference_to_today(data, plan, cache) is not None:
+            return None
+        return Evaluated(request, cache.scores, path.name)
+
+    def _from_file(self, data: DecoderData, path: Path, names: Sequence[str], goal: str) -> Evaluated:
+        cache = read_grid_cache(path)
+        if cache.goal not in (None, goal) or not set(names) <= set(cache.asked or names):
+            raise NotFound(
+                f"{path.name} was made to {cache.goal} {', '.join(cache.asked or ())}, not to {goal} "
+                f"{', '.join(names)}: run evaluate_decoder() for that."
+            )
+        request = Request(
+            goal=goal,
+            asked=tuple(cache.asked or names),
+            feature_factors=cache.feature_factors,
+            learning_rates=cache.learning_rates,
+            part=cache.part,
+            split=tuple(cache.split.split("_")) if "_" in cache.split else cache.split,
+            max_rows=cache.max_rows,
+            max_neutral=cache.max_neutral,
+        )
+        plan = data.plan(request)
+        stale = cache.fingerprint is not None and cache.fingerprint != plan.fingerprint
+        difference = "weights, data or targets changed" if stale else difference_to_today(data, plan, cache)
+        if difference is not None:
+            raise BadData(
+                f"{path.name} belongs to other weights or data than this trainer has ({difference}): "
+                "run evaluate_decoder() again, or pass decoder_results."
+            )
+        return Evaluated(request, cache.scores, path.name)
+
+    # --- rows --------------------------------------------------------------------------------------------------------
+
+    def _write_rows(self, plan: PreparedSweep, path: Path, *, reuse: bool) -> None:
+        """Every row's two probabilities under the base (empty cell columns) and every cell."""
+        fingerprint = plan.fingerprint if reuse else f"{plan.fingerprint}/{self._store.runs()[0].id}"
+        records = [
+            record for cell in plan.cells for record in row_records(plan, cell, self._store.results(fingerprint, cell))
+        ]
+        pd.DataFrame(records).to_csv(path, index=False)
+
+
+def row_records(plan: PreparedSweep, cell: Cell | None, results: Any) -> Iterator[dict[str, Any]]:
+    """One record per scored row, columns as in the reference's row-wise csv, the cell in front."""
+    for row, by_class in plan.row_scores(results):
+        yield {
+            "feature_factor": None if cell is None else cell.feature_factor,
+            "learning_rate": None if cell is None else cell.learning_rate,
+            "masked": row.masked,
+            "factual": row.label,
+            "alternative": row.alternative,
+            "factual_id": row.label_class,
+            "alternative_id": row.alternative_class,
+            "dataset_class": row.label_class,
+            "other_class": row.alternative_class,
+            "P_factual": by_class.get(row.label_class),
+            "P_alternative": by_class.get(row.alternative_class),
+        }
+
+
+def difference_to_today(data: DecoderData, plan: PreparedSweep, cache: GridCache) -> str | None:
+    """Score the base and the cell with the largest step below 1 again; the first number that differs, or None."""
+    moving = [score for score in cache.scores[1:] if score.cell and 0 < abs(score.cell.learning_rate) <= 1.0]
+    checked = [cache.base, *sorted(moving, key=lambda score: -abs(score.cell.learning_rate))[:1]]  # type: ignore[union-attr]
+    workspace = data.model.workspace()
+    for kept in checked:
+        weights = workspace.base_model
+        if kept.cell is not None:
+            update = data.model.update_vector(plan.spec.part, kept.cell.feature_factor)
+            weights = workspace.rewritten(update, kept.cell.learning_rate)
+        now = plan.summarise(kept.cell, {b: plan.score_block(weights, b) for b in range(len(plan.block_sizes))})
+        place = "the base" if kept.cell is None else f"({kept.cell.feature_factor:g}, {kept.cell.learning_rate:g})"
+        if abs((now.lms_value or 0.0) - (kept.lms_value or 0.0)) > SAME:
+            return f"LMS of {place}: {kept.lms_value:.4g} there, {now.lms_value:.4g} now"
+        for dataset, row in now.probs_by_dataset.items():
+            for name, p in row.items():
+                other = kept.probs_by_dataset.get(dataset, {}).get(name)
+                if other is None or abs(other - p) > SAME:
+                    there = "nothing" if other is None else f"{other:.4g}"
+                    return f"P({name}) on {dataset} rows for {place}: {there} there, {p:.4g} now"
+    return None
+
+
+def _cache_of(data: DecoderData, request: Request, plan: PreparedSweep, scores: Sequence[CellScore]) -> GridCache:
+    return GridCache(
+        part=request.part,
+        split=split_key(request.split),
+        max_rows=request.max_rows,
+        max_neutral=request.max_neutral,
+        feature_factors=request.feature_factors or data.default_feature_factors(request),
+        learning_rates=request.learning_rates or tuple(reversed(DEFAULT_LEARNING_RATES)),
+        scores=tuple(scores),
+        goal=request.goal,
+        asked=request.asked,
+        prob_on_other_class=data.config.decoder_eval_prob_on_other_class,
+        fingerprint=plan.fingerprint,
+    )

@@ -1,0 +1,222 @@
+"""From a trainer's data and a call of `evaluate_decoder` to the plan of a sweep.
+
+Chooses rows, targets and neutral texts as the `gradiend` package does; scores nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from gradiend_ui.engine.data_forms.choice import evaluation_rows
+from gradiend_ui.engine.data_forms.sources import neutral_texts
+from gradiend_ui.engine.data_forms.unified import UnifiedData
+from gradiend_ui.engine.errors import BadData, BadGrid
+from gradiend_ui.engine.eval_data import EvalRow, capped_neutral, read_neutral, read_rows, texts_from_rows
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.plan import PreparedSweep, plan_sweep
+from gradiend_ui.engine.selection import wanted_feature_factors
+from gradiend_ui.engine.targets import ClassTargets, ignored_ids, resolve_targets
+from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Grid, SweepSpec
+from gradiend_ui.trainer.config import TextPredictionConfig
+
+Split = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Rows and neutral texts that a call brings itself, in place of the trainer's; None: the trainer's."""
+
+    training_like: pd.DataFrame | None = None
+    neutral: pd.DataFrame | Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of `evaluate_decoder`, checked. feature_factors, learning_rates: as given, None for the defaults."""
+
+    goal: str
+    asked: tuple[str, ...]
+    feature_factors: tuple[float, ...] | None = None
+    learning_rates: tuple[float, ...] | None = None
+    part: str = "decoder"
+    split: Split = "test"
+    max_rows: int | None = None
+    max_neutral: int | None = None
+    every_dataset: bool = False
+    eval_batch_size: int = 32
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, from which `Request(**...)` makes an equal request."""
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Request:
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class DecoderData:
+    """What a trainer scores its decoder on.
+
+    strengthening: {class: feature factor}, for the target classes; add_identity: rows of other classes stand beside
+    the target classes' rows where these give the neutral texts; token_boundary: of next-token scoring.
+    """
+
+    model: ModelWithGradiend
+    unified: UnifiedData
+    classes: tuple[str, ...]
+    strengthening: Mapping[str, float]
+    config: TextPredictionConfig
+    seed: int = 0
+    add_identity: bool = False
+    token_boundary: str = "reference"
+
+    @cached_property
+    def targets(self) -> ClassTargets:
+        """The words of each scored class, from the configuration or from all rows of the data.
+
+        Raises BadData when a class is not in the data or has no word.
+        """
+        given = self.config.decoder_eval_targets
+        known = dict.fromkeys((*self.classes, *self.unified.all_classes))
+        names: tuple[str, ...] = self.classes
+        if isinstance(given, Mapping):
+            unknown = [name for name in given if name not in known]
+            if unknown:
+                raise BadData(
+                    f"decoder_eval_targets names the class {unknown[0]!r}, which is not in the data. "
+                    f"Classes: {', '.join(known)}."
+                )
+            restrict = self.config.decoder_eval_restrict_to_target_classes
+            names = tuple(name for name in given if not restrict or name in self.classes)
+            missing = [name for name in self.classes if name not in given]
+            if missing:
+                raise BadData(f"decoder_eval_targets gives no tokens for the class {missing[0]!r}.")
+        elif given not in (None, "label"):
+            raise BadData(f"decoder_eval_targets must be None, 'label' or {{class: [tokens]}}, not {given!r}.")
+        return resolve_targets(self._rows_with_words(names), names, given)
+
+    def _rows_with_words(self, names: Sequence[str]) -> Sequence[EvalRow]:
+        """All rows, and those of class tables that no transition uses, for classes that have no row otherwise."""
+        rows = self.unified.rows
+        present = {row.label_class for row in rows} | {row.alternative_class for row in rows}
+        extra = [row for name in names if name not in present for row in self.unified.neutral_rows.get(name, ())]
+        return [*rows, *extra]
+
+    def grid(self, request: Request) -> Grid:
+        """The grid of the request, with the feature factors that its goal needs where none are given."""
+        if self.model.gradiend.latent_dim > 1:
+            raise BadGrid(
+                f"A sweep has one feature factor per cell; this GRADIEND has {self.model.gradiend.latent_dim} latents. "
+                "Use get_model().rewrite_base_model(learning_rate, [one factor per latent])."
+            )
+        factors = request.feature_factors or self.default_feature_factors(request)
+        return Grid(tuple(factors), tuple(request.learning_rates or DEFAULT_LEARNING_RATES))
+
+    def default_feature_factors(self, request: Request) -> tuple[float, ...]:
+        """Strengthen: those of the asked classes; weaken: those of the other classes. In class order."""
+        missing = [name for name in self.classes if name not in self.strengthening]
+        if missing:
+            raise BadData(
+                f"The checkpoint does not tell the encoding direction of class {missing[0]!r}: give target_classes, "
+                "the class encoded as +1 first, or feature_factors."
+            )
+        wanted = (
+            factor
+            for name in request.asked
+            for factor in wanted_feature_factors(name, request.goal, self.strengthening)
+        )
+        return tuple(dict.fromkeys(wanted))
+
+    def plan(self, request: Request, frames: Frames | None = None) -> PreparedSweep:
+        """The sweep that answers the request: the rows the goal needs, and the LMS."""
+        frames = frames or Frames()
+        all_rows = self._rows(request, frames)
+        needed = self._datasets(request)
+        rows = [row for row in all_rows if row.label_class in needed] or all_rows
+        texts, ignored = self._texts(request, frames, all_rows, rows)
+        return plan_sweep(
+            self.model,
+            self._spec(request),
+            self.grid(request),
+            rows,
+            self.targets,
+            texts,
+            ignored,
+            texts_are_rows=self.config.eval_neutral_data is None and frames.neutral is None,
+            texts_per_chunk=request.eval_batch_size,
+        )
+
+    def plan_of_other_datasets(self, request: Request, frames: Frames | None = None) -> PreparedSweep | None:
+        """The rows that `plan` leaves out, probabilities only; None when there are none."""
+        all_rows = self._rows(request, frames or Frames())
+        needed = self._datasets(request)
+        others = [row for row in all_rows if row.label_class not in needed and row.label_class in self.classes]
+        if not others or len(others) == len(all_rows):
+            return None
+        return plan_sweep(self.model, self._spec(request), self.grid(request), others, self.targets, ())
+
+    def _spec(self, request: Request) -> SweepSpec:
+        return SweepSpec(part=request.part, token_boundary=self.token_boundary)  # type: ignore[arg-type]
+
+    def _datasets(self, request: Request) -> frozenset[str]:
+        """Label classes whose rows the goal reads."""
+        if request.every_dataset or (request.goal == "strengthen" and not self.config.decoder_eval_prob_on_other_class):
+            return frozenset(self.classes)
+        if request.goal == "weaken":
+            return frozenset(request.asked)
+        return frozenset(other for name in request.asked for other in self.classes if other != name)
+
+    def _rows(self, request: Request, frames: Frames) -> Sequence[EvalRow]:
+        if frames.training_like is not None:
+            return read_rows(frames.training_like).rows
+        return evaluation_rows(
+            self._directed(),
+            request.split,
+            max_size=request.max_rows,
+            seed=self.seed,
+            add_identity=self.add_identity,
+        )
+
+    def _directed(self) -> UnifiedData:
+        return self.unified if self.unified.target_classes else replace(self.unified, target_classes=self.classes)
+
+    def _texts(
+        self, request: Request, frames: Frames, all_rows: Sequence[EvalRow], rows: Sequence[EvalRow]
+    ) -> tuple[tuple[str, ...], frozenset[int]]:
+        """The texts of the LMS and the ids it leaves out: none of them where neutral data is configured."""
+        configured = self.config.eval_neutral_data
+        mask_token = self.model.tokenizer.mask_token
+        if frames.neutral is not None:
+            texts = _filled_texts(frames.neutral, mask_token)[: request.max_neutral]
+        elif configured is not None:
+            found = neutral_texts(configured, max_rows=self.config.eval_neutral_max_rows)
+            texts = capped_neutral(found, request.max_neutral, self.seed)
+        else:
+            texts = texts_from_rows(all_rows, mask_token)[: request.max_neutral]
+        words = self.config.decoder_eval_ignore_tokens
+        if words is None and configured is None:
+            own = {word for row in rows for word in (row.label, row.alternative)}
+            named = self.targets.words
+            words = sorted(own if named is None else {word for group in named.values() for word in group})
+        return texts, ignored_ids(self.model.tokenizer, words or ())
+
+
+def _filled_texts(table: pd.DataFrame | Sequence[str], mask_token: str | None) -> tuple[str, ...]:
+    """The column `text`; without one, `masked` with the row's token where the tokenizer's mask token stands."""
+    if not isinstance(table, pd.DataFrame) or ("text" in table.columns and not table["text"].isnull().any()):
+        return read_neutral(table, keep_empty=True)
+    if "masked" not in table.columns:
+        return read_neutral(table, keep_empty=True)
+    token = next((name for name in ("factual", "label", "alternative") if name in table.columns), None)
+    if token is None or mask_token is None:
+        return tuple(str(text) for text in table["masked"])
+    pairs = zip(table["masked"], table[token], strict=True)
+    return tuple(str(text).replace(mask_token, str(word), 1) for text, word in pairs)

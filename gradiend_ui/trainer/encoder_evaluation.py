@@ -1,0 +1,80 @@
+"""`evaluate_encoder` of a trainer: which rows and neutral texts are encoded. Encodes nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from gradiend_ui.engine.data_forms.choice import chosen_pair, training_rows
+from gradiend_ui.engine.data_forms.sources import neutral_texts
+from gradiend_ui.engine.data_forms.unified import UnifiedData
+from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.eval_data import read_neutral
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.training.encoder_evaluation import Encoder, NeutralTexts, evaluate_encoder
+from gradiend_ui.engine.training.encoder_metrics import encoder_metrics
+from gradiend_ui.trainer.arguments import TrainingArguments
+from gradiend_ui.trainer.config import TextPredictionConfig
+from gradiend_ui.trainer.decoder_plan import Split
+from gradiend_ui.trainer.training import BALANCE_OF
+
+
+def evaluate_encoder_of(
+    model: ModelWithGradiend,
+    data: UnifiedData,
+    args: TrainingArguments,
+    config: TextPredictionConfig,
+    *,
+    split: Split = "test",
+    source: str | None = None,
+    max_size: int | None = None,
+    neutral: pd.DataFrame | Sequence[str] | None = None,
+    include_other_classes: bool | None = None,
+    table: pd.DataFrame | Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The encoder's measures in the reference's shape, with the table of all encoded rows as "encoder_df".
+
+    table: of an earlier call; it is measured as it is. Raises BadData when a correlation is not defined.
+    """
+    pair = chosen_pair(data, "all", None)
+    if table is not None:
+        frame = table["encoder_df"] if isinstance(table, Mapping) else table
+        if not isinstance(frame, pd.DataFrame):
+            raise BadData("encoder_df must be the frame, or the result, of evaluate_encoder(return_df=True).")
+        return {**encoder_metrics(frame, pair), "encoder_df": frame}
+    kind = source or model.source
+    if kind not in BALANCE_OF:
+        raise BadData(f"source must be one of {', '.join(BALANCE_OF)}, not {source!r}.")
+    size = args.encoder_eval_max_size if max_size is None else max_size
+    others = args.include_other_classes if include_other_classes is None else include_other_classes
+    rows = training_rows(
+        data,
+        split,
+        pair=pair,
+        max_size=size,
+        balance=BALANCE_OF[kind] if args.encoder_eval_balance else None,
+        seed=args.seed,
+        add_identity=args.add_identity_for_other_classes,
+        include_other_classes=others,
+    )
+    given = config.eval_neutral_data if neutral is None else neutral
+    if given is None:
+        texts: tuple[str, ...] = ()
+    elif isinstance(given, str):
+        texts = neutral_texts(given, max_rows=config.eval_neutral_max_rows)
+    else:
+        texts = read_neutral(given, keep_empty=True)
+    words = {word for row in data.rows for word in (row.label, row.alternative)}
+    excluded = sorted(words | set(config.eval_neutral_additional_excluded_words or ()))
+    return evaluate_encoder(
+        Encoder(model.base, model.mapped, model.gradiend, kind),
+        rows,
+        pair,
+        source=source,
+        balance=args.encoder_eval_balance,
+        seed=args.seed or 0,
+        neutral=NeutralTexts(rows, texts, excluded, size),
+        return_df=True,
+    )

@@ -1,0 +1,55 @@
+"""Where a trainer's trained GRADIEND lies. Knows folders and config files; loads nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.checkpoint import read_checkpoint
+from gradiend_ui.engine.errors import BadCheckpoint
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.run_folder import is_checkpoint, read_run_folder
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder that holds a trained GRADIEND: a checkpoint, or a run folder with one."""
+
+    folder: Path
+
+    @staticmethod
+    def holds_gradiend(given: object) -> bool:
+        """Whether `given` is a checkpoint folder or a run folder (and not a base model or a Hub id)."""
+        if not isinstance(given, (str, Path)) or not Path(given).is_dir():
+            return False
+        return is_checkpoint(Path(given)) or read_run_folder(Path(given)).checkpoint is not None
+
+
+def find_model(
+    given: str | Path | ModelWithGradiend, experiment_dir: str | None, output_dir: str | Path | None
+) -> ModelFolder | None:
+    """The trained GRADIEND of a trainer: the one given, else the one that this experiment trained on the given base.
+
+    An experiment folder that holds a GRADIEND of another base model is no answer: training there would replace it.
+    """
+    if isinstance(given, ModelWithGradiend):
+        return ModelFolder(Path(given.name_or_path))
+    if ModelFolder.holds_gradiend(given):
+        return ModelFolder(Path(given))
+    trained = Path(output_dir) if output_dir is not None else Path(experiment_dir or "") / "model"
+    if (output_dir is None and experiment_dir is None) or not ModelFolder.holds_gradiend(trained):
+        return None
+    return ModelFolder(trained) if _base_name(trained) == _place(given) else None
+
+
+def _base_name(folder: Path) -> Any:
+    try:
+        stated = read_checkpoint(folder).metadata.get("base_model")
+    except BadCheckpoint:
+        return None
+    return _place(stated) if isinstance(stated, str) else None
+
+
+def _place(name: str | Path) -> str:
+    return str(Path(name).resolve()) if Path(name).is_dir() else str(name)

@@ -1,0 +1,87 @@
+"""From the results of `evaluate_decoder` to rewritten models, in memory or saved. Chooses nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.errors import BadGrid, BadName, NotFound
+from gradiend_ui.engine.export import Rewrite, save_rewritten
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.values import Cell
+
+NOT_CHOICES = frozenset({"grid", "plot_path", "plot_paths"})
+
+
+@dataclass(frozen=True)
+class RewriteRequest:
+    """keys: of the choices to apply ("F", "F_weaken", ...); output_dir: None keeps the models in memory; several are
+    saved below experiment_dir."""
+
+    keys: tuple[str, ...]
+    part: str
+    output_dir: Path | None
+    experiment_dir: Path | None
+
+
+def rewrite(model: ModelWithGradiend, results: Mapping[str, Any], request: RewriteRequest) -> list[Any]:
+    """One rewritten model, or its folder as text, per key.
+
+    All keys are looked up before anything is written. Raises NotFound for a key without a choice, BadName for an
+    unusable folder, BadGrid for a choice that is not a number.
+    """
+    several = len(request.keys) > 1
+    if request.output_dir is not None and several and request.experiment_dir is None:
+        raise BadName("Several models are saved under experiment_dir: set it in TrainingArguments.")
+    cells = [chosen_cell(results, key) for key in request.keys]
+    done: list[Any] = []
+    for key, cell in zip(request.keys, cells, strict=True):
+        rewritten = model.rewrite_base_model(cell.learning_rate, cell.feature_factor, request.part)
+        if request.output_dir is None:
+            done.append(rewritten)
+            continue
+        folder = request.output_dir
+        if several and request.experiment_dir is not None:
+            folder = request.experiment_dir / _safe(key)
+        facts = {"scores": score_rows(results, cell), "data": "rows given to TextPredictionTrainer"}
+        saved = save_rewritten(model, rewritten, Rewrite(cell, request.part, facts), folder, replace_own=True)
+        done.append(str(saved))
+    return done
+
+
+def chosen_cell(results: Mapping[str, Any], key: str) -> Cell:
+    """The cell that `results` chose for `key`; results may hold the choices under "summary", as older files do."""
+    choices = results["summary"] if isinstance(results.get("summary"), Mapping) else results
+    chosen = choices.get(key)
+    if not isinstance(chosen, Mapping) or not {"feature_factor", "learning_rate"} <= set(chosen):
+        known = ", ".join(str(name) for name in choices if name not in NOT_CHOICES) or "none"
+        hint = (
+            " Choices to weaken come from evaluate_decoder(increase_target_probabilities=False)."
+            if key.endswith("_weaken")
+            else ""
+        )
+        raise NotFound(f"decoder_results holds no choice for {key!r}; it has: {known}.{hint}")
+    factor = chosen["feature_factor"]
+    if isinstance(factor, (list, tuple)):
+        raise BadGrid(f"The choice for {key!r} has several feature factors: use ModelWithGradiend.rewrite_base_model.")
+    return Cell(float(factor), float(chosen["learning_rate"]))
+
+
+def score_rows(results: Mapping[str, Any], cell: Cell) -> list[list[Any]]:
+    """[name, before, after] of every number the grid holds for the cell; [] when it holds none."""
+    grid = results.get("grid") or {}
+    base, found = grid.get("base"), grid.get((cell.feature_factor, cell.learning_rate))
+    if not base or not found:
+        return []
+    rows = [
+        [f"P({name}) on {dataset} rows", before, found["probs_by_dataset"].get(dataset, {}).get(name)]
+        for dataset, by_class in base["probs_by_dataset"].items()
+        for name, before in by_class.items()
+    ]
+    return [*(row for row in rows if row[2] is not None), ["LMS", base["lms"]["lms"], found["lms"]["lms"]]]
+
+
+def _safe(key: str) -> str:
+    return "".join("_" if character in '/\\:*?"<>|' else character for character in key)
