@@ -68,7 +68,11 @@ def build_wordpiece_tokenizer() -> PreTrainedTokenizerFast:
     pieces = {piece for split in SPLIT_WORDS.values() for piece in split.split()} | set(SPARE.split())
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     entries = sorted((words - set(SPLIT_WORDS)) | pieces | set(letters) | {f"##{letter}" for letter in letters})
-    vocabulary = {token: index for index, token in enumerate(SPECIAL + entries)}
+    return _wordpiece({token: index for index, token in enumerate(SPECIAL + entries)})
+
+
+def _wordpiece(vocabulary: dict[str, int]) -> PreTrainedTokenizerFast:
+    """A cased BERT tokenizer with these entries."""
     backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     backend.normalizer = normalizers.BertNormalizer(lowercase=False)
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -369,4 +373,45 @@ def save_tiny_llama(folder: Path) -> Path:
             tie_word_embeddings=False,
         )
         model = LlamaForCausalLM(config).eval()
+    return _save(model, tokenizer, folder)
+
+
+def save_tiny_german(folder: Path, *, steps: int = 150) -> Path:
+    """Train and save a masked LM on the German sentences of `german_articles`: nouns decide der, die and das."""
+    import german_articles
+
+    frames = german_articles.build_class_frames()
+    texts = [row.masked.replace("[MASK]", row[name]) for name, frame in frames.items() for _, row in frame.iterrows()]
+    words = sorted({piece for text in texts for piece in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(text)})
+    entries = sorted({word for word, _ in words})
+    vocabulary = {token: index for index, token in enumerate(SPECIAL + entries)}
+    tokenizer = _wordpiece(vocabulary)
+    encoded = [tokenizer(text)["input_ids"] for text in texts]
+    articles = tokenizer.convert_tokens_to_ids(["der", "die", "das", "Der", "Die", "Das"])
+    rng = random.Random(9)
+    with seeded(8):
+        config = BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=POSITIONS,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+            initializer_range=0.1,
+        )
+        model = BertForMaskedLM(config)
+        batches = []
+        for step in range(steps):
+            ids = _pad([rng.choice(encoded) for _ in range(32)], tokenizer.pad_token_id)
+            hidden = torch.isin(ids, torch.tensor(articles)) if step % 2 else (torch.rand(ids.shape) < 0.15) & (ids > 4)
+            batches.append(
+                {
+                    "input_ids": ids.masked_fill(hidden, tokenizer.mask_token_id),
+                    "attention_mask": (ids != tokenizer.pad_token_id).long(),
+                    "labels": ids.masked_fill(~hidden, -100),
+                }
+            )
+        _train(model, batches, 8e-3)
     return _save(model, tokenizer, folder)

@@ -12,8 +12,9 @@ from typing import Any
 
 from gradiend_ui.engine.companions import Companions
 from gradiend_ui.engine.errors import BadData, GradiendUIError
+from gradiend_ui.engine.finished_sweeps import describe, finished_sweeps
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep, class_order, prepare
+from gradiend_ui.engine.plan import class_order, prepare
 from gradiend_ui.engine.values import (
     DEFAULT_LEARNING_RATES,
     DENSE_FEATURE_FACTORS,
@@ -37,7 +38,8 @@ def card_of(loaded: Loaded, name: str) -> dict[str, Any]:
     """What a page and the API's /load tell of a loaded checkpoint."""
     model, companions = loaded.model, loaded.companions
     checkpoint = model.checkpoint
-    warnings = [*checkpoint.warnings, *companions.warnings]
+    sweeps, unread = finished_sweeps(checkpoint.folder)
+    warnings = [*checkpoint.warnings, *companions.warnings, *unread]
     classes: list[str] = list(model.strengthening_feature_factor)
     if companions.rows is not None:
         try:
@@ -69,6 +71,7 @@ def card_of(loaded: Loaded, name: str) -> dict[str, Any]:
         "converged": checkpoint.converged,
         "rows": {} if companions.rows is None else companions.rows.counts(),
         "neutral_sets": {set_name: len(texts) for set_name, texts in companions.neutral.items()},
+        "finished_sweeps": [describe(sweep) for sweep in sweeps],
         "warnings": warnings,
         "presets": {
             "default": {"feature_factors": default, "learning_rates": list(DEFAULT_LEARNING_RATES)},
@@ -103,10 +106,14 @@ def probe(loaded: Loaded) -> tuple[float | None, tuple[str, ...]]:
     return (time.monotonic() - started) / rows * sum(plan.block_sizes), plan.warnings
 
 
-def export_facts(
-    plan: PreparedSweep, info: Mapping[str, Any], scores: Sequence[CellScore], cell: Cell | None
-) -> dict[str, Any]:
-    """Data and scores for the card of an export; scores only when the cell is finished in this run."""
+def export_facts(info: Mapping[str, Any], scores: Sequence[CellScore], cell: Cell | None) -> dict[str, Any]:
+    """Data and scores for the card of an export; scores only when the cell is finished in this run.
+
+    A run opened from a file names it; where the file is known to be of other weights, it lends no scores.
+    """
+    imported: Mapping[str, Any] = info.get("imported") or {}
+    if imported.get("check") == "differs":
+        cell = None
     base, found = scores[0], next((s for s in scores[1:] if s.cell == cell and s.is_final), None)
     table: list[list[Any]] = []
     if found is not None and base.is_final:
@@ -114,9 +121,12 @@ def export_facts(
             for name, before in sorted(row.items()):
                 table.append([f"P({name}) on {dataset} rows", before, found.probs_by_dataset[dataset][name]])
         table.append(["LMS", base.lms["lms"], found.lms["lms"]])
+    rows = f"{info['rows']} rows" if info["rows"] else "rows"
+    origin = f", scores from {imported['file']} ({imported['check']})" if imported else ""
+    unknown = bool(imported) and not imported["lms_known"]
     return {
-        "data": f"{info['rows']} rows of split {plan.spec.split}",
-        "neutral_set": info["neutral_set"] or "none (evaluation rows)",
+        "data": f"{rows} of split {info['spec']['split']}{origin}",
+        "neutral_set": info["neutral_set"] or ("not known" if unknown else "none (evaluation rows)"),
         "scores": table,
         "data_fingerprint": info["fingerprint"],
     }

@@ -20,12 +20,15 @@ from gradiend_ui.engine.companions import find_companions
 from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError
 from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
 from gradiend_ui.engine.export import Rewrite, export_checkpoint, zip_folder
+from gradiend_ui.engine.finished_check import check, opened_info
+from gradiend_ui.engine.finished_sweeps import finished_sweeps, shown_scores, sweep_named
 from gradiend_ui.engine.health_card import Loaded, card_of, export_facts, probe
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import PreparedSweep, prepare
 from gradiend_ui.engine.predict import compare
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.store import Run, Store
 from gradiend_ui.engine.sweep import Progress, run
+from gradiend_ui.engine.targets import ClassTargets, resolve_targets
 from gradiend_ui.engine.values import (
     PARTS,
     Cell,
@@ -54,13 +57,14 @@ class Lane:
         self._requests: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "load": self._load,
             "start": self._start,
+            "open_finished": self._open_finished,
             "compare": self._compare,
             "export": self._export,
             "wake": lambda _request: None,
         }
 
     def handle(self, kind: str, request: Mapping[str, Any]) -> Any:
-        """Answer one request: load, start, compare, export or wake. Raises GradiendUIError."""
+        """Answer one request: load, start, open_finished, compare, export or wake. Raises GradiendUIError."""
         return self._requests[kind](request)
 
     def step(self) -> bool:
@@ -130,7 +134,7 @@ class Lane:
         given = options.get("encoding_direction")
         if given:
             model.feature_class_encoding_direction = checked_direction(given)
-        return Loaded(model, model.workspace(), find_companions(model.checkpoint.folder))
+        return Loaded(model, model.workspace(), find_companions(model.checkpoint.folder, model.source))
 
     @staticmethod
     def _keep(kept: OrderedDict[str, Any], key: str, value: Any, limit: int) -> None:
@@ -164,6 +168,18 @@ class Lane:
         run_id = self._store.create_run(handle, {**options, **data_options}, info, plan.grid.cells)
         self._keep(self._plans, run_id, plan, KEPT_PLANS)
         return {"run": run_id, "cells": len(plan.grid), "position": self._store.position(run_id)}
+
+    def _open_finished(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """A finished sweep that lies beside a loaded checkpoint as a run of the store; nothing is swept."""
+        handle = str(request["checkpoint"])
+        loaded = self._checkpoint(handle)
+        sweeps, _ = finished_sweeps(loaded.model.checkpoint.folder)
+        sweep = sweep_named(sweeps, dict(request.get("options") or {}).get("file"))
+        checked = check(sweep, loaded.model, loaded.workspace, loaded.companions)
+        info, scores = opened_info(sweep, loaded.model, checked), shown_scores(sweep.cache)
+        run_id = self._store.create_finished_run(handle, {}, info, scores)
+        imported = info["imported"]
+        return {"run": run_id, "cells": len(scores) - 1, "check": imported["check"], "note": imported["note"]}
 
     def _plan(self, run_id: str) -> PreparedSweep:
         if run_id not in self._plans:
@@ -208,36 +224,64 @@ class Lane:
 
     def _compare(self, request: Mapping[str, Any]) -> dict[str, Any]:
         record = self._store.run(str(request["run"]))
-        loaded, plan = self._checkpoint(record.checkpoint), self._plan(record.id)
+        loaded = self._checkpoint(record.checkpoint)
         options = dict(request.get("options") or {})
         unknown = sorted(set(options) - {"top_k"})
         if unknown:
             raise BadGrid(f"Unknown option {unknown[0]!r}; /compare knows top_k.")
+        spec = self._unchanged(record, loaded)
         return {
             "texts": compare(
                 loaded.model,
                 loaded.workspace,
                 [_cell(cell) for cell in request["cells"]],
                 list(request["texts"]),
-                targets=plan.targets,
-                token_boundary=plan.spec.token_boundary,
-                part=plan.spec.part,
+                targets=self._targets(record, loaded),
+                token_boundary=spec["token_boundary"],
+                part=spec["part"],
                 top_k=options.get("top_k", 5),
             )
         }
 
+    def _unchanged(self, record: Run, loaded: Loaded) -> Mapping[str, Any]:
+        """The run's spec. Raises BadData when the checkpoint is not the one that the run belongs to."""
+        imported = record.info.get("imported")
+        if imported is None:
+            self._plan(record.id)
+        elif imported["model"] != loaded.model.fingerprint:
+            raise BadData(
+                f"The checkpoint changed since {imported['file']} was opened: load it and open the sweep again, or "
+                "start a new sweep."
+            )
+        spec: Mapping[str, Any] = record.info["spec"]
+        return spec
+
+    def _targets(self, record: Run, loaded: Loaded) -> ClassTargets:
+        """The class words of a run. Raises BadData for an opened one without rows to take them from."""
+        if record.info.get("imported") is None:
+            return self._plan(record.id).targets
+        rows = loaded.companions.rows
+        if rows is None:
+            raise BadData(
+                "Comparing needs the words of each class, and no evaluation rows lie beside this checkpoint: put "
+                "eval.csv with the columns masked, label, label_class, alternative, alternative_class and split into "
+                "its folder and load it again. Exporting works without."
+            )
+        return resolve_targets(rows.rows, tuple(record.info["classes"]), None)
+
     def _export(self, request: Mapping[str, Any]) -> str:
         record = self._store.run(str(request["run"]))
-        loaded, plan = self._checkpoint(record.checkpoint), self._plan(record.id)
+        loaded = self._checkpoint(record.checkpoint)
+        spec = self._unchanged(record, loaded)
         options = dict(request["options"])
         if options.get("kind", "checkpoint") != "checkpoint":
             raise BadGrid(f"kind must be checkpoint, not {options['kind']!r}.")
-        part = options.get("part") or plan.spec.part
+        part = options.get("part") or spec["part"]
         if part not in PARTS:
             raise BadGrid(f"part must be one of {', '.join(PARTS)}, not {part!r}.")
         cell = _cell(options)
         _, scores = self._store.cells(record.id)
-        facts = export_facts(plan, record.info, scores, cell if part == plan.spec.part else None)
+        facts = export_facts(record.info, scores, cell if part == spec["part"] else None)
         card = self._store.checkpoint(record.checkpoint)[2]
         name = f"{card['name']}-ff{cell.feature_factor:g}-lr{cell.learning_rate:g}"
         name = "".join(c if c.isalnum() or c in "-._" else "_" for c in name)[:100].lstrip(".")

@@ -138,11 +138,13 @@ def prepare(
     classes: Sequence[str] | None = None,
     seed: int = 0,
     grid: Grid | None = None,
+    splits: Sequence[str] | None = None,
 ) -> PreparedSweep:
     """Plan a sweep: choose rows, resolve targets, tokenize and mask everything once.
 
     neutral: texts for the LMS; None uses the evaluation rows and leaves the target tokens out of the LMS.
     datasets: only rows of these label classes are scored (None: all). classes: class order (None: the model's).
+    splits: several splits in place of the spec's one.
     Raises BadData or BadGrid in a sentence.
     """
     names = tuple(classes or class_order(model, data))
@@ -151,7 +153,7 @@ def prepare(
     if unknown:
         raise BadData(f"There is no class {unknown[0]!r}; the classes are {', '.join(names)}.")
     grid = grid or spec.grid(spec.feature_factors or default_feature_factors(model, names, spec.goal, asked))
-    all_rows = data.chosen(spec.split, names, spec.max_rows, seed)
+    all_rows = data.chosen(splits or spec.split, names, spec.max_rows, seed)
     targets = resolve_targets(data.rows, names, spec.targets)
     rows = tuple(row for row in all_rows if datasets is None or row.label_class in datasets) or all_rows
     texts, ignored = _lms_texts(model, spec, neutral, rows, all_rows, targets, seed)

@@ -226,6 +226,8 @@ def select(question: Question, base: CellScore, scores: Sequence[CellScore]) -> 
 
 
 def _nothing_to_choose(question: Question, scores: Sequence[CellScore]) -> str:
+    if question.target_class not in question.strengthening:
+        return "No cell that could win is finished yet."
     wanted = wanted_feature_factors(question.target_class, question.goal, question.strengthening)
     have = {score.cell.feature_factor for score in scores if score.cell is not None}
     if not question.any_feature_factor and not have & set(wanted):

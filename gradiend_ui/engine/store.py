@@ -106,12 +106,29 @@ class Store:
         self, checkpoint: str, request: Mapping[str, Any], info: Mapping[str, Any], cells: Sequence[Cell]
     ) -> str:
         """Queue a run over `cells` (ascending) and the base; returns its unguessable id."""
-        run, now = secrets.token_urlsafe(12), time.time()
         scores = [CellScore(None), *(CellScore(cell) for cell in cells)]
+        return self._insert(checkpoint, request, info, scores, "queued")
+
+    def create_finished_run(
+        self, checkpoint: str, request: Mapping[str, Any], info: Mapping[str, Any], scores: Sequence[CellScore]
+    ) -> str:
+        """Keep a run that was scored elsewhere: the base first, then its cells ascending; returns its id."""
+        return self._insert(checkpoint, request, info, scores, "finished")
+
+    def _insert(
+        self,
+        checkpoint: str,
+        request: Mapping[str, Any],
+        info: Mapping[str, Any],
+        scores: Sequence[CellScore],
+        state: str,
+    ) -> str:
+        run, now, total = secrets.token_urlsafe(12), time.time(), len(scores) - 1
+        done = total if state == "finished" else 0
         with self._writing() as db:
             db.execute(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, 'queued', 1, 0, ?, NULL, NULL, ?, ?)",
-                (run, checkpoint, json.dumps(request), json.dumps(info), len(cells), now, now),
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, 1, ?, ?, NULL, NULL, ?, ?)",
+                (run, checkpoint, json.dumps(request), json.dumps(info), state, done, total, now, now),
             )
             db.executemany(
                 "INSERT INTO run_cells VALUES (?, ?, 1, ?)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from gradiend_ui.engine.checkpoint import read_checkpoint
 from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.run_folder import is_checkpoint, read_run_folder
+from gradiend_ui.engine.run_folder import read_run_folder
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,19 @@ class ModelFolder:
         """Whether `given` is a checkpoint folder or a run folder (and not a base model or a Hub id)."""
         if not isinstance(given, (str, Path)) or not Path(given).is_dir():
             return False
-        return is_checkpoint(Path(given)) or read_run_folder(Path(given)).checkpoint is not None
+        if (Path(given) / "config.json").is_file():
+            return _is_gradiend(Path(given))
+        inside = read_run_folder(Path(given)).checkpoint
+        return inside is not None and _is_gradiend(inside)
+
+
+def _is_gradiend(folder: Path) -> bool:
+    """Whether config.json describes a GRADIEND; that of a base model has no mapping."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and "architecture" in config and "mapping" in config
 
 
 def find_model(

@@ -349,7 +349,7 @@ class TextPredictionTrainer:
         if self.get_seed_report_path() is None or self.experiment_dir is None:
             return self.model_path
         best = read_run_folder(Path(self.experiment_dir)).best_seed
-        return str(best.folder) if best is not None and ModelFolder.holds_gradiend(best.folder) else self.model_path
+        return self.model_path if best is None or best.folder is None else str(best.folder)
 
     # --- evaluation --------------------------------------------------------------------------------------------------
 

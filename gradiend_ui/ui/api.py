@@ -39,6 +39,11 @@ def register(session: Session) -> None:
         with for_scripts():
             return answer(session.start_sweep(checkpoint, spec or {}))
 
+    def open_finished(checkpoint: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
+        """Open a finished sweep that lies beside the checkpoint, without sweeping, and say whether it still holds."""
+        with for_scripts():
+            return answer(session.open_finished(checkpoint, options or {}))
+
     def cells(run: str, rev: int = 0) -> dict[str, Any]:
         """State of a run and the cells that changed after revision `rev`."""
         with for_scripts():
@@ -80,7 +85,7 @@ def register(session: Session) -> None:
         with for_scripts():
             return shelve(session.export(run, check_export(options)))
 
-    for function in (load, start_sweep, cells, pause, resume, stop, select, compare):
+    for function in (load, start_sweep, open_finished, cells, pause, resume, stop, select, compare):
         gr.api(function, api_name=function.__name__, **FREE)
     _register_export(export)
 

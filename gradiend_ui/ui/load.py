@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.figures.numbers import percent, signed, three_digits
 from gradiend_ui.ui.status import STATES
 from gradiend_ui.ui.tree import Node, Tree, facts, node
@@ -21,11 +22,13 @@ MORE = "Another model or an earlier sweep"
 SOURCE_LABEL = "Folder of a trained GRADIEND"
 SOURCE_HINT = "/path/to/gradiend"
 MOST_RUNS = 5
+OPEN_FINISHED = "Open it without sweeping"
 
 
 @dataclass(frozen=True)
 class LoadWidgets:
     health: Tree
+    open_finished: gr.Button
     runs: Tree
     source: gr.Textbox
     load: gr.Button
@@ -35,19 +38,33 @@ class LoadWidgets:
 def build(allows_paths: bool) -> LoadWidgets:
     with gr.Column(elem_id="step-load", elem_classes="panel"):
         health = Tree(build_loading(), elem_id="health")
+        open_finished = gr.Button(OPEN_FINISHED, size="sm", visible=False, elem_id="open-finished")
         with gr.Accordion(MORE, open=False, elem_id="load-more"):
             source = gr.Textbox(label=SOURCE_LABEL, placeholder=SOURCE_HINT, visible=allows_paths, elem_id="source")
             with gr.Row(elem_classes="buttons"):
                 load = gr.Button("Load folder", size="sm", visible=allows_paths, elem_id="load")
                 demo = gr.Button("Load the demo", size="sm", elem_id="load-demo")
             runs = Tree(node("div"), elem_id="runs")
-    return LoadWidgets(health=health, runs=runs, source=source, load=load, demo=demo)
+    return LoadWidgets(health=health, open_finished=open_finished, runs=runs, source=source, load=load, demo=demo)
 
 
 def load_card(session: Session, source: str) -> dict[str, Any]:
     """Load a source and give its card."""
     answer = session.load(source.strip() or DEMO, {})
     return session.card(answer["checkpoint"])
+
+
+def open_finished(session: Session, checkpoint: str) -> dict[str, Any]:
+    """Open the finished sweep that lies beside the checkpoint and give its run's info."""
+    if not checkpoint:
+        raise NotFound("There is no model yet. Load a folder first.")
+    return session.run_info(session.open_finished(checkpoint)["run"])
+
+
+def offer(card: Mapping[str, Any], info: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Update of the button: there while a finished sweep lies beside the checkpoint and is not open already."""
+    is_open = info is not None and info["imported"] is not None
+    return gr.update(visible=bool(card["finished_sweeps"]) and not is_open)
 
 
 def build_loading() -> Node:
@@ -73,6 +90,7 @@ def build_health(card: Mapping[str, Any]) -> Node:
             ("rows", _rows(card["rows"])),
             ("neutral", ", ".join(f"{name} {count}" for name, count in card["neutral_sets"].items()) or "none"),
         ),
+        _finished(card["finished_sweeps"]),
         _warnings(card["warnings"]),
         cls="health",
     )
@@ -113,6 +131,17 @@ def _training(card: Mapping[str, Any]) -> str:
 def _rows(rows: Mapping[str, Mapping[str, int]]) -> str:
     splits = sorted({split for counts in rows.values() for split in counts})
     return ", ".join(f"{split} {sum(counts.get(split, 0) for counts in rows.values())}" for split in splits)
+
+
+def _finished(sweeps: list[Mapping[str, Any]]) -> Node | None:
+    """One line on the sweep that the button opens, the first one."""
+    if not sweeps:
+        return None
+    sweep = sweeps[0]
+    cells = f"{sweep['cells']} cell{'s' if sweep['cells'] > 1 else ''}"
+    what = f"{sweep['goal'] or 'scores of'} {' and '.join(map(str, sweep['classes']))}"
+    part = "" if sweep["part"] == "decoder" else f", part {sweep['part']}"
+    return node("p", f"This run holds a finished sweep: {cells}, {what}, split {sweep['split']}{part}.", cls="finished")
 
 
 def _warnings(warnings: list[str]) -> Node | None:

@@ -14,6 +14,12 @@ from gradiend_ui.ui.tree import Node, facts, node
 
 WAITING = "The sweep scores every cell of the grid. The best one is starred here with its reasons."
 NO_WINNER = "No finished cell to choose from yet."
+CHECKED = {
+    "verified": ("good", "Verified."),
+    "partly": ("warn", "Partly verified."),
+    "differs": ("danger", "Stale."),
+    "unchecked": ("warn", "Not verified."),
+}
 STATUS_WORDS = {
     "pending": "not computed yet",
     "provisional": "provisional",
@@ -30,6 +36,7 @@ def build_reason(picture: Mapping[str, Any] | None, options: Mapping[str, Any], 
     return node(
         "div",
         _error(picture),
+        _imported(picture["imported"]),
         _headline(picture, cell),
         _numbers(picture, place_of(picture, cell)),
         _cell_note(picture, place_of(picture, cell)),
@@ -40,6 +47,15 @@ def build_reason(picture: Mapping[str, Any] | None, options: Mapping[str, Any], 
 
 def _error(picture: Mapping[str, Any]) -> Node | None:
     return node("p", str(picture["error"]), cls="danger", role="alert") if picture["error"] else None
+
+
+def _imported(imported: Mapping[str, Any] | None) -> Node | None:
+    """Where the numbers of a run come from that was not swept here, and whether they still hold."""
+    if imported is None:
+        return None
+    kind, word = CHECKED[imported["check"]]
+    role = "alert" if kind == "danger" else "status"
+    return node("p", node("strong", word), node("span", imported["note"]), cls=f"imported {kind}", role=role)
 
 
 def _headline(picture: Mapping[str, Any], cell: Mapping[str, Any] | None) -> Node:

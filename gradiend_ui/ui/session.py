@@ -29,10 +29,11 @@ EXPORT_SECONDS = 3600.0
 LOAD_KEYS = (
     "checkpoint", "name", "base_model", "objective", "classes", "encoding_direction", "strengthening_feature_factor",
     "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "rows", "neutral_sets",
-    "warnings",
+    "finished_sweeps", "warnings",
 )  # fmt: skip
 LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction"})
 SELECT_OPTIONS = frozenset({"target_class", "goal", "policy", "ratio", "any_feature_factor"})
+OPEN_OPTIONS = frozenset({"file"})
 EXPORT_OPTIONS = frozenset({"feature_factor", "learning_rate", "part", "kind"})
 
 
@@ -107,9 +108,9 @@ class Session:
         return {key: card[key] for key in LOAD_KEYS}
 
     def card(self, checkpoint: str) -> dict[str, Any]:
-        """The /load answer plus what the page's form needs. Raises NotFound."""
+        """The /load answer plus what the page's form needs; an older card tells no finished sweeps. Raises NotFound."""
         card = self._store.checkpoint(checkpoint)[2]
-        return {**card, "base_parameters": card["base_weights"]}
+        return {"finished_sweeps": [], **card, "base_parameters": card["base_weights"]}
 
     # --- sweep ---------------------------------------------------------------------------------------------------
 
@@ -123,6 +124,13 @@ class Session:
             if self._public and not _is_inline(request.get(key)):
                 raise NotAllowed(f"This server reads no paths: send {key} as records or texts.")
         answer: dict[str, Any] = self._worker.ask("start", checkpoint=checkpoint, spec=request)
+        return answer
+
+    def open_finished(self, checkpoint: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The API's /open_finished. Raises BadGrid, NotFound."""
+        self._store.checkpoint(checkpoint)
+        chosen = _options(options, OPEN_OPTIONS, "open_finished")
+        answer: dict[str, Any] = self._worker.ask("open_finished", checkpoint=checkpoint, options=chosen)
         return answer
 
     def run_info(self, run: str) -> dict[str, Any]:
@@ -141,6 +149,7 @@ class Session:
             },
             "warnings": info["warnings"],
             "classes": info["classes"],
+            "imported": _imported(record),
             "neutral_tokens": info["neutral_tokens"],
             "created": record.created,
         }
@@ -218,6 +227,7 @@ class Session:
             "eta_seconds": _seconds(record),
             "position": self._store.position(run),
             "error": record.error,
+            "imported": _imported(record),
             **picture_of(_question(record, options), grid, scores[0], scores[1:]),
         }
 
@@ -299,6 +309,12 @@ def _is_inline(table: object) -> bool:
     uploads = os.environ.get("GRADIO_TEMP_DIR")
     path = table.get("path")
     return bool(uploads) and isinstance(path, str) and Path(path).resolve().is_relative_to(Path(str(uploads)).resolve())
+
+
+def _imported(record: Run) -> dict[str, Any] | None:
+    """{file, check, note} of a run whose numbers come from a file; None for one that was swept here."""
+    imported = record.info.get("imported")
+    return None if imported is None else {key: imported[key] for key in ("file", "check", "note")}
 
 
 def _touched(score: CellScore) -> bool:

@@ -38,7 +38,7 @@ def build_model_chip(card: Mapping[str, Any] | None) -> Node:
 
 
 def build_run_chip(picture: Mapping[str, Any] | None) -> Node:
-    """State, cells done, time left or the place in the queue."""
+    """State, cells done, time left or the place in the queue, or that the numbers come from a file."""
     if picture is None:
         return node("div", node("span", NO_RUN), cls="chip run empty", role="status", data_state="")
     state, done, total = picture["state"], picture["done"], picture["total"]
@@ -95,6 +95,8 @@ def _note(picture: Mapping[str, Any]) -> str:
         return f"{picture['position']} ahead in the queue"
     if picture["state"] == "running" and picture["eta_seconds"] is not None:
         return f"{clock(picture['eta_seconds'])} left"
+    if picture["imported"] is not None:
+        return "from a file"
     if picture["state"] == "failed":
         return "see the note below"
     return ""

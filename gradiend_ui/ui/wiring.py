@@ -83,6 +83,7 @@ def opened(page: Page, name: str, card: Mapping[str, Any], info: Mapping[str, An
         run,
         build_model_chip(card),
         load.build_health(card),
+        load.offer(card, info),
         compare.first_sentences(card),
         *(form.get(field, gr.skip()) for field in sweep.FORM_FIELDS),
         compare.build_note(compare.WAITING),
@@ -100,14 +101,19 @@ def painted(shown: board.Shown, loaded: bool, last_state: str | None = None) -> 
 
 def wire_open(page: Page, blocks: gr.Blocks) -> None:
     everything = [
-        page.checkpoint, page.run, page.model_chip, page.load.health, page.compare.sentences, *page.form_inputs,
-        page.compare.answers, *page.board_outputs,
+        page.checkpoint, page.run, page.model_chip, page.load.health, page.load.open_finished,
+        page.compare.sentences, *page.form_inputs, page.compare.answers, *page.board_outputs,
     ]  # fmt: skip
     unchanged = [gr.skip()] * (len(everything) - 1)
 
     def open_source(source: str, request: gr.Request) -> list[Any]:
         with for_people():
             return opened(page, page_of(request), load.load_card(page.session, source), None)
+
+    def open_finished(checkpoint: str, request: gr.Request) -> list[Any]:
+        with for_people():
+            info = load.open_finished(page.session, checkpoint)
+            return opened(page, page_of(request), info["card"], info)
 
     def open_page(request: gr.Request) -> list[Any]:
         run = request.query_params.get("run", "")
@@ -142,6 +148,7 @@ def wire_open(page: Page, blocks: gr.Blocks) -> None:
         page.load.load.click(open_source, page.load.source, everything, **QUIET),
         page.load.source.submit(open_source, page.load.source, everything, **QUIET),
         page.load.demo.click(open_demo, None, everything, **QUIET),
+        page.load.open_finished.click(open_finished, page.checkpoint, everything, **QUIET),
     ]
     for event in opening:
         then = event.success(None, page.run, None, js=PUT_RUN_IN_URL, api_visibility="private")

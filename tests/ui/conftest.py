@@ -33,6 +33,7 @@ CARD: dict[str, Any] = {
     "neutral_sets": {"pronoun-free": 7, "gender-free": 9},
     "neutral_set": "pronoun-free",
     "warnings": [],
+    "finished_sweeps": [],
     "presets": {
         "default": {"feature_factors": [-1.0, 1.0], "learning_rates": [0.1, 0.2, 0.5]},
         "dense": {"feature_factors": [-2.0, -1.0, 0.0, 1.0, 2.0], "learning_rates": [0.1, 0.2, 0.5]},
@@ -77,6 +78,7 @@ def picture(**changes: Any) -> dict[str, Any]:
         "eta_seconds": 72.0,
         "position": 0,
         "error": None,
+        "imported": None,
         "feature_factors": [-1.0, 1.0],
         "learning_rates": [0.1, 0.2, 0.5],
         "metric": values,
@@ -128,10 +130,14 @@ class ScriptedSession:
         self.calls.append(("start_sweep", checkpoint, spec))
         return {"run": RUN, "cells": 6, "position": 0}
 
+    def open_finished(self, checkpoint: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
+        self.calls.append(("open_finished", checkpoint, options))
+        return {"run": RUN, "cells": 6, "check": "verified", "note": "Opened from decoder_grid_cache.json."}
+
     def run_info(self, run: str) -> dict[str, Any]:
         if run != RUN:
             raise NotFound(f"There is no run {run!r}.")
-        return {"run": run, "checkpoint": "ck-1", "card": CARD, "spec": SPEC, "created": 0.0}
+        return {"run": run, "checkpoint": "ck-1", "card": CARD, "spec": SPEC, "imported": None, "created": 0.0}
 
     def revision(self, run: str) -> tuple[int, str, int]:
         now = self.pictures[0]

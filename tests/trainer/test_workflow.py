@@ -1,0 +1,117 @@
+"""The Model Rewrite workflow as a user writes it, on German articles: train, evaluate, rewrite, save, plot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import german_articles
+import pytest
+import torch
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+from gradiend_ui import TextPredictionTrainer, TrainingArguments
+from gradiend_ui.engine.errors import NotFound
+
+STEPS = {"max_steps": 40, "eval_steps": 10, "learning_rate": 1e-3, "train_batch_size": 8, "max_seeds": 1}
+
+
+@pytest.fixture(scope="module")
+def german(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tiny_models import save_tiny_german
+
+    return save_tiny_german(tmp_path_factory.mktemp("german") / "base")
+
+
+@pytest.fixture(scope="module")
+def trainer(german: Path, tmp_path_factory: pytest.TempPathFactory) -> TextPredictionTrainer:
+    """The first two lines of the workflow."""
+    trainer = TextPredictionTrainer(
+        model=str(german),
+        data=german_articles.build_frame(("masc_nom", "fem_nom")),
+        args=TrainingArguments(experiment_dir=str(tmp_path_factory.mktemp("experiment")), **STEPS),
+    )
+    trainer.train()
+    return trainer
+
+
+def test_the_snippet_runs_as_written(trainer: TextPredictionTrainer, tmp_path: Path) -> None:
+    output = tmp_path / "output" / "masc_nom_rewrite"
+    dec_results = trainer.evaluate_decoder()
+    changed_model = trainer.rewrite_base_model(decoder_results=dec_results, target_class="masc_nom")
+    saved = trainer.rewrite_base_model(
+        decoder_results=dec_results, target_class="masc_nom", output_dir=str(output)
+    )
+    assert saved == str(output)
+    assert dec_results["masc_nom"]["value"] > dec_results["grid"]["base"]["probs"]["masc_nom"] + 0.05
+    loaded = AutoModelForMaskedLM.from_pretrained(saved)
+    assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), changed_model.parameters(), strict=True))
+    tokenizer = AutoTokenizer.from_pretrained(saved)
+    inputs = tokenizer("Heute wartet [MASK] Katze vor der Tür.", return_tensors="pt")
+    place = int((inputs["input_ids"][0] == tokenizer.mask_token_id).nonzero())
+    der = tokenizer.convert_tokens_to_ids("der")
+    with torch.no_grad():
+        before = trainer.get_model().base_model(**inputs).logits[0, place].softmax(-1)[der]
+        after = loaded(**inputs).logits[0, place].softmax(-1)[der]
+    assert after > before + 0.02
+    assert "masc_nom" in (output / "README.md").read_text(encoding="utf-8")
+    again = trainer.rewrite_base_model(decoder_results=dec_results, target_class="masc_nom", output_dir=str(output))
+    assert again == saved, "a script that runs twice replaces its own export"
+
+
+def test_training_reached_something(trainer: TextPredictionTrainer) -> None:
+    stats = trainer.get_training_stats()
+    assert stats is not None and stats["best_score_checkpoint"]["correlation"] > 0.8
+    measured = trainer.evaluate_encoder(split="test")
+    assert measured["correlation"] > 0.8
+    context = json.loads((Path(trainer.model_path) / "gradiend_context.json").read_text())
+    assert context["feature_class_encoding_direction"] == {"fem_nom": 1, "masc_nom": -1}, "in class order"
+    assert trainer.target_classes == ["fem_nom", "masc_nom"]
+
+
+def test_results_are_kept_and_found_again(trainer: TextPredictionTrainer, german: Path) -> None:
+    results = trainer.evaluate_decoder(lrs=[0.1, 1.0])
+    other = TextPredictionTrainer(
+        model=str(german),
+        data=german_articles.build_frame(("masc_nom", "fem_nom")),
+        args=TrainingArguments(experiment_dir=trainer.experiment_dir, **STEPS),
+    )
+    mine, theirs = (one.rewrite_base_model(target_class="fem_nom") for one in (trainer, other))
+    assert all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters(), strict=True))
+    assert other.evaluate_decoder(lrs=[0.1, 1.0]) == results
+    cache = json.loads((Path(trainer.experiment_dir or "") / "decoder_grid_cache.json").read_text())
+    assert cache["lrs"] == [0.1, 1.0] and len(cache["results"]) == 5
+
+
+def test_several_classes_and_weaken(trainer: TextPredictionTrainer) -> None:
+    weaken = trainer.evaluate_decoder(lrs=[0.1, 1.0], increase_target_probabilities=False)
+    assert set(weaken) == {"fem_nom_weaken", "masc_nom_weaken", "grid"}
+    folders = trainer.rewrite_base_model(
+        weaken, ["fem_nom", "masc_nom"], increase_target_probabilities=False, output_dir="ignored for several"
+    )
+    assert [Path(folder).name for folder in folders] == ["fem_nom_weaken", "masc_nom_weaken"]
+    with pytest.raises(NotFound, match="increase_target_probabilities=False"):
+        trainer.rewrite_base_model(trainer.evaluate_decoder(lrs=[0.1]), "fem_nom", False)
+
+
+def test_plots_are_written_from_the_same_numbers(trainer: TextPredictionTrainer) -> None:
+    plain = trainer.evaluate_decoder(lrs=[0.1, 1.0], target_class="masc_nom")
+    drawn = trainer.evaluate_decoder(lrs=[0.1, 1.0], target_class="masc_nom", plot=True, show=False)
+    assert drawn["masc_nom"] == plain["masc_nom"]
+    assert set(plain["grid"]["base"]["probs_by_dataset"]) == {"fem_nom"}
+    assert set(drawn["grid"]["base"]["probs_by_dataset"]) == {"fem_nom", "masc_nom"}
+    page = Path(drawn["plot_path"])
+    assert page.suffix == ".html" and page.with_suffix(".csv").is_file()
+    assert Path(trainer.plot_training_convergence()).is_file()
+    assert Path(trainer.plot_encoder_distributions()).is_file()
+
+
+def test_before_any_training(german: Path, tmp_path: Path) -> None:
+    subject = TextPredictionTrainer(
+        model=str(german),
+        data=german_articles.build_class_frames(),
+        target_classes=["masc_nom", "fem_nom"],
+        args=TrainingArguments(experiment_dir=tmp_path),
+    )
+    with pytest.raises(NotFound, match="train"):
+        subject.evaluate_decoder()
