@@ -7,7 +7,9 @@ work. Holds no formula and no loop over cells or steps of its own.
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -122,7 +124,6 @@ class TextPredictionTrainer:
         self._loaded: ModelWithGradiend | None = model if isinstance(model, ModelWithGradiend) else None
         self._base: BaseModel | None = None
         self._evaluations: dict[Path | None, DecoderEvaluation] = {}
-        self._temporary: list[tempfile.TemporaryDirectory[str]] = []
 
     # --- what it holds -----------------------------------------------------------------------------------------------
 
@@ -290,8 +291,9 @@ class TextPredictionTrainer:
         args = arguments_with(self.training_args, training_args_overrides)
         args = replace(args, experiment_dir=self.experiment_dir, output_dir=output_dir or args.output_dir)
         if args.experiment_dir is None and args.output_dir is None:
-            self._temporary.append(tempfile.TemporaryDirectory(prefix="gradiend_ui_"))
-            args = replace(args, experiment_dir=self._temporary[-1].name)
+            folder = tempfile.mkdtemp(prefix="gradiend_ui_")
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            args = replace(args, experiment_dir=folder)
         if self.config.n_features > 1 and args.latent_dim is None:
             args = replace(args, latent_dim=self.config.n_features)
         location = self._base_location(model)

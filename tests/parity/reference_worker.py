@@ -202,7 +202,9 @@ def evaluate_encoder(*, checkpoint: str, rows: list[dict], neutral: list[str] | 
     return {**to_jsonable(result), "frame": plain.loads(frame.to_json(orient="records", double_precision=15))}
 
 
-OPERATIONS = {"evaluate_encoder": evaluate_encoder, "operate": operate, "train": train, "evaluate": evaluate, "rewrite": rewrite, "unify": unify}
+OPERATIONS = {
+    operation.__name__: operation for operation in (evaluate_encoder, operate, train, evaluate, rewrite, unify)
+}
 
 
 def main() -> None:

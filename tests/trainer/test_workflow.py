@@ -39,9 +39,7 @@ def test_the_snippet_runs_as_written(trainer: TextPredictionTrainer, tmp_path: P
     output = tmp_path / "output" / "masc_nom_rewrite"
     dec_results = trainer.evaluate_decoder()
     changed_model = trainer.rewrite_base_model(decoder_results=dec_results, target_class="masc_nom")
-    saved = trainer.rewrite_base_model(
-        decoder_results=dec_results, target_class="masc_nom", output_dir=str(output)
-    )
+    saved = trainer.rewrite_base_model(decoder_results=dec_results, target_class="masc_nom", output_dir=str(output))
     assert saved == str(output)
     assert dec_results["masc_nom"]["value"] > dec_results["grid"]["base"]["probs"]["masc_nom"] + 0.05
     loaded = AutoModelForMaskedLM.from_pretrained(saved)
