@@ -15,11 +15,12 @@ from typing import Any
 
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
-from gradiend_ui.engine.recovered_rows import recovered_rows
+from gradiend_ui.engine.recovered_rows import recover
 
 MANIFEST = "demo.json"
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 EXAMPLES = 3
+RECOVERED = "recovered"
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,16 @@ def find_companions(checkpoint_folder: Path, source: str | None = None) -> Compa
 
 def _with_recovered(found: Companions, run: Path, source: str | None) -> Companions:
     """The same with rows out of the run's csv, where it has one, and the neutral texts that lie beside it."""
-    rows, warnings = recovered_rows(run, source)
-    if rows is None:
+    recovered, warnings = recover(run, source)
+    if recovered is None:
         return replace(found, warnings=(*found.warnings, *warnings))
     beside = found if found.neutral else _read(run, {})
+    if not beside.neutral and recovered.neutral:
+        beside = replace(beside, neutral={RECOVERED: recovered.neutral}, neutral_set=RECOVERED)
     return replace(
         beside,
-        rows=rows,
-        examples=beside.examples or tuple(row.masked for row in rows.rows[:EXAMPLES]),
+        rows=recovered.rows,
+        examples=beside.examples or tuple(row.masked for row in recovered.rows.rows[:EXAMPLES]),
         warnings=tuple(dict.fromkeys((*found.warnings, *beside.warnings, *warnings))),
         recovered=True,
     )

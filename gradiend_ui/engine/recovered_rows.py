@@ -1,10 +1,11 @@
-"""Evaluation rows out of `encoded_values*.csv`, for a run folder without a table of rows.
+"""Evaluation rows and neutral texts out of `encoded_values*.csv`, for a run folder without tables of its own.
 
     template                            the sentence with [MASK]
     factual_token, alternative_token    what stood there, and the other class's token
     source_token, source_id             the token that was encoded, and its class
     target_id                           the class of the alternative token
-    type, data_split                    only rows of type "training" are evaluation rows
+    type, data_split                    "training": an evaluation row; "neutral_dataset": a neutral text with one
+                                        masked token, decoded, so spaces and case may not be those of the original
 
 Where the *alternative* token was encoded, both ids name the alternative's class: the row belongs to the other one.
 Knows tables; no checkpoint, no model. Source of the layout: `gradiend` 0.2.3.
@@ -13,10 +14,11 @@ Knows tables; no checkpoint, no model. Source of the layout: `gradiend` 0.2.3.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.eval_data import Candidate, EvalData, checked_rows, read_table
+from gradiend_ui.engine.errors import BadData, TooLarge
+from gradiend_ui.engine.eval_data import MASK, Candidate, EvalData, checked_rows, read_table
 
 ENCODED_VALUES = "encoded_values*.csv"
 FACTUAL, ALTERNATIVE = "factual", "alternative"
@@ -24,46 +26,57 @@ NEEDED = ("type", "template", "factual_token", "alternative_token", "source_id",
 Record = Mapping[str, str]
 
 
-def recovered_rows(folder: Path, source: str | None = None) -> tuple[EvalData | None, tuple[str, ...]]:
-    """The rows of the fullest `encoded_values*.csv` in `folder`, and sentences on what was taken or could not be.
+@dataclass(frozen=True)
+class Recovered:
+    """What one file gives: rows, and neutral texts in its order (none where it was made without)."""
+
+    rows: EvalData
+    neutral: tuple[str, ...]
+
+
+def recover(folder: Path, source: str | None = None) -> tuple[Recovered | None, tuple[str, ...]]:
+    """The fullest `encoded_values*.csv` in `folder`, and sentences on what was taken or could not be.
 
     source: what the GRADIEND was trained on, for files that do not tell which token was encoded.
     (None, ()) when there is no such file.
     """
     warnings: list[str] = []
-    best: tuple[str, EvalData] | None = None
+    best: tuple[str, Recovered] | None = None
     for path in sorted(item for item in folder.glob(ENCODED_VALUES) if item.is_file()):
         try:
-            data = rows_of_encoded_values(path, source)
-        except BadData as error:
+            found = recovered_from(path, source)
+        except (BadData, TooLarge) as error:
             warnings.append(f"No rows were recovered from {path.name}: {error}")
             continue
-        if best is None or len(data.rows) > len(best[1].rows):
-            best = (path.name, data)
+        if best is None or len(found.rows.rows) > len(best[1].rows.rows):
+            best = (path.name, found)
     if best is None:
         return None, tuple(warnings)
-    name, data = best
-    return data, (f"{len(data.rows)} rows recovered from {name}; the file may be capped or balanced.",)
+    name, found = best
+    texts = f" and {len(found.neutral)} neutral texts" if found.neutral else ""
+    return found, (f"{len(found.rows.rows)} rows{texts} recovered from {name}; the file may be capped or balanced.",)
 
 
-def rows_of_encoded_values(path: Path, source: str | None = None) -> EvalData:
+def recovered_from(path: Path, source: str | None = None) -> Recovered:
     """Read one file. Raises BadData when it lacks a column, tells no classes or holds no row between two classes."""
     table = read_table(path)
     missing = [name for name in NEEDED if name not in table.columns]
     if missing:
         raise BadData(f"it has no column {missing[0]!r}.")
-    records = [
-        {str(name): _text(value) for name, value in record.items()}
-        for record in table.to_dict("records")
-        if record["type"] == "training"
-    ]
-    encoded = encoded_token(records) or source
+    records = [{str(name): _text(value) for name, value in record.items()} for record in table.to_dict("records")]
+    trained = [record for record in records if record["type"] == "training"]
+    encoded = encoded_token(trained) or source
     if encoded not in (FACTUAL, ALTERNATIVE):
         raise BadData("it does not tell which token its classes belong to.")
-    data = checked_rows(_candidates(records, encoded), "test")
+    data = checked_rows(_candidates(trained, encoded), "test")
     if not data.rows:
         raise BadData("it holds no row between two classes.")
-    return data
+    texts = (
+        record["template"].replace(MASK, record["factual_token"], 1)
+        for record in records
+        if record["type"] == "neutral_dataset"
+    )
+    return Recovered(data, tuple(text for text in texts if text.strip()))
 
 
 def encoded_token(records: Sequence[Record]) -> str | None:

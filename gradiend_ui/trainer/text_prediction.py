@@ -30,6 +30,7 @@ from gradiend_ui.engine.run_folder import read_run_folder
 from gradiend_ui.engine.selection import LMSThresholdPolicy, SelectionPolicy, strengthening_feature_factors
 from gradiend_ui.engine.training.loop import NEVER, TrainingStep
 from gradiend_ui.engine.training.record import load_training_stats
+from gradiend_ui.engine.training.text_gradients import TextGradients
 from gradiend_ui.trainer.arguments import TrainingArguments, arguments_with
 from gradiend_ui.trainer.config import TextPredictionConfig
 from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation
@@ -223,13 +224,15 @@ class TextPredictionTrainer:
     def load_model(self, load_directory: str | Path) -> ModelWithGradiend:
         """Another checkpoint with this trainer's settings, without keeping it."""
         args = self.training_args
-        return ModelWithGradiend.from_pretrained(
+        model = ModelWithGradiend.from_pretrained(
             load_directory,
             self._base.model if self._base is not None and self._given_base is None else self._given_base,
             torch_dtype=getattr(torch, args.dtype_name),
             device_map=_device_map(args),
             prediction_objective=None if args.prediction_objective == "auto" else args.prediction_objective,
         )
+        model.gradient_creator = TextGradients(model)
+        return model
 
     def unload_model(self) -> None:
         """Forget the loaded models; the next call that needs one loads it again."""

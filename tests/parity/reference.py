@@ -69,8 +69,28 @@ class Reference:
         arguments: Mapping[str, Any] | None = None,
         **trainer: Any,
     ) -> list[Result]:
-        """evaluate_decoder for every entry of ``calls``, in the public shape: class keys, then "grid"."""
-        answers = self.ask(
+        """evaluate_decoder for every entry of ``calls``, in the public shape: class keys, then "grid".
+
+        Raises RuntimeError with the reference's sentence when it refuses one.
+        """
+        answers = self.answers(checkpoint, rows, neutral, calls, arguments=arguments, **trainer)
+        refused = [answer["refused"] for answer in answers if "refused" in answer]
+        if refused:
+            raise RuntimeError(f"The reference refuses: {refused[0]}")
+        return [result_of(answer) for answer in answers]
+
+    def answers(
+        self,
+        checkpoint: Path,
+        rows: pd.DataFrame,
+        neutral: Sequence[str] | None,
+        calls: Sequence[Mapping[str, Any]],
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        **trainer: Any,
+    ) -> list[dict[str, Any]]:
+        """The same as the worker gives it: {"summary", "grid", "scored"} or {"refused"} per call."""
+        found: list[dict[str, Any]] = self.ask(
             "evaluate",
             checkpoint=str(checkpoint),
             rows=rows.to_dict("records"),
@@ -79,7 +99,10 @@ class Reference:
             arguments=dict(arguments or {}),
             calls=[dict(call) for call in calls],
         )
-        return [
-            {**answer["summary"], "grid": {tuple(k) if isinstance(k, list) else k: cell for k, cell in answer["grid"]}}
-            for answer in answers
-        ]
+        return found
+
+
+def result_of(answer: Mapping[str, Any]) -> Result:
+    """One answer of the worker in the public shape."""
+    grid = {tuple(key) if isinstance(key, list) else key: cell for key, cell in answer["grid"]}
+    return {**answer["summary"], "grid": grid}

@@ -77,18 +77,49 @@ def evaluate(
     arguments: dict,
     calls: list[dict],
 ) -> list[dict]:
-    """One evaluate_decoder result per entry of ``calls`` (its keyword arguments; ``selector`` by class name)."""
-    from gradiend.evaluator import decoder
+    """One evaluate_decoder result per entry of ``calls``: its keyword arguments, tables as records, policies and
+    extractors by name, ``part`` through the evaluator (the trainer's method has no such argument).
 
+    "scored": how many models were scored for it; a call that raises gives {"refused": its sentence}.
+    """
     subject = _trainer(checkpoint, rows, neutral, trainer, arguments)
+    count, score = [0], subject.evaluate_base_model
+
+    def counted(*values: Any, **options: Any) -> Any:
+        count[0] += 1
+        return score(*values, **options)
+
+    subject.evaluate_base_model = counted
     results = []
     for call in calls:
-        options = dict(call)
-        options["selector"] = getattr(decoder, options.pop("selector", "LMSThresholdPolicy"))()
-        result = subject.evaluate_decoder(use_cache=False, **options)
+        count[0] = 0
+        try:
+            result = _evaluate_once(subject, dict(call))
+        except (TypeError, ValueError, KeyError) as error:
+            results.append({"refused": f"{type(error).__name__}: {error}"})
+            continue
         grid = [[list(key) if isinstance(key, tuple) else key, cell] for key, cell in result.pop("grid").items()]
-        results.append({"summary": result, "grid": grid})
+        results.append({"summary": result, "grid": grid, "scored": count[0]})
     return results
+
+
+def _evaluate_once(subject: Any, options: dict) -> dict:
+    import pandas as pd
+    from gradiend.evaluator import decoder
+    from own_choices import EXTRACTORS, POLICIES
+
+    policy = options.pop("selector", "LMSThresholdPolicy")
+    options["selector"] = POLICIES[policy]() if policy in POLICIES else getattr(decoder, policy)()
+    if "summary_extractor" in options:
+        make = EXTRACTORS[options["summary_extractor"]]
+        options["summary_extractor"] = make(decoder.Candidate, decoder.BaseContext)
+    for name in ("training_like_df", "neutral_df"):
+        if name in options:
+            options[name] = pd.DataFrame(options[name])
+    options.setdefault("use_cache", False)
+    if "part" in options:
+        return decoder.DecoderEvaluator().evaluate_decoder(subject, **options)
+    return subject.evaluate_decoder(**options)
 
 
 def rewrite(*, checkpoint: str, cells: list[dict], out: str, torch_dtype: str = "float32") -> dict:

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from gradiend_ui import TextPredictionTrainer, TrainingArguments
-from gradiend_ui.engine.errors import NotFound
+from gradiend_ui.engine.errors import BadData, NotFound
 
 STEPS = {"max_steps": 40, "eval_steps": 10, "learning_rate": 1e-3, "train_batch_size": 8, "max_seeds": 1}
 
@@ -65,6 +65,16 @@ def test_training_reached_something(trainer: TextPredictionTrainer) -> None:
     context = json.loads((Path(trainer.model_path) / "gradiend_context.json").read_text())
     assert context["feature_class_encoding_direction"] == {"fem_nom": 1, "masc_nom": -1}, "in class order"
     assert trainer.target_classes == ["fem_nom", "masc_nom"]
+
+
+def test_texts_are_encoded_by_the_trained_model(trainer: TextPredictionTrainer) -> None:
+    """Source alternative: the gradient of "der" in a fem_nom sentence stands for masc_nom, which is encoded as -1."""
+    model = trainer.get_model()
+    toward_der = model.encode("Heute wartet [MASK] Katze vor der Tür.", label="der", return_float=True)
+    toward_die = model.encode("Heute wartet [MASK] Hund vor der Tür.", label="die", return_float=True)
+    assert toward_der * toward_die < 0 and abs(toward_der) > 0.3
+    with pytest.raises(BadData, match="MASK"):
+        model.encode("Kein Artikel.", label="der")
 
 
 def test_results_are_kept_and_found_again(trainer: TextPredictionTrainer, german: Path) -> None:

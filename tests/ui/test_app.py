@@ -23,6 +23,7 @@ PUBLIC = {
     "resume": ["run"],
     "stop": ["run"],
     "select": ["run", "options"],
+    "open_finished": ["checkpoint", "options"],
     "compare": ["run", "cells", "texts", "options"],
     "export": ["run", "options"],
 }
