@@ -218,15 +218,24 @@ class TextPredictionTrainer:
                     f"There is no trained GRADIEND yet for {self.base_model_path!r}: call train() first, or give a "
                     "checkpoint folder as model."
                 )
-            self._loaded = self.load_model(found.folder)
+            self._loaded = self._load(found.folder, self._base_in_memory())
         return self._loaded
 
     def load_model(self, load_directory: str | Path) -> ModelWithGradiend:
         """Another checkpoint with this trainer's settings, without keeping it."""
+        return self._load(load_directory, self._given_base)
+
+    def _base_in_memory(self) -> Any:
+        """The base model as given, else the one a training has loaded, else None: then it is loaded."""
+        if self._given_base is not None:
+            return self._given_base
+        return None if self._base is None else self._base.model
+
+    def _load(self, folder: str | Path, base_model: Any) -> ModelWithGradiend:
         args = self.training_args
         model = ModelWithGradiend.from_pretrained(
-            load_directory,
-            self._base.model if self._base is not None and self._given_base is None else self._given_base,
+            folder,
+            base_model,
             torch_dtype=getattr(torch, args.dtype_name),
             device_map=_device_map(args),
             prediction_objective=None if args.prediction_objective == "auto" else args.prediction_objective,
