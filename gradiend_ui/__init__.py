@@ -1,6 +1,21 @@
-"""gradiend_ui: sweep, look at and export GRADIEND rewrites of language models.
+"""Train, evaluate, look at and export GRADIEND rewrites of language models.
 
-The public names are handed out on first use: importing this package imports neither torch nor gradio.
+    TextPredictionTrainer   train a GRADIEND, evaluate encoder and decoder, rewrite the base model, draw figures
+    TrainingArguments       its settings of training and evaluation
+    TextPredictionConfig    its data: columns, classes, splits, targets, neutral texts
+    PrePruneConfig          keep the weights with the largest gradients, before a training
+    PostPruneConfig         keep the weights that matter most, after it
+    ModelWithGradiend       a trained GRADIEND with its base model: load, rewrite, encode, prune, save
+    LMSThresholdPolicy      choose the best cell that keeps a share of the language-modelling score (LMS)
+    LMSTimesMetricPolicy    choose the largest product of LMS and metric
+    SelectionPolicy         what an object must have to choose: one method
+    Candidate               a cell as a policy sees it
+    BaseContext             what a policy knows of the base model
+    load_training_stats     read training.json of a GRADIEND
+    GradiendUIError         every refusal: a sentence, and a short `code`
+
+Names and arguments are those of the `gradiend` package; assets/docs/coming-from-gradiend.md in the repository says
+where the two differ. The names are handed out on first use: importing this package imports neither torch nor gradio.
 """
 
 from __future__ import annotations

@@ -22,7 +22,10 @@ from typing import ClassVar
 
 
 class GradiendUIError(Exception):
-    """Base of all refusals; `str(error)` is the sentence, `error.code` the short code."""
+    """Base of all refusals; `str(error)` is the sentence, `error.code` the short code.
+
+    The kinds, such as BadData ("bad_data") and NotFound ("not_found"), are listed in `gradiend_ui.engine.errors`.
+    """
 
     code: ClassVar[str] = "failed"
 

@@ -76,7 +76,7 @@ def _candidates(cache: GridCache, model: ModelWithGradiend, companions: Companio
     names = sorted(companions.neutral, key=lambda name: name != companions.neutral_set)
     natural = cache.fingerprint is not None and model.base.objective == CLM
     splits = {row.split for row in rows.rows}
-    several = tuple(cache.split.split("_")) if cache.split not in (*splits, "all") else ()
+    several = tuple(cache.split.split("_")) if "_" in cache.split and cache.split not in splits else None
     for boundary in ("reference", "natural") if natural else ("reference",):
         spec = SweepSpec(
             part=cache.part,  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ def _candidates(cache: GridCache, model: ModelWithGradiend, companions: Companio
                 datasets=sorted(cache.base.probs_by_dataset),
                 classes=class_order(model, rows),
                 grid=grid_of(cache),
-                splits=several or None,
+                splits=several,
             )
             yield _Candidate(plan, name)
 
@@ -129,8 +129,22 @@ def _scored_again(
 def _differs(difference: str, plan: PreparedSweep, companions: Companions) -> Check:
     sentence = f"It was made with other weights, rows, texts, targets or another part: {difference}."
     if companions.recovered:
-        sentence += " Or the rows recovered from the csv are not all that it was made with."
+        sentence += " Or the rows recovered from the csv are not all that it was made with, or in another order."
     return Check("differs", sentence, plan)
+
+
+def difference_to_today(
+    cache: GridCache, plan: PreparedSweep, model: ModelWithGradiend, workspace: Workspace
+) -> str | None:
+    """Score the base and the telling cells again by `plan`; the first number that differs in words, None if none.
+
+    Datasets that the file holds beyond those of the plan are not compared.
+    """
+    for kept in (cache.base, *telling_cells(cache, model)):
+        difference = _difference(kept, _score(kept.cell, model, plan, workspace), with_lms=True)
+        if difference is not None:
+            return difference
+    return None
 
 
 def telling_cells(cache: GridCache, model: ModelWithGradiend) -> list[CellScore]:
@@ -185,9 +199,9 @@ def _difference(kept: CellScore, now: CellScore, *, with_lms: bool) -> str | Non
     """The first number that is not the same, in words; None when all are."""
     cell = kept.cell
     place = "the base" if cell is None else f"({cell.feature_factor:g}, {cell.learning_rate:g})"
-    for dataset, row in sorted(kept.probs_by_dataset.items()):
-        for name, there in sorted(row.items()):
-            here = now.probs_by_dataset.get(dataset, {}).get(name)
+    for dataset, row in sorted(now.probs_by_dataset.items()):
+        for name, here in sorted(row.items()):
+            there = kept.probs_by_dataset.get(dataset, {}).get(name)
             if not _same(there, here):
                 return f"P({name}) on {dataset} rows of {place} is {_number(there)} there, {_number(here)} now"
     if with_lms and not _same(kept.lms_value, now.lms_value):
@@ -227,7 +241,7 @@ def opened_info(sweep: FinishedSweep, model: ModelWithGradiend, checked: Check) 
             "token_boundary": "reference" if plan is None else plan.spec.token_boundary,
             "split": cache.split,
             "again": False,
-            "target_classes": [name for name in cache.asked or () if name in classes] or classes,
+            "target_classes": [name for name in classes if name in (cache.asked or classes)] or classes,
         },
         "imported": {
             "file": sweep.file,

@@ -188,6 +188,7 @@ class ModelWithGradiend:
 
     @property
     def tokenizer(self) -> Any:
+        """The base model's tokenizer, or the one that was given."""
         return self.base.tokenizer
 
     @property

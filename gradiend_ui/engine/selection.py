@@ -17,7 +17,12 @@ CellId = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One cell as a policy sees it: id {"feature_factor", "learning_rate"}, lms in [0, 1], metrics by name."""
+    """One cell as a policy sees it.
+
+    id: {"feature_factor", "learning_rate"}; lms: language-modelling score in [0, 1], higher is better;
+    metrics: {name: value, higher is better}. "<class>" is P(class) on the other class's rows and "<class>_weaken" is
+    1 - P(class) on its own rows, both in [0, 1]; an extractor may add others.
+    """
 
     id: CellId
     lms: float
@@ -26,13 +31,18 @@ class Candidate:
 
 @dataclass(frozen=True)
 class BaseContext:
-    """What a policy knows of the base model."""
+    """What a policy knows of the base model: its language-modelling score in [0, 1], None when it was not measured."""
 
     base_lms: float | None = None
 
 
 class SelectionPolicy(Protocol):
-    """Any object with this method is a policy. None means "none of them"."""
+    """Any object with this method is a policy.
+
+    select(metric, candidates, context): one of the candidates, or None for "none of them" (then the smallest non-zero
+    learning rate is taken). metric: the name to look up in `Candidate.metrics`; candidates: finished cells that point
+    the right way, ascending in (feature_factor, learning_rate). Called with the three arguments by position.
+    """
 
     def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None: ...
 
@@ -41,7 +51,9 @@ class SelectionPolicy(Protocol):
 class LMSThresholdPolicy:
     """The largest metric among cells with lms >= ratio * base lms; the first of equals wins.
 
+    ratio: share of the base model's LMS that must stay, in [0, 2]; 0.99 asks for at most one percent less.
     When no cell passes, the smallest non-zero |learning_rate| is taken: a fallback, not a winner.
+    Raises BadGrid for another ratio, and in `select` when the base has no LMS. Source of the rule: `gradiend` 0.2.3.
     """
 
     ratio: float = 0.99
@@ -62,7 +74,7 @@ class LMSThresholdPolicy:
 
 @dataclass(frozen=True)
 class LMSTimesMetricPolicy:
-    """The largest metric x lms; the first of equals wins."""
+    """The largest metric x lms; the first of equals wins. Needs no base LMS. Source of the rule: `gradiend` 0.2.3."""
 
     def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None:
         return _largest(candidates, lambda c: c.metrics.get(metric, float("-inf")) * c.lms)

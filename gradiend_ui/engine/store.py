@@ -168,6 +168,12 @@ class Store:
         )
         return 0 if row is None else int(row[0])
 
+    def set_info(self, run: str, info: Mapping[str, Any]) -> None:
+        """Replace what is noted about the run."""
+        _check_id(run)
+        with self._writing() as db:
+            db.execute("UPDATE runs SET info = ? WHERE id = ?", (json.dumps(info, default=float), run))
+
     def set_state(self, run: str, state: str, *, only_from: Sequence[str], error: str | None = None) -> str:
         """Move the run to `state` when it is in one of `only_from`; returns the state it is in then."""
         _check_id(run)

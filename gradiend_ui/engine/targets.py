@@ -50,6 +50,9 @@ def resolve_targets(
         missing = [name for name in names if name not in given]
         if missing:
             raise BadData(f"targets gives no tokens for class {missing[0]!r}.")
+        for name in names:
+            if isinstance(given[name], str):
+                raise BadData(f"The targets of {name!r} are the text {given[name]!r}; give a list of tokens.")
         return ClassTargets({name: tuple(given[name]) for name in names}, names)
     words = {name: _words_of(name, rows) for name in names}
     for name, found in words.items():

@@ -71,18 +71,43 @@ CAPS = (
 class TrainingArguments:
     """Settings of a trainer; names and defaults are the reference's.
 
-    experiment_dir: where models, seeds and results are kept; None: a training needs an output_dir then.
+    Raises BadGrid for a value out of range, NotAllowed (with what to do instead) for a setting that is not here.
+
+    experiment_dir: where models, seeds and results are kept; None: results stay in memory, and a
+        trained model goes to output_dir, else to a temporary folder.
     use_cache: None reuses stored results of evaluate_decoder (they are kept under a fingerprint) and trains anew;
         True also reuses a trained model of the same run, "only_convergent" only one that converged, "always" any.
     source, target: gradients that go in and that come out: "factual", "alternative" or "diff" (their difference)
     train_batch_size, base_gradient_batch_size (None: the same): rows in one gradient; gradiend_batch_size: gradients
         in one step (None: 1). max_steps: at most so many steps, -1: num_train_epochs rounds.
     eval_steps: steps between evaluations of the encoder; encoder_eval_*_max_size: rows per class in them
+    learning_rate (above 0), weight_decay, adam_epsilon, optim ("adamw", "adam"): of the steps
+    train_max_size: rows per transition trained on; None: all. add_identity_for_other_classes: rows of classes outside
+        the pair stand beside its rows, each token its own alternative.
+    encoder_eval_balance: the classes weigh the same in an evaluation
+    do_eval, eval_strategy "no": whether the encoder is evaluated; save_only_best: the best step stays, not the last;
+        save_strategy "steps" with save_steps: a copy every so many steps
+    decoder_eval_lrs, decoder_eval_feature_factors, decoder_eval_max_size_training_like, decoder_eval_max_size_neutral:
+        for `evaluate_decoder` where the call gives none; eval_batch_size: texts of the LMS padded together
+    prediction_objective: "auto" (by the kind of the base; a trained GRADIEND as it was trained), "mlm_mask_token",
+        "clm_next_token", "clm_sequence_cloze", "seq2seq_encoder_mlm", "seq2seq_decoder" or
+        "seq2seq_decoder_sequence_cloze"; decoder_sequence_cloze_rhs_window: tokens right of the mask, -1 for all
+    latent_dim (None: 1), activation_encoder (None: "tanh"), activation_decoder (None: "id"), bias_decoder (None: True):
+        shape of the autoencoder; normalize_gradiend: the pair's first class lies at +1
+    torch_dtype: of base model and GRADIEND, None: float32; base_model_device_map: as in transformers
+    pre_prune_config, post_prune_config: weights kept before and after; reuse_pre_prune: all seeds keep the same ones
+    seed: of all draws and the first of several seeds, None: another one every time
+    fail_on_non_convergence: raise Failed after a training that did not converge
     params: names or wildcards of the parameters to map, None: the whole backbone
     max_seeds, min_convergent_seeds: at most so many seeds, until so many have converged (None: all of them)
     convergent_score_threshold (None: 0.5), convergent_mean_by_class_threshold (None: 0.5): when a seed counts as
         converged, by its correlation and by |mean| of each class; convergent_metric "loss" needs a threshold
-    saved_seed_runs: whose weights stay: "best_only", "all_convergent" or "all_tried"
+    saved_seed_runs: whose weights stay: "best_only", "all_convergent" or "all_tried"; seed_runs_dir: in place of
+        experiment_dir/seeds
+
+    Accepted for scripts of the reference, without effect: use_cached_gradients, model_use_cache, positive_class,
+    encoder_decoder_same_device, highlight_non_convergence, split_resplit_strategy, seed_stability_*,
+    runtime_monitor_*, decoder_mlm_head_*. metadata is written into training.json. The reference is `gradiend` 0.2.3.
     """
 
     experiment_dir: str | Path | None = None
@@ -245,12 +270,12 @@ class TrainingArguments:
         for name in POSITIVE:
             value = getattr(self, name)
             optional = name in ("base_gradient_batch_size", "gradiend_batch_size", "latent_dim")
-            _whole(name, value, 1, optional=optional)
+            check_whole(name, value, 1, optional=optional)
         for name in CAPS:
-            _whole(name, getattr(self, name), 0, optional=True)
+            check_whole(name, getattr(self, name), 0, optional=True)
         for name in ("max_steps", "eval_steps", "save_steps"):
-            _whole(name, getattr(self, name), -1)
-        _whole("seed", self.seed, 0, optional=True)
+            check_whole(name, getattr(self, name), -1)
+        check_whole("seed", self.seed, 0, optional=True)
         for name in FLAGS:
             if not isinstance(getattr(self, name), bool):
                 raise BadGrid(f"{name} must be True or False, not {getattr(self, name)!r}.")
@@ -289,7 +314,7 @@ class TrainingArguments:
 
     def _check_seeds(self) -> None:
         if self.min_convergent_seeds is not None:
-            _whole("min_convergent_seeds", self.min_convergent_seeds, 1)
+            check_whole("min_convergent_seeds", self.min_convergent_seeds, 1)
             if self.min_convergent_seeds > self.max_seeds:
                 raise BadGrid(
                     f"min_convergent_seeds ({self.min_convergent_seeds}) cannot be more than max_seeds "
@@ -299,7 +324,8 @@ class TrainingArguments:
             raise BadGrid("convergent_metric 'loss' needs convergent_score_threshold: the loss that is low enough.")
 
 
-def _whole(name: str, value: object, least: int, *, optional: bool = False) -> None:
+def check_whole(name: str, value: object, least: int, *, optional: bool = False) -> None:
+    """Raises BadGrid unless `value` is a whole number from `least` on, or None where that is optional."""
     if value is None and optional:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < least:

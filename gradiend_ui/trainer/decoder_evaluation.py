@@ -1,13 +1,13 @@
 """`evaluate_decoder`: plan, sweep, keep, choose.
 
 Numbers are kept twice: block by block in our store under a fingerprint of everything that makes them, and as a
-finished grid in the reference's `decoder_grid_cache.json`. A finished grid of the reference is taken over after two of
-its cells were scored again. Knows no figure.
+finished grid in the reference's `decoder_grid_cache.json`. A finished grid of the reference is taken over after a few
+of its cells were scored again. Knows no figure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from gradiend_ui.engine.decoder_grid_cache import (
     write_grid_cache,
 )
 from gradiend_ui.engine.errors import BadData, NotFound
+from gradiend_ui.engine.finished_check import difference_to_today
 from gradiend_ui.engine.plan import PreparedSweep
 from gradiend_ui.engine.store import Run, Store
 from gradiend_ui.engine.sweep import run
@@ -29,18 +30,22 @@ from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore
 from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request
 
 ROW_WISE_FILE = "decoder_row_wise_scores.csv"
-SAME = 1e-4
-"""How far a number of a foreign grid may be from ours before the grid counts as made of something else."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A finished grid. scores: the base first, then ascending; origin: "swept", "stored" or the file it came from."""
+    """A finished grid.
+
+    scores: the base first, then ascending; origin: "swept", "stored" or the file it came from; run: its id in our
+    store, None for a file's; choices: {key: choice} as they were made then, None where they were not kept.
+    """
 
     request: Request
     scores: tuple[CellScore, ...]
     origin: str
+    run: str | None = None
     warnings: tuple[str, ...] = ()
+    choices: Mapping[str, Any] | None = None
 
 
 class DecoderEvaluation:
@@ -66,13 +71,19 @@ class DecoderEvaluation:
             taken = self._taken_over(data, request, plan)
             if taken is not None:
                 return taken
-        scores = self._swept(data, request, plan, frames, reuse=reuse)
+        run_id, scores = self._swept(data, request, plan, frames, reuse=reuse)
         if self._folder is not None:
             cache = _cache_of(data, request, plan, scores)
             write_grid_cache(self._folder / GRID_CACHE_FILE, cache, data.targets.classes)
             if data.targets.row_wise and data.config.decoder_eval_export_row_wise_csv:
                 self._write_rows(plan, self._folder / ROW_WISE_FILE, reuse=reuse)
-        return Evaluated(request, tuple(scores), "swept", plan.warnings)
+        return Evaluated(request, tuple(scores), "swept", run_id, plan.warnings)
+
+    def keep_choices(self, evaluated: Evaluated, choices: Mapping[str, Any]) -> None:
+        """Note what was chosen: a policy or metric of the user's own can be asked only once."""
+        if evaluated.run is not None:
+            info = {**self._store.run(evaluated.run).info, "choices": dict(choices)}
+            self._store.set_info(evaluated.run, info)
 
     def with_other_datasets(
         self, data: DecoderData, evaluated: Evaluated, frames: Frames | None, *, reuse: bool
@@ -81,7 +92,8 @@ class DecoderEvaluation:
         plan = data.plan_of_other_datasets(evaluated.request, frames)
         if plan is None:
             return evaluated
-        more = {score.cell: score for score in self._swept(data, evaluated.request, plan, frames, reuse=reuse)}
+        _, found = self._swept(data, evaluated.request, plan, frames, reuse=reuse)
+        more = {score.cell: score for score in found}
         scores = tuple(
             replace(score, probs_by_dataset={**score.probs_by_dataset, **more[score.cell].probs_by_dataset})
             for score in evaluated.scores
@@ -89,12 +101,13 @@ class DecoderEvaluation:
         return replace(evaluated, scores=scores)
 
     def newest(self, data: DecoderData, names: Sequence[str], goal: str) -> Evaluated:
-        """The newest finished grid that covers `names`, checked against today's weights, data and targets.
+        """The newest finished grid with a choice for all of `names`, checked against today's weights and data.
 
         Raises NotFound when there is none, BadData when it belongs to other ones.
         """
+        keys = {name if goal == "strengthen" else f"{name}_weaken" for name in names}
         for record in self._store.runs():
-            if record.state == "finished" and record.info["goal"] == goal and set(names) <= set(record.info["asked"]):
+            if record.info["goal"] == goal and keys <= set(record.info.get("choices", ())):
                 return self._stored(data, record)
         path = None if self._folder is None else self._folder / GRID_CACHE_FILE
         if path is not None and path.is_file():
@@ -108,13 +121,8 @@ class DecoderEvaluation:
 
     def _swept(
         self, data: DecoderData, request: Request, plan: PreparedSweep, frames: Frames | None, *, reuse: bool
-    ) -> list[CellScore]:
-        info = {
-            "fingerprint": plan.fingerprint,
-            "goal": request.goal if plan.lms.block_texts else "more datasets",
-            "asked": list(request.asked),
-            "own_frames": frames is not None,
-        }
+    ) -> tuple[str, list[CellScore]]:
+        info = _info(request, plan, frames)
         run_id = self._store.create_run(str(data.model.name_or_path), request.to_json(), info, plan.grid.cells)
         if frames is not None:
             self._frames[run_id] = frames
@@ -126,7 +134,7 @@ class DecoderEvaluation:
             self._store.set_state(run_id, "interrupted", only_from=("running",))
             raise
         self._store.set_state(run_id, "finished", only_from=("running",))
-        return self._store.cells(run_id)[1]
+        return run_id, self._store.cells(run_id)[1]
 
     def _stored(self, data: DecoderData, record: Run) -> Evaluated:
         request = Request.from_json(record.request)
@@ -141,7 +149,8 @@ class DecoderEvaluation:
                 "The kept evaluation belongs to other weights or data than this trainer has: run evaluate_decoder() "
                 "again, or pass decoder_results."
             )
-        return Evaluated(request, tuple(self._store.cells(record.id)[1]), "stored")
+        scores, choices = tuple(self._store.cells(record.id)[1]), record.info["choices"]
+        return Evaluated(request, scores, "stored", record.id, choices=choices)
 
     # --- decoder_grid_cache.json -----------------------------------------------------------------------------------
 
@@ -155,9 +164,11 @@ class DecoderEvaluation:
             return None
         if cache.fingerprint is not None:
             return None  # ours: its blocks are in the store, under the same fingerprint or none
-        if difference_to_today(data, plan, cache) is not None:
+        if difference_to_today(cache, plan, data.model, data.model.workspace()) is not None:
             return None
-        return Evaluated(request, cache.scores, path.name)
+        name = str(data.model.name_or_path)
+        run_id = self._store.create_finished_run(name, request.to_json(), _info(request, plan, None), cache.scores)
+        return Evaluated(request, cache.scores, path.name, run_id)
 
     def _from_file(self, data: DecoderData, path: Path, names: Sequence[str], goal: str) -> Evaluated:
         cache = read_grid_cache(path)
@@ -178,7 +189,11 @@ class DecoderEvaluation:
         )
         plan = data.plan(request)
         stale = cache.fingerprint is not None and cache.fingerprint != plan.fingerprint
-        difference = "weights, data or targets changed" if stale else difference_to_today(data, plan, cache)
+        difference = (
+            "weights, data or targets changed"
+            if stale
+            else difference_to_today(cache, plan, data.model, data.model.workspace())
+        )
         if difference is not None:
             raise BadData(
                 f"{path.name} belongs to other weights or data than this trainer has ({difference}): "
@@ -215,27 +230,13 @@ def row_records(plan: PreparedSweep, cell: Cell | None, results: Any) -> Iterato
         }
 
 
-def difference_to_today(data: DecoderData, plan: PreparedSweep, cache: GridCache) -> str | None:
-    """Score the base and the cell with the largest step below 1 again; the first number that differs, or None."""
-    moving = [score for score in cache.scores[1:] if score.cell and 0 < abs(score.cell.learning_rate) <= 1.0]
-    checked = [cache.base, *sorted(moving, key=lambda score: -abs(score.cell.learning_rate))[:1]]  # type: ignore[union-attr]
-    workspace = data.model.workspace()
-    for kept in checked:
-        weights = workspace.base_model
-        if kept.cell is not None:
-            update = data.model.update_vector(plan.spec.part, kept.cell.feature_factor)
-            weights = workspace.rewritten(update, kept.cell.learning_rate)
-        now = plan.summarise(kept.cell, {b: plan.score_block(weights, b) for b in range(len(plan.block_sizes))})
-        place = "the base" if kept.cell is None else f"({kept.cell.feature_factor:g}, {kept.cell.learning_rate:g})"
-        if abs((now.lms_value or 0.0) - (kept.lms_value or 0.0)) > SAME:
-            return f"LMS of {place}: {kept.lms_value:.4g} there, {now.lms_value:.4g} now"
-        for dataset, row in now.probs_by_dataset.items():
-            for name, p in row.items():
-                other = kept.probs_by_dataset.get(dataset, {}).get(name)
-                if other is None or abs(other - p) > SAME:
-                    there = "nothing" if other is None else f"{other:.4g}"
-                    return f"P({name}) on {dataset} rows for {place}: {there} there, {p:.4g} now"
-    return None
+def _info(request: Request, plan: PreparedSweep, frames: Frames | None) -> dict[str, Any]:
+    return {
+        "fingerprint": plan.fingerprint,
+        "goal": request.goal if plan.lms.block_texts else "more datasets",
+        "asked": list(request.asked),
+        "own_frames": frames is not None,
+    }
 
 
 def _cache_of(data: DecoderData, request: Request, plan: PreparedSweep, scores: Sequence[CellScore]) -> GridCache:

@@ -19,7 +19,6 @@ from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.eval_data import EvalRow, capped_neutral, read_neutral, read_rows, texts_from_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import PreparedSweep, plan_sweep
-from gradiend_ui.engine.selection import wanted_feature_factors
 from gradiend_ui.engine.targets import ClassTargets, ignored_ids, resolve_targets
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Grid, SweepSpec
 from gradiend_ui.trainer.config import TextPredictionConfig
@@ -37,7 +36,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Request:
-    """One call of `evaluate_decoder`, checked. feature_factors, learning_rates: as given, None for the defaults."""
+    """One call of `evaluate_decoder`, checked. None: the defaults, of the grid or of the data."""
 
     goal: str
     asked: tuple[str, ...]
@@ -48,7 +47,7 @@ class Request:
     max_rows: int | None = None
     max_neutral: int | None = None
     every_dataset: bool = False
-    eval_batch_size: int = 32
+    eval_batch_size: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which `Request(**...)` makes an equal request."""
@@ -65,8 +64,9 @@ class Request:
 class DecoderData:
     """What a trainer scores its decoder on.
 
-    strengthening: {class: feature factor}, for the target classes; add_identity: rows of other classes stand beside
-    the target classes' rows where these give the neutral texts; token_boundary: of next-token scoring.
+    strengthening: {class: feature factor}, for the target classes; max_rows, eval_batch_size: where the request has
+    none; add_identity: rows of other classes stand beside the target classes' rows where these give the neutral texts;
+    token_boundary: of next-token scoring.
     """
 
     model: ModelWithGradiend
@@ -75,6 +75,8 @@ class DecoderData:
     strengthening: Mapping[str, float]
     config: TextPredictionConfig
     seed: int = 0
+    max_rows: int | None = None
+    eval_batch_size: int = 32
     add_identity: bool = False
     token_boundary: str = "reference"
 
@@ -122,18 +124,15 @@ class DecoderData:
 
     def default_feature_factors(self, request: Request) -> tuple[float, ...]:
         """Strengthen: those of the asked classes; weaken: those of the other classes. In class order."""
-        missing = [name for name in self.classes if name not in self.strengthening]
+        weaken = request.goal == "weaken"
+        missing = [name for name in (self.classes if weaken else request.asked) if name not in self.strengthening]
         if missing:
             raise BadData(
                 f"The checkpoint does not tell the encoding direction of class {missing[0]!r}: give target_classes, "
                 "the class encoded as +1 first, or feature_factors."
             )
-        wanted = (
-            factor
-            for name in request.asked
-            for factor in wanted_feature_factors(name, request.goal, self.strengthening)
-        )
-        return tuple(dict.fromkeys(wanted))
+        names = [o for name in request.asked for o in self.classes if o != name] if weaken else request.asked
+        return tuple(dict.fromkeys(self.strengthening[name] for name in names))
 
     def plan(self, request: Request, frames: Frames | None = None) -> PreparedSweep:
         """The sweep that answers the request: the rows the goal needs, and the LMS."""
@@ -151,7 +150,7 @@ class DecoderData:
             texts,
             ignored,
             texts_are_rows=self.config.eval_neutral_data is None and frames.neutral is None,
-            texts_per_chunk=request.eval_batch_size,
+            texts_per_chunk=request.eval_batch_size or self.eval_batch_size,
         )
 
     def plan_of_other_datasets(self, request: Request, frames: Frames | None = None) -> PreparedSweep | None:
@@ -176,11 +175,11 @@ class DecoderData:
 
     def _rows(self, request: Request, frames: Frames) -> Sequence[EvalRow]:
         if frames.training_like is not None:
-            return read_rows(frames.training_like).rows
+            return _own_rows(frames.training_like)
         return evaluation_rows(
             self._directed(),
             request.split,
-            max_size=request.max_rows,
+            max_size=self.max_rows if request.max_rows is None else request.max_rows,
             seed=self.seed,
             add_identity=self.add_identity,
         )
@@ -207,6 +206,13 @@ class DecoderData:
             named = self.targets.words
             words = sorted(own if named is None else {word for group in named.values() for word in group})
         return texts, ignored_ids(self.model.tokenizer, words or ())
+
+
+def _own_rows(table: pd.DataFrame) -> tuple[EvalRow, ...]:
+    """Rows in our columns or in the reference's, whose `label` is a number beside the token in `factual`."""
+    if "factual" not in table.columns:
+        return read_rows(table).rows
+    return read_rows(table, {"label": "factual"}).rows
 
 
 def _filled_texts(table: pd.DataFrame | Sequence[str], mask_token: str | None) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ import logging
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -31,11 +32,11 @@ from gradiend_ui.engine.selection import LMSThresholdPolicy, SelectionPolicy, st
 from gradiend_ui.engine.training.loop import NEVER, TrainingStep
 from gradiend_ui.engine.training.record import load_training_stats
 from gradiend_ui.engine.training.text_gradients import TextGradients
-from gradiend_ui.trainer.arguments import TrainingArguments, arguments_with
+from gradiend_ui.trainer.arguments import TrainingArguments, arguments_with, check_whole
 from gradiend_ui.trainer.config import TextPredictionConfig
-from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation
+from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation, Evaluated
 from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request, Split
-from gradiend_ui.trainer.decoder_summary import Extractor, Inquiry, Results, results_of
+from gradiend_ui.trainer.decoder_summary import Extractor, Inquiry, Results, grid_of, results_of
 from gradiend_ui.trainer.encoder_evaluation import evaluate_encoder_of
 from gradiend_ui.trainer.model_folder import ModelFolder, find_model
 from gradiend_ui.trainer.rewriting import RewriteRequest, rewrite
@@ -57,6 +58,7 @@ class TextPredictionTrainer:
         model: str | Path | ModelWithGradiend,
         run_id: str | None = None,
         data: Any = None,
+        correlation_mapping: Mapping[str, float] | None = None,
         config: TextPredictionConfig | None = None,
         target_classes: Sequence[str] | None = None,
         *,
@@ -104,6 +106,7 @@ class TextPredictionTrainer:
         model: a base model (folder or Hub id) to train on, a trained GRADIEND (checkpoint or run folder), or a loaded
             `ModelWithGradiend`; data and every name after `config`: see `TextPredictionConfig`, which they make
             unless `config` is given (then only target_classes counts beside it)
+        correlation_mapping: accepted for scripts of the reference, in which nothing reads it either
         args (or training_args): `TrainingArguments`
         token_boundary: "reference" or "natural", how next tokens are asked for; base_model: another base model than
             a trained GRADIEND names (folder, Hub id or loaded model)
@@ -162,7 +165,7 @@ class TextPredictionTrainer:
 
     @property
     def combined_data(self) -> pd.DataFrame:
-        """The rows as a frame with the reference's columns (masked, split, factual_class, ..., transition)."""
+        """The rows as a frame: masked, split, factual_class, alternative_class, factual, alternative, transition."""
         return unified_frame(self._unified)
 
     @property
@@ -250,14 +253,19 @@ class TextPredictionTrainer:
         self._base = None
 
     def to(self, device: Any) -> TextPredictionTrainer:
-        """Move the model to a device ("cpu", "cuda", "cuda:0", ...)."""
+        """Move the model to a device ("cpu", "cuda", "cuda:0", ...); returns the trainer.
+
+        Raises BadBase for a device that is not there, NotFound before any training.
+        """
         self.get_model().to(device)
         return self
 
     def cpu(self) -> TextPredictionTrainer:
+        """`to("cpu")`."""
         return self.to("cpu")
 
     def cuda(self, device: int | str | None = None) -> TextPredictionTrainer:
+        """Move the model to the current CUDA device, or that of the given number or name; see `to`."""
         self.get_model().cuda(device)
         return self
 
@@ -341,9 +349,11 @@ class TextPredictionTrainer:
         return self._base
 
     def get_training_stats(self, model_path: str | Path | None = None) -> dict[str, Any] | None:
-        """What training.json of the model says: training_stats, best_score_checkpoint, losses, training_args, ...
+        """What training.json of the model says; None when the folder holds none.
 
-        None when the folder holds none.
+        "training_stats": per evaluated step the encoder's measures; "best_score_checkpoint": correlation in [-1, 1],
+        global_step, epoch; "losses": mean squared error per step; "training_args", "convergence_info", "time" in
+        seconds, ... model_path: another folder than this trainer's. Raises BadCheckpoint for a damaged file.
         """
         return load_training_stats(Path(model_path or self.model_path))
 
@@ -382,13 +392,20 @@ class TextPredictionTrainer:
         include_other_classes: bool | None = None,
         device: Any = None,
     ) -> dict[str, Any]:
-        """How well the encoder tells the classes apart: correlation in [-1, 1], means per class in [-1, 1], ...
+        """How well the encoder tells the classes apart, in the reference's shape.
+
+        Returns {"correlation" in [-1, 1] between encoded values and labels (+1 and -1 for the pair), "mean_by_class"
+        {label: mean encoded value, with tanh in [-1, 1]}, "mean_by_feature_class" {class: mean}, "all_data",
+        "training_only" and "target_classes_only" {"correlation", "accuracy" in [0, 1]}, "n_samples", spreads, ...},
+        with "encoder_df" after return_df=True: a row per text, its value in the column `encoded`.
 
         encoder_df: a table of an earlier call (`return_df=True`), measured without encoding again.
         split: one, several or "all"; source: gradients that are encoded, None as in the training.
         max_size: at most so many rows per class; neutral_data_df: texts encoded as neutral, None the configured ones.
         use_cache: accepted for scripts of the reference; nothing is taken from files here.
-        Raises BadData when the rows do not define a correlation.
+        include_other_classes: also rows of classes outside the pair, with label 0. plot: draw
+        `plot_encoder_distributions` too, with plot_kwargs. device: where to encode.
+        Raises BadData when the rows do not define a correlation or a split has none, NotFound before any training.
         """
         model = model_with_gradiend or self.get_model()
         if device is not None:
@@ -430,6 +447,7 @@ class TextPredictionTrainer:
         plot: bool = False,
         show: bool | None = None,
         plot_kwargs: Mapping[str, Any] | None = None,
+        decoder_lms_mode: str | None = None,
         device: Any = None,
         *,
         part: str = "decoder",
@@ -438,7 +456,7 @@ class TextPredictionTrainer:
 
         lrs, feature_factors: the axes; None: 1, 2, 5 x 10^e from 0.001 to 100, and what the classes' directions need.
         use_cache: False computes everything anew; None and True take numbers of equal weights, data and targets from
-            the experiment's store; True also takes over a grid the reference finished, after scoring two cells again.
+            the experiment's store; True also takes over a grid the reference finished, after scoring a few cells again.
         split: rows of one split, several or "all". max_size_training_like: at most so many rows per transition;
             max_size_neutral: texts; max_size: both. eval_batch_size: texts padded together (it moves the numbers of
             left-padding causal models only).
@@ -449,18 +467,25 @@ class TextPredictionTrainer:
         increase_target_probabilities: True strengthens (keys `<class>`), False weakens (keys `<class>_weaken`).
         plot: also score the datasets that the goal did not need, and draw `plot_probability_shifts` per class; show:
             open the figures; plot_kwargs: for them. device: where to score. part: see `ModelWithGradiend`.
+        decoder_lms_mode: accepted for scripts of the reference, which has it for classifiers only.
 
         Returns {key: {"value", "feature_factor", "learning_rate", "id", "strengthen", "lms", "base_lms", "fallback",
         "why"}, ..., "grid": {"base" or (feature_factor, learning_rate): {"probs", "probs_factual",
         "probs_by_dataset", "lms", "id"}}}, with "plot_paths" and "plot_path" after plot=True. Probabilities and LMS
         are in [0, 1]. Raises a GradiendUIError in a sentence.
         """
+        counts = {"max_size": max_size, "max_size_training_like": max_size_training_like}
+        counts |= {"max_size_neutral": max_size_neutral, "eval_batch_size": eval_batch_size}
+        for name, value in counts.items():
+            check_whole(name, value, 1, optional=True)
+        _yes_or_no("plot", plot)
+        _yes_or_no("show", False if show is None else show)
         if device is not None:
             self.get_model().to(device)
         args = self.training_args
         rows_cap = _first_given(
             max_size_training_like, max_size, args.decoder_eval_max_size_training_like,
-            self.config.decoder_eval_lms_max_samples, args.train_max_size,
+            self.config.decoder_eval_lms_max_samples,
         )  # fmt: skip
         texts_cap = _first_given(
             max_size_neutral, max_size, args.decoder_eval_max_size_neutral, self.config.decoder_eval_lms_max_samples
@@ -468,14 +493,14 @@ class TextPredictionTrainer:
         request = Request(
             goal=_goal(increase_target_probabilities),
             asked=self._asked(target_class),
-            feature_factors=_axis(_first_given(feature_factors, args.decoder_eval_feature_factors)),
-            learning_rates=_axis(_first_given(lrs, args.decoder_eval_lrs)),
+            feature_factors=_axis("feature_factors", _first_given(feature_factors, args.decoder_eval_feature_factors)),
+            learning_rates=_axis("lrs", _first_given(lrs, args.decoder_eval_lrs)),
             part=part,
             split=split if isinstance(split, str) else tuple(split),
             max_rows=rows_cap,
             max_neutral=texts_cap,
             every_dataset=summary_metrics is not None,
-            eval_batch_size=eval_batch_size or args.eval_batch_size,
+            eval_batch_size=eval_batch_size,
         )
         frames = None if training_like_df is None and neutral_df is None else Frames(training_like_df, neutral_df)
         wanted = args.use_cache if use_cache is None else use_cache
@@ -485,6 +510,7 @@ class TextPredictionTrainer:
             log.warning("%s", sentence)
         inquiry = self._inquiry(data, request, selector, summary_metrics, summary_extractor)
         results = results_of(inquiry, found.scores)
+        evaluation.keep_choices(found, {key: choice for key, choice in results.items() if key != "grid"})
         if not plot:
             return results
         more = evaluation.with_other_datasets(data, found, frames, reuse=wanted is not False)
@@ -494,7 +520,10 @@ class TextPredictionTrainer:
     def evaluate(
         self, *, kwargs_encoder: Mapping[str, Any] | None = None, kwargs_decoder: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """{"encoder": evaluate_encoder(...), "decoder": evaluate_decoder(...)}."""
+        """{"encoder": evaluate_encoder(**kwargs_encoder), "decoder": evaluate_decoder(**kwargs_decoder)}.
+
+        Raises what the two raise.
+        """
         return {
             "encoder": self.evaluate_encoder(**dict(kwargs_encoder or {})),
             "decoder": self.evaluate_decoder(**dict(kwargs_decoder or {})),
@@ -517,7 +546,7 @@ class TextPredictionTrainer:
     def _decoder_data(self) -> DecoderData:
         model = self.get_model()
         classes = tuple(self.target_classes)
-        strengthening = model.strengthening_feature_factor
+        strengthening = strengthening_feature_factors(model.encoding_direction, model.source)
         given = self.config.target_classes
         if given and len(classes) == 2 and not any(name in strengthening for name in classes):
             strengthening = strengthening_feature_factors({classes[0]: 1.0, classes[1]: -1.0}, model.source)
@@ -528,6 +557,8 @@ class TextPredictionTrainer:
             strengthening={name: strengthening[name] for name in classes if name in strengthening},
             config=self.config,
             seed=self.training_args.seed or 0,
+            max_rows=self.training_args.train_max_size,
+            eval_batch_size=self.training_args.eval_batch_size,
             add_identity=self.training_args.add_identity_for_other_classes,
             token_boundary=self.token_boundary,
         )
@@ -550,6 +581,13 @@ class TextPredictionTrainer:
             metrics=None if metrics is None else tuple(metrics),
             extractor=extractor,
         )
+
+    def _kept_results(self, data: DecoderData, found: Evaluated) -> Results:
+        """As they were chosen then; a grid of a file that holds no choices is chosen from by the default policy."""
+        inquiry = self._inquiry(data, found.request, None)
+        if found.choices is None:
+            return results_of(inquiry, found.scores)
+        return {**found.choices, "grid": grid_of(found.scores, inquiry)}
 
     # --- rewriting ---------------------------------------------------------------------------------------------------
 
@@ -583,7 +621,7 @@ class TextPredictionTrainer:
         if decoder_results is None:
             data = self._decoder_data()
             found = self._evaluation().newest(data, names, _goal(increase_target_probabilities))
-            decoder_results = results_of(self._inquiry(data, found.request, None), found.scores)
+            decoder_results = self._kept_results(data, found)
             part = found.request.part
         request = RewriteRequest(
             keys=tuple(name if increase_target_probabilities else f"{name}_weaken" for name in names),
@@ -624,7 +662,13 @@ class TextPredictionTrainer:
         output: file or folder (default experiment_dir); an HTML page and a CSV are always written there, img_format
             (png, svg, pdf: needs the extra `images`) beside them. show: open it. selector: the policy that chose,
             whose threshold is drawn. return_fig_ax: return the Plotly figure instead of the path.
+        figsize: (width, height) in inches of 96 pixels; dpi: pixels per inch of a png (None: 150); title: True writes
+            one, a text is used, False leaves it out; feature_factor: another row of the grid than the chosen cell's;
+            theme: "light" or "dark".
         Returns the path of the first file, "" without any place to write to.
+        Raises NotFound when no evaluation is kept, BadData when the results do not hold the class or belong to other
+        weights or data, BadName for an unusable file, Failed where an image lacks kaleido or a browser (HTML and CSV
+        are written by then).
         """
         from gradiend_ui.trainer.figures import draw_probability_shifts
 
@@ -660,7 +704,15 @@ class TextPredictionTrainer:
         return_fig_ax: bool = False,
         theme: str = "light",
     ) -> Any:
-        """Correlation, class means and loss over the steps of the training; arguments as for the other figures."""
+        """Correlation, class means (both in [-1, 1]) and loss over the steps of the training, from training.json.
+
+        plot_mean_by_class, plot_correlation: which lines; plot_mean_by_feature_class: means per class of the
+        data, None where they add to the means per label. class_spread: "minmax", "iqr" or "ci95" shades their spread.
+        title: True writes one, a text is used, False leaves it out. figsize: (width, height) in inches of 96 pixels;
+        dpi: pixels per inch of a png; theme: "light" or "dark". output, show, img_format, return_fig_ax,
+        highlight_non_convergence and the return value: as for `plot_probability_shifts`.
+        Raises NotFound without training.json, BadData for another spread, BadName for an unusable file.
+        """
         from gradiend_ui.trainer.figures import draw_training
 
         stats = self.get_training_stats()
@@ -693,7 +745,13 @@ class TextPredictionTrainer:
         return_fig_ax: bool = False,
         theme: str = "light",
     ) -> Any:
-        """How the encoder spreads the classes: encoder_df of `evaluate_encoder(return_df=True)`, None encodes now."""
+        """Where the encoder puts the texts of each class: a violin per class over its values, in [-1, 1] with tanh.
+
+        encoder_df: of `evaluate_encoder(return_df=True)`; None encodes the test split now.
+        target_and_neutral_only: leave out rows of classes that are no targets. The other arguments and the return
+        value: as for `plot_training_convergence`.
+        Raises BadData for a table without encoded values, BadName for an unusable file.
+        """
         from gradiend_ui.trainer.figures import draw_encoder
 
         table = self.evaluate_encoder(return_df=True)["encoder_df"] if encoder_df is None else encoder_df
@@ -724,8 +782,7 @@ class TextPredictionTrainer:
         data, goal = self._decoder_data(), _goal(increase)
         if results is None:
             names = [target_class] if target_class else list(data.classes[:1])
-            found = self._evaluation().newest(data, names, goal)
-            results = results_of(self._inquiry(data, found.request, None), found.scores)
+            results = self._kept_results(data, self._evaluation().newest(data, names, goal))
         if target_class is None:
             own = [name.removesuffix("_weaken") for name in results if name.endswith("_weaken") != increase]
             target_class = next((name for name in own if name in data.classes), data.classes[0])
@@ -756,18 +813,30 @@ class TextPredictionTrainer:
 
 
 def _goal(increase: object) -> str:
-    if not isinstance(increase, bool):
-        raise BadGrid(f"increase_target_probabilities must be True or False, not {increase!r}.")
-    return "strengthen" if increase else "weaken"
+    return "strengthen" if _yes_or_no("increase_target_probabilities", increase) else "weaken"
+
+
+def _yes_or_no(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise BadGrid(f"{name} must be True or False, not {value!r}.")
+    return value
 
 
 def _first_given(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _axis(values: Sequence[float] | None) -> tuple[float, ...] | None:
-    """The values as given, None for a default. What they may be is checked where the grid is made."""
-    return None if values is None else tuple(values)
+def _axis(name: str, values: Any) -> tuple[float, ...] | None:
+    """The values as given, arrays as plain numbers, None for a default. Their range is checked with the grid."""
+    if values is None:
+        return None
+    plain = values.tolist() if isinstance(values, (np.ndarray, torch.Tensor)) else values
+    if isinstance(plain, str) or not isinstance(plain, Iterable):
+        raise BadGrid(f"{name} must be a list of numbers, not {values!r}.")
+    found = tuple(value.item() if isinstance(value, np.generic) else value for value in plain)
+    if not found:
+        raise BadGrid(f"{name} is empty: give at least one number, or leave it out for the default.")
+    return found
 
 
 def _device_map(args: TrainingArguments) -> Any:

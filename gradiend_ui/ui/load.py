@@ -58,13 +58,15 @@ def open_finished(session: Session, checkpoint: str) -> dict[str, Any]:
     """Open the finished sweep that lies beside the checkpoint and give its run's info."""
     if not checkpoint:
         raise NotFound("There is no model yet. Load a folder first.")
-    return session.run_info(session.open_finished(checkpoint)["run"])
+    run: str = session.open_finished(checkpoint)["run"]
+    return session.run_info(run)
 
 
 def offer(card: Mapping[str, Any], info: Mapping[str, Any] | None) -> dict[str, Any]:
     """Update of the button: there while a finished sweep lies beside the checkpoint and is not open already."""
     is_open = info is not None and info["imported"] is not None
-    return gr.update(visible=bool(card["finished_sweeps"]) and not is_open)
+    update: dict[str, Any] = gr.update(visible=bool(card["finished_sweeps"]) and not is_open)
+    return update
 
 
 def build_loading() -> Node:
@@ -90,8 +92,8 @@ def build_health(card: Mapping[str, Any]) -> Node:
             ("rows", _rows(card["rows"])),
             ("neutral", ", ".join(f"{name} {count}" for name, count in card["neutral_sets"].items()) or "none"),
         ),
-        _finished(card["finished_sweeps"]),
         _warnings(card["warnings"]),
+        _finished(card["finished_sweeps"]),
         cls="health",
     )
 

@@ -15,10 +15,10 @@ from gradiend_ui.ui.tree import Node, facts, node
 WAITING = "The sweep scores every cell of the grid. The best one is starred here with its reasons."
 NO_WINNER = "No finished cell to choose from yet."
 CHECKED = {
-    "verified": ("good", "Verified."),
-    "partly": ("warn", "Partly verified."),
-    "differs": ("danger", "Stale."),
-    "unchecked": ("warn", "Not verified."),
+    "verified": ("good", "Verified.", ""),
+    "partly": ("warn", "Partly verified.", ""),
+    "differs": ("danger", "Stale.", " Start a new sweep to see today's numbers."),
+    "unchecked": ("warn", "Not verified.", ""),
 }
 STATUS_WORDS = {
     "pending": "not computed yet",
@@ -53,9 +53,9 @@ def _imported(imported: Mapping[str, Any] | None) -> Node | None:
     """Where the numbers of a run come from that was not swept here, and whether they still hold."""
     if imported is None:
         return None
-    kind, word = CHECKED[imported["check"]]
+    kind, word, advice = CHECKED[imported["check"]]
     role = "alert" if kind == "danger" else "status"
-    return node("p", node("strong", word), node("span", imported["note"]), cls=f"imported {kind}", role=role)
+    return node("p", node("strong", word), node("span", imported["note"] + advice), cls=f"imported {kind}", role=role)
 
 
 def _headline(picture: Mapping[str, Any], cell: Mapping[str, Any] | None) -> Node:

@@ -16,6 +16,13 @@ class GentlestPolicy:
         return max(candidates, key=lambda candidate: (candidate.lms, candidate.metrics[metric]), default=None)
 
 
+class BoldestPolicy:
+    """The largest step, whatever it costs."""
+
+    def select(self, metric: str, candidates: Sequence[Any], context: Any) -> Any:
+        return max(candidates, key=lambda candidate: abs(candidate.id["learning_rate"]), default=None)
+
+
 class UndecidedPolicy:
     """Never chooses: the caller has to fall back to the smallest step."""
 
@@ -40,5 +47,7 @@ def gap_extractor(candidate: Callable[..., Any], base: Callable[..., Any]) -> Ca
     return extract
 
 
-POLICIES: dict[str, Callable[[], Any]] = {"GentlestPolicy": GentlestPolicy, "UndecidedPolicy": UndecidedPolicy}
+POLICIES: dict[str, Callable[[], Any]] = {
+    policy.__name__: policy for policy in (GentlestPolicy, BoldestPolicy, UndecidedPolicy)
+}
 EXTRACTORS: dict[str, Callable[..., Any]] = {"gap": gap_extractor}

@@ -30,9 +30,12 @@ def train(
     topk: float | None = None,
     prune_samples: int = 16,
     bin_copy: str | None = None,
+    run_id: str | None = None,
     **arguments: Any,
 ) -> dict:
     """Train a GRADIEND on ``base`` for a few steps and save it under ``out/model``; returns that folder.
+
+    ``run_id``: it goes to ``out/<run_id>/model``.
 
     ``topk`` pre-prunes to that share of the weights, by the gradients of ``prune_samples`` rows. ``bin_copy``: a
     folder where the result is saved once more, as pytorch_model.bin.
@@ -45,20 +48,25 @@ def train(
         arguments["pre_prune_config"] = PrePruneConfig(n_samples=prune_samples, topk=topk, source="diff")
     defaults = {"train_batch_size": 4, "max_steps": 36, "eval_steps": 12, "learning_rate": 1e-3}
     settings = TrainingArguments(
-        experiment_dir=out, max_seeds=1, encoder_eval_train_max_size=8, **{**defaults, **arguments}
+        experiment_dir=out, encoder_eval_train_max_size=8, **{"max_seeds": 1, **defaults, **arguments}
     )
-    trainer = TextPredictionTrainer(model=base, data=pd.DataFrame(rows), target_classes=["M", "F"], args=settings)
+    trainer = TextPredictionTrainer(
+        model=base, run_id=run_id, data=pd.DataFrame(rows), target_classes=["M", "F"], args=settings
+    )
     trainer.train()
     if bin_copy is not None:
         trainer.get_model().save_pretrained(bin_copy, use_safetensors=False)
         (Path(bin_copy) / "training.json").write_bytes((Path(out) / "model" / "training.json").read_bytes())
-    return {"checkpoint": str(Path(out) / "model")}
+    return {"checkpoint": str(Path(out) / (run_id or "") / "model")}
 
 
 def _trainer(checkpoint: str, rows: list[dict], neutral: list[str] | None, trainer: dict, arguments: dict) -> Any:
     import pandas as pd
+    import torch
     from gradiend import TextPredictionTrainer, TrainingArguments
 
+    if "torch_dtype" in arguments:
+        arguments = {**arguments, "torch_dtype": getattr(torch, arguments["torch_dtype"])}
     return TextPredictionTrainer(
         model=checkpoint,
         data=pd.DataFrame(rows),
@@ -233,8 +241,61 @@ def evaluate_encoder(*, checkpoint: str, rows: list[dict], neutral: list[str] | 
     return {**to_jsonable(result), "frame": plain.loads(frame.to_json(orient="records", double_precision=15))}
 
 
+def experiment(
+    *,
+    base: str,
+    out: str,
+    rows: list[dict],
+    neutral: list[str],
+    arguments: dict,
+    calls: list[dict],
+    encode: bool = True,
+) -> dict:
+    """A whole run in the folder ``out``: train, evaluate_encoder, then evaluate_decoder for every entry of ``calls``.
+
+    Everything with the reference's own files and caches; returns the grid of the last call, as ``evaluate`` does.
+    """
+    import pandas as pd
+    from gradiend import TextPredictionTrainer, TrainingArguments
+
+    defaults = {"train_batch_size": 4, "max_steps": 24, "eval_steps": 12, "learning_rate": 1e-3, "max_seeds": 1}
+    subject = TextPredictionTrainer(
+        model=base,
+        data=pd.DataFrame(rows),
+        target_classes=["M", "F"],
+        eval_neutral_data=pd.DataFrame({"text": neutral}),
+        args=TrainingArguments(experiment_dir=out, encoder_eval_train_max_size=8, **{**defaults, **arguments}),
+    )
+    subject.train()
+    if encode:
+        subject.evaluate_encoder(split="test")
+    result: dict = {"grid": {}}
+    for call in calls:
+        result = subject.evaluate_decoder(**call)
+    grid = [[list(key) if isinstance(key, tuple) else key, cell] for key, cell in result.pop("grid").items()]
+    return {"summary": result, "grid": grid}
+
+
+def signatures() -> dict:
+    """{name: its parameters in order} of what scripts call."""
+    import inspect
+
+    from gradiend import TextPredictionConfig, TextPredictionTrainer, TrainingArguments
+
+    called = {
+        "TextPredictionTrainer": TextPredictionTrainer.__init__,
+        "TrainingArguments": TrainingArguments,
+        "TextPredictionConfig": TextPredictionConfig,
+    }
+    methods = ("train", "evaluate_encoder", "evaluate_decoder", "rewrite_base_model", "get_model")
+    figures = ("plot_probability_shifts", "plot_training_convergence", "plot_encoder_distributions")
+    called |= {name: getattr(TextPredictionTrainer, name) for name in (*methods, *figures)}
+    return {name: list(inspect.signature(target).parameters) for name, target in called.items()}
+
+
 OPERATIONS = {
-    operation.__name__: operation for operation in (evaluate_encoder, operate, train, evaluate, rewrite, unify)
+    operation.__name__: operation
+    for operation in (evaluate, evaluate_encoder, experiment, operate, rewrite, signatures, train, unify)
 }
 
 

@@ -25,7 +25,8 @@ class PrePruneConfig:
     topk: a whole number of weights, or a share in (0, 1] as a float (1.0 keeps all); threshold: least |mean|.
     source: whose gradients are averaged. seed: of the draw of rows, half of each class of the pair; None: the run's.
     batch_size, feature_class_key, use_cached_gradients and use_streaming are the reference's; they change no number
-    and are accepted as they are. dataset must be None: the training's rows are used.
+    and are accepted as they are. dataset must be None: the training's rows are used. Raises BadGrid.
+    Source of the rule: `gradiend` 0.2.3.
     """
 
     n_samples: int = 8
@@ -59,7 +60,9 @@ class PrePruneConfig:
 class PostPruneConfig:
     """After training, keep the weights that matter most by `part`; see `PrePruneConfig` for topk and threshold.
 
+    part: "decoder-weight", "encoder-weight", "decoder-bias" or "decoder-sum", whose absolute values count.
     mask: bool (input_dim,) of weights that may stay. inplace and return_mask are the reference's and change nothing.
+    Raises BadGrid.
     """
 
     topk: int | float | None = 0.01
