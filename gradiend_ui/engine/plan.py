@@ -84,11 +84,12 @@ class PreparedSweep:
         return score.with_status("failed", "The rewritten model's output is not a finite number.")
 
     def row_scores(self, results: Mapping[int, NDArray[Any]]) -> list[tuple[EvalRow, dict[str, float]]]:
-        """Each scored row with {class: P(class)}, in row order."""
+        """Each scored row with {class: P(class)}, in row order; results of texts are passed over."""
         scored: list[tuple[EvalRow, dict[str, float]]] = []
         for place, values in sorted(
             (place, values)
             for block, result in results.items()
+            if block < len(self.objective.blocks)
             for place, values in zip(self.objective.blocks[block].rows, result.tolist(), strict=True)
         ):
             row = self.rows[place]

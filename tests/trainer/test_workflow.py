@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import german_articles
+import pandas as pd
 import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
@@ -123,3 +124,22 @@ def test_before_any_training(german: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(NotFound, match="train"):
         subject.evaluate_decoder()
+
+
+def test_row_wise_scores_are_exported(trainer: TextPredictionTrainer, german: Path) -> None:
+    subject = TextPredictionTrainer(
+        model=trainer.model_path,
+        data=german_articles.build_frame(("masc_nom", "fem_nom")),
+        decoder_eval_targets="label",
+        decoder_eval_export_row_wise_csv=True,
+        args=TrainingArguments(experiment_dir=trainer.experiment_dir),
+    )
+    results = subject.evaluate_decoder(lrs=[0.1])
+    table = pd.read_csv(Path(trainer.experiment_dir or "") / "decoder_row_wise_scores.csv")
+    rows = 32  # 16 test sentences of each class
+    assert len(table) == rows * len(results["grid"])
+    base = table[table["feature_factor"].isna()]
+    own = base[base["factual_id"] == "masc_nom"]
+    assert own["P_factual"].mean() == pytest.approx(results["grid"]["base"]["probs_by_dataset"]["masc_nom"]["masc_nom"])
+    moved = table[table["feature_factor"].notna()]
+    assert (moved["P_factual"].to_numpy()[:rows] != base["P_factual"].to_numpy()).any()
