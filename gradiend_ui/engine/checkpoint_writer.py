@@ -51,11 +51,10 @@ def save_checkpoint(
     shapes: {parameter name: shape} in map order; positions: {parameter name: flat int64 positions}, absent = all.
     use_safetensors: False writes pytorch_model.bin and mapping_*.pth, as the reference does. A folder that exists
     already keeps its other files; its old checkpoint files go.
-    Raises BadName when `folder` is a file, Failed when the disk refuses; the old content is untouched then.
+    Raises BadName when `folder` is a file or holds another model, Failed when the disk refuses; the old content is
+    untouched then.
     """
-    folder = folder.resolve()  # a link is followed: what it points to is replaced, the link stays
-    if folder.exists() and not folder.is_dir():
-        raise BadName(f"{folder.name!r} is a file: give the name of a folder.")
+    folder = checked_place(folder)
     partial = folder.parent / f".{folder.name[:80]}.partial-{secrets.token_hex(4)}"
     try:
         partial.mkdir(parents=True)
@@ -71,11 +70,35 @@ def save_checkpoint(
         _write_json(partial / "gradiend_context.json", context)
         if training:
             _write_json(partial / "training.json", training)
-        _swap_in(partial, folder)
+        swap_in(partial, folder)
     except OSError as error:
         raise Failed(f"The checkpoint could not be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def checked_place(folder: Path) -> Path:
+    """The folder a checkpoint may be written to, links followed: what they point to is replaced, the link stays.
+
+    Raises BadName when it cannot be made, is a file, or holds a model that is no GRADIEND, which would be lost.
+    """
+    try:
+        folder = folder.resolve()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and not folder.is_dir():
+            raise BadName(f"{folder.name!r} is a file: give the name of a folder.")
+    except OSError as error:
+        raise BadName(f"{folder.name[:80]!r} cannot be made there: {error.strerror or error}.") from error
+    config = folder / "config.json"
+    if not config.is_file():
+        return folder
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        content = None
+    if isinstance(content, dict) and not {"architecture", "mapping"} <= content.keys():
+        raise BadName(f"{folder.name!r} holds another model, which a GRADIEND would overwrite: give another folder.")
+    return folder
 
 
 def _write_mapping(
@@ -122,7 +145,7 @@ def _stored(chosen: torch.Tensor, kind: str, shape: tuple[int, ...]) -> torch.Te
     return mask.reshape(shape)
 
 
-def _swap_in(partial: Path, folder: Path) -> None:
+def swap_in(partial: Path, folder: Path) -> None:
     """Put the finished `partial` where `folder` is or will be; `folder` keeps the files that are no checkpoint's."""
     if not folder.exists():
         os.replace(partial, folder)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.errors import BadData, TooLarge
+from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.values import MAX_CELLS, Cell, CellScore
 
 GRID_CACHE_FILE = "decoder_grid_cache.json"
@@ -92,7 +92,7 @@ def score_entry(score: CellScore, classes: Sequence[str], *, prob_on_other_class
 
 
 def write_grid_cache(path: Path, cache: GridCache, classes: Sequence[str]) -> None:
-    """Write the file whole or not at all; `classes` in class order."""
+    """Write the file whole or not at all; `classes` in class order. Raises Failed when the disk refuses."""
     strengthen = cache.goal == "strengthen"
     asked = sorted(cache.asked or ())
     content = {
@@ -116,8 +116,14 @@ def write_grid_cache(path: Path, cache: GridCache, classes: Sequence[str]) -> No
         "fingerprint": cache.fingerprint,
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise Failed(f"{path.name} could not be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_grid_cache(path: Path) -> GridCache:
@@ -130,8 +136,10 @@ def read_grid_cache(path: Path) -> GridCache:
         raise BadData(f"{path.name} cannot be read as JSON: {str(error).splitlines()[0]}.") from error
     try:
         return _parsed(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadData(f"{path.name} is no finished grid: {type(error).__name__} at {error}.") from error
+    except KeyError as error:
+        raise BadData(f"{path.name} is no finished grid: it lacks {error}.") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise BadData(f"{path.name} is no finished grid: its content has another shape than such a file.") from error
 
 
 def _parsed(content: Mapping[str, Any]) -> GridCache:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ from gradiend_ui import (
     TextPredictionTrainer,
     TrainingArguments,
 )
-from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, GradiendUIError
+from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, GradiendUIError
 
 QUICK = {"max_steps": 6, "eval_steps": 3, "learning_rate": 1e-3, "train_batch_size": 4}
 
@@ -122,3 +123,28 @@ def test_splits_are_drawn_where_there_are_none(tiny_bert: Path, rows: pd.DataFra
     assert subject.evaluate_decoder(lrs=[0.1])["grid"]
     scored = TextPredictionTrainer(model=str(tmp_path), data=rows.drop(columns="split"))
     assert set(scored.combined_data["split"]) == {"test"}
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_folder_s_other_files_stay(tiny_bert: Path, rows: pd.DataFrame, tmp_path: Path, seeds: int) -> None:
+    place = tmp_path / "mine"
+    (place / "sub").mkdir(parents=True)
+    (place / "notes.txt").write_text("mine")
+    (place / "sub" / "thesis.tex").write_text("mine too")
+    subject = trainer_of(tiny_bert, rows, experiment_dir=str(tmp_path / "exp"), max_seeds=seeds)
+    subject.train(output_dir=str(place), min_convergent_seeds=None)
+    assert (place / "notes.txt").read_text() == "mine" and (place / "sub" / "thesis.tex").is_file()
+    assert (place / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_base_model_is_never_overwritten(tiny_bert: Path, rows: pd.DataFrame, tmp_path: Path, seeds: int) -> None:
+    copy = shutil.copytree(tiny_bert, tmp_path / "base")
+    before = (copy / "model.safetensors").read_bytes()
+    subject = trainer_of(copy, rows, experiment_dir=str(tmp_path / "exp"), max_seeds=seeds)
+    with pytest.raises(BadName, match="another model"):
+        subject.train(output_dir=str(copy))
+    subject.train()
+    with pytest.raises(BadName, match="another model"):
+        subject.get_model().save_pretrained(copy)
+    assert (copy / "model.safetensors").read_bytes() == before

@@ -23,6 +23,7 @@ from gradiend_ui.engine.autoencoder import Autoencoder
 from gradiend_ui.engine.base_model import BaseModel
 from gradiend_ui.engine.checkpoint import DTYPES
 from gradiend_ui.engine.checkpoint_config import DECODER_BIAS, DECODER_WEIGHT, ENCODER_BIAS, ENCODER_WEIGHT
+from gradiend_ui.engine.checkpoint_writer import checked_place
 from gradiend_ui.engine.errors import BadBase, BadData
 from gradiend_ui.engine.eval_data import EvalRow
 from gradiend_ui.engine.training.batches import Pair, Schedule, evaluation_order, examples_of, training_schedule
@@ -122,6 +123,7 @@ class _Run:
     def __init__(self, base: BaseModel, plan: TrainingPlan, output_dir: Path) -> None:
         if not plan.rows:
             raise BadData("There is no row to train on: give rows of the split 'train'.")
+        checked_place(output_dir)  # before the first step
         self.base, self.plan, self.settings, self.output_dir = base, plan, plan.settings, output_dir
         self.folder = working_folder(output_dir)
         self.fingerprint = plan.fingerprint(base)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.base_model import BaseModel
-from gradiend_ui.engine.checkpoint_writer import OWN_FILES
+from gradiend_ui.engine.checkpoint_writer import OWN_FILES, checked_place, swap_in
 from gradiend_ui.engine.errors import BadGrid, Failed
 from gradiend_ui.engine.training.loop import NEVER, TrainingPlan, TrainingStep, train_gradiend
 from gradiend_ui.engine.training.record import load_training_stats, write_json
@@ -68,6 +68,7 @@ def train_seeds(
     Yields every seed's steps, and a last step whose folder is the promoted model. Goes on where it was stopped.
     Raises what `train_gradiend` raises; Failed when too few seeds converge and `seeds.demand` is set.
     """
+    checked_place(output_dir or experiment_dir / "model")  # before the first step
     folder = seeds.folder or experiment_dir / "seeds"
     rule = plan.settings.convergence
     runs: list[dict[str, Any]] = []
@@ -212,7 +213,11 @@ def _report(
 
 
 def _promote(chosen: Path, model: Path, rule: Convergence, report: Mapping[str, Any], best: Mapping[str, Any]) -> None:
-    """Copy the chosen seed to `model`, with what all seeds say about convergence in its training.json."""
+    """Copy the chosen seed to `model`, with what all seeds say about convergence in its training.json.
+
+    Files in `model` that are no checkpoint's stay there.
+    """
+    model = checked_place(model)
     partial = model.with_name(f".{model.name}.promoted")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -226,8 +231,7 @@ def _promote(chosen: Path, model: Path, rule: Convergence, report: Mapping[str, 
             "convergent_min_target_class_abs_mean": best["convergent_min_target_class_abs_mean"],
         }
         write_json(partial / "training.json", record)
-        shutil.rmtree(model, ignore_errors=True)
-        partial.rename(model)
+        swap_in(partial, model)
     except OSError as error:
         raise Failed(f"The best seed could not be copied to {model.name}: {error.strerror or error}.") from error
     finally:
