@@ -7,6 +7,7 @@ of its cells were scored again. Knows no figure.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from gradiend_ui.engine.decoder_grid_cache import (
     split_key,
     write_grid_cache,
 )
-from gradiend_ui.engine.errors import BadData, NotFound
+from gradiend_ui.engine.errors import BadData, BadName, Failed, NotFound, TooLarge
 from gradiend_ui.engine.finished_check import difference_to_today
 from gradiend_ui.engine.plan import PreparedSweep
 from gradiend_ui.engine.store import Run, Store
@@ -29,6 +30,7 @@ from gradiend_ui.engine.sweep import run
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore
 from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request
 
+log = logging.getLogger(__name__)
 ROW_WISE_FILE = "decoder_row_wise_scores.csv"
 
 
@@ -54,7 +56,7 @@ class DecoderEvaluation:
     def __init__(self, experiment_dir: Path | None) -> None:
         self._folder = experiment_dir
         if experiment_dir is not None:
-            experiment_dir.mkdir(parents=True, exist_ok=True)
+            _make(experiment_dir)
         self._store = Store(":memory:" if experiment_dir is None else experiment_dir / "gradiend_ui.sqlite")
         self._frames: dict[str, Frames] = {}
 
@@ -74,7 +76,10 @@ class DecoderEvaluation:
         run_id, scores = self._swept(data, request, plan, frames, reuse=reuse)
         if self._folder is not None:
             cache = _cache_of(data, request, plan, scores)
-            write_grid_cache(self._folder / GRID_CACHE_FILE, cache, data.targets.classes)
+            try:
+                write_grid_cache(self._folder / GRID_CACHE_FILE, cache, data.targets.classes)
+            except Failed as error:
+                log.warning("%s The results are returned all the same.", error)
             if data.targets.row_wise and data.config.decoder_eval_export_row_wise_csv:
                 self._write_rows(plan, self._folder / ROW_WISE_FILE, reuse=reuse)
         return Evaluated(request, tuple(scores), "swept", run_id, plan.warnings)
@@ -159,7 +164,11 @@ class DecoderEvaluation:
         path = None if self._folder is None else self._folder / GRID_CACHE_FILE
         if path is None or not path.is_file():
             return None
-        cache = read_grid_cache(path)
+        try:
+            cache = read_grid_cache(path)
+        except (BadData, TooLarge) as error:
+            log.warning("%s It is replaced.", error)
+            return None
         if cache.answers(_cache_of(data, request, plan, ())) is not None or len(cache.scores) != len(plan.cells):
             return None
         if cache.fingerprint is not None:
@@ -228,6 +237,13 @@ def row_records(plan: PreparedSweep, cell: Cell | None, results: Any) -> Iterato
             "P_factual": by_class.get(row.label_class),
             "P_alternative": by_class.get(row.alternative_class),
         }
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadName(f"The experiment_dir {folder.name[:80]!r} cannot be made: {error.strerror or error}.") from error
 
 
 def _info(request: Request, plan: PreparedSweep, frames: Frames | None) -> dict[str, Any]:

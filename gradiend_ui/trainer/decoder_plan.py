@@ -101,6 +101,8 @@ class DecoderData:
             missing = [name for name in self.classes if name not in given]
             if missing:
                 raise BadData(f"decoder_eval_targets gives no tokens for the class {missing[0]!r}.")
+            for name in names:
+                _require_words(name, given[name])
         elif given not in (None, "label"):
             raise BadData(f"decoder_eval_targets must be None, 'label' or {{class: [tokens]}}, not {given!r}.")
         return resolve_targets(self._rows_with_words(names), names, given)
@@ -185,7 +187,7 @@ class DecoderData:
         )
 
     def _directed(self) -> UnifiedData:
-        return self.unified if self.unified.target_classes else replace(self.unified, target_classes=self.classes)
+        return replace(self.unified, target_classes=self.classes)
 
     def _texts(
         self, request: Request, frames: Frames, all_rows: Sequence[EvalRow], rows: Sequence[EvalRow]
@@ -206,6 +208,12 @@ class DecoderData:
             named = self.targets.words
             words = sorted(own if named is None else {word for group in named.values() for word in group})
         return texts, ignored_ids(self.model.tokenizer, words or ())
+
+
+def _require_words(name: str, words: Any) -> None:
+    listed = isinstance(words, Sequence) and not isinstance(words, str)
+    if not listed or not words or not all(isinstance(word, str) and word.strip() for word in words):
+        raise BadData(f"decoder_eval_targets[{name!r}] must be a list of words, such as ['he'], not {words!r}.")
 
 
 def _own_rows(table: pd.DataFrame) -> tuple[EvalRow, ...]:

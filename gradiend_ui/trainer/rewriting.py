@@ -12,6 +12,7 @@ from gradiend_ui.engine.export import Rewrite, save_rewritten
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.values import Cell
 
+OTHER_FOLDERS = frozenset({"model", "seeds", "cache", "decoder"})
 NOT_CHOICES = frozenset({"grid", "plot_path", "plot_paths"})
 
 
@@ -36,15 +37,13 @@ def rewrite(model: ModelWithGradiend, results: Mapping[str, Any], request: Rewri
     if request.output_dir is not None and several and request.experiment_dir is None:
         raise BadName("Several models are saved under experiment_dir: set it in TrainingArguments.")
     cells = [chosen_cell(results, key) for key in request.keys]
+    folders = _folders(request)
     done: list[Any] = []
-    for key, cell in zip(request.keys, cells, strict=True):
+    for folder, cell in zip(folders, cells, strict=True):
         rewritten = model.rewrite_base_model(cell.learning_rate, cell.feature_factor, request.part)
-        if request.output_dir is None:
+        if folder is None:
             done.append(rewritten)
             continue
-        folder = request.output_dir
-        if several and request.experiment_dir is not None:
-            folder = request.experiment_dir / _safe(key)
         facts = {"scores": score_rows(results, cell), "data": "rows given to TextPredictionTrainer"}
         saved = save_rewritten(model, rewritten, Rewrite(cell, request.part, facts), folder, replace_own=True)
         done.append(str(saved))
@@ -83,5 +82,18 @@ def score_rows(results: Mapping[str, Any], cell: Cell) -> list[list[Any]]:
     return [*(row for row in rows if row[2] is not None), ["LMS", base["lms"]["lms"], found["lms"]["lms"]]]
 
 
+def _folders(request: RewriteRequest) -> list[Path | None]:
+    """Where each key's model goes. Raises BadName before anything is written when two would share a folder."""
+    if request.output_dir is None or request.experiment_dir is None or len(request.keys) == 1:
+        return [request.output_dir] * len(request.keys)
+    names = [_safe(key) for key in request.keys]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise BadName(f"Two of {', '.join(request.keys)} would be saved as {twice!r}: save them one at a time.")
+    return [request.experiment_dir / name for name in names]
+
+
 def _safe(key: str) -> str:
-    return "".join("_" if character in '/\\:*?"<>|' else character for character in key)
+    """The key as the name of a folder that is nothing else in an experiment."""
+    name = "".join("_" if character in '/\\:*?"<>|\0' else character for character in key).strip(". ") or "class"
+    return f"{name}_rewrite" if name.lower() in OTHER_FOLDERS else name

@@ -45,6 +45,7 @@ from gradiend_ui.trainer.training import run_training, training_plan
 log = logging.getLogger(__name__)
 Names = str | Sequence[str] | None
 _UNSET: Any = object()
+DEFAULT_SPLIT_COLUMN = "split"
 
 
 class TextPredictionTrainer:
@@ -144,6 +145,8 @@ class TextPredictionTrainer:
             return None
         if not self.run_id or Path(folder).name == self.run_id:
             return str(folder)
+        if Path(self.run_id).is_absolute() or ".." in Path(self.run_id).parts:
+            raise BadName(f"run_id {self.run_id!r} leads out of experiment_dir: give a plain name.")
         return str(Path(folder) / self.run_id)
 
     @property
@@ -175,9 +178,19 @@ class TextPredictionTrainer:
 
     @property
     def target_classes(self) -> list[str]:
-        """The classes in question, in class order: as given, or those the data or the GRADIEND tells."""
+        """The classes in question, in class order: as given, or those the data or the GRADIEND tells.
+
+        Of more than two, the two that the GRADIEND was trained on, once there is one.
+        """
         known = self._unified.target_classes
-        return list(known or class_order(self.get_model(), self._unified.data))
+        if not known:
+            return list(class_order(self.get_model(), self._unified.data))
+        if len(known) > 2 and (self._loaded is not None or self._model_folder() is not None):
+            direction = self.get_model().encoding_direction
+            trained = sorted((name for name in known if direction.get(name)), key=lambda name: -direction[name])
+            if len(trained) == 2 and all(name in direction for name in known):
+                return trained
+        return list(known)
 
     @property
     def pair(self) -> tuple[str, str] | None:
@@ -187,14 +200,23 @@ class TextPredictionTrainer:
 
     @cached_property
     def _unified(self) -> UnifiedData:
+        """The data with its splits; without a split column they are drawn, or, where a trained GRADIEND was given to
+        be evaluated, every row is of the split "test"."""
         form = self.config.form(self.training_args.seed or 0, self.training_args.mask_placeholder)
-        column = form.split_col
-        if column not in (None, HELDOUT) and not self._has_column(column):
-            if self._model_folder() is None:
-                return unify(self.config.data, replace(form, split_col=None))
+        if form.split_col in (None, HELDOUT) or self._has_column(form.split_col):
+            return unify(self.config.data, form)
+        if form.split_col != DEFAULT_SPLIT_COLUMN:
+            raise BadData(
+                f"There is no column {form.split_col!r} for the splits: name one that the data has, or give "
+                "split_col=None to have splits drawn."
+            )
+        given = self._given_model
+        if isinstance(given, ModelWithGradiend) or ModelFolder.holds_gradiend(given):
+            log.warning("The data has no split column: every row counts as 'test', also those trained on.")
             found = unify(self.config.data, form)
             return replace(found, rows=tuple(replace(row, split="test") for row in found.rows))
-        return unify(self.config.data, form)
+        log.warning("The data has no split column: the rows are split into train, validation and test by the seed.")
+        return unify(self.config.data, replace(form, split_col=None))
 
     def _has_column(self, column: str | None) -> bool:
         form = self.config.form(self.training_args.seed or 0, self.training_args.mask_placeholder)
@@ -478,6 +500,11 @@ class TextPredictionTrainer:
         counts |= {"max_size_neutral": max_size_neutral, "eval_batch_size": eval_batch_size}
         for name, value in counts.items():
             check_whole(name, value, 1, optional=True)
+        if not isinstance(split, str) and not (isinstance(split, Sequence) and all(isinstance(s, str) for s in split)):
+            raise BadData(f"split must be the name of a split, several, or 'all', not {split!r}.")
+        _yes_or_no("use_cache", False if use_cache is None else use_cache)
+        if selector is not None and not callable(getattr(selector, "select", None)):
+            raise BadGrid(f"selector must be a policy with a method select, not {selector!r}.")
         _yes_or_no("plot", plot)
         _yes_or_no("show", False if show is None else show)
         if device is not None:
@@ -531,7 +558,7 @@ class TextPredictionTrainer:
 
     def _asked(self, target_class: Names) -> tuple[str, ...]:
         classes = self.target_classes
-        names = (target_class,) if isinstance(target_class, str) else tuple(target_class or classes)
+        names = (target_class,) if isinstance(target_class, str) else _class_names(target_class) or tuple(classes)
         unknown = [name for name in names if name not in classes]
         if unknown:
             raise BadData(f"target_class {unknown[0]!r} must be one of {', '.join(classes)}.")
@@ -613,7 +640,7 @@ class TextPredictionTrainer:
         Raises NotFound when there is nothing to take the cell from, BadData when it belongs to other weights or data,
         BadName for an unusable folder.
         """
-        names = [target_class] if isinstance(target_class, str) else list(target_class or ())
+        names = [target_class] if isinstance(target_class, str) else list(_class_names(target_class))
         if not names:
             raise BadGrid("target_class is needed: a class of decoder_results, or a list of them.")
         if output_dir is not None and not str(output_dir).strip():
@@ -820,6 +847,16 @@ def _yes_or_no(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise BadGrid(f"{name} must be True or False, not {value!r}.")
     return value
+
+
+def _class_names(given: Any) -> tuple[str, ...]:
+    """Several classes as a list, tuple, array or series of names; () for None."""
+    if given is None:
+        return ()
+    names = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not all(isinstance(name, str) for name in names):
+        raise BadData(f"target_class must be a class name or a list of them, not {given!r}.")
+    return names
 
 
 def _first_given(*values: Any) -> Any:

@@ -1,8 +1,6 @@
 """Every argument of evaluate_decoder beside the reference's: the same numbers, the same winners.
 
-Where ours means to differ, a test of its own says so: the choice in row-wise scoring, the choice without
-``decoder_eval_prob_on_other_class``, three target classes, of which the reference silently keeps two, and the rounding
-of probabilities in half precision.
+Where ours means to differ: test_deviations.
 """
 
 from __future__ import annotations
@@ -14,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import tiny_text
+import torch
 
 from gradiend_ui.engine.errors import GradiendUIError
-from parity.comparison import assert_same_cell, assert_same_result, evaluate_ours
-from parity.reference import Reference, result_of
+from parity.comparison import assert_same_result, evaluate_ours
+from parity.reference import Reference
 
 CLASSES = ["M", "F"]
 LRS: dict[str, Any] = {"lrs": [0.1, 2]}
@@ -333,95 +333,6 @@ def test_bad_targets_are_refused_by_both(
         evaluate_ours(checkpoints["bert-all"], rows, None, [LRS], tmp_path, **options)
 
 
-# --- where ours means to differ --------------------------------------------------------------------------------------
-
-
-def test_without_the_other_class_ours_chooses_by_the_class_itself(
-    reference: Reference, checkpoints: dict[str, Path], rows: pd.DataFrame, neutral_texts: list[str], tmp_path: Path
-) -> None:
-    """decoder_eval_prob_on_other_class=False: per dataset the same numbers. The reference then gives one dataset's
-    numbers as ``probs`` and answers "strengthen F" with the best cell for M; ours takes P(F) over all datasets."""
-    options = {"target_classes": CLASSES, "decoder_eval_prob_on_other_class": False}
-    data = (checkpoints["bert-all"], rows, neutral_texts, [LRS, WEAKEN])
-    theirs = reference.evaluate(*data, **options)
-    ours = evaluate_ours(*data, tmp_path, **options)
-    for mine, wanted in zip(ours, theirs, strict=True):
-        assert_same_result(mine, wanted, row_wise=True)
-    strengthen, weaken = ours
-    for name in CLASSES:
-        cell = strengthen["grid"][strengthen[name]["feature_factor"], strengthen[name]["learning_rate"]]
-        mean = sum(row[name] for row in cell["probs_by_dataset"].values()) / 2
-        assert strengthen[name]["value"] == pytest.approx(mean)
-        assert weaken[f"{name}_weaken"]["value"] == pytest.approx(theirs[1][f"{name}_weaken"]["value"], abs=1e-5)
-    assert {theirs[0]["F"]["feature_factor"], theirs[0]["M"]["feature_factor"]} == {-1.0, 1.0}
-    assert theirs[0]["F"]["feature_factor"] == strengthen["M"]["feature_factor"], "the reference chooses for M"
-
-
-def test_row_wise_ours_chooses_by_the_class_itself(
-    reference: Reference, checkpoints: dict[str, Path], tables: dict[str, pd.DataFrame], tmp_path: Path
-) -> None:
-    options = {"target_classes": CLASSES, "decoder_eval_targets": "label"}
-    (theirs,) = reference.evaluate(checkpoints["bert-mask"], tables["reflexive"], None, [LRS], **options)
-    (ours,) = evaluate_ours(checkpoints["bert-mask"], tables["reflexive"], None, [LRS], tmp_path, **options)
-    assert theirs["F"]["feature_factor"] == -ours["F"]["feature_factor"]
-    for name, other in (("M", "F"), ("F", "M")):
-        cell = ours["grid"][ours[name]["feature_factor"], ours[name]["learning_rate"]]
-        assert ours[name]["value"] == cell["probs_by_dataset"][other][name]
-
-
-def test_three_target_classes_keep_all_three(
-    reference: Reference,
-    checkpoints: dict[str, Path],
-    model_folder: Path,
-    tables: dict[str, pd.DataFrame],
-    neutral_texts: list[str],
-    tmp_path: Path,
-) -> None:
-    """The reference scores the first transition's two classes and chooses nothing; the numbers it has agree."""
-    rows = tables["three"][tables["three"]["alternative_class"] != "N"]
-    folder = model_folder / "bert-three"
-    shutil.copytree(checkpoints["bert-all"], folder)
-    context = json.loads((folder / "gradiend_context.json").read_text())
-    context["feature_class_encoding_direction"] = {"M": 1, "F": -1, "N": 0}
-    (folder / "gradiend_context.json").write_text(json.dumps(context))
-    options = {"target_classes": ["M", "F", "N"]}
-    calls = [{**LRS, "target_class": "M"}, LRS]
-    only_m, everything = (reference.answers(folder, rows, neutral_texts, [call], **options)[0] for call in calls)
-    assert "target classes None" in only_m["refused"] and everything["summary"] == {}, "it chooses nothing then"
-    ours = evaluate_ours(folder, rows, neutral_texts, calls, tmp_path, **options)
-    assert set(ours[0]["grid"]["base"]["probs_by_dataset"]) == {"F", "N"} and {"M", "F", "N"} < set(ours[1])
-    assert ours[1]["N"]["feature_factor"] == 0.0, "a class without a direction: the decoder's bias alone"
-    for key, cell in result_of(everything)["grid"].items():
-        assert set(cell["probs_by_dataset"]) == {"M", "F"}
-        assert_same_cell(ours[1]["grid"][key], cell, where=f"cell {key}")
-    assert ours[0]["M"]["value"] == pytest.approx(ours[1]["M"]["value"], abs=1e-6)
-
-
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("name", ["bert-mixed", "gpt2-all"])
-def test_half_precision_is_rounded_less(
-    name: str,
-    dtype: str,
-    reference: Reference,
-    checkpoints: dict[str, Path],
-    rows: pd.DataFrame,
-    neutral_texts: list[str],
-    tmp_path: Path,
-) -> None:
-    """The same logits, but the reference rounds every probability and every sum of losses to the model's precision;
-    ours takes them in float32. They are apart by that rounding, and the winners are the same."""
-    data = (checkpoints[name], rows, neutral_texts, [LRS])
-    options: dict[str, Any] = {"arguments": {"torch_dtype": dtype}, "target_classes": CLASSES}
-    (theirs,), (ours,) = reference.evaluate(*data, **options), evaluate_ours(*data, tmp_path, **options)
-    rounding = {"bfloat16": 2.0**-8, "float16": 2.0**-11}[dtype]
-    for key, cell in theirs["grid"].items():
-        mine = ours["grid"][key]
-        assert mine["lms"]["lms"] == pytest.approx(cell["lms"]["lms"], rel=2 * rounding)
-        for dataset, means in cell["probs_by_dataset"].items():
-            assert mine["probs_by_dataset"][dataset] == pytest.approx(means, abs=rounding)
-    assert {name: ours[name]["id"] for name in CLASSES} == {name: theirs[name]["id"] for name in CLASSES}
-
-
 # --- every kind of model ---------------------------------------------------------------------------------------------
 
 KINDS = ("roberta", "llama", "t5")
@@ -470,3 +381,15 @@ def test_every_kind(
         assert_same_result(mine, wanted)
         base = wanted["grid"]["base"]["probs_by_dataset"]
         assert any(cell["probs_by_dataset"] != base for key, cell in wanted["grid"].items() if key != "base")
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array, torch.tensor, iter], ids=lambda kind: kind.__name__)
+def test_axes_of_any_kind(
+    kind: Callable[[list[float]], Any], checkpoints: dict[str, Path], rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    data, small = (checkpoints["bert-all"], rows, None), {"max_size": 2}
+    axes = {"lrs": [0.5, 2.0], "feature_factors": [1.0, -1.0]}
+    (wanted,) = evaluate_ours(*data, [{**small, **axes}], tmp_path, target_classes=CLASSES)
+    given = {name: kind(values) for name, values in axes.items()}
+    assert evaluate_ours(*data, [{**small, **given}], tmp_path, target_classes=CLASSES) == [wanted]
+    assert json.loads((tmp_path / "decoder_grid_cache.json").read_text())["lrs"] == [0.5, 2.0]

@@ -194,6 +194,19 @@ def test_what_changed_is_noticed(change: str, setting: Setting, scored: list[int
         shutil.rmtree(setting.folder)
 
 
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"part": "decoder"}', '{"results": [1, 2]}'], ids=["empty", "cut", "few", "odd"]
+)
+def test_a_damaged_file_is_replaced(content: str, setting: Setting) -> None:
+    """An evaluation replaces it, as the reference does; a rewrite that would go by it refuses."""
+    setting.folder.mkdir()
+    (setting.folder / FILE).write_text(content)
+    with pytest.raises(BadData, match=FILE):
+        setting.ours().rewrite_base_model(target_class="F")
+    results = setting.ours().evaluate_decoder(**CALL)
+    assert len(results["grid"]) == 5 and len(setting.file()["results"]) == 5
+
+
 def test_rewriting_from_what_is_kept(setting: Setting, tmp_path: Path) -> None:
     """Documented by the reference, which fails: decoder_results left out. Strengthen, weaken, lists, parts."""
     with pytest.raises(NotFound, match="evaluate_decoder"):

@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import german_articles
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from gradiend_ui import TextPredictionTrainer, TrainingArguments
-from gradiend_ui.engine.errors import BadData, NotFound
+from gradiend_ui.engine.errors import BadData, BadName, GradiendUIError, NotFound
 
 STEPS = {"max_steps": 40, "eval_steps": 10, "learning_rate": 1e-3, "train_batch_size": 8, "max_seeds": 1}
 
@@ -143,3 +144,74 @@ def test_row_wise_scores_are_exported(trainer: TextPredictionTrainer, german: Pa
     assert own["P_factual"].mean() == pytest.approx(results["grid"]["base"]["probs_by_dataset"]["masc_nom"]["masc_nom"])
     moved = table[table["feature_factor"].notna()]
     assert (moved["P_factual"].to_numpy()[:rows] != base["P_factual"].to_numpy()).any()
+
+
+def test_three_classes_are_evaluated_between_the_two_that_were_trained(german: Path, tmp_path: Path) -> None:
+    subject = TextPredictionTrainer(
+        model=str(german),
+        data=german_articles.build_class_frames(),
+        args=TrainingArguments(experiment_dir=tmp_path, **STEPS),
+    )
+    subject.train(max_steps=8)
+    assert subject.target_classes == ["masc_nom", "fem_nom"]
+    results = subject.evaluate_decoder(lrs=[0.1])
+    assert set(results) == {"masc_nom", "fem_nom", "grid"}
+    with pytest.raises(BadData, match="one of masc_nom, fem_nom"):
+        subject.evaluate_decoder(lrs=[0.1], target_class="neut_nom")
+
+
+def test_data_means_the_same_in_the_second_run(german: Path, tmp_path: Path) -> None:
+    data = german_articles.build_frame(("masc_nom", "fem_nom")).drop(columns="split")
+    subjects = [
+        TextPredictionTrainer(str(german), data=data, args=TrainingArguments(experiment_dir=tmp_path, **STEPS))
+        for _ in range(2)
+    ]
+    subjects[0].train(max_steps=4)
+    assert subjects[1].evaluate_decoder(lrs=[0.1]) == subjects[0].evaluate_decoder(lrs=[0.1])
+    with pytest.raises(BadData, match="no column 'spllit'"):
+        TextPredictionTrainer(str(german), data=data, split_col="spllit").train()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"lrs": 0.1}, "list of numbers"),
+        ({"lrs": []}, "empty"),
+        ({"split": None}, "split must be"),
+        ({"target_class": 5}, "class name"),
+        ({"selector": "best"}, "policy"),
+        ({"use_cache": "yes"}, "True or False"),
+        ({"max_size": -1}, "whole number"),
+        ({"part": "middle"}, "part must be"),
+    ],
+)
+def test_wrong_arguments_are_told(trainer: TextPredictionTrainer, wrong: dict[str, object], sentence: str) -> None:
+    with pytest.raises(GradiendUIError, match=sentence):
+        trainer.evaluate_decoder(**wrong)
+
+
+@pytest.mark.parametrize("words", [{"masc_nom": "der", "fem_nom": "die"}, {"masc_nom": [], "fem_nom": ["die"]}])
+def test_targets_are_lists_of_words(trainer: TextPredictionTrainer, words: dict[str, object]) -> None:
+    subject = TextPredictionTrainer(
+        trainer.model_path, data=german_articles.build_frame(("masc_nom", "fem_nom")), decoder_eval_targets=words
+    )
+    with pytest.raises(GradiendUIError, match="list"):
+        subject.evaluate_decoder(lrs=[0.1])
+
+
+def test_arrays_are_lists_too(trainer: TextPredictionTrainer) -> None:
+    results = trainer.evaluate_decoder(
+        lrs=np.array([0.5, 1.0]), feature_factors=np.array([-1, 1]), target_class=pd.Series(["masc_nom"])
+    )
+    assert list(results["grid"]) == ["base", (-1.0, 0.5), (-1.0, 1.0), (1.0, 0.5), (1.0, 1.0)]
+
+
+def test_classes_never_share_a_folder(trainer: TextPredictionTrainer) -> None:
+    results = trainer.evaluate_decoder(lrs=[0.1])
+    alike = {"a/b": results["masc_nom"], "a:b": results["fem_nom"], "model": results["fem_nom"]}
+    with pytest.raises(BadName, match="one at a time"):
+        trainer.rewrite_base_model(alike, ["a/b", "a:b"], output_dir="several")
+    folders = trainer.rewrite_base_model(alike, ["a/b", "model"], output_dir="several")
+    assert [Path(folder).name for folder in folders] == ["a_b", "model_rewrite"]
+    with pytest.raises(BadName, match="run_id"):
+        _ = TextPredictionTrainer(trainer.model_path, run_id="../out", args=trainer.args).experiment_dir
