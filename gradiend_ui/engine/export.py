@@ -65,6 +65,8 @@ def save_rewritten(
 
     replace_own: a folder that holds an export of ours and nothing else is replaced, so that a script can run twice.
     """
+    if "\0" in str(folder) or len(folder.name.encode()) > 200:
+        raise BadName(f"{folder.name[:80]!r} is no usable name: take fewer than 200 plain characters.")
     own = replace_own and _is_own(folder)
     if folder.exists() and not own and (not folder.is_dir() or any(folder.iterdir())):
         raise BadName(f"{folder.name!r} exists already and is not empty: choose another name.")

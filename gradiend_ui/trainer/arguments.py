@@ -6,8 +6,10 @@ their default and refused otherwise, in a sentence. Trains nothing: `trainer.tra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -286,9 +288,13 @@ class TrainingArguments:
         self._check_choices()
         self._check_seeds()
         for name in ("learning_rate", "weight_decay", "adam_epsilon"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-                raise BadGrid(f"{name} must be a number from 0, not {value!r}.")
+            setattr(self, name, _number(name, getattr(self, name), 0.0))
+        for name in ("convergent_score_threshold", "convergent_mean_by_class_threshold"):
+            if getattr(self, name) is not None:
+                setattr(self, name, _number(name, getattr(self, name)))
+        for name, kind in (("pre_prune_config", PrePruneConfig), ("post_prune_config", PostPruneConfig)):
+            if not isinstance(getattr(self, name), (kind, type(None))):
+                raise BadGrid(f"{name} must be a {kind.__name__} or None, not {getattr(self, name)!r}.")
 
     def _check_choices(self) -> None:
         choices: dict[str, tuple[Any, ...]] = {
@@ -311,6 +317,10 @@ class TrainingArguments:
             raise BadGrid(f"mask_placeholder must be a text, such as {MASK!r}, not {self.mask_placeholder!r}.")
         if isinstance(self.params, str):
             raise BadGrid(f"params must be a list of names, not the text {self.params!r}: write [{self.params!r}].")
+        if self.params is not None:
+            self.params = list(self.params)
+            if not all(isinstance(name, str) for name in self.params):
+                raise BadGrid(f"params must be a list of parameter names or wildcards, not {self.params!r}.")
 
     def _check_seeds(self) -> None:
         if self.min_convergent_seeds is not None:
@@ -330,6 +340,12 @@ def check_whole(name: str, value: object, least: int, *, optional: bool = False)
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise BadGrid(f"{name} must be a whole number from {least}{' or None' if optional else ''}, not {value!r}.")
+
+
+def _number(name: str, value: object, least: float = -math.inf) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value < least:
+        raise BadGrid(f"{name} must be a number{f' from {least:g}' if least == 0 else ''}, not {value!r}.")
+    return float(value)
 
 
 def arguments_with(arguments: TrainingArguments, changes: Mapping[str, Any]) -> TrainingArguments:

@@ -82,8 +82,27 @@ class TextPredictionConfig:
         """Resolve `split_ratios` into the three single ratios. Raises BadData or NotAllowed."""
         ratios = split_ratios(self.split_ratios, self.split_train_ratio, self.split_val_ratio, self.split_test_ratio)
         self.split_train_ratio, self.split_val_ratio, self.split_test_ratio = ratios
-        if self.n_features < 1:
-            raise BadData(f"n_features is {self.n_features}; it must be at least 1.")
+        for name in ("n_features", "max_counterfactuals_per_sentence"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise BadData(f"{name} must be a whole number from 1, not {value!r}.")
+        for name in ("decoder_eval_lms_max_samples", "eval_neutral_max_rows"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise BadData(f"{name} must be a whole number from 1 or None, not {value!r}.")
+        for name in (
+            "decoder_eval_restrict_to_target_classes",
+            "decoder_eval_prob_on_other_class",
+            "decoder_eval_export_row_wise_csv",
+        ):
+            if not isinstance(getattr(self, name), bool):
+                raise BadData(f"{name} must be True or False, not {getattr(self, name)!r}.")
+        if not isinstance(self.class_merge_map or {}, Mapping):
+            raise BadData(f"class_merge_map must be {{merged class: [base classes]}}, not {self.class_merge_map!r}.")
+        for name in ("decoder_eval_ignore_tokens", "eval_neutral_additional_excluded_words"):
+            words = getattr(self, name)
+            if isinstance(words, str) or not all(isinstance(word, str) for word in words or ()):
+                raise BadData(f"{name} must be a list of words, not {words!r}.")
         self.form()
 
     def form(self, seed: int = 0, mask_placeholder: str = MASK) -> DataForm:
@@ -125,4 +144,6 @@ class TextPredictionConfig:
 def _names(setting: str, names: Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(names, str):
         raise BadData(f"{setting} is the text {names!r}; give a list of class names, for example [{names!r}].")
-    return tuple(str(name) for name in names) if names else None
+    if isinstance(names, (set, frozenset)):
+        raise BadData(f"{setting} is a set, which has no order: give a list, the class encoded as +1 first.")
+    return tuple(str(name) for name in names) or None if names is not None else None

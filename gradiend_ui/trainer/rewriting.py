@@ -10,7 +10,7 @@ from typing import Any
 from gradiend_ui.engine.errors import BadGrid, BadName, NotFound
 from gradiend_ui.engine.export import Rewrite, save_rewritten
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.values import Cell
+from gradiend_ui.engine.values import Cell, finite
 
 OTHER_FOLDERS = frozenset({"model", "seeds", "cache", "decoder"})
 NOT_CHOICES = frozenset({"grid", "plot_path", "plot_paths"})
@@ -65,7 +65,9 @@ def chosen_cell(results: Mapping[str, Any], key: str) -> Cell:
     factor = chosen["feature_factor"]
     if isinstance(factor, (list, tuple)):
         raise BadGrid(f"The choice for {key!r} has several feature factors: use ModelWithGradiend.rewrite_base_model.")
-    return Cell(float(factor), float(chosen["learning_rate"]))
+    return Cell(
+        finite(factor, f"feature_factor of {key!r}"), finite(chosen["learning_rate"], f"learning_rate of {key!r}")
+    )
 
 
 def score_rows(results: Mapping[str, Any], cell: Cell) -> list[list[Any]]:

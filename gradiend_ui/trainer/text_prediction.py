@@ -24,7 +24,7 @@ from gradiend_ui.engine.base_model import BaseModel, load_base_model
 from gradiend_ui.engine.data_forms.form import HELDOUT, GroupKey, Ratios
 from gradiend_ui.engine.data_forms.sources import read_tables
 from gradiend_ui.engine.data_forms.unified import UnifiedData, unified_frame, unify
-from gradiend_ui.engine.errors import BadData, BadGrid, BadName, NotFound
+from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import class_order
 from gradiend_ui.engine.run_folder import read_run_folder
@@ -116,6 +116,7 @@ class TextPredictionTrainer:
         if given["split_col"] is _UNSET:
             del given["split_col"]
         given = {name: value for name, value in given.items() if value is not None or name == "split_col"}
+        _check_kinds(model, config, training_args or args)
         if config is None:
             self.config = TextPredictionConfig(**given)
         else:
@@ -645,6 +646,10 @@ class TextPredictionTrainer:
             raise BadGrid("target_class is needed: a class of decoder_results, or a list of them.")
         if output_dir is not None and not str(output_dir).strip():
             raise BadName("output_dir is empty: give a folder, or leave it out to get the model in memory.")
+        if not isinstance(decoder_results, (Mapping, type(None))):
+            raise BadGrid("decoder_results must be what evaluate_decoder returned, a dictionary.")
+        if not isinstance(base_model, (ModelWithGradiend, type(None))):
+            raise BadBase("base_model must be a ModelWithGradiend; another base is given to its from_pretrained().")
         if decoder_results is None:
             data = self._decoder_data()
             found = self._evaluation().newest(data, names, _goal(increase_target_probabilities))
@@ -847,6 +852,15 @@ def _yes_or_no(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise BadGrid(f"{name} must be True or False, not {value!r}.")
     return value
+
+
+def _check_kinds(model: object, config: object, args: object) -> None:
+    if not isinstance(model, (str, Path, ModelWithGradiend)) or not str(model).strip():
+        raise BadBase(f"model must be a folder, a Hub id or a ModelWithGradiend, not {model!r}.")
+    if not isinstance(config, (TextPredictionConfig, type(None))):
+        raise BadData(f"config must be a TextPredictionConfig, not {config!r}.")
+    if not isinstance(args, (TrainingArguments, type(None))):
+        raise BadGrid(f"args must be TrainingArguments, not {args!r}: write TrainingArguments(**args).")
 
 
 def _class_names(given: Any) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ def test_unusable_data_is_a_sentence(data: Any, settings: dict[str, Any], senten
     ("settings", "sentence"),
     [
         ({"mask_placeholder": " "}, "mask_placeholder is empty"),
-        ({"max_counterfactuals_per_sentence": 0}, "at least 1"),
+        ({"max_counterfactuals_per_sentence": 0}, "at least 1|from 1"),
         ({"target_classes": ["a", "a"]}, "'a' twice"),
         ({"target_classes": "ab"}, "is the text 'ab'"),
         ({"split_ratios": (0.5, 0.5, 0.5)}, "with the sum 1"),
@@ -185,7 +185,7 @@ def test_unusable_data_is_a_sentence(data: Any, settings: dict[str, Any], senten
         ({"split_ratios": {"train": 0.5, "test": 0.5}}, "lacks 'val'"),
         ({"class_merge_map": {"x": ["a"], "y": ["a"]}}, "into both 'x' and 'y'"),
         ({"class_merge_map": {"x": "ab"}}, "must be a list"),
-        ({"n_features": 0}, "n_features is 0"),
+        ({"n_features": 0}, "n_features must be a whole number from 1"),
     ],
 )
 def test_settings_that_cannot_be_are_sentences(settings: dict[str, Any], sentence: str) -> None:

@@ -148,3 +148,37 @@ def test_a_base_model_is_never_overwritten(tiny_bert: Path, rows: pd.DataFrame, 
     with pytest.raises(BadName, match="another model"):
         subject.get_model().save_pretrained(copy)
     assert (copy / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"weight_decay": float("nan")}, "weight_decay"),
+        ({"convergent_score_threshold": "high"}, "convergent_score_threshold"),
+        ({"pre_prune_config": {"topk": 0.1}}, "PrePruneConfig"),
+        ({"params": [1]}, "params"),
+        ({"source": "nothing"}, "source"),
+    ],
+)
+def test_wrong_training_arguments(wrong: dict[str, object], sentence: str) -> None:
+    with pytest.raises(GradiendUIError, match=sentence):
+        TrainingArguments(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"model": ""}, "model must be"),
+        ({"model": 5}, "model must be"),
+        ({"config": {}}, "TextPredictionConfig"),
+        ({"args": {"max_steps": 1}}, "TrainingArguments"),
+        ({"target_classes": {"M", "F"}}, "order"),
+        ({"class_merge_map": ["M"]}, "class_merge_map"),
+        ({"n_features": "two"}, "n_features"),
+        ({"decoder_eval_ignore_tokens": "he"}, "list of words"),
+        ({"decoder_eval_prob_on_other_class": "yes"}, "True or False"),
+    ],
+)
+def test_wrong_constructor_arguments(rows: pd.DataFrame, wrong: dict[str, object], sentence: str) -> None:
+    with pytest.raises(GradiendUIError, match=sentence):
+        TextPredictionTrainer(**{"model": "base", "data": rows, **wrong})
