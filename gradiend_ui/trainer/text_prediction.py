@@ -7,12 +7,8 @@ work. Holds no formula and no loop over cells or steps of its own.
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,383 +16,26 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gradiend_ui.engine.base_model import BaseModel, load_base_model
-from gradiend_ui.engine.data_forms.form import HELDOUT, GroupKey, Ratios
-from gradiend_ui.engine.data_forms.sources import read_tables
-from gradiend_ui.engine.data_forms.unified import UnifiedData, unified_frame, unify
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import class_order
-from gradiend_ui.engine.run_folder import read_run_folder
 from gradiend_ui.engine.selection import LMSThresholdPolicy, SelectionPolicy, strengthening_feature_factors
-from gradiend_ui.engine.training.loop import NEVER, TrainingStep
-from gradiend_ui.engine.training.record import load_training_stats
-from gradiend_ui.engine.training.text_gradients import TextGradients
-from gradiend_ui.trainer.arguments import TrainingArguments, arguments_with, check_whole
-from gradiend_ui.trainer.config import TextPredictionConfig
+from gradiend_ui.trainer.arguments import check_whole
 from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation, Evaluated
 from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request, Split
 from gradiend_ui.trainer.decoder_summary import Extractor, Inquiry, Results, grid_of, results_of
 from gradiend_ui.trainer.encoder_evaluation import evaluate_encoder_of
-from gradiend_ui.trainer.model_folder import ModelFolder, find_model
+from gradiend_ui.trainer.model_and_data import ModelAndData
 from gradiend_ui.trainer.rewriting import RewriteRequest, rewrite
-from gradiend_ui.trainer.training import run_training, training_plan
 
 log = logging.getLogger(__name__)
 Names = str | Sequence[str] | None
-_UNSET: Any = object()
-DEFAULT_SPLIT_COLUMN = "split"
 
 
-class TextPredictionTrainer:
+class TextPredictionTrainer(ModelAndData):
     """Train a GRADIEND, evaluate its encoder and decoder, rewrite its base model.
 
     Every argument and method is named as in the `gradiend` package; errors are `GradiendUIError`s, one sentence each.
     """
-
-    def __init__(
-        self,
-        model: str | Path | ModelWithGradiend,
-        run_id: str | None = None,
-        data: Any = None,
-        correlation_mapping: Mapping[str, float] | None = None,
-        config: TextPredictionConfig | None = None,
-        target_classes: Sequence[str] | None = None,
-        *,
-        args: TrainingArguments | None = None,
-        training_args: TrainingArguments | None = None,
-        hf_dataset: str | None = None,
-        hf_subset: str | list[str] | None = None,
-        hf_splits: list[str] | None = None,
-        dataset_trust_remote_code: bool | None = None,
-        all_classes: Sequence[str] | None = None,
-        masked_col: str | None = None,
-        label_col: str | None = None,
-        label_class_col: str | None = None,
-        split_col: str | None = _UNSET,
-        alternative_col: str | None = None,
-        alternative_class_col: str | None = None,
-        use_class_names_as_columns: bool | None = None,
-        max_counterfactuals_per_sentence: int | None = None,
-        random_state: int | None = None,
-        n_features: int | None = None,
-        decoder_eval_targets: Mapping[str, Sequence[str]] | str | None = None,
-        decoder_eval_restrict_to_target_classes: bool | None = None,
-        decoder_eval_prob_on_other_class: bool | None = None,
-        decoder_eval_export_row_wise_csv: bool | None = None,
-        decoder_eval_ignore_tokens: Sequence[str] | None = None,
-        decoder_eval_lms_max_samples: int | None = None,
-        eval_neutral_data: Any = None,
-        eval_neutral_additional_excluded_words: Sequence[str] | None = None,
-        eval_neutral_max_rows: int | None = None,
-        img_format: str | None = None,
-        img_dpi: int | None = None,
-        class_merge_map: Mapping[str, Sequence[str]] | None = None,
-        class_merge_transition_groups: Sequence[Sequence[str]] | None = None,
-        split_group_col: str | None = None,
-        split_group_key: GroupKey = None,
-        split_ratios: Ratios = None,
-        split_train_ratio: float | None = None,
-        split_val_ratio: float | None = None,
-        split_test_ratio: float | None = None,
-        token_boundary: str = "reference",
-        base_model: Any = None,
-    ) -> None:
-        """Everything is read lazily: making a trainer touches no file.
-
-        model: a base model (folder or Hub id) to train on, a trained GRADIEND (checkpoint or run folder), or a loaded
-            `ModelWithGradiend`; data and every name after `config`: see `TextPredictionConfig`, which they make
-            unless `config` is given (then only target_classes counts beside it)
-        correlation_mapping: accepted for scripts of the reference, in which nothing reads it either
-        args (or training_args): `TrainingArguments`
-        token_boundary: "reference" or "natural", how next tokens are asked for; base_model: another base model than
-            a trained GRADIEND names (folder, Hub id or loaded model)
-        """
-        given = {name: value for name, value in locals().items() if name in TextPredictionConfig.__dataclass_fields__}
-        if given["split_col"] is _UNSET:
-            del given["split_col"]
-        given = {name: value for name, value in given.items() if value is not None or name == "split_col"}
-        _check_kinds(model, config, training_args or args)
-        if config is None:
-            self.config = TextPredictionConfig(**given)
-        else:
-            self.config = config if target_classes is None else replace(config, target_classes=target_classes)
-        self.training_args = training_args or args or TrainingArguments()
-        self.run_id = run_id if run_id is not None else self.config.run_id
-        self.token_boundary = token_boundary
-        self._given_model = model
-        self._given_base = base_model
-        self._trained: ModelFolder | None = None
-        self._loaded: ModelWithGradiend | None = model if isinstance(model, ModelWithGradiend) else None
-        self._base: BaseModel | None = None
-        self._evaluations: dict[Path | None, DecoderEvaluation] = {}
-
-    # --- what it holds -----------------------------------------------------------------------------------------------
-
-    @property
-    def args(self) -> TrainingArguments:
-        """The training arguments."""
-        return self.training_args
-
-    @property
-    def experiment_dir(self) -> str | None:
-        """`TrainingArguments.experiment_dir`, with the run id below it unless it is its last name already."""
-        folder = self.training_args.experiment_dir
-        if folder is None or not str(folder).strip():
-            return None
-        if not self.run_id or Path(folder).name == self.run_id:
-            return str(folder)
-        if Path(self.run_id).is_absolute() or ".." in Path(self.run_id).parts:
-            raise BadName(f"run_id {self.run_id!r} leads out of experiment_dir: give a plain name.")
-        return str(Path(folder) / self.run_id)
-
-    @property
-    def base_model_path(self) -> str:
-        """The model as it was given: a folder or Hub id."""
-        given = self._given_model
-        return str(given.name_or_path if isinstance(given, ModelWithGradiend) else given)
-
-    @property
-    def model_path(self) -> str:
-        """Where the trained GRADIEND lies; before any training the model as it was given."""
-        found = self._model_folder()
-        return str(found.folder) if found is not None else self.base_model_path
-
-    @property
-    def data(self) -> UnifiedData:
-        """All rows of all transitions, read once."""
-        return self._unified
-
-    @property
-    def combined_data(self) -> pd.DataFrame:
-        """The rows as a frame: masked, split, factual_class, alternative_class, factual, alternative, transition."""
-        return unified_frame(self._unified)
-
-    @property
-    def all_classes(self) -> list[str]:
-        """Every class of the data."""
-        return list(self._unified.all_classes)
-
-    @property
-    def target_classes(self) -> list[str]:
-        """The classes in question, in class order: as given, or those the data or the GRADIEND tells.
-
-        Of more than two, the two that the GRADIEND was trained on, once there is one.
-        """
-        known = self._unified.target_classes
-        if not known:
-            return list(class_order(self.get_model(), self._unified.data))
-        if len(known) > 2 and (self._loaded is not None or self._model_folder() is not None):
-            direction = self.get_model().encoding_direction
-            trained = sorted((name for name in known if direction.get(name)), key=lambda name: -direction[name])
-            if len(trained) == 2 and all(name in direction for name in known):
-                return trained
-        return list(known)
-
-    @property
-    def pair(self) -> tuple[str, str] | None:
-        """The two target classes, the one encoded as +1 first; None when there are not exactly two."""
-        names = self.target_classes
-        return (names[0], names[1]) if len(names) == 2 else None
-
-    @cached_property
-    def _unified(self) -> UnifiedData:
-        """The data with its splits; without a split column they are drawn, or, where a trained GRADIEND was given to
-        be evaluated, every row is of the split "test"."""
-        form = self.config.form(self.training_args.seed or 0, self.training_args.mask_placeholder)
-        if form.split_col in (None, HELDOUT) or self._has_column(form.split_col):
-            return unify(self.config.data, form)
-        if form.split_col != DEFAULT_SPLIT_COLUMN:
-            raise BadData(
-                f"There is no column {form.split_col!r} for the splits: name one that the data has, or give "
-                "split_col=None to have splits drawn."
-            )
-        given = self._given_model
-        if isinstance(given, ModelWithGradiend) or ModelFolder.holds_gradiend(given):
-            log.warning("The data has no split column: every row counts as 'test', also those trained on.")
-            found = unify(self.config.data, form)
-            return replace(found, rows=tuple(replace(row, split="test") for row in found.rows))
-        log.warning("The data has no split column: the rows are split into train, validation and test by the seed.")
-        return unify(self.config.data, replace(form, split_col=None))
-
-    def _has_column(self, column: str | None) -> bool:
-        form = self.config.form(self.training_args.seed or 0, self.training_args.mask_placeholder)
-        tables = read_tables(self.config.data, form)
-        frames = tables.values() if isinstance(tables, dict) else (tables,)
-        return any(column in frame.columns for frame in frames)
-
-    # --- models ------------------------------------------------------------------------------------------------------
-
-    def get_model(
-        self, use_cache: bool | None = None, *, load_directory: str | Path | None = None
-    ) -> ModelWithGradiend:
-        """The trained `ModelWithGradiend`: the same object on every call, until a training makes another.
-
-        load_directory: another checkpoint, kept from then on. use_cache: accepted for scripts of the reference.
-        Raises NotFound before any training.
-        """
-        if load_directory is not None:
-            self._loaded = self.load_model(load_directory)
-        if self._loaded is None:
-            found = self._model_folder()
-            if found is None:
-                raise NotFound(
-                    f"There is no trained GRADIEND yet for {self.base_model_path!r}: call train() first, or give a "
-                    "checkpoint folder as model."
-                )
-            self._loaded = self._load(found.folder, self._base_in_memory())
-        return self._loaded
-
-    def load_model(self, load_directory: str | Path) -> ModelWithGradiend:
-        """Another checkpoint with this trainer's settings, without keeping it."""
-        return self._load(load_directory, self._given_base)
-
-    def _base_in_memory(self) -> Any:
-        """The base model as given, else the one a training has loaded, else None: then it is loaded."""
-        if self._given_base is not None:
-            return self._given_base
-        return None if self._base is None else self._base.model
-
-    def _load(self, folder: str | Path, base_model: Any) -> ModelWithGradiend:
-        args = self.training_args
-        model = ModelWithGradiend.from_pretrained(
-            folder,
-            base_model,
-            torch_dtype=getattr(torch, args.dtype_name),
-            device_map=_device_map(args),
-            prediction_objective=None if args.prediction_objective == "auto" else args.prediction_objective,
-        )
-        model.gradient_creator = TextGradients(model)
-        return model
-
-    def unload_model(self) -> None:
-        """Forget the loaded models; the next call that needs one loads it again."""
-        if self._model_folder() is not None:
-            self._loaded = None
-        self._base = None
-
-    def to(self, device: Any) -> TextPredictionTrainer:
-        """Move the model to a device ("cpu", "cuda", "cuda:0", ...); returns the trainer.
-
-        Raises BadBase for a device that is not there, NotFound before any training.
-        """
-        self.get_model().to(device)
-        return self
-
-    def cpu(self) -> TextPredictionTrainer:
-        """`to("cpu")`."""
-        return self.to("cpu")
-
-    def cuda(self, device: int | str | None = None) -> TextPredictionTrainer:
-        """Move the model to the current CUDA device, or that of the given number or name; see `to`."""
-        self.get_model().cuda(device)
-        return self
-
-    def _model_folder(self) -> ModelFolder | None:
-        if self._trained is None:
-            self._trained = find_model(self._given_model, self.experiment_dir, self.training_args.output_dir)
-        return self._trained
-
-    # --- training ----------------------------------------------------------------------------------------------------
-
-    def train(
-        self,
-        output_dir: str | Path | None = None,
-        model: str | Path | None = None,
-        callbacks: Sequence[Callable[[TrainingStep], None]] | None = None,
-        **training_args_overrides: Any,
-    ) -> TextPredictionTrainer:
-        """Train a GRADIEND on the base model and keep it as this trainer's model; returns the trainer.
-
-        output_dir: for the model, else experiment_dir/model, else a temporary folder that goes with this trainer.
-        model: another base model than the trainer's. callbacks: called with every `TrainingStep`.
-        training_args_overrides: fields of `TrainingArguments` to change for this training.
-        Raises BadBase, BadData or BadGrid in a sentence when something cannot be trained on; NotAllowed for what is
-        not here.
-        """
-        for step in self.train_steps(output_dir, model, **training_args_overrides):
-            for callback in callbacks or ():
-                callback(step)
-        return self
-
-    def train_steps(
-        self,
-        output_dir: str | Path | None = None,
-        model: str | Path | None = None,
-        *,
-        should_stop: Callable[[], bool] = NEVER,
-        **training_args_overrides: Any,
-    ) -> Iterator[TrainingStep]:
-        """The same as a generator of steps: loss, evaluations, and a last step with the model's folder.
-
-        should_stop is asked after every step; a stopped training goes on from there when it is called again.
-        """
-        args = arguments_with(self.training_args, training_args_overrides)
-        args = replace(args, experiment_dir=self.experiment_dir, output_dir=output_dir or args.output_dir)
-        if args.experiment_dir is None and args.output_dir is None:
-            folder = tempfile.mkdtemp(prefix="gradiend_ui_")
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-            args = replace(args, experiment_dir=folder)
-        if self.config.n_features > 1 and args.latent_dim is None:
-            args = replace(args, latent_dim=self.config.n_features)
-        location = self._base_location(model)
-        base = self._base_for_training(location, args)
-        data = self._unified
-        plan = training_plan(args, data, location)
-        for step in run_training(args, base, plan, data, should_stop=should_stop):
-            if step.folder is not None:
-                self._trained = ModelFolder(step.folder)
-                self._loaded = None
-            yield step
-
-    def _base_location(self, model: str | Path | None) -> str:
-        """The base model to train on, absolute when it is a folder."""
-        given = model or self._given_model
-        if isinstance(given, ModelWithGradiend) or ModelFolder.holds_gradiend(given):
-            raise BadData("train() starts from a base model; this is a trained GRADIEND. Give the base model as model.")
-        return str(Path(given).resolve()) if Path(given).is_dir() else str(given)
-
-    def _base_for_training(self, location: str, args: TrainingArguments) -> BaseModel:
-        if args.prediction_objective == "clm_mlm_head":
-            raise BadData(
-                "Training with the auxiliary head 'clm_mlm_head' is not here: train with 'clm_next_token' or "
-                "'clm_sequence_cloze'. GRADIENDs trained with it are loaded and scored."
-            )
-        self._base = load_base_model(
-            location,
-            torch_dtype=getattr(torch, args.dtype_name),
-            objective=args.prediction_objective,
-            rhs_window=args.decoder_sequence_cloze_rhs_window,
-            device_map=_device_map(args),
-        )
-        return self._base
-
-    def get_training_stats(self, model_path: str | Path | None = None) -> dict[str, Any] | None:
-        """What training.json of the model says; None when the folder holds none.
-
-        "training_stats": per evaluated step the encoder's measures; "best_score_checkpoint": correlation in [-1, 1],
-        global_step, epoch; "losses": mean squared error per step; "training_args", "convergence_info", "time" in
-        seconds, ... model_path: another folder than this trainer's. Raises BadCheckpoint for a damaged file.
-        """
-        return load_training_stats(Path(model_path or self.model_path))
-
-    def get_seed_report_path(self) -> str | None:
-        """seeds/seed_report.json of this experiment, None when there is none."""
-        folder = self.training_args.seed_runs_dir or (self.experiment_dir and Path(self.experiment_dir) / "seeds")
-        path = Path(folder) / "seed_report.json" if folder else None
-        return str(path) if path is not None and path.is_file() else None
-
-    def get_seed_report(self) -> dict[str, Any] | None:
-        """The seed report's content, None when there is none."""
-        path = self.get_seed_report_path()
-        return None if path is None else dict(pd.read_json(path, typ="series"))
-
-    def get_best_seed_run_path(self) -> str | None:
-        """The folder of the best seed as far as it was kept, else the model's."""
-        if self.get_seed_report_path() is None or self.experiment_dir is None:
-            return self.model_path
-        best = read_run_folder(Path(self.experiment_dir)).best_seed
-        return self.model_path if best is None or best.folder is None else str(best.folder)
 
     # --- evaluation --------------------------------------------------------------------------------------------------
 
@@ -854,15 +493,6 @@ def _yes_or_no(name: str, value: object) -> bool:
     return value
 
 
-def _check_kinds(model: object, config: object, args: object) -> None:
-    if not isinstance(model, (str, Path, ModelWithGradiend)) or not str(model).strip():
-        raise BadBase(f"model must be a folder, a Hub id or a ModelWithGradiend, not {model!r}.")
-    if not isinstance(config, (TextPredictionConfig, type(None))):
-        raise BadData(f"config must be a TextPredictionConfig, not {config!r}.")
-    if not isinstance(args, (TrainingArguments, type(None))):
-        raise BadGrid(f"args must be TrainingArguments, not {args!r}: write TrainingArguments(**args).")
-
-
 def _class_names(given: Any) -> tuple[str, ...]:
     """Several classes as a list, tuple, array or series of names; () for None."""
     if given is None:
@@ -888,7 +518,3 @@ def _axis(name: str, values: Any) -> tuple[float, ...] | None:
     if not found:
         raise BadGrid(f"{name} is empty: give at least one number, or leave it out for the default.")
     return found
-
-
-def _device_map(args: TrainingArguments) -> Any:
-    return args.base_model_device_map or None

@@ -81,11 +81,10 @@ def test_three_target_classes(
     only_m, everything = (
         reference.answers(folder, rows, neutral_texts, [call], **options)[0] for call in (calls[0], axes)
     )
-    assert "refused" in only_m and not everything.get("summary"), "the reference chooses nothing"
+    assert "refused" in only_m and everything["summary"] == {}, "the reference chooses nothing"
     mine, both = evaluate_ours(folder, rows, neutral_texts, calls, tmp_path, **options)
     assert set(mine["grid"]["base"]["probs_by_dataset"]) == ({"F"} if known else {"F", "N"})
-    assert ("refused" in everything) == (not known)
-    for key, cell in result_of(everything)["grid"].items() if known else ():
+    for key, cell in result_of(everything)["grid"].items():
         assert set(cell["probs_by_dataset"]) == {"M", "F"}
         assert_same_cell(both["grid"][key], cell, where=f"cell {key}")
     (two,) = reference.evaluate(folder, rows, neutral_texts, [LRS], target_classes=CLASSES)
