@@ -247,6 +247,17 @@ def _nothing_to_choose(question: Question, scores: Sequence[CellScore]) -> str:
             f"No cell of this grid can win for {question.goal} {question.target_class}: that takes feature factor "
             f"{' or '.join(f'{factor:g}' for factor in wanted)}. Add it, or allow any feature factor."
         )
+    considered = [score for score in scores if score.cell is not None and question.considers(score.cell)]
+    if considered and all(score.status == "failed" for score in considered):
+        return (
+            f"Every cell that could win for {question.goal} {question.target_class} failed: the rewritten model's "
+            "output is not a finite number. Add smaller learning rates."
+        )
+    if considered and all(score.is_final and question.metric(score) is None for score in considered):
+        return (
+            f"No row tells how to {question.goal} {question.target_class}: that takes rows of "
+            f"{'its own' if question.goal == 'weaken' else 'another'} class."
+        )
     return "No cell that could win is finished yet."
 
 

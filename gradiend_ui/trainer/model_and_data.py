@@ -118,6 +118,7 @@ class ModelAndData:
         self._trained: ModelFolder | None = None
         self._loaded: ModelWithGradiend | None = model if isinstance(model, ModelWithGradiend) else None
         self._base: BaseModel | None = None
+        self._trained_on: str | None = None
         self._evaluations: dict[Path | None, DecoderEvaluation] = {}
 
     # --- what it holds -----------------------------------------------------------------------------------------------
@@ -233,6 +234,11 @@ class ModelAndData:
                     f"There is no trained GRADIEND yet for {self.base_model_path!r}: call train() first, or give a "
                     "checkpoint folder as model."
                 )
+            if self._trained_on is not None and not found.stands_on(self._trained_on):
+                raise NotFound(
+                    f"Another training has replaced the model in {found.folder.name!r} by one on another base: train "
+                    "again, or give each base model an experiment_dir of its own."
+                )
             self._loaded = self._load(found.folder, self._base_in_memory())
         return self._loaded
 
@@ -303,6 +309,8 @@ class ModelAndData:
         Raises BadBase, BadData or BadGrid in a sentence when something cannot be trained on; NotAllowed for what is
         not here.
         """
+        if not all(callable(callback) for callback in callbacks or ()):
+            raise BadGrid(f"callbacks must be functions that take a TrainingStep, not {callbacks!r}.")
         for step in self.train_steps(output_dir, model, **training_args_overrides):
             for callback in callbacks or ():
                 callback(step)
@@ -334,7 +342,7 @@ class ModelAndData:
         plan = training_plan(args, data, location)
         for step in run_training(args, base, plan, data, should_stop=should_stop):
             if step.folder is not None:
-                self._trained = ModelFolder(step.folder)
+                self._trained, self._trained_on = ModelFolder(step.folder), location
                 self._loaded = None
             yield step
 

@@ -29,6 +29,10 @@ class ModelFolder:
         inside = read_run_folder(Path(given)).checkpoint
         return inside is not None and _is_gradiend(inside)
 
+    def stands_on(self, base_model: str) -> bool:
+        """Whether the GRADIEND in the folder was trained on this base model (folder or Hub id)."""
+        return bool(_base_name(self.folder) == _place(base_model))
+
 
 def _is_gradiend(folder: Path) -> bool:
     """Whether config.json describes a GRADIEND; that of a base model has no mapping."""

@@ -25,7 +25,7 @@ from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request, Split
 from gradiend_ui.trainer.decoder_summary import Extractor, Inquiry, Results, grid_of, results_of
 from gradiend_ui.trainer.encoder_evaluation import evaluate_encoder_of
 from gradiend_ui.trainer.model_and_data import ModelAndData
-from gradiend_ui.trainer.rewriting import RewriteRequest, rewrite
+from gradiend_ui.trainer.rewriting import NOT_CHOICES, RewriteRequest, rewrite
 
 log = logging.getLogger(__name__)
 Names = str | Sequence[str] | None
@@ -69,6 +69,11 @@ class TextPredictionTrainer(ModelAndData):
         `plot_encoder_distributions` too, with plot_kwargs. device: where to encode.
         Raises BadData when the rows do not define a correlation or a split has none, NotFound before any training.
         """
+        check_whole("max_size", max_size, 1, optional=True)
+        if not isinstance(split, str) and not (isinstance(split, Sequence) and all(isinstance(s, str) for s in split)):
+            raise BadData(f"split must be the name of a split, several, or 'all', not {split!r}.")
+        if not isinstance(model_with_gradiend, (ModelWithGradiend, type(None))):
+            raise BadBase("model_with_gradiend must be a ModelWithGradiend; a folder is opened by load_model().")
         model = model_with_gradiend or self.get_model()
         if device is not None:
             model.to(device)
@@ -245,7 +250,7 @@ class TextPredictionTrainer(ModelAndData):
             strengthening=data.strengthening,
             policy=selector or LMSThresholdPolicy(),
             prob_on_other_class=self.config.decoder_eval_prob_on_other_class,
-            metrics=None if metrics is None else tuple(metrics),
+            metrics=None if metrics is None else (metrics,) if isinstance(metrics, str) else tuple(metrics),
             extractor=extractor,
         )
 
@@ -345,7 +350,7 @@ class TextPredictionTrainer(ModelAndData):
 
         return draw_probability_shifts(
             self._shift_source(decoder_results, target_class, increase_target_probabilities),
-            class_ids=class_ids,
+            class_ids=[class_ids] if isinstance(class_ids, str) else class_ids,
             output=self._figure_path(output),
             show=show,
             figsize=figsize,
@@ -454,9 +459,15 @@ class TextPredictionTrainer(ModelAndData):
         if results is None:
             names = [target_class] if target_class else list(data.classes[:1])
             results = self._kept_results(data, self._evaluation().newest(data, names, goal))
+        if not isinstance(results, Mapping):
+            raise BadGrid("decoder_results must be what evaluate_decoder returned, a dictionary.")
         if target_class is None:
             own = [name.removesuffix("_weaken") for name in results if name.endswith("_weaken") != increase]
             target_class = next((name for name in own if name in data.classes), data.classes[0])
+        key = target_class if increase else f"{target_class}_weaken"
+        if key not in results:
+            made = ", ".join(str(name) for name in results if name not in NOT_CHOICES) or "none"
+            raise NotFound(f"decoder_results holds no choice for {key!r} to draw; it has: {made}.")
         return ShiftSource(results, target_class, goal, data.targets.classes, data.strengthening)
 
     def _plot_every_class(
@@ -471,6 +482,8 @@ class TextPredictionTrainer(ModelAndData):
         place = options.pop("output", None)
         paths = []
         for name in request.asked:
+            if (name if increase else f"{name}_weaken") not in results:
+                continue  # chosen by metrics of the user's own: there is no figure of a class to draw
             output = place
             if place is None and self.experiment_dir is not None:
                 safe = "".join("_" if character in "/\\:" else character for character in name)

@@ -182,3 +182,15 @@ def test_wrong_training_arguments(wrong: dict[str, object], sentence: str) -> No
 def test_wrong_constructor_arguments(rows: pd.DataFrame, wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(GradiendUIError, match=sentence):
         TextPredictionTrainer(**{"model": "base", "data": rows, **wrong})
+
+
+def test_a_model_replaced_by_another_training_is_told(
+    tiny_bert: Path, tiny_gpt2: Path, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    first = trainer_of(tiny_bert, rows, experiment_dir=str(tmp_path), max_seeds=1)
+    first.train()
+    trainer_of(tiny_gpt2, rows, experiment_dir=str(tmp_path), max_seeds=1).train()
+    with pytest.raises(GradiendUIError, match="replaced"):
+        first.get_model()
+    with pytest.raises(BadGrid, match="functions"):
+        first.train(callbacks=["print"])

@@ -215,3 +215,13 @@ def test_classes_never_share_a_folder(trainer: TextPredictionTrainer) -> None:
     assert [Path(folder).name for folder in folders] == ["a_b", "model_rewrite"]
     with pytest.raises(BadName, match="run_id"):
         _ = TextPredictionTrainer(trainer.model_path, run_id="../out", args=trainer.args).experiment_dir
+
+
+def test_a_figure_takes_results_of_its_own_direction(trainer: TextPredictionTrainer) -> None:
+    results = trainer.evaluate_decoder(lrs=[0.1])
+    with pytest.raises(NotFound, match="masc_nom_weaken"):
+        trainer.plot_probability_shifts(results, target_class="masc_nom", increase_target_probabilities=False)
+    own = trainer.evaluate_decoder(lrs=[0.1], summary_metrics=["masc_nom_factual"], plot=True, show=False)
+    assert own["plot_paths"] == [] and "masc_nom_factual" in own
+    with pytest.raises(GradiendUIError, match="smaller learning rates"):
+        trainer.evaluate_decoder(lrs=[1e30])
