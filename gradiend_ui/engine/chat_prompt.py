@@ -13,8 +13,8 @@ SYSTEM_WORDS = (
 )
 BEGIN, END_OF_TURN = "<|begin_of_text|>", "<|eot_id|>"
 CHAT_WARNING = (
-    "The base model's path or name holds 'instruct': every text is put into a chat prompt before it is scored, as in "
-    "gradiend 0.2.3. Load it with chat_prompt=False to score the bare texts."
+    "Every text is put into a chat prompt before it is scored, as gradiend 0.2.3 does where the base model's path or "
+    "name holds 'instruct'. Load it with chat_prompt=False (also an option of /load) to score the bare texts."
 )
 
 

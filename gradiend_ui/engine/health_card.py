@@ -8,13 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.companions import Companions
+from gradiend_ui.engine.companions import Companions, run_folder_of
 from gradiend_ui.engine.errors import BadData, GradiendUIError
 from gradiend_ui.engine.finished_sweeps import describe, finished_sweeps
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import class_order, prepare
+from gradiend_ui.engine.run_folder import read_run_folder
 from gradiend_ui.engine.values import (
     DEFAULT_LEARNING_RATES,
     DENSE_FEATURE_FACTORS,
@@ -69,6 +71,7 @@ def card_of(loaded: Loaded, name: str) -> dict[str, Any]:
         "base_weights": model.base.parameters,
         "correlation": checkpoint.correlation,
         "converged": checkpoint.converged,
+        "seeds": _seeds(checkpoint.folder),
         "rows": {} if companions.rows is None else companions.rows.counts(),
         "neutral_sets": {set_name: len(texts) for set_name, texts in companions.neutral.items()},
         "finished_sweeps": [describe(sweep) for sweep in sweeps],
@@ -83,6 +86,21 @@ def card_of(loaded: Loaded, name: str) -> dict[str, Any]:
         "examples": list(companions.examples),
         "neutral_set": companions.neutral_set,
     }
+
+
+def _seeds(checkpoint_folder: Path) -> list[dict[str, Any]]:
+    """The seeds of the run that the checkpoint belongs to; kept: its folder can be opened. [] for a single one."""
+    run = run_folder_of(checkpoint_folder)
+    return [
+        {
+            "seed": seed.seed,
+            "correlation": seed.correlation,
+            "converged": seed.converged,
+            "best": seed.best,
+            "kept": seed.folder is not None,
+        }
+        for seed in (() if run is None else read_run_folder(run).seeds)
+    ]
 
 
 def probe(loaded: Loaded) -> tuple[float | None, tuple[str, ...]]:

@@ -130,7 +130,10 @@ class Lane:
 
     def _read_checkpoint(self, source: str, options: Mapping[str, Any]) -> Loaded:
         folder = self._demo_folder / "gradiend" if source == DEMO else Path(source).expanduser()
-        model = ModelWithGradiend.from_pretrained(folder, options.get("base_model"))
+        prompt = options.get("chat_prompt")
+        if prompt is not None and not isinstance(prompt, bool):
+            raise BadGrid(f"chat_prompt must be true or false, not {prompt!r}.")
+        model = ModelWithGradiend.from_pretrained(folder, options.get("base_model"), chat_prompt=prompt)
         given = options.get("encoding_direction")
         if given:
             model.feature_class_encoding_direction = checked_direction(given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,7 @@ def build_health(card: Mapping[str, Any]) -> Node:
             ("directions", _directions(card)),
             ("learned on", f"{card['source']}; {percent(share)} of the weights"),
             ("encoder", _training(card)),
+            *(() if not card["seeds"] else (("seeds", _seeds(card["seeds"])),)),
             ("rows", _rows(card["rows"])),
             ("neutral", ", ".join(f"{name} {count}" for name, count in card["neutral_sets"].items()) or "none"),
         ),
@@ -111,6 +112,19 @@ def build_runs(runs: list[dict[str, Any]]) -> Node:
         for run in runs[:MOST_RUNS]
     ]
     return node("ul", *items, cls="runs")
+
+
+def _seeds(seeds: Sequence[Mapping[str, Any]]) -> Node:
+    """Every seed of the run with its encoder's correlation; the best is named, and those that failed."""
+    lines = []
+    for seed in seeds:
+        correlation = "–" if seed["correlation"] is None else three_digits(seed["correlation"])
+        words = [f"{seed['seed']}: {correlation}"]
+        words += ["best"] if seed["best"] else []
+        words += ["not converged"] if seed["converged"] is False else []
+        words += [] if seed["kept"] else ["weights not kept"]
+        lines.append(node("span", ", ".join(words), cls="direction"))
+    return node("span", *lines)
 
 
 def _directions(card: Mapping[str, Any]) -> Node:

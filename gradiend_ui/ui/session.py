@@ -28,10 +28,10 @@ STORE_FILE, LOCK_FILE, EXPORTS = "runs.sqlite", "lock", "exports"
 EXPORT_SECONDS = 3600.0
 LOAD_KEYS = (
     "checkpoint", "name", "base_model", "objective", "classes", "encoding_direction", "strengthening_feature_factor",
-    "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "rows", "neutral_sets",
-    "finished_sweeps", "warnings",
+    "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "seeds", "rows",
+    "neutral_sets", "finished_sweeps", "warnings",
 )  # fmt: skip
-LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction"})
+LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_prompt"})
 SELECT_OPTIONS = frozenset({"target_class", "goal", "policy", "ratio", "any_feature_factor"})
 OPEN_OPTIONS = frozenset({"file"})
 EXPORT_OPTIONS = frozenset({"feature_factor", "learning_rate", "part", "kind"})
@@ -110,7 +110,7 @@ class Session:
     def card(self, checkpoint: str) -> dict[str, Any]:
         """The /load answer plus what the page's form needs; an older card tells no finished sweeps. Raises NotFound."""
         card = self._store.checkpoint(checkpoint)[2]
-        return {"finished_sweeps": [], **card, "base_parameters": card["base_weights"]}
+        return {"finished_sweeps": [], "seeds": [], **card, "base_parameters": card["base_weights"]}
 
     # --- sweep ---------------------------------------------------------------------------------------------------
 

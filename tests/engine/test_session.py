@@ -57,7 +57,15 @@ def test_load_tells_what_the_contract_says(session: Session) -> None:
     assert answer["mapped_weights"] == 237_389 and answer["objective"] == "mlm_mask_token"
     assert answer["rows"]["F"]["test"] == 72 and answer["neutral_sets"]["pronoun-free"] == 271
     assert answer["correlation"] > 0.99 and answer["converged"] is True and answer["warnings"] == []
+    assert answer["seeds"] == [] and answer["finished_sweeps"] == []
     assert session.load("demo")["checkpoint"] == answer["checkpoint"]
+
+
+def test_texts_are_scored_in_a_chat_prompt_where_asked(session: Session) -> None:
+    answer = session.load("demo", {"chat_prompt": True})
+    assert any("chat prompt" in sentence for sentence in answer["warnings"])
+    with pytest.raises(GradiendUIError, match="chat_prompt must be true or false"):
+        session.load("demo", {"chat_prompt": "yes"})
 
 
 def test_a_sweep_is_followed_selected_and_compared(session: Session, handle: str) -> None:

@@ -34,6 +34,7 @@ CARD: dict[str, Any] = {
     "neutral_set": "pronoun-free",
     "warnings": [],
     "finished_sweeps": [],
+    "seeds": [],
     "presets": {
         "default": {"feature_factors": [-1.0, 1.0], "learning_rates": [0.1, 0.2, 0.5]},
         "dense": {"feature_factors": [-2.0, -1.0, 0.0, 1.0, 2.0], "learning_rates": [0.1, 0.2, 0.5]},

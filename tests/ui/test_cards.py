@@ -15,6 +15,17 @@ def test_the_health_card_says_which_way_it_pushes(card) -> None:
     assert "test 4, train 8" in text
 
 
+def test_the_seeds_of_a_run_are_told(card) -> None:
+    seeds = [
+        {"seed": 0, "correlation": 0.41, "converged": False, "best": False, "kept": False},
+        {"seed": 1, "correlation": 0.98, "converged": True, "best": True, "kept": True},
+    ]
+    text = text_of(load.build_health({**card, "seeds": seeds}))
+    assert "0: 0.410, not converged, weights not kept" in text
+    assert "1: 0.980, best" in text
+    assert "seeds" not in text_of(load.build_health(card))
+
+
 def test_warnings_are_behind_one_line(card) -> None:
     text = text_of(load.build_health({**card, "warnings": ["Directions were guessed."]}))
     assert "1 note on this checkpoint" in text
