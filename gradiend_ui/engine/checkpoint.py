@@ -29,6 +29,7 @@ from gradiend_ui.engine.checkpoint_config import (
     ENCODER_WEIGHT,
     Architecture,
     MapEntry,
+    describes_gradiend,
     parse_architecture,
     parse_entries,
 )
@@ -112,7 +113,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     """
     folder = find_checkpoint_folder(Path(path))
     config = _read_json(folder / "config.json")
-    if "architecture" not in config or "mapping" not in config:
+    if not describes_gradiend(config):
         hint = " (it looks like a plain base model)" if "model_type" in config else ""
         raise BadCheckpoint(
             f"{folder.name}/config.json describes no GRADIEND{hint}: it has no architecture or mapping."

@@ -48,6 +48,11 @@ class MapEntry:
         return math.prod(self.shape)
 
 
+def describes_gradiend(config: object) -> bool:
+    """Whether the content of a config.json is a GRADIEND's; that of a base model has no mapping."""
+    return isinstance(config, dict) and "architecture" in config and "mapping" in config
+
+
 def representation(numel: int, count: int) -> str:
     """How `count` mapped entries of a parameter with `numel` entries are stored: "all", "indices" or "mask".
 

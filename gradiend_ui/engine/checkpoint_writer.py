@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from gradiend_ui.engine.checkpoint_config import Architecture, representation
+from gradiend_ui.engine.checkpoint_config import Architecture, describes_gradiend, representation
 from gradiend_ui.engine.errors import BadName, Failed
 
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -96,7 +96,7 @@ def checked_place(folder: Path) -> Path:
         content = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         content = None
-    if isinstance(content, dict) and not {"architecture", "mapping"} <= content.keys():
+    if isinstance(content, dict) and not describes_gradiend(content):
         raise BadName(f"{folder.name!r} holds another model, which a GRADIEND would overwrite: give another folder.")
     return folder
 

@@ -28,22 +28,42 @@ class ShiftSource:
     strengthening: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Destination:
+    """What becomes of a figure.
+
+    path: file or folder, None writes nothing; formats: beside HTML and CSV; dpi: of a png; show: open it;
+    as_figure: hand back the figure instead of the path of the first file written ("" without a place).
+    """
+
+    path: Path | None
+    formats: Sequence[str] = ()
+    dpi: int | None = None
+    show: bool = False
+    as_figure: bool = False
+
+    def take(self, figure: go.Figure, table: pd.DataFrame, name: str) -> Any:
+        """Write the figure and its numbers as files called `name`, and show it where that was asked for."""
+        written = (
+            [] if self.path is None else save_figure(figure, table, self.path, self.formats, name=name, dpi=self.dpi)
+        )
+        if self.show:
+            figure.show()
+        return figure if self.as_figure else next(iter(written), "")
+
+
 def draw_probability_shifts(
     source: ShiftSource,
+    destination: Destination,
     *,
     class_ids: Sequence[str] | None,
-    output: Path | None,
-    show: bool,
     figsize: tuple[float, float] | None,
-    formats: Sequence[str],
-    dpi: int | None,
-    return_figure: bool,
     title: str | bool,
     feature_factor: float | None,
     policy: SelectionPolicy,
     theme: str,
 ) -> Any:
-    """The figure, or the path of the first file written ("" without a place)."""
+    """LMS and probabilities over the learning rates; see `probability_shifts`."""
     common: dict[str, Any] = {
         "target_class": source.target_class,
         "goal": source.goal,
@@ -55,50 +75,17 @@ def draw_probability_shifts(
     }
     figure = probability_shifts(source.results, **common, title=title, figsize=figsize, theme=theme)
     table = probability_shift_table(source.results, **common)
-    return _finish(figure, table, output, formats, dpi, "decoder_probability_shifts", show, return_figure)
+    return destination.take(figure, table, "decoder_probability_shifts")
 
 
-def draw_training(
-    stats: Mapping[str, Any],
-    options: Mapping[str, Any],
-    output: Path | None,
-    formats: Sequence[str],
-    dpi: int | None,
-    show: bool,
-    return_figure: bool,
-) -> Any:
+def draw_training(stats: Mapping[str, Any], options: Mapping[str, Any], destination: Destination) -> Any:
     """Correlation, means and loss over the steps; see `training_convergence` for the options."""
     figure = training_convergence(stats, **options)
-    table = training_convergence_table(stats, options["class_spread"])
-    return _finish(figure, table, output, formats, dpi, "training_convergence", show, return_figure)
+    return destination.take(figure, training_convergence_table(stats, options["class_spread"]), "training_convergence")
 
 
-def draw_encoder(
-    frame: pd.DataFrame,
-    options: Mapping[str, Any],
-    output: Path | None,
-    formats: Sequence[str],
-    dpi: int | None,
-    show: bool,
-    return_figure: bool,
-) -> Any:
+def draw_encoder(frame: pd.DataFrame, options: Mapping[str, Any], destination: Destination) -> Any:
     """One violin per class; see `encoder_distributions` for the options."""
     figure = encoder_distributions(frame, **options)
     table = encoder_distribution_table(frame, options["classes"])
-    return _finish(figure, table, output, formats, dpi, "encoder_distributions", show, return_figure)
-
-
-def _finish(
-    figure: go.Figure,
-    table: pd.DataFrame,
-    output: Path | None,
-    formats: Sequence[str],
-    dpi: int | None,
-    name: str,
-    show: bool,
-    return_figure: bool,
-) -> Any:
-    written = [] if output is None else save_figure(figure, table, output, formats, name=name, dpi=dpi)
-    if show:
-        figure.show()
-    return figure if return_figure else next(iter(written), "")
+    return destination.take(figure, table, "encoder_distributions")

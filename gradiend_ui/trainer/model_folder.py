@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.checkpoint import read_checkpoint
+from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.run_folder import read_run_folder
@@ -40,7 +41,7 @@ def _is_gradiend(folder: Path) -> bool:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(config, dict) and "architecture" in config and "mapping" in config
+    return describes_gradiend(config)
 
 
 def find_model(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +69,7 @@ class TextPredictionTrainer(ModelAndData):
         Raises BadData when the rows do not define a correlation or a split has none, NotFound before any training.
         """
         check_whole("max_size", max_size, 1, optional=True)
-        if not isinstance(split, str) and not (isinstance(split, Sequence) and all(isinstance(s, str) for s in split)):
-            raise BadData(f"split must be the name of a split, several, or 'all', not {split!r}.")
+        _check_split(split)
         if not isinstance(model_with_gradiend, (ModelWithGradiend, type(None))):
             raise BadBase("model_with_gradiend must be a ModelWithGradiend; a folder is opened by load_model().")
         model = model_with_gradiend or self.get_model()
@@ -145,8 +143,7 @@ class TextPredictionTrainer(ModelAndData):
         counts |= {"max_size_neutral": max_size_neutral, "eval_batch_size": eval_batch_size}
         for name, value in counts.items():
             check_whole(name, value, 1, optional=True)
-        if not isinstance(split, str) and not (isinstance(split, Sequence) and all(isinstance(s, str) for s in split)):
-            raise BadData(f"split must be the name of a split, several, or 'all', not {split!r}.")
+        _check_split(split)
         _yes_or_no("use_cache", False if use_cache is None else use_cache)
         if selector is not None and not callable(getattr(selector, "select", None)):
             raise BadGrid(f"selector must be a policy with a method select, not {selector!r}.")
@@ -186,7 +183,7 @@ class TextPredictionTrainer(ModelAndData):
         if not plot:
             return results
         more = evaluation.with_other_datasets(data, found, frames, reuse=wanted is not False)
-        results["grid"] = results_of(replace(inquiry, metrics=None, extractor=None), more.scores)["grid"]
+        results["grid"] = grid_of(more.scores, inquiry)
         return results | self._plot_every_class(results, request, show, dict(plot_kwargs or {}), inquiry)
 
     def evaluate(
@@ -350,13 +347,9 @@ class TextPredictionTrainer(ModelAndData):
 
         return draw_probability_shifts(
             self._shift_source(decoder_results, target_class, increase_target_probabilities),
+            self._destination(output, img_format, dpi, show, return_fig_ax),
             class_ids=[class_ids] if isinstance(class_ids, str) else class_ids,
-            output=self._figure_path(output),
-            show=show,
             figsize=figsize,
-            formats=self._formats(img_format),
-            dpi=dpi or self.config.img_dpi,
-            return_figure=return_fig_ax,
             title=title,
             feature_factor=feature_factor,
             policy=selector or LMSThresholdPolicy(),
@@ -403,8 +396,7 @@ class TextPredictionTrainer(ModelAndData):
             "figsize": figsize,
             "theme": theme,
         }
-        formats, path = self._formats(img_format), self._figure_path(output)
-        return draw_training(stats, options, path, formats, dpi or self.config.img_dpi, show, return_fig_ax)
+        return draw_training(stats, options, self._destination(output, img_format, dpi, show, return_fig_ax))
 
     def plot_encoder_distributions(
         self,
@@ -438,19 +430,26 @@ class TextPredictionTrainer(ModelAndData):
             "figsize": figsize,
             "theme": theme,
         }
-        formats, path = self._formats(img_format), self._figure_path(output)
-        return draw_encoder(table, options, path, formats, dpi or self.config.img_dpi, show, return_fig_ax)
+        return draw_encoder(table, options, self._destination(output, img_format, dpi, show, return_fig_ax))
 
-    def _figure_path(self, output: str | Path | None) -> Path | None:
+    def _destination(
+        self, output: str | Path | None, img_format: str | None, dpi: int | None, show: bool, as_figure: bool
+    ) -> Any:
+        """Where a figure goes: `output`, else the experiment folder; images beside HTML and CSV where they are asked
+        for, in the call or by a configured format that is not the default."""
+        from gradiend_ui.trainer.figures import Destination
+
         if output is None and self.experiment_dir is not None:
             Path(self.experiment_dir).mkdir(parents=True, exist_ok=True)  # so that it counts as a folder
-        given = output or self.experiment_dir
-        return None if given is None else Path(given)
-
-    def _formats(self, img_format: str | None) -> tuple[str, ...]:
-        """Images beside HTML and CSV: the one asked for, else the configured one unless that is the default."""
-        asked = img_format or (None if self.config.img_format == "png" else self.config.img_format)
-        return () if asked is None else (asked,)
+        path = output or self.experiment_dir
+        image = img_format or (None if self.config.img_format == "png" else self.config.img_format)
+        return Destination(
+            path=None if path is None else Path(path),
+            formats=() if image is None else (image,),
+            dpi=dpi or self.config.img_dpi,
+            show=show,
+            as_figure=as_figure,
+        )
 
     def _shift_source(self, results: Mapping[str, Any] | None, target_class: str | None, increase: bool) -> Any:
         from gradiend_ui.trainer.figures import ShiftSource
@@ -504,6 +503,11 @@ def _yes_or_no(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise BadGrid(f"{name} must be True or False, not {value!r}.")
     return value
+
+
+def _check_split(split: object) -> None:
+    if not isinstance(split, str) and not (isinstance(split, Sequence) and all(isinstance(s, str) for s in split)):
+        raise BadData(f"split must be the name of a split, several, or 'all', not {split!r}.")
 
 
 def _class_names(given: Any) -> tuple[str, ...]:
