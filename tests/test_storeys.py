@@ -52,6 +52,8 @@ FLOORS: dict[str, int] = {
     "engine.training": 5,
     "engine.health_card": 5,
     "engine.finished_check": 5,
+    "engine.bench": 5,
+    "engine.requests": 5,
     "engine.lane": 5,
     "engine.worker": 5,
     "engine.worker_client": 5,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
-from gradiend_ui.ui.export import KIND, shelve
+from gradiend_ui.ui.downloads import shelve
 from gradiend_ui.ui.refusals import for_scripts
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def check_export(options: Any) -> dict[str, Any]:
     """Options with a cell and the only kind there is."""
     if not isinstance(options, dict) or not all(_is_number(options.get(key)) for key in EXPORT_KEYS):
         raise BadGrid(f"Exporting needs the two numbers feature_factor and learning_rate, not {options!r}.")
-    return {"kind": KIND, **options}
+    return {"kind": "checkpoint", **options}
 
 
 def check_compare(cells: Any, texts: Any) -> None:

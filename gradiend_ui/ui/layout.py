@@ -1,4 +1,5 @@
-"""The page as a table of contents: header, steps, three columns. `build_app` makes it, `launch_options` serves it."""
+"""The page as a table of contents: header, steps, three columns, drawers. `build_app` makes it, `launch_options` serves
+it."""
 
 from __future__ import annotations
 
@@ -6,105 +7,127 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from gradiend_ui.ui import api, compare, export, load, sweep
-from gradiend_ui.ui.board import BoardWidgets
-from gradiend_ui.ui.heatmap import Heatmap
-from gradiend_ui.ui.page import Page
-from gradiend_ui.ui.reason import build_reason
+from gradiend_ui.ui import api
+from gradiend_ui.ui.compare import panel as compare
+from gradiend_ui.ui.data import panel as data
+from gradiend_ui.ui.export import panel as export
+from gradiend_ui.ui.grid.board import BoardWidgets
+from gradiend_ui.ui.grid.heatmap import Heatmap
+from gradiend_ui.ui.grid.reason import build_reason
+from gradiend_ui.ui.grid.row_chart import RowChart
+from gradiend_ui.ui.load import panel as load
+from gradiend_ui.ui.page import HeaderWidgets, Page
 from gradiend_ui.ui.routes import app_kwargs, page_head
-from gradiend_ui.ui.row_chart import RowChart
+from gradiend_ui.ui.runs import panel as runs
 from gradiend_ui.ui.status import build_model_chip, build_run_chip, build_steps
-from gradiend_ui.ui.tree import Tree, facts, node
+from gradiend_ui.ui.sweep import panel as sweep
+from gradiend_ui.ui.tree import Node, Tree, facts, node
 from gradiend_ui.ui.viewer import Viewers
 from gradiend_ui.ui.wiring import wire
+from gradiend_ui.ui.words import LANGUAGES, NAMES, Words
 
 if TYPE_CHECKING:
     from gradiend_ui.ui.session import Session
 
 TITLE = "GRADIEND"
-SUBTITLE = "find the best rewrite of a language model"
 FONTS = ["Plex", "ui-sans-serif", "system-ui", "sans-serif"]
 MONO = ["ui-monospace", "monospace"]
 KEEP_FILES = (3600, 24 * 3600)
-KEYS = (
-    ("star", "best"),
-    ("outline", "selected"),
-    ("hatched", "below threshold"),
-    ("faint", "provisional"),
-    ("hollow", "not computed"),
-    ("crossed", "failed"),
-)
-HELP_TITLE = "How to read the grid"
-HELP = (
-    ("feature factor", "The direction in which the model is pushed, and how far; the sign decides the class."),
-    ("learning rate", "How strongly: the rewrite adds learning rate × decoder(feature factor) to the weights."),
-    ("P(class)", "How probable the class's words are on the other class's sentences: the gain."),
-    ("LMS / base", "How well neutral words are still predicted, relative to the base: 1 means no damage."),
-)
+KEYS = ("star", "outline", "hatched", "faint", "hollow", "crossed")
+GLOSSARY = ("feature_factor", "learning_rate", "probability", "kept")
+EXPLAINED = {**load.EXPLAINED, **data.EXPLAINED, **sweep.EXPLAINED, **compare.EXPLAINED, **export.EXPLAINED}
 
 
 def build_app(session: Session) -> gr.Blocks:
-    """The whole page, wired to `session`."""
-    about = session.about()
+    """The page in English at `/` and in German at `/de`, both wired to `session`; the API belongs to the first."""
+    viewers = Viewers()
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=KEEP_FILES) as blocks:
         api.register(session)
-        run = gr.Textbox(visible=False, elem_id="run-id")
-        model_chip, run_chip, steps, theme = _build_header()
-        with gr.Row(elem_id="bench", equal_height=False):
-            with gr.Column(elem_id="left", min_width=0):
-                load_widgets = load.build(about["allows_paths"])
-                form, run_buttons = sweep.build()
-            with gr.Column(elem_id="middle", min_width=0):
-                maps, row_chart, best = _build_maps()
-                compare_widgets = compare.build()
-            with gr.Column(elem_id="right", min_width=0):
-                reason = _build_reason()
-                export_widgets = export.build()
-                Tree(node("div", node("h3", HELP_TITLE), facts(*HELP)), elem_id="help")
-        page = Page(
-            session=session,
-            viewers=Viewers(),
-            checkpoint=gr.State(""),
-            run=run,
-            model_chip=model_chip,
-            theme=theme,
-            load=load_widgets,
-            form=form,
-            run_buttons=run_buttons,
-            board=BoardWidgets(maps, row_chart, reason, run_chip, steps, best),
-            compare=compare_widgets,
-            export=export_widgets,
-        )
-        wire(page, blocks)
+        wire(_build_page(session, viewers, Words(LANGUAGES[0])), blocks)
+    for language in LANGUAGES[1:]:
+        with blocks.route(NAMES[language], f"/{language}"):
+            wire(_build_page(session, viewers, Words(language)), blocks)
     return blocks
 
 
-def _build_header() -> tuple[Tree, Tree, Tree, gr.Button]:
+def _build_page(session: Session, viewers: Viewers, words: Words) -> Page:
+    """The widgets of one page: header, the bench with its three columns, the drawers."""
+    gr.Navbar(visible=False)
+    run = gr.Textbox(visible=False, elem_id="run-id")
+    header = _build_header(words)
+    with gr.Row(elem_id="bench", equal_height=False):
+        with gr.Column(elem_id="left", min_width=0):
+            load_widgets = load.build(words, session.about()["allows_paths"])
+            data_widgets = data.build(words)
+            form, run_buttons = sweep.build(words)
+        with gr.Column(elem_id="middle", min_width=0):
+            maps, row_chart, best = _build_maps(words)
+            compare_widgets = compare.build(words)
+        with gr.Column(elem_id="right", min_width=0):
+            reason = _build_reason(words)
+            export_widgets = export.build(words)
+            Tree(_glossary(words), elem_id="help")
+    return Page(
+        session=session,
+        viewers=viewers,
+        words=words,
+        checkpoint=gr.State(""),
+        run=run,
+        header=header,
+        load=load_widgets,
+        data=data_widgets,
+        data_drawer=data.build_drawer(words, session.about()),
+        form=form,
+        run_buttons=run_buttons,
+        board=BoardWidgets(maps, row_chart, reason, header.run_chip, header.steps, best),
+        compare=compare_widgets,
+        export=export_widgets,
+        export_drawer=export.build_drawer(words),
+        runs=runs.build_drawer(words),
+    )
+
+
+def _build_header(words: Words) -> HeaderWidgets:
     with gr.Column(elem_id="top"):
         with gr.Row(elem_id="header"):
-            Tree(node("div", node("h1", TITLE), node("span", SUBTITLE, cls="subtitle")), elem_id="title")
-            model_chip = Tree(build_model_chip(None), elem_id="model-chip")
-            run_chip = Tree(build_run_chip(None), elem_id="run-chip")
-            theme = gr.Button("Dark / light", size="sm", elem_id="theme", min_width=0)
-        steps = Tree(build_steps(loaded=False, state="", has_cells=False), elem_id="steps")
-    return model_chip, run_chip, steps, theme
+            title = node("h1", words("page.title")), node("span", words("page.subtitle"), cls="subtitle")
+            Tree(node("div", *title), elem_id="title")
+            model_chip = Tree(build_model_chip(None, words), elem_id="model-chip")
+            run_chip = Tree(build_run_chip(None, words), elem_id="run-chip")
+            sweeps = gr.Button(words("page.sweeps"), size="sm", elem_id="open-runs", min_width=0)
+            language = gr.Button(words("page.language"), size="sm", elem_id="language", min_width=0)
+            theme = gr.Button(words("page.theme"), size="sm", elem_id="theme", min_width=0)
+        steps = Tree(build_steps(words, loaded=False, state="", has_cells=False), elem_id="steps")
+        Tree(_help_texts(words), elem_id="help-texts")
+    return HeaderWidgets(model_chip, run_chip, steps, sweeps, language, theme)
 
 
-def _build_maps() -> tuple[Heatmap, RowChart, gr.Button]:
+def _help_texts(words: Words) -> Node:
+    """One line per widget of Gradio that is explained on hover; assets/page.js ties them to their labels."""
+    lines = (node("span", words.help(key), data_for=widget) for widget, key in sorted(EXPLAINED.items()))
+    return node("div", *lines, hidden="hidden")
+
+
+def _glossary(words: Words) -> Node:
+    pairs = ((words(f"grid.{name}"), words.help(f"grid.{name}")) for name in GLOSSARY)
+    return node("div", node("h3", words("grid.how_to_read")), facts(*pairs))
+
+
+def _build_maps(words: Words) -> tuple[Heatmap, RowChart, gr.Button]:
     with gr.Column(elem_id="grid", elem_classes="panel"):
         with gr.Row(elem_id="grid-head"):
-            keys = (node("span", text, cls=f"cell-key {kind}") for kind, text in KEYS)
-            Tree(node("div", node("h2", "Grid"), node("p", *keys, cls="legend")), elem_id="grid-title")
-            best = gr.Button("Use best", size="sm", elem_id="best", min_width=0)
+            keys = (node("span", words(f"grid.key_{kind}"), cls=f"cell-key {kind}") for kind in KEYS)
+            Tree(node("div", node("h2", words("grid.title")), node("p", *keys, cls="legend")), elem_id="grid-title")
+            best = gr.Button(words("grid.use_best"), size="sm", elem_id="best", min_width=0)
         maps = Heatmap(elem_id="maps")
         row_chart = RowChart(elem_id="row-chart")
     return maps, row_chart, best
 
 
-def _build_reason() -> Tree:
+def _build_reason(words: Words) -> Tree:
     with gr.Column(elem_id="why", elem_classes="panel"):
-        Tree(node("h2", "Why this cell?"), elem_classes="panel-title")
-        return Tree(build_reason(None, {}, None), elem_id="reason")
+        Tree(node("h2", words("grid.why")), elem_classes="panel-title")
+        return Tree(build_reason(None, {}, None, words), elem_id="reason")
 
 
 def launch_options() -> dict[str, Any]:

@@ -7,38 +7,56 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from gradiend_ui.ui.board import BoardWidgets, outputs
-from gradiend_ui.ui.compare import CompareWidgets
-from gradiend_ui.ui.export import ExportWidgets
-from gradiend_ui.ui.load import LoadWidgets
-from gradiend_ui.ui.sweep import FORM_FIELDS, FormWidgets, RunWidgets
+from gradiend_ui.ui.compare.panel import CompareWidgets
+from gradiend_ui.ui.data.panel import DataDrawerWidgets, DataWidgets
+from gradiend_ui.ui.export.panel import ExportDrawerWidgets, ExportWidgets
+from gradiend_ui.ui.grid.board import BoardWidgets, outputs
+from gradiend_ui.ui.load.panel import LoadWidgets
+from gradiend_ui.ui.runs.panel import RunsWidgets
+from gradiend_ui.ui.sweep.panel import FORM_FIELDS, FormWidgets, RunWidgets
 from gradiend_ui.ui.tree import Tree
 from gradiend_ui.ui.viewer import Viewers
+from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
     from gradiend_ui.ui.session import Session
 
 
 @dataclass(frozen=True)
+class HeaderWidgets:
+    model_chip: Tree
+    run_chip: Tree
+    steps: Tree
+    sweeps: gr.Button
+    language: gr.Button
+    theme: gr.Button
+
+
+@dataclass(frozen=True)
 class Page:
-    """`checkpoint` and `run` hold ids only."""
+    """One page in one language. `checkpoint` and `run` hold ids only."""
 
     session: Session
     viewers: Viewers
+    words: Words
     checkpoint: gr.State
     run: gr.Textbox
-    model_chip: Tree
-    theme: gr.Button
+    header: HeaderWidgets
     load: LoadWidgets
+    data: DataWidgets
+    data_drawer: DataDrawerWidgets
     form: FormWidgets
     run_buttons: RunWidgets
     board: BoardWidgets
     compare: CompareWidgets
     export: ExportWidgets
+    export_drawer: ExportDrawerWidgets
+    runs: RunsWidgets
 
     @property
     def form_inputs(self) -> list[Any]:
-        return [getattr(self.form, name) for name in FORM_FIELDS]
+        """What describes a sweep: the form of the step Sweep, then what the step Data holds (one value)."""
+        return [*(getattr(self.form, name) for name in FORM_FIELDS), self.data.chosen]
 
     @property
     def board_outputs(self) -> list[Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 Message = MutableMapping[str, Any]
@@ -23,7 +23,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-STYLE = ASSETS / "app.css"
+STYLES = tuple(
+    ASSETS / "css" / f"{name}.css" for name in ("page", "load", "data", "sweep", "grid", "compare", "export", "runs")
+)
+SCRIPT = ASSETS / "page.js"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 PLOTLY_URL = f"/app-static/plotly.min.js?v={version('plotly')}"
 
@@ -38,19 +41,35 @@ FRAMES_SPACE = "; frame-ancestors 'self' https://huggingface.co"
 
 def style_url() -> str:
     """Changes with the file's content, so that it can be cached for good."""
-    return f"/app-static/app.css?v={sha256(STYLE.read_bytes()).hexdigest()[:12]}"
+    return f"/app-static/app.css?v={sha256(style()).hexdigest()[:12]}"
+
+
+def script_url() -> str:
+    return f"/app-static/page.js?v={sha256(SCRIPT.read_bytes()).hexdigest()[:12]}"
+
+
+def style() -> bytes:
+    """The style sheets of the page and its steps as one."""
+    return b"\n".join(path.read_bytes() for path in STYLES)
 
 
 def page_head() -> str:
-    return f'<link rel="stylesheet" href="{style_url()}"><meta name="color-scheme" content="light dark">'
+    return (
+        f'<link rel="stylesheet" href="{style_url()}"><meta name="color-scheme" content="light dark">'
+        f'<script src="{script_url()}" defer></script>'
+    )
 
 
 async def plotly_js(request: Request) -> FileResponse:
     return FileResponse(plotly_file(), media_type="text/javascript", headers=FOREVER)
 
 
-async def style_sheet(request: Request) -> FileResponse:
-    return FileResponse(STYLE, media_type="text/css", headers=FOREVER)
+async def style_sheet(request: Request) -> Response:
+    return Response(style(), media_type="text/css", headers=FOREVER)
+
+
+async def page_js(request: Request) -> FileResponse:
+    return FileResponse(SCRIPT, media_type="text/javascript", headers=FOREVER)
 
 
 def plotly_file() -> Path:
@@ -85,6 +104,10 @@ def app_kwargs() -> dict[str, Any]:
     """For `launch(app_kwargs=)`: the routes and the middleware."""
     policy = POLICY + (FRAMES_SPACE if os.environ.get("SPACE_ID") else FRAMES_LOCAL)
     return {
-        "routes": [Route("/app-static/plotly.min.js", plotly_js), Route("/app-static/app.css", style_sheet)],
+        "routes": [
+            Route("/app-static/plotly.min.js", plotly_js),
+            Route("/app-static/app.css", style_sheet),
+            Route("/app-static/page.js", page_js),
+        ],
         "middleware": [Middleware(SecurityHeaders, policy=policy)],
     }

@@ -22,6 +22,10 @@ from gradiend_ui.engine.selection import Question, policy_named, select
 from gradiend_ui.engine.store import Run, Store
 from gradiend_ui.engine.values import CellScore, Grid, finite_or_none
 from gradiend_ui.engine.worker_client import WorkerClient
+from gradiend_ui.ui.data.desk import DataDesk
+from gradiend_ui.ui.ground import Ground
+from gradiend_ui.ui.load.uploads import Uploads
+from gradiend_ui.ui.runs.shelf import RunShelf
 
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo"
 STORE_FILE, LOCK_FILE, EXPORTS = "runs.sqlite", "lock", "exports"
@@ -38,7 +42,11 @@ EXPORT_OPTIONS = frozenset({"feature_factor", "learning_rate", "part", "kind"})
 
 
 class Session:
-    """One server's engine: a data folder, its lock and its worker. Open it with `Session.open`."""
+    """One server's engine: a data folder, its lock and its worker. Open it with `Session.open`.
+
+    Sweeps and what is read of them are methods here; `data`, `shelf` and `uploads` are its parts for data before a
+    sweep, earlier runs and uploaded checkpoints.
+    """
 
     def __init__(self, data_dir: Path, *, public: bool, default_source: str, demo_folder: Path = DEMO_FOLDER) -> None:
         self._data_dir = data_dir
@@ -56,6 +64,10 @@ class Session:
         self._store = Store(data_dir / STORE_FILE)
         self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
         self._worker = WorkerClient(data_dir / STORE_FILE, data_dir, demo_folder, self._on_worker_death)
+        ground = Ground(self._store, self._worker, data_dir, public)
+        self.data = DataDesk(ground)
+        self.shelf = RunShelf(ground)
+        self.uploads = Uploads(ground)
 
     @classmethod
     def open(

@@ -7,47 +7,37 @@ from typing import Any
 
 from gradiend_ui.figures.numbers import big, clock
 from gradiend_ui.ui.tree import Node, node
+from gradiend_ui.ui.words import Words
 
-STATES = {
-    "queued": "waiting",
-    "running": "sweeping",
-    "paused": "paused",
-    "stopped": "stopped",
-    "interrupted": "interrupted",
-    "finished": "finished",
-    "failed": "failed",
-}
-NO_RUN = "no sweep yet"
-NO_MODEL = "no model yet"
-STEPS = (("load", "1", "Load"), ("sweep", "2", "Sweep"), ("compare", "3", "Compare"), ("export", "4", "Export"))
+STEPS = ("load", "sweep", "compare", "export")
 
 
-def build_model_chip(card: Mapping[str, Any] | None) -> Node:
+def build_model_chip(card: Mapping[str, Any] | None, words: Words) -> Node:
     if card is None:
-        return node("div", node("span", NO_MODEL), cls="chip empty")
-    size = f"{big(card['base_parameters'])} weights"
+        return node("div", node("span", words("page.no_model")), cls="chip empty")
+    size = words("page.weights", size=big(card["base_parameters"]))
     return node(
         "div",
         node("strong", str(card["name"])),
         node("span", size, cls="num"),
         node("span", " / ".join(map(str, card["classes"]))),
-        node("span", f"source {card['source']}", cls="wide"),
+        node("span", words("page.source", source=card["source"]), cls="wide"),
         cls="chip model",
-        title=f"base model {card['base_model']}",
+        title=words("page.base_model", name=card["base_model"]),
     )
 
 
-def build_run_chip(picture: Mapping[str, Any] | None) -> Node:
+def build_run_chip(picture: Mapping[str, Any] | None, words: Words) -> Node:
     """State, cells done, time left or the place in the queue, or that the numbers come from a file."""
     if picture is None:
-        return node("div", node("span", NO_RUN), cls="chip run empty", role="status", data_state="")
+        return node("div", node("span", words("page.no_run")), cls="chip run empty", role="status", data_state="")
     state, done, total = picture["state"], picture["done"], picture["total"]
     return node(
         "div",
         node("span", cls="dot"),
-        node("strong", STATES.get(state, state)),
+        node("strong", words(f"page.state_{state}")),
         node("span", f"{done}/{total}", cls="num"),
-        node("span", _note(picture), cls="num left"),
+        node("span", _note(picture, words), cls="num left"),
         node("span", cls="bar", style=f"--p: {done / total if total else 0:.4f}", aria_hidden="true"),
         cls=f"chip run {state}",
         role="status",
@@ -57,7 +47,7 @@ def build_run_chip(picture: Mapping[str, Any] | None) -> Node:
     )
 
 
-def build_steps(*, loaded: bool, state: str, has_cells: bool) -> Node:
+def build_steps(words: Words, *, loaded: bool, state: str, has_cells: bool) -> Node:
     """The four steps as links, each done, current or still to come."""
     stage = {
         "load": "done" if loaded else "now",
@@ -65,23 +55,27 @@ def build_steps(*, loaded: bool, state: str, has_cells: bool) -> Node:
         "compare": "now" if has_cells and state not in ("queued", "running") else "open" if has_cells else "later",
         "export": "open" if has_cells else "later",
     }
-    words = {"done": "done", "now": "current", "open": "ready", "later": "later"}
     links = [
         node(
             "li",
             node(
                 "a",
-                node("span", number, cls="step-number"),
-                node("span", title),
+                node("span", str(number), cls="step-number"),
+                node("span", words(f"page.step_{name}")),
                 href=f"#step-{name}",
-                aria_label=f"Step {number}, {title}: {words[stage[name]]}",
+                aria_label=_step_label(words, number, name, stage[name]),
                 aria_current="step" if stage[name] == "now" else None,
             ),
             cls=f"step {stage[name]}",
         )
-        for name, number, title in STEPS
+        for number, name in enumerate(STEPS, 1)
     ]
-    return node("nav", node("ol", *links), aria_label="Steps", cls="steps")
+    return node("nav", node("ol", *links), aria_label=words("page.steps"), cls="steps")
+
+
+def _step_label(words: Words, number: int, name: str, stage: str) -> str:
+    title = words(f"page.step_{name}")
+    return words("page.step_label", number=number, title=title, stage=words(f"page.stage_{stage}"))
 
 
 def _sweep_stage(loaded: bool, state: str) -> str:
@@ -90,13 +84,13 @@ def _sweep_stage(loaded: bool, state: str) -> str:
     return "now" if loaded else "later"
 
 
-def _note(picture: Mapping[str, Any]) -> str:
+def _note(picture: Mapping[str, Any], words: Words) -> str:
     if picture["state"] == "queued" and picture["position"]:
-        return f"{picture['position']} ahead in the queue"
+        return words("page.ahead", count=picture["position"])
     if picture["state"] == "running" and picture["eta_seconds"] is not None:
-        return f"{clock(picture['eta_seconds'])} left"
+        return words("page.left", time=clock(picture["eta_seconds"]))
     if picture["imported"] is not None:
-        return "from a file"
+        return words("page.from_file")
     if picture["state"] == "failed":
-        return "see the note below"
+        return words("page.see_note")
     return ""

@@ -58,3 +58,8 @@ def text_of(tree: Node | str) -> str:
     if isinstance(tree, str):
         return tree
     return " ".join(filter(None, (text_of(child) for child in tree["children"])))
+
+
+def explained(label: Node | str, tip: str, cls: str = "") -> Node:
+    """A label whose meaning, range and direction are one hover, touch or tab stop away."""
+    return node("span", label, cls=f"explained {cls}".strip(), tabindex="0", data_tip=tip, aria_description=tip)

@@ -236,7 +236,7 @@ def test_a_fingerprint_of_ours_needs_no_scoring(make_run: Callable[..., Path], m
     run = make_run(fingerprint=True)
     model = ModelWithGradiend.from_pretrained(run)
     lane, _ = new_lane(run.parent)
-    loaded = lane._read_checkpoint(str(run), {})
+    loaded = lane._bench.read_checkpoint(str(run), {})
     sweep = finished_sweeps(run / "model")[0][0]
 
     def refuse(*_: object) -> None:

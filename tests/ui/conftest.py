@@ -12,6 +12,7 @@ import pytest
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before anything imports gradio
 
 from gradiend_ui.engine.errors import BadCheckpoint, BadData, NotFound
+from gradiend_ui.ui.words import Words
 
 RUN = "run-1"
 CARD: dict[str, Any] = {
@@ -193,6 +194,11 @@ def token(word: str, number: int, p: float, change: float) -> dict[str, Any]:
 @pytest.fixture
 def session(tmp_path: Path) -> ScriptedSession:
     return ScriptedSession(tmp_path)
+
+
+@pytest.fixture
+def words() -> Words:
+    return Words("en")
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const source = (name) => readFileSync(fileURLToPath(new URL(`../../gradiend_ui/ui/${name}`, import.meta.url)), 'utf8');
-const load = (files, names) => new Function(`${files.map(source).join('\n')}\nreturn {${names.join(',')}};`)();
+const place = (name) => (name === 'tree.js' ? name : `grid/${name}`);
+const load = (files, names) => new Function(`${files.map(place).map(source).join('\n')}\nreturn {${names.join(',')}};`)();
 
 const plotting = load(['plotting.js'], ['formatNumber', 'formatSigned', 'axisCentres', 'axisEdges', 'axisTicks', 'parsed']);
 const heatmap = load(['plotting.js', 'heatmap.js'], ['warp', 'rampColour', 'textColour', 'cellAt', 'moved', 'tooltipText', 'spoken', 'tableRows', 'marks', 'diagonals', 'mapBox', 'figure', 'outlineBox', 'isSideBySide', 'signature', 'escapeMarkup']);

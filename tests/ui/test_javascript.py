@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SCRIPTS = sorted((HERE.parents[1] / "gradiend_ui" / "ui").glob("*.js"))
+SCRIPTS = sorted((HERE.parents[1] / "gradiend_ui" / "ui").rglob("*.js"))
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="Node.js is not installed: the JavaScript is not tested here.")
 

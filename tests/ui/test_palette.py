@@ -13,7 +13,7 @@ import pytest
 from gradiend_ui.figures.palette import DARK, LIGHT, Palette, class_looks, light_to_dark
 from gradiend_ui.figures.panels import spread
 
-SHEET = (Path(__file__).parents[2] / "assets" / "app.css").read_text(encoding="utf-8")
+SHEET = (Path(__file__).parents[2] / "assets" / "css" / "page.css").read_text(encoding="utf-8")
 VARIABLES = {"ink": "ink", "soft": "ink-soft", "surface": "surface", "hair": "line", "line": "line-strong"}
 VARIABLES |= {"kept": "kept", "base": "base", "star": "star"}
 # What people without one kind of cone see of linear RGB (Machado, Oliveira and Fernandes 2009, severity 1).

@@ -16,12 +16,13 @@ import gradio as gr
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.figures.maps import build_empty_maps, build_maps
 from gradiend_ui.figures.row_chart import build_row_chart
-from gradiend_ui.ui.heatmap import Heatmap
-from gradiend_ui.ui.reason import build_reason
-from gradiend_ui.ui.row_chart import RowChart
+from gradiend_ui.ui.grid.heatmap import Heatmap
+from gradiend_ui.ui.grid.reason import build_reason
+from gradiend_ui.ui.grid.row_chart import RowChart
 from gradiend_ui.ui.status import build_run_chip, build_steps
 from gradiend_ui.ui.tree import Tree
 from gradiend_ui.ui.viewer import View, Viewers
+from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
     from gradiend_ui.ui.session import Session
@@ -56,7 +57,7 @@ class Shown:
     state: str
 
 
-def show(session: Session, view: View) -> Shown:
+def show(session: Session, view: View, words: Words) -> Shown:
     """The newest picture of the view's run."""
     picture = session.picture(view.run, view.options)
     cell = cell_of(view, picture["selection"])
@@ -64,14 +65,16 @@ def show(session: Session, view: View) -> Shown:
     return Shown(
         maps=build_maps(picture, view.run),
         row_chart=build_row_chart(picture, view.options["target_class"], cell, ratio),
-        reason=build_reason(picture, view.options, cell),
-        run_chip=build_run_chip(picture),
-        steps=build_steps(loaded=True, state=picture["state"], has_cells=picture["done"] > 0),
+        reason=build_reason(picture, view.options, cell, words),
+        run_chip=build_run_chip(picture, words),
+        steps=build_steps(words, loaded=True, state=picture["state"], has_cells=picture["done"] > 0),
         state=picture["state"],
     )
 
 
-def show_empty(feature_factors: list[float], learning_rates: list[float], label: str, loaded: bool = True) -> Shown:
+def show_empty(
+    feature_factors: list[float], learning_rates: list[float], label: str, words: Words, loaded: bool = True
+) -> Shown:
     """The grid that the form describes, before any sweep."""
     maps = build_empty_maps(feature_factors, learning_rates, label)
     picture: dict[str, Any] = {
@@ -86,9 +89,9 @@ def show_empty(feature_factors: list[float], learning_rates: list[float], label:
     return Shown(
         maps=maps,
         row_chart=build_row_chart(picture, "", None, None),
-        reason=build_reason(None, {}, None),
-        run_chip=build_run_chip(None),
-        steps=build_steps(loaded=loaded, state="", has_cells=False),
+        reason=build_reason(None, {}, None, words),
+        run_chip=build_run_chip(None, words),
+        steps=build_steps(words, loaded=loaded, state="", has_cells=False),
         state="",
     )
 
@@ -116,7 +119,7 @@ def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View:
     return viewers.change(page, chosen=(float(value["feature_factor"]), float(value["learning_rate"])))
 
 
-async def follow(session: Session, viewers: Viewers, page: str, run: str) -> AsyncIterator[Shown]:
+async def follow(session: Session, viewers: Viewers, page: str, run: str, words: Words) -> AsyncIterator[Shown]:
     """The newest state at once, then every change, at most eight a second.
 
     Ends with the run, or when the page gets another follower.
@@ -130,7 +133,7 @@ async def follow(session: Session, viewers: Viewers, page: str, run: str) -> Asy
             now = await asyncio.to_thread(session.revision, run)
             if now != seen:
                 seen = now
-                yield await asyncio.to_thread(show, session, viewers.get(page))
+                yield await asyncio.to_thread(show, session, viewers.get(page), words)
                 if now[1] not in WATCHED:
                     return
                 await asyncio.sleep(FASTEST)

@@ -1,12 +1,11 @@
-"""A finished sweep on the page: the line and its button, the way it opens, the note that says whether it holds."""
+"""Step Load: health card, finished sweeps, opening."""
 
 from __future__ import annotations
 
 import pytest
 
 from gradiend_ui.engine.errors import NotFound
-from gradiend_ui.ui import load, status
-from gradiend_ui.ui.reason import build_reason
+from gradiend_ui.ui.load import panel as load
 from gradiend_ui.ui.tree import text_of
 
 SWEEP = {
@@ -19,6 +18,31 @@ SWEEP = {
 }
 IMPORTED = {"file": SWEEP["file"], "check": "verified", "note": "Opened from decoder_grid_cache.json."}
 CELL = {"feature_factor": -1.0, "learning_rate": 0.2}
+
+
+def test_the_health_card_says_which_way_it_pushes(card) -> None:
+    text = text_of(load.build_health(card))
+    assert "feature factor −1 pushes towards F" in text
+    assert "5.00 % of the weights" in text
+    assert "correlation 0.998, converged" in text
+    assert "test 4, train 8" in text
+
+
+def test_the_seeds_of_a_run_are_told(card) -> None:
+    seeds = [
+        {"seed": 0, "correlation": 0.41, "converged": False, "best": False, "kept": False},
+        {"seed": 1, "correlation": 0.98, "converged": True, "best": True, "kept": True},
+    ]
+    text = text_of(load.build_health({**card, "seeds": seeds}))
+    assert "0: 0.410, not converged, weights not kept" in text
+    assert "1: 0.980, best" in text
+    assert "seeds" not in text_of(load.build_health(card))
+
+
+def test_warnings_are_behind_one_line(card) -> None:
+    text = text_of(load.build_health({**card, "warnings": ["Directions were guessed."]}))
+    assert "1 note on this checkpoint" in text
+    assert "Directions were guessed." in text
 
 
 def test_the_card_says_what_lies_there(card) -> None:
@@ -43,30 +67,3 @@ def test_opening_gives_the_run(session) -> None:
     assert session.calls[-1] == ("open_finished", "ck-1", None)
     with pytest.raises(NotFound, match="Load a folder"):
         load.open_finished(session, "")
-
-
-@pytest.mark.parametrize(
-    ("check", "word", "kind", "advice"),
-    [
-        ("verified", "Verified.", "good", False),
-        ("partly", "Partly verified.", "warn", False),
-        ("differs", "Stale.", "danger", True),
-        ("unchecked", "Not verified.", "warn", False),
-    ],
-)
-def test_the_note_says_whether_it_holds(make_picture, options, check: str, word: str, kind: str, advice: bool) -> None:
-    tree = build_reason(make_picture(imported={**IMPORTED, "check": check}), options, CELL)
-    note = next(child for child in tree["children"] if "imported" in child["attributes"].get("class", ""))
-    assert text_of(note).startswith(f"{word} Opened from decoder_grid_cache.json.")
-    assert note["attributes"]["class"] == f"imported {kind}" and ("new sweep" in text_of(note)) is advice
-    assert note["attributes"]["role"] == ("alert" if advice else "status")
-
-
-def test_a_swept_run_has_no_such_note(make_picture, options) -> None:
-    assert "imported" not in str(build_reason(make_picture(), options, CELL))
-    assert "from a file" not in text_of(status.build_run_chip(make_picture()))
-
-
-def test_the_chip_says_where_the_numbers_come_from(make_picture) -> None:
-    chip = status.build_run_chip(make_picture(state="finished", done=6, imported=IMPORTED))
-    assert text_of(chip) == "finished 6/6 from a file"

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from gradiend_ui.ui.heatmap import PLOTLY_HEAD, plot_script
+from gradiend_ui.ui.grid.heatmap import PLOTLY_HEAD, plot_script
 from gradiend_ui.ui.tree import as_json
 
 TEMPLATE = """

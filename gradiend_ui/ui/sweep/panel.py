@@ -14,6 +14,7 @@ import gradio as gr
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.figures.numbers import clock
 from gradiend_ui.ui.tree import Node, Tree, node
+from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
     from gradiend_ui.ui.session import Session
@@ -33,6 +34,10 @@ BUSY_STATES = ("queued", "running")
 RESUMABLE = ("paused", "stopped", "interrupted")
 
 
+EXPLAINED: dict[str, str] = {}
+"""Widget id: the text that explains it."""
+
+
 @dataclass(frozen=True)
 class FormWidgets:
     """What `read_options` and `build_spec` need, in the order in which callbacks receive it."""
@@ -45,7 +50,6 @@ class FormWidgets:
     preset: gr.Radio
     typed_factors: gr.Textbox
     typed_rates: gr.Textbox
-    neutral_set: gr.Dropdown
     again: gr.Checkbox
 
 
@@ -70,14 +74,13 @@ class Form:
     preset: str
     typed_factors: str
     typed_rates: str
-    neutral_set: str | None
     again: bool
 
 
 FORM_FIELDS = tuple(item.name for item in fields(Form))
 
 
-def build() -> tuple[FormWidgets, RunWidgets]:
+def build(words: Words) -> tuple[FormWidgets, RunWidgets]:
     with gr.Column(elem_id="step-sweep", elem_classes="panel"):
         Tree(node("h2", "Sweep"), elem_classes="panel-title")
         target_class = gr.Radio([], label="Class", elem_id="target-class", elem_classes="segmented")
@@ -87,26 +90,32 @@ def build() -> tuple[FormWidgets, RunWidgets]:
             TYPED_FACTORS, label="Direction and size (feature factors)", visible=False, elem_id="typed-factors"
         )
         typed_rates = gr.Textbox(TYPED_RATES, label="Strength (learning rates)", visible=False, elem_id="typed-rates")
-        neutral_set = gr.Dropdown([], label="Neutral", elem_id="neutral-set")
         ratio = gr.Slider(LOWEST_RATIO, 1.0, RATIO, step=0.005, label="Keep this share of the LMS", elem_id="ratio")
         policy = gr.Dropdown(POLICIES, value=POLICIES[0][1], label="Winner", elem_id="policy")
         any_factor = gr.Checkbox(False, label=ANY_FACTOR, elem_id="any-factor", container=False)
         again = gr.Checkbox(False, label=AGAIN, elem_id="again", container=False)
         run = _build_buttons()
-    form = FormWidgets(
-        target_class, goal, policy, ratio, any_factor, preset, typed_factors, typed_rates, neutral_set, again
-    )
+    form = FormWidgets(target_class, goal, policy, ratio, any_factor, preset, typed_factors, typed_rates, again)
     return form, run
 
 
 def _build_buttons() -> RunWidgets:
-    estimate = Tree(build_estimate(None, None), elem_id="estimate")
+    estimate = Tree(node("p", "–", cls="estimate quiet"), elem_id="estimate")
     start = gr.Button(START, variant="primary", interactive=False, elem_id="start")
     with gr.Row(elem_classes="buttons"):
         pause = gr.Button("Pause", size="sm", interactive=False, elem_id="pause")
         resume = gr.Button("Resume", size="sm", interactive=False, elem_id="resume")
         stop = gr.Button("Stop", size="sm", interactive=False, elem_id="stop")
     return RunWidgets(start=start, pause=pause, resume=resume, stop=stop, estimate=estimate)
+
+
+def opened_outputs(form: FormWidgets, run: RunWidgets) -> list[Any]:
+    return [getattr(form, name) for name in FORM_FIELDS]
+
+
+def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
+    values = form_values(card, info["spec"] if info else None)
+    return [values.get(field, gr.skip()) for field in FORM_FIELDS]
 
 
 def read_options(form: Form) -> dict[str, Any]:
@@ -151,25 +160,23 @@ def read_numbers(text: str, what: str) -> list[float]:
     return sorted(numbers)
 
 
-def build_spec(form: Form, card: Mapping[str, Any]) -> dict[str, Any]:
+def build_spec(form: Form, data: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]:
     """The spec for `Session.start_sweep`."""
     feature_factors, learning_rates = read_grid(form, card)
-    spec: dict[str, Any] = {
+    return {
         "goal": form.goal,
         "feature_factors": feature_factors,
         "learning_rates": learning_rates,
         "again": bool(form.again),
+        **data.get("spec", {}),
     }
-    if form.neutral_set:
-        spec["neutral_set"] = form.neutral_set
-    return spec
 
 
-def start(session: Session, checkpoint: str, form: Form) -> str:
-    """Queue the sweep that the form describes and give its run id."""
+def start(session: Session, checkpoint: str, form: Form, data: Mapping[str, Any]) -> str:
+    """Queue the sweep that form and data describe and give its run id."""
     if not checkpoint:
         raise BadGrid("There is no model to sweep yet. Load the demo or a folder first.")
-    answer = session.start_sweep(checkpoint, build_spec(form, session.card(checkpoint)))
+    answer = session.start_sweep(checkpoint, build_spec(form, data, session.card(checkpoint)))
     return str(answer["run"])
 
 
@@ -178,10 +185,6 @@ def form_values(card: Mapping[str, Any], spec: Mapping[str, Any] | None) -> dict
     classes = [str(name) for name in card["classes"]]
     updates: dict[str, Any] = {
         "target_class": gr.Radio(classes, value=_first_class(card, spec)),
-        "neutral_set": gr.Dropdown(
-            [(f"{name} ({count})", name) for name, count in card["neutral_sets"].items()],
-            value=(spec or {}).get("neutral_set") or card["neutral_set"],
-        ),
         "goal": gr.skip(),
         "preset": gr.skip(),
         "typed_factors": gr.skip(),
@@ -226,15 +229,15 @@ def _first_class(card: Mapping[str, Any], spec: Mapping[str, Any] | None) -> str
     return str(targets[-1] if targets else card["classes"][-1])
 
 
-def metric_label(options: Mapping[str, Any]) -> str:
+def metric_label(options: Mapping[str, Any], words: Words) -> str:
     """Title of the empty map, before a run gives the exact one."""
     name = f"P({options['target_class']})"
     return f"{name} on the other rows" if options["goal"] == "strengthen" else f"1 {chr(0x2212)} {name} on its own rows"
 
 
-def build_estimate(form: Form | None, card: Mapping[str, Any] | None) -> Node:
+def build_estimate(form: Form, data: Mapping[str, Any], card: Mapping[str, Any] | None, words: Words) -> Node:
     """How many cells, about how long; the sentence of a refusal where the grid cannot be read."""
-    if form is None or card is None:
+    if card is None:
         return node("p", "–", cls="estimate quiet")
     try:
         factors, rates = read_grid(form, card)
@@ -247,7 +250,7 @@ def build_estimate(form: Form | None, card: Mapping[str, Any] | None) -> Node:
     return node("p", size + duration, cls="estimate quiet")
 
 
-def button_states(state: str, loaded: bool) -> list[dict[str, Any]]:
+def button_states(state: str, loaded: bool, words: Words) -> list[dict[str, Any]]:
     """Updates of start, pause, resume, stop for a run's state ("" without one)."""
     return [
         gr.update(interactive=loaded and state not in BUSY_STATES, value=START_AGAIN if state else START),

@@ -11,6 +11,7 @@ from typing import Any
 from gradiend_ui.figures.maps import place_of
 from gradiend_ui.figures.numbers import cell_name, change, plain, three_digits
 from gradiend_ui.ui.tree import Node, facts, node
+from gradiend_ui.ui.words import Words
 
 WAITING = "The sweep scores every cell of the grid. The best one is starred here with its reasons."
 NO_WINNER = "No finished cell to choose from yet."
@@ -29,7 +30,9 @@ STATUS_WORDS = {
 }
 
 
-def build_reason(picture: Mapping[str, Any] | None, options: Mapping[str, Any], cell: Mapping[str, Any] | None) -> Node:
+def build_reason(
+    picture: Mapping[str, Any] | None, options: Mapping[str, Any], cell: Mapping[str, Any] | None, words: Words
+) -> Node:
     """`cell` is the selected one; the winner is in the picture's selection."""
     if picture is None:
         return node("div", _numbers(None, None), node("p", WAITING, cls="quiet"), cls="reason")

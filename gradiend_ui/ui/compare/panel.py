@@ -14,6 +14,7 @@ import gradio as gr
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.figures.numbers import cell_name, change, probability
 from gradiend_ui.ui.tree import Node, Tree, node
+from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
     from gradiend_ui.ui.session import Session
@@ -30,19 +31,31 @@ NO_CELL = "Waiting for the first finished cell of the sweep; select one to compa
 NO_TEXT = "Write a sentence with [MASK] where a word is to be predicted."
 
 
+EXPLAINED: dict[str, str] = {}
+"""Widget id: the text that explains it."""
+
+
 @dataclass(frozen=True)
 class CompareWidgets:
     sentences: gr.Textbox
     answers: Tree
 
 
-def build() -> CompareWidgets:
+def build(words: Words) -> CompareWidgets:
     with gr.Column(elem_id="step-compare", elem_classes="panel"):
         with gr.Row(elem_id="compare-head"):
             Tree(node("div", node("h2", "Compare"), node("p", HELP, cls="quiet")), elem_id="compare-title")
             sentences = gr.Textbox(label=LABEL, show_label=False, lines=3, max_lines=6, elem_id="sentences")
         answers = Tree(build_note(WAITING), elem_id="answers")
     return CompareWidgets(sentences=sentences, answers=answers)
+
+
+def opened_outputs(widgets: CompareWidgets) -> list[Any]:
+    return [widgets.sentences, widgets.answers]
+
+
+def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
+    return [first_sentences(card), build_note(WAITING)]
 
 
 def read_sentences(text: str) -> list[str]:

@@ -10,8 +10,8 @@ import gradio as gr
 
 from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.figures.numbers import percent, signed, three_digits
-from gradiend_ui.ui.status import STATES
 from gradiend_ui.ui.tree import Node, Tree, facts, node
+from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
     from gradiend_ui.ui.session import Session
@@ -21,21 +21,24 @@ LOADING = "Loading the model…"
 MORE = "Another model or an earlier sweep"
 SOURCE_LABEL = "Folder of a trained GRADIEND"
 SOURCE_HINT = "/path/to/gradiend"
-MOST_RUNS = 5
 OPEN_FINISHED = "Open it without sweeping"
+UNKNOWN_RUN = "The sweep in this link cannot be opened. {reason} The page starts with the default model instead."
+
+
+EXPLAINED: dict[str, str] = {}
+"""Widget id: the text that explains it."""
 
 
 @dataclass(frozen=True)
 class LoadWidgets:
     health: Tree
     open_finished: gr.Button
-    runs: Tree
     source: gr.Textbox
     load: gr.Button
     demo: gr.Button
 
 
-def build(allows_paths: bool) -> LoadWidgets:
+def build(words: Words, allows_paths: bool) -> LoadWidgets:
     with gr.Column(elem_id="step-load", elem_classes="panel"):
         health = Tree(build_loading(), elem_id="health")
         open_finished = gr.Button(OPEN_FINISHED, size="sm", visible=False, elem_id="open-finished")
@@ -44,8 +47,15 @@ def build(allows_paths: bool) -> LoadWidgets:
             with gr.Row(elem_classes="buttons"):
                 load = gr.Button("Load folder", size="sm", visible=allows_paths, elem_id="load")
                 demo = gr.Button("Load the demo", size="sm", elem_id="load-demo")
-            runs = Tree(node("div"), elem_id="runs")
-    return LoadWidgets(health=health, open_finished=open_finished, runs=runs, source=source, load=load, demo=demo)
+    return LoadWidgets(health=health, open_finished=open_finished, source=source, load=load, demo=demo)
+
+
+def opened_outputs(widgets: LoadWidgets) -> list[Any]:
+    return [widgets.health, widgets.open_finished]
+
+
+def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
+    return [build_health(card), offer(card, info)]
 
 
 def load_card(session: Session, source: str) -> dict[str, Any]:
@@ -97,21 +107,6 @@ def build_health(card: Mapping[str, Any]) -> Node:
         _finished(card["finished_sweeps"]),
         cls="health",
     )
-
-
-def build_runs(runs: list[dict[str, Any]]) -> Node:
-    """Earlier sweeps as links, for a server that serves one person."""
-    if not runs:
-        return node("p", "No earlier sweeps.", cls="quiet")
-    items = [
-        node(
-            "li",
-            node("a", f"{run['name']}: {STATES.get(run['state'], run['state'])}", href=f"?run={run['run']}"),
-            node("span", f"{run['done']}/{run['total']}", cls="num"),
-        )
-        for run in runs[:MOST_RUNS]
-    ]
-    return node("ul", *items, cls="runs")
 
 
 def _seeds(seeds: Sequence[Mapping[str, Any]]) -> Node:

@@ -5,20 +5,19 @@ Knows where downloads lie, not how weights are made.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
-from gradiend_ui.engine.errors import Failed, NotFound
+from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.figures.numbers import cell_name
+from gradiend_ui.ui.downloads import shelve
+from gradiend_ui.ui.drawer import drawer
 from gradiend_ui.ui.tree import Node, Tree, node
+from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
     from gradiend_ui.ui.session import Session
@@ -27,10 +26,10 @@ HINT = "The rewritten model as a zip: weights, tokenizer and model card; loads w
 NO_CELL = "There is no cell to export yet. Start a sweep, or select a cell of the grid."
 KIND = "checkpoint"
 HIDDEN_ID = "export-file"
-CLICK_HIDDEN = f"""() => {{
-  const link = () => document.querySelector('#{HIDDEN_ID}') ;
-  setTimeout(() => {{ (link().querySelector('a') || link()).click(); }}, 120);
-}}"""
+
+
+EXPLAINED: dict[str, str] = {}
+"""Widget id: the text that explains it."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,31 @@ class ExportWidgets:
     note: Tree
 
 
-def build() -> ExportWidgets:
+@dataclass(frozen=True)
+class ExportDrawerWidgets:
+    card: Tree
+
+
+def build_drawer(words: Words) -> ExportDrawerWidgets:
+    with drawer("card", words("export.card"), words):
+        return ExportDrawerWidgets(card=Tree(node("p"), elem_id="card-preview"))
+
+
+def build(words: Words) -> ExportWidgets:
     with gr.Column(elem_id="step-export", elem_classes="panel"):
         Tree(node("h2", "Export"), elem_classes="panel-title")
         note = Tree(build_note(HINT), elem_id="export-note")
         button = gr.Button("Export this cell", variant="primary", interactive=False, elem_id="export")
         file = gr.DownloadButton(visible="hidden", elem_id=HIDDEN_ID)
     return ExportWidgets(button=button, file=file, note=note)
+
+
+def opened_outputs(widgets: ExportWidgets) -> list[Any]:
+    return [widgets.note]
+
+
+def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
+    return [build_note(HINT)]
 
 
 def build_note(sentence: str, kind: str = "quiet") -> Node:
@@ -73,23 +90,6 @@ def export(session: Session, run: str, cell: Mapping[str, float] | None, part: s
 
 def part_of(session: Session, run: str) -> str | None:
     return session.run_info(run)["spec"].get("part") if run else None
-
-
-def shelve(path: str) -> str:
-    """The same file under an unguessable folder of Gradio's download cache; a hard link where the disk allows it."""
-    folder = Path(get_upload_folder()) / token_urlsafe(12)
-    target = folder / Path(path).name
-    try:
-        folder.mkdir(parents=True)
-        try:
-            os.link(path, target)
-        except OSError:
-            shutil.copyfile(path, target)
-    except OSError as error:
-        raise Failed(
-            f"The zip could not be put up for download: {error.strerror}. Free disk space and try again."
-        ) from error
-    return str(target)
 
 
 def _name(cell: Mapping[str, float]) -> str:

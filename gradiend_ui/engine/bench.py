@@ -1,0 +1,178 @@
+"""What a lane has at hand: the store, loaded checkpoints and prepared sweeps, the newest few of each.
+
+Shared by all requests of one device. Knows no process and no pipe, and answers nothing by itself.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.companions import find_companions
+from gradiend_ui.engine.errors import BadData, BadGrid
+from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
+from gradiend_ui.engine.health_card import Loaded
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.plan import PreparedSweep, prepare
+from gradiend_ui.engine.store import Run, Store
+from gradiend_ui.engine.targets import ClassTargets, resolve_targets
+from gradiend_ui.engine.values import Cell, Grid, SweepSpec, spec_from_mapping
+
+KEPT_CHECKPOINTS = 3
+KEPT_PLANS = 8
+DATA_KEYS = ("rows", "columns", "neutral", "neutral_set")
+DEMO = "demo"
+
+
+class Bench:
+    """Serves one device. `demo_folder` holds the bundled demo; exports and uploads go under `data_dir`."""
+
+    def __init__(self, store: Store, data_dir: Path, demo_folder: Path) -> None:
+        self.store = store
+        self.data_dir = data_dir
+        self.demo_folder = demo_folder
+        self._loaded: OrderedDict[str, Loaded] = OrderedDict()
+        self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()
+
+    # --- checkpoints ---------------------------------------------------------------------------------------------
+
+    def read_checkpoint(self, source: str, options: Mapping[str, Any]) -> Loaded:
+        """Read a checkpoint from disk: "demo" or a folder. Raises BadCheckpoint, BadBase, BadGrid, BadData."""
+        folder = self.demo_folder / "gradiend" if source == DEMO else Path(source).expanduser()
+        prompt = options.get("chat_prompt")
+        if prompt is not None and not isinstance(prompt, bool):
+            raise BadGrid(f"chat_prompt must be true or false, not {prompt!r}.")
+        model = ModelWithGradiend.from_pretrained(folder, options.get("base_model"), chat_prompt=prompt)
+        given = options.get("encoding_direction")
+        if given:
+            model.feature_class_encoding_direction = checked_direction(given)
+        return Loaded(model, model.workspace(), find_companions(model.checkpoint.folder, model.source))
+
+    def keep_checkpoint(self, handle: str, loaded: Loaded) -> None:
+        _keep(self._loaded, handle, loaded, KEPT_CHECKPOINTS)
+
+    def checkpoint(self, handle: str) -> Loaded:
+        """The checkpoint of this handle, read again when it was dropped. Raises NotFound and as reading does."""
+        if handle not in self._loaded:
+            source, options, _ = self.store.checkpoint(handle)
+            self.keep_checkpoint(handle, self.read_checkpoint(source, options))
+        self._loaded.move_to_end(handle)
+        return self._loaded[handle]
+
+    # --- data and plans ------------------------------------------------------------------------------------------
+
+    def rows(self, loaded: Loaded, data_options: Mapping[str, Any]) -> EvalData:
+        """The rows that a spec asks for, else those beside the checkpoint. Raises BadData."""
+        given = data_options.get("rows")
+        if given is not None:
+            return read_rows(source_of(given), data_options.get("columns"))
+        if loaded.companions.rows is None:
+            raise BadData(
+                "No evaluation rows lie beside this checkpoint: give rows, a table with the columns masked, label, "
+                "label_class, alternative, alternative_class and split."
+            )
+        return loaded.companions.rows
+
+    def neutral_name(self, loaded: Loaded, data_options: Mapping[str, Any]) -> str | None:
+        if data_options.get("neutral") is not None:
+            return "own texts"
+        return data_options.get("neutral_set") or (None if data_options.get("rows") else loaded.companions.neutral_set)
+
+    def neutral(self, loaded: Loaded, data_options: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """The neutral texts that a spec asks for; None where the rows stand in. Raises BadData."""
+        given = data_options.get("neutral")
+        if given is not None:
+            return read_neutral(source_of(given))
+        name = self.neutral_name(loaded, data_options)
+        if name is None:
+            return None
+        if not isinstance(name, str) or name not in loaded.companions.neutral:
+            known = ", ".join(loaded.companions.neutral) or "none"
+            raise BadData(f"There is no neutral set {name!r}; there are: {known}.")
+        return loaded.companions.neutral[name]
+
+    def prepared(
+        self, loaded: Loaded, spec: SweepSpec, data_options: Mapping[str, Any], grid: Grid | None = None
+    ) -> PreparedSweep:
+        rows, neutral = self.rows(loaded, data_options), self.neutral(loaded, data_options)
+        return prepare(loaded.model, spec, rows, neutral, grid=grid)
+
+    def keep_plan(self, run: str, plan: PreparedSweep) -> None:
+        _keep(self._plans, run, plan, KEPT_PLANS)
+
+    def plan(self, run_id: str) -> PreparedSweep:
+        """The run's plan, made again when it was dropped. Raises BadData when its ingredients have changed."""
+        if run_id not in self._plans:
+            record = self.store.run(run_id)
+            options, data_options = split_options(record.request)
+            grid = Grid(tuple(record.info["feature_factors"]), tuple(record.info["learning_rates"]))
+            plan = self.prepared(self.checkpoint(record.checkpoint), spec_from_mapping(options), data_options, grid)
+            if plan.fingerprint != record.info["fingerprint"]:
+                raise BadData(
+                    "The checkpoint or its data changed since this run began: its numbers would not fit together. "
+                    "Start a new sweep."
+                )
+            self.keep_plan(run_id, plan)
+        return self._plans[run_id]
+
+    # --- runs ----------------------------------------------------------------------------------------------------
+
+    def unchanged(self, record: Run, loaded: Loaded) -> Mapping[str, Any]:
+        """The run's spec. Raises BadData when the checkpoint is not the one that the run belongs to."""
+        imported = record.info.get("imported")
+        if imported is None:
+            self.plan(record.id)
+        elif imported["model"] != loaded.model.fingerprint:
+            raise BadData(
+                f"The checkpoint changed since {imported['file']} was opened: load it and open the sweep again, or "
+                "start a new sweep."
+            )
+        spec: Mapping[str, Any] = record.info["spec"]
+        return spec
+
+    def targets(self, record: Run, loaded: Loaded) -> ClassTargets:
+        """The class words of a run. Raises BadData for an opened one without rows to take them from."""
+        if record.info.get("imported") is None:
+            return self.plan(record.id).targets
+        rows = loaded.companions.rows
+        if rows is None:
+            raise BadData(
+                "Comparing needs the words of each class, and no evaluation rows lie beside this checkpoint: put "
+                "eval.csv with the columns masked, label, label_class, alternative, alternative_class and split into "
+                "its folder and load it again. Exporting works without."
+            )
+        return resolve_targets(rows.rows, tuple(record.info["classes"]), None)
+
+
+def split_options(spec: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(options of a `SweepSpec`, options that name the data); absent ones are left out."""
+    options = {key: value for key, value in spec.items() if value is not None}
+    return options, {key: options.pop(key) for key in DATA_KEYS if key in options}
+
+
+def cell_of(data: object) -> Cell:
+    """A cell from JSON. Raises BadGrid."""
+    if not isinstance(data, Mapping) or "feature_factor" not in data or "learning_rate" not in data:
+        raise BadGrid("A cell needs feature_factor and learning_rate.")
+    return Cell(data["feature_factor"], data["learning_rate"])
+
+
+def source_of(given: Any) -> Any:
+    """Rows or texts as given: records, texts, a path, or the {"path": ...} of an uploaded file."""
+    return given["path"] if isinstance(given, Mapping) and "path" in given else given
+
+
+def checked_direction(given: object) -> dict[str, float]:
+    """{class: +1 or -1 or 0} as the user states it. Raises BadGrid."""
+    if not isinstance(given, Mapping) or not all(value in (1, -1, 0) for value in given.values()):
+        raise BadGrid(f"encoding_direction must give 1 or -1 for each class, not {given!r}.")
+    return {str(name): float(value) for name, value in given.items()}
+
+
+def _keep(kept: OrderedDict[str, Any], key: str, value: Any, limit: int) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    while len(kept) > limit:
+        kept.popitem(last=False)

@@ -1,0 +1,73 @@
+"""Showing a run and watching it: what every step's listeners use to repaint the board. Starts no work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import gradio as gr
+
+from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.ui.grid import board
+from gradiend_ui.ui.page import Page
+from gradiend_ui.ui.sweep import panel as sweep
+from gradiend_ui.ui.viewer import View
+
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
+NEWEST: dict[str, Any] = {**AT_ONCE, "trigger_mode": "always_last"}
+EVERY: dict[str, Any] = {**AT_ONCE, "trigger_mode": "multiple"}
+PUT_RUN_IN_URL = """(run) => {
+  const url = new URL(location);
+  if (run) url.searchParams.set('run', run); else url.searchParams.delete('run');
+  history.replaceState(null, '', url);
+}"""
+
+
+def page_of(request: gr.Request) -> str:
+    return str(request.session_hash or "")
+
+
+def known_view(page: Page, name: str, run: str) -> View:
+    """The page's view of `run`; rebuilt from the run where the server has forgotten it."""
+    view = page.viewers.get(name)
+    if view.options and view.run == run:
+        return view
+    if not run:
+        return page.viewers.change(name, run="", chosen=None)
+    info = page.session.run_info(run)
+    options = view.options or sweep.first_options(info["card"], info["spec"])
+    return page.viewers.change(name, run=run, options=options, chosen=None)
+
+
+def painted(shown: board.Shown, loaded: bool, page: Page, last_state: str | None = None) -> list[Any]:
+    """Values for `Page.board_outputs`; buttons are left alone while the state stays the same."""
+    can_export = shown.run_chip["attributes"].get("data-done", 0) > 0
+    if last_state == shown.state and not can_export:
+        return [*board.values(shown), *[gr.skip()] * 5]
+    buttons = sweep.button_states(shown.state, loaded, page.words)
+    return [*board.values(shown), *buttons, gr.update(interactive=can_export)]
+
+
+def follow_after(page: Page, event: Any) -> None:
+    """Watch the page's run once `event` has succeeded."""
+
+    async def follow_run(run: str, request: gr.Request) -> AsyncIterator[list[Any]]:
+        yield [gr.skip()] * len(page.board_outputs)
+        if not run:
+            return
+        name, last_state = page_of(request), None
+        try:
+            known_view(page, name, run)
+        except GradiendUIError:
+            return
+        async for shown in board.follow(page.session, page.viewers, name, run, page.words):
+            yield painted(shown, True, page, last_state)
+            last_state = shown.state
+
+    event.success(follow_run, page.run, page.board_outputs, **QUIET)
+
+
+def show_run_in_url(page: Page, event: Any) -> Any:
+    """Keep the run's id in the page's address once `event` has succeeded; gives the next event."""
+    return event.success(None, page.run, None, js=PUT_RUN_IN_URL, api_visibility="private")

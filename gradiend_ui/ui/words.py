@@ -1,0 +1,53 @@
+"""Every text of the page, in English and German: `words("sweep.start")`, with values `words("sweep.cells", count=32)`.
+
+The texts are in `language/<code>/<section>.toml`, one file per step; a key is `section.name`. `<name>_help` is the
+sentence that one hover away tells what a number means, its range and its direction. Sentences of the engine (refusals,
+warnings) are English in either language. Knows no widget.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+LANGUAGES = ("en", "de")
+NAMES = {"en": "English", "de": "Deutsch"}
+FOLDER = Path(__file__).with_name("language")
+
+
+class Words:
+    """One language's texts. Raises KeyError for a key that is not in its files: a mistake in the program."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._texts = texts_of(language)
+
+    def __call__(self, key: str, **values: Any) -> str:
+        """The text of `section.name`, its {places} filled in."""
+        text = self._texts[key]
+        return text.format(**values) if values else text
+
+    def help(self, key: str) -> str:
+        """What one hover tells about `key`."""
+        return self._texts[f"{key}_help"]
+
+    def section(self, name: str) -> dict[str, str]:
+        """All texts of one section by their short names, for a component's script."""
+        start = f"{name}."
+        return {key.removeprefix(start): text for key, text in self._texts.items() if key.startswith(start)}
+
+    def counted(self, key: str, count: int, **values: Any) -> str:
+        """`<key>_one` for a single thing, `<key>_many` for any other number; {count} is filled in."""
+        return self(f"{key}_one" if count == 1 else f"{key}_many", count=count, **values)
+
+
+@cache
+def texts_of(language: str) -> dict[str, str]:
+    """{section.name: text} of a language."""
+    texts: dict[str, str] = {}
+    for path in sorted((FOLDER / language).glob("*.toml")):
+        with path.open("rb") as file:
+            texts |= {f"{path.stem}.{name}": text for name, text in tomllib.load(file).items()}
+    return texts

@@ -1,0 +1,56 @@
+"""Chips, step strip, trees, refusals, the table of viewers."""
+
+from __future__ import annotations
+
+import gradio as gr
+import pytest
+
+from gradiend_ui.ui import status
+from gradiend_ui.ui.refusals import for_scripts
+from gradiend_ui.ui.tree import node, text_of
+from gradiend_ui.ui.viewer import MOST_VIEWERS, View, Viewers
+
+
+def test_the_run_chip_counts_cells_and_time(make_picture, words) -> None:
+    assert text_of(status.build_run_chip(make_picture(), words)) == "sweeping 4/6 1:12 left"
+    waiting = make_picture(state="queued", position=2)
+    assert "2 ahead in the queue" in text_of(status.build_run_chip(waiting, words))
+
+
+def test_the_step_strip_names_its_states(words) -> None:
+    steps = status.build_steps(words, loaded=True, state="finished", has_cells=True)
+    labels = [item["children"][0]["attributes"]["aria-label"] for item in steps["children"][0]["children"]]
+    assert labels == [
+        "Step 1, Load: done",
+        "Step 2, Sweep: done",
+        "Step 3, Compare: current",
+        "Step 4, Export: ready",
+    ]
+
+
+def test_user_text_stays_one_string() -> None:
+    tree = node("p", "<img src=x onerror=alert(1)>")
+    assert tree["children"] == ["<img src=x onerror=alert(1)>"]
+
+
+def test_the_table_of_viewers_is_bounded() -> None:
+    viewers = Viewers()
+    for number in range(MOST_VIEWERS + 5):
+        viewers.change(str(number), run="r")
+    assert viewers.get("0") == View()
+    assert viewers.get(str(MOST_VIEWERS + 4)).run == "r"
+
+
+def test_scripts_get_a_code_whatever_happens() -> None:
+    with (
+        pytest.raises(gr.Error, match=r"\[failed\] Something unexpected went wrong \(ZeroDivisionError\)"),
+        for_scripts(),
+    ):
+        _ = 1 / 0
+
+
+def test_the_chip_says_where_the_numbers_come_from(make_picture, words) -> None:
+    assert "from a file" not in text_of(status.build_run_chip(make_picture(), words))
+    imported = {"file": "decoder_grid_cache.json", "check": "verified", "note": "Opened from decoder_grid_cache.json."}
+    chip = status.build_run_chip(make_picture(state="finished", done=6, imported=imported), words)
+    assert text_of(chip) == "finished 6/6 from a file"
