@@ -1,11 +1,12 @@
 // Paints a tree of plain values as DOM nodes: strings become text nodes, never markup. Nodes of the same tag are kept, so
-// focus, open <details> and running transitions survive an update. Only the tags and attributes listed here are accepted.
+// focus, open <details> and running transitions survive an update. A click on a node with data-pick is a `select` event. Only the tags and attributes listed here are accepted.
 
-const TAGS = new Set(['div', 'span', 'p', 'h1', 'h2', 'h3', 'strong', 'em', 'small', 'code', 'ul', 'ol', 'li', 'dl', 'dt', 'dd', 'table', 'caption', 'thead', 'tbody', 'tr', 'th', 'td', 'details', 'summary', 'a', 'nav', 'progress', 'mark']);
-const ATTRIBUTES = new Set(['class', 'title', 'role', 'scope', 'tabindex', 'value', 'max', 'hidden', 'colspan']);
+const TAGS = new Set(['div', 'span', 'p', 'h1', 'h2', 'h3', 'strong', 'em', 'small', 'code', 'ul', 'ol', 'li', 'dl', 'dt', 'dd', 'table', 'caption', 'thead', 'tbody', 'tr', 'th', 'td', 'details', 'summary', 'a', 'nav', 'progress', 'mark', 'button', 'pre', 'ins', 'del', 'tfoot']);
+const ATTRIBUTES = new Set(['class', 'title', 'role', 'scope', 'tabindex', 'value', 'max', 'hidden', 'colspan', 'rowspan', 'disabled', 'lang']);
 
 function isAllowed(name, value) {
   if (ATTRIBUTES.has(name) || name.startsWith('aria-') || name.startsWith('data-')) return true;
+  if (name === 'type') return value === 'button';
   if (name === 'href') return /^(#|\?run=)[\w-]*$/.test(value);
   return name === 'style' && /^(--[a-z]+: ?-?[\d.]+%?;? ?)+$/.test(value);
 }
@@ -42,6 +43,10 @@ function patchChildren(parent, wanted) {
 function mountTree(element, props, trigger, watch) {
   const root = element.querySelector('.tree');
   const update = () => { if (props.value) patchChildren(root, [JSON.parse(props.value)]); };
+  root.addEventListener('click', (event) => {
+    const picked = event.target.closest('[data-pick]');
+    if (picked && root.contains(picked) && !picked.disabled) trigger('select', { index: 0, value: picked.dataset.pick, selected: true });
+  });
   watch('value', update);
   update();
 }

@@ -21,7 +21,10 @@ def as_json(value: dict[str, Any] | None) -> str | None:
 
 
 class Tree(gr.HTML):
-    """A component whose value is one `node()`; an update patches the page in place."""
+    """A component whose value is one `node()`; an update patches the page in place.
+
+    `select` events come from its `pick()` buttons; `event.value` is the button's text value.
+    """
 
     def __init__(self, value: Node | None = None, **keywords: Any) -> None:
         super().__init__(
@@ -45,6 +48,11 @@ def node(tag: str, *children: Node | str | None, cls: str = "", **attributes: An
     if cls:
         named["class"] = cls
     return {"tag": tag, "attributes": named, "children": [child for child in children if child is not None]}
+
+
+def pick(value: str, *children: Node | str | None, cls: str = "", **attributes: Any) -> Node:
+    """A button inside a tree: a press is the tree's `select` event with `value`."""
+    return node("button", *children, cls=f"pick {cls}".strip(), type="button", data_pick=value, **attributes)
 
 
 def facts(*pairs: tuple[str, Node | str] | None, cls: str = "facts") -> Node:
