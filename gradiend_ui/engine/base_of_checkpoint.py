@@ -26,9 +26,11 @@ from gradiend_ui.engine.base_model import (
 from gradiend_ui.engine.chat_prompt import named_instruct
 from gradiend_ui.engine.checkpoint import Checkpoint
 from gradiend_ui.engine.checkpoint_context import value_at
+from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.errors import BadBase
 
 WINDOW_FIELD = "decoder_sequence_cloze_rhs_window"
+BASE_FOLDER = "base"
 
 
 @dataclass(frozen=True)
@@ -154,3 +156,12 @@ def stated_location(checkpoint: Checkpoint) -> str | None:
         return _absolute(base_model_location(checkpoint, None))
     except BadBase:
         return None
+
+
+def base_beside(checkpoint_folder: Path) -> Path | None:
+    """A folder `base/` in or beside a checkpoint, or in its run, that holds a model; None without one."""
+    run = run_folder_of(checkpoint_folder)
+    for folder in (checkpoint_folder, checkpoint_folder.parent, run or checkpoint_folder):
+        if (folder / BASE_FOLDER / "config.json").is_file():
+            return (folder / BASE_FOLDER).resolve()
+    return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,21 @@ from gradiend_ui.engine.companions import find_companions
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
 from gradiend_ui.engine.health_card import Loaded
+from gradiend_ui.engine.memory import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import PreparedSweep, prepare
 from gradiend_ui.engine.store import Run, Store
+from gradiend_ui.engine.table_reading import ReadTable
 from gradiend_ui.engine.targets import ClassTargets, resolve_targets
+from gradiend_ui.engine.uploaded_tables import read_upload, upload_path
 from gradiend_ui.engine.values import Cell, Grid, SweepSpec, spec_from_mapping
 
 KEPT_CHECKPOINTS = 3
 KEPT_PLANS = 8
+KEPT_TABLES = 4
 DATA_KEYS = ("rows", "columns", "neutral", "neutral_set")
+NO_NEUTRAL = "none"
+"""As neutral_set: the evaluation rows stand in, although neutral texts lie beside the checkpoint."""
 DEMO = "demo"
 
 
@@ -33,8 +40,11 @@ class Bench:
         self.store = store
         self.data_dir = data_dir
         self.demo_folder = demo_folder
+        self.answers = Memory()
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()
+        self._tables: OrderedDict[str, ReadTable] = OrderedDict()
+        self._rows: OrderedDict[str, EvalData] = OrderedDict()
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -65,9 +75,12 @@ class Bench:
 
     def rows(self, loaded: Loaded, data_options: Mapping[str, Any]) -> EvalData:
         """The rows that a spec asks for, else those beside the checkpoint. Raises BadData."""
-        given = data_options.get("rows")
+        given = self.given(data_options, "rows")
+        if isinstance(given, Mapping) and "upload" in given:
+            return with_known_classes(loaded, self._uploaded_rows(given["upload"], data_options.get("columns") or {}))
         if given is not None:
-            return read_rows(source_of(given), data_options.get("columns"))
+            data = read_rows(source_of(given), data_options.get("columns"), fill_alternatives=True)
+            return with_known_classes(loaded, data)
         if loaded.companions.rows is None:
             raise BadData(
                 "No evaluation rows lie beside this checkpoint: give rows, a table with the columns masked, label, "
@@ -75,14 +88,41 @@ class Bench:
             )
         return loaded.companions.rows
 
+    def given(self, data_options: Mapping[str, Any], key: str) -> Any:
+        """Rows or texts as a spec gives them; {"run": id} stands for those of an earlier run. Raises NotFound."""
+        given = data_options.get(key)
+        if isinstance(given, Mapping) and "run" in given:
+            given = self.store.run(given["run"]).request.get(key)
+            if isinstance(given, Mapping) and "run" in given:
+                return self.given({key: given}, key)
+        return given
+
+    def read_upload(self, upload: object) -> ReadTable:
+        """An uploaded table as it was read; the newest few stay in memory. Raises BadData, TooLarge."""
+        path = upload_path(self.data_dir, upload)
+        if path.name not in self._tables:
+            _keep(self._tables, path.name, read_upload(path), KEPT_TABLES)
+        return self._tables[path.name]
+
+    def _uploaded_rows(self, upload: object, columns: Mapping[str, str]) -> EvalData:
+        table, key = self.read_upload(upload), f"{upload} {sorted(columns.items())}"
+        if key not in self._rows:
+            _keep(self._rows, key, read_rows(table, columns, fill_alternatives=True), KEPT_TABLES)
+        return self._rows[key]
+
     def neutral_name(self, loaded: Loaded, data_options: Mapping[str, Any]) -> str | None:
         if data_options.get("neutral") is not None:
             return "own texts"
-        return data_options.get("neutral_set") or (None if data_options.get("rows") else loaded.companions.neutral_set)
+        name = data_options.get("neutral_set")
+        if name == NO_NEUTRAL and name not in loaded.companions.neutral:
+            return None
+        return name or (None if data_options.get("rows") else loaded.companions.neutral_set)
 
     def neutral(self, loaded: Loaded, data_options: Mapping[str, Any]) -> tuple[str, ...] | None:
         """The neutral texts that a spec asks for; None where the rows stand in. Raises BadData."""
-        given = data_options.get("neutral")
+        given = self.given(data_options, "neutral")
+        if isinstance(given, Mapping) and "upload" in given:
+            return read_neutral(self.read_upload(given["upload"]).frame)
         if given is not None:
             return read_neutral(source_of(given))
         name = self.neutral_name(loaded, data_options)
@@ -97,7 +137,8 @@ class Bench:
         self, loaded: Loaded, spec: SweepSpec, data_options: Mapping[str, Any], grid: Grid | None = None
     ) -> PreparedSweep:
         rows, neutral = self.rows(loaded, data_options), self.neutral(loaded, data_options)
-        return prepare(loaded.model, spec, rows, neutral, grid=grid)
+        plan = prepare(loaded.model, spec, rows, neutral, grid=grid)
+        return replace(plan, warnings=(*plan.warnings, *rows.notes))
 
     def keep_plan(self, run: str, plan: PreparedSweep) -> None:
         _keep(self._plans, run, plan, KEPT_PLANS)
@@ -144,6 +185,17 @@ class Bench:
                 "its folder and load it again. Exporting works without."
             )
         return resolve_targets(rows.rows, tuple(record.info["classes"]), None)
+
+
+def with_known_classes(loaded: Loaded, data: EvalData) -> EvalData:
+    """The same rows. Raises BadData where the checkpoint knows the direction of none of their classes."""
+    known = loaded.model.encoding_direction
+    if known and not set(known) & set(data.classes):
+        raise BadData(
+            f"The rows hold the classes {', '.join(data.classes)}, and the checkpoint knows {', '.join(known)}: write "
+            "its names into the table, or choose the columns that hold them."
+        )
+    return data
 
 
 def split_options(spec: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -13,6 +13,8 @@ from typing import Any
 from gradiend_ui.engine.errors import BadCheckpoint
 
 SOURCES = ("factual", "alternative", "diff")
+DIRECTION_FROM_TRAINING = "The direction of each class was taken from training.json: gradiend_context.json has none."
+SOURCE_ASSUMED = "No file tells the source of the gradients: 'factual' is assumed."
 
 
 def source_of(context: Mapping[str, Any], training: Mapping[str, Any], warnings: list[str]) -> str:
@@ -25,7 +27,7 @@ def source_of(context: Mapping[str, Any], training: Mapping[str, Any], warnings:
         return str(trained)
     if stated in SOURCES:
         return str(stated)
-    warnings.append("No file tells the source of the gradients: 'factual' is assumed.")
+    warnings.append(SOURCE_ASSUMED)
     return "factual"
 
 

@@ -7,18 +7,21 @@ class (alternative). Knows tables and files; no tokenizer, no model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 
+from gradiend_ui.engine.alternatives import with_alternatives
 from gradiend_ui.engine.errors import BadData, TooLarge
+from gradiend_ui.engine.table_reading import FILE_SUFFIXES as FILE_SUFFIXES
+from gradiend_ui.engine.table_reading import MAX_ROWS as MAX_ROWS
+from gradiend_ui.engine.table_reading import ReadTable, read_file
 
 MASK = "[MASK]"
-MAX_ROWS = 200_000
 MAX_TEXT = 20_000
-MAX_FILE_BYTES = 256 * 1024 * 1024
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "masked": ("masked", "template", "masked_text"),
@@ -30,7 +33,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Our name of each column and the spellings that are recognised, best first."""
 
-FILE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 TEXT_COLUMNS = ("text", "sentence", "masked")
 _SPLIT_SPELLINGS = {"val": "validation", "valid": "validation", "dev": "validation"}
 
@@ -72,10 +74,11 @@ class RejectedRow:
 
 @dataclass(frozen=True)
 class EvalData:
-    """All rows of a table, in its order."""
+    """All rows of a table, in its order; notes: sentences on what was filled in."""
 
     rows: tuple[EvalRow, ...]
     rejected: tuple[RejectedRow, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -146,10 +149,22 @@ def read_table(table: Table) -> pd.DataFrame:
 
     Raises BadData when it cannot be read, TooLarge over the stated limits.
     """
+    read = as_read(table)
+    if read.damaged:
+        number, reason = next(iter(read.damaged.items()))
+        name = f"{Path(table).name}, row" if isinstance(table, (str, Path)) else "Row"
+        raise BadData(f"{name} {number + 1} cannot be read: {reason}.")
+    return read.frame
+
+
+def as_read(table: Table | ReadTable) -> ReadTable:
+    """The same with what is known of how it was read. Raises BadData or TooLarge."""
+    if isinstance(table, ReadTable):
+        return table
+    if isinstance(table, (str, Path)):
+        return read_file(Path(table))
     if isinstance(table, pd.DataFrame):
         frame = table
-    elif isinstance(table, (str, Path)):
-        frame = _read_file(Path(table))
     else:
         try:
             frame = pd.DataFrame(list(table))
@@ -157,47 +172,52 @@ def read_table(table: Table) -> pd.DataFrame:
             raise BadData(f"The rows must be a list of records, one object per row: {error}.") from error
     if len(frame) > MAX_ROWS:
         raise TooLarge(f"The table has {len(frame):,} rows; at most {MAX_ROWS:,} are read.")
-    return frame
+    return ReadTable(frame)
 
 
-def _read_file(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise BadData(f"There is no file {path.name!r}.")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise TooLarge(f"{path.name} is larger than {MAX_FILE_BYTES // 2**20} MB.")
-    suffix = path.suffix.lower()
-    try:
-        if suffix in (".csv", ".tsv"):
-            return pd.read_csv(path, sep="\t" if suffix == ".tsv" else ",", keep_default_na=False, dtype=str)
-        if suffix in (".jsonl", ".json"):
-            return pd.read_json(path, lines=suffix == ".jsonl", dtype=False)
-        if suffix == ".parquet":
-            return pd.read_parquet(path)
-    except (ValueError, OSError, ImportError) as error:
-        raise BadData(f"{path.name} cannot be read as {suffix[1:]}: {str(error).splitlines()[0]}.") from error
-    raise BadData(f"{path.name}: tables are read from .csv, .tsv, .jsonl, .json and .parquet files.")
+def read_rows(
+    table: Table | ReadTable, columns: Mapping[str, str] | None = None, *, fill_alternatives: bool = False
+) -> EvalData:
+    """`check_rows`, and BadData when no row can be scored."""
+    return require_rows(check_rows(table, columns, fill_alternatives=fill_alternatives))
 
 
-def read_rows(table: Table, columns: Mapping[str, str] | None = None) -> EvalData:
-    """Check a table of evaluation rows. `columns` maps our names to the table's where they differ.
+def check_rows(
+    table: Table | ReadTable, columns: Mapping[str, str] | None = None, *, fill_alternatives: bool = False
+) -> EvalData:
+    """Check a table of evaluation rows. `columns` maps our names to the table's where they differ; "" means: none.
 
     Rows that cannot be scored are set aside with a reason. The alternative takes the label's casing, as in the
     reference ("He" / "she" becomes "He" / "She"). Without a split column every row is "test".
-    Raises BadData when a column is missing or no row can be scored.
+    fill_alternatives: a table of two classes may do without the columns of the alternative where each class has one
+    word (see `engine.alternatives`). Raises BadData when a column is missing.
     """
-    frame = read_table(table)
-    found = _columns(frame, columns or {})
-    cells = [frame[found[role]].tolist() if role in found else ["test"] * len(frame) for role in COLUMNS]
-    return require_rows(checked_rows(map(Candidate, range(len(frame)), *cells), "test"))
+    read = as_read(table)
+    frame = read.frame
+    found = find_columns([str(name) for name in frame.columns], columns or {}, alternatives=not fill_alternatives)
+    cells = {role: list(map(_text, frame[name].tolist())) for role, name in found.items()}
+    cells.setdefault("split", [""] * len(frame))
+    notes: tuple[str, ...] = ()
+    if fill_alternatives:
+        cells, notes = with_alternatives(cells, set(read.damaged))
+    candidates = map(Candidate, range(len(frame)), *(cells[role] for role in COLUMNS))
+    return replace(checked_rows(candidates, "test", read.damaged), notes=notes)
 
 
-def checked_rows(candidates: Iterable[Candidate], default_split: str) -> EvalData:
-    """The rows that can be scored, in order, and the others with a reason; an empty split is `default_split`."""
+def checked_rows(
+    candidates: Iterable[Candidate], default_split: str, damaged: Mapping[int, str] = MappingProxyType({})
+) -> EvalData:
+    """The rows that can be scored, in order, and the others with a reason; an empty split is `default_split`.
+
+    damaged: {row number: reason} of rows that could not be read.
+    """
     rows: list[EvalRow] = []
     rejected: list[RejectedRow] = []
     for candidate in candidates:
         masked, label, label_class, alternative, alternative_class, split = map(_text, candidate[1:])
-        reason = _reason_to_reject(masked, (label, label_class, alternative, alternative_class))
+        reason = damaged.get(candidate.number) or _reason_to_reject(
+            masked, (label, label_class, alternative, alternative_class)
+        )
         if reason:
             rejected.append(RejectedRow(candidate.number, reason))
             continue
@@ -224,23 +244,29 @@ def require_rows(data: EvalData) -> EvalData:
     return data
 
 
-def _columns(frame: pd.DataFrame, given: Mapping[str, str]) -> dict[str, str]:
+def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives: bool = True) -> dict[str, str]:
+    """{role: column of the table}, by the given names, else by known spellings. Raises BadData when one is missing.
+
+    A role given as "" has no column, which only the split may do without; the two roles of the alternative as well
+    where `alternatives` is False.
+    """
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given.values()):
         raise BadData(f"columns must map our names to the table's, not {given!r}.")
     unknown = sorted(set(given) - set(COLUMNS))
     if unknown:
         raise BadData(f"Unknown column role {unknown[0]!r}; known: {', '.join(COLUMNS)}.")
-    have = [str(name) for name in frame.columns]
     if len(set(have)) != len(have):
         raise BadData("Two columns of the table have the same name: rename one.")
+    free = {"split"} if alternatives else {"split", "alternative", "alternative_class"}
     found: dict[str, str] = {}
     for role, spellings in COLUMNS.items():
         candidates = (given[role],) if role in given else spellings
         match = next((name for name in candidates if name in have), None)
-        if match is None and role in given:
+        if match is None and given.get(role):
             raise BadData(f"There is no column {given[role]!r} for {role}. Columns: {', '.join(have)}.")
-        if match is None and role != "split":
-            raise BadData(f"No column looks like {role!r} (tried {', '.join(spellings)}). Columns: {', '.join(have)}.")
+        if match is None and role not in free:
+            tried = "" if role in given else f" (tried {', '.join(spellings)})"
+            raise BadData(f"No column looks like {role!r}{tried}. Columns: {', '.join(have)}.")
         if match is not None:
             found[role] = match
     return found

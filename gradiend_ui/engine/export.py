@@ -12,50 +12,50 @@ import os
 import secrets
 import shutil
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from gradiend_ui.engine.base_model import Model, load_base_model
-from gradiend_ui.engine.card import model_card
+from gradiend_ui.engine.card import DTYPES, dtype_name, model_card, versions
+from gradiend_ui.engine.card import Rewrite as Rewrite
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.values import Cell
 
 MANIFEST = "manifest.json"
 RECIPE = "rewrite.json"
 
 
-@dataclass(frozen=True)
-class Rewrite:
-    """What an export is made of: the cell, the part, and what is known of it (scores, data) for card and recipe.
-
-    latent_point: the feature factors of a GRADIEND with several latents, in place of the cell's single one.
-    """
-
-    cell: Cell
-    part: str
-    facts: Mapping[str, Any]
-    latent_point: tuple[float, ...] | None = None
-
-    @property
-    def feature_factor(self) -> float | list[float]:
-        """The cell's number, or the latent point as a list."""
-        return self.cell.feature_factor if self.latent_point is None else list(self.latent_point)
-
-
 def export_checkpoint(model: ModelWithGradiend, rewrite: Rewrite, folder: Path) -> Path:
     """Write `base + learning_rate * u` with tokenizer, card and recipe to the new folder `folder`.
 
-    The result loads with the auto class of its kind and `AutoTokenizer`, in the base model's dtype; models that
-    generate bring their generation config.
-    Raises BadName when `folder` exists and is not empty, Failed when it could not be written or differs on reload.
+    The result loads with the auto class of its kind and `AutoTokenizer`, in `rewrite.dtype`; models that generate
+    bring their generation config.
+    Raises BadName when `folder` exists and is not empty, Failed when it could not be written, differs on reload, or
+    has a weight that its dtype cannot hold.
     """
     rewritten = model.rewrite_base_model(rewrite.cell.learning_rate, rewrite.feature_factor, rewrite.part)
-    return save_rewritten(model, rewritten, rewrite, folder)
+    return save_rewritten(model, _converted(rewritten, rewrite.dtype), rewrite, folder)
+
+
+def _converted(rewritten: Model, dtype: str | None) -> Model:
+    """`rewritten.to(dtype)`, in place; None leaves it. Raises Failed where a finite weight would become infinite."""
+    if dtype is None or DTYPES[dtype] == rewritten.dtype:
+        return rewritten
+    largest = torch.finfo(DTYPES[dtype]).max
+    for name, tensor in rewritten.state_dict().items():
+        if tensor.is_floating_point() and bool((tensor.isfinite() & (tensor.abs() > largest)).any()):
+            raise Failed(f"{name} of the rewrite has weights beyond {largest:g}, the largest {dtype}: take bfloat16.")
+    return rewritten.to(DTYPES[dtype])
+
+
+def written_bytes(model: Model, dtype: str | None) -> int:
+    """Bytes of the weights as they are written: shared ones once. dtype: None for the dtype they have."""
+    tensors = {tensor.data_ptr(): tensor for tensor in model.state_dict().values()}.values()
+    size = None if dtype is None else DTYPES[dtype].itemsize
+    return sum(t.numel() * (size if size and t.is_floating_point() else t.element_size()) for t in tensors)
 
 
 def save_rewritten(
@@ -76,8 +76,7 @@ def save_rewritten(
         rewritten.save_pretrained(partial, safe_serialization=True)
         model.tokenizer.save_pretrained(partial)
         (partial / RECIPE).write_text(json.dumps(recipe(model, rewrite), indent=2), encoding="utf-8")
-        card = model_card(model, rewrite.cell, rewrite.part, rewrite.facts, rewrite.feature_factor)
-        (partial / "README.md").write_text(card, encoding="utf-8")
+        (partial / "README.md").write_text(model_card(model, rewrite), encoding="utf-8")
         _verify(model, rewritten, partial)
         (partial / MANIFEST).write_text(json.dumps(_checksums(partial), indent=2), encoding="utf-8")
         if own:
@@ -89,8 +88,8 @@ def save_rewritten(
             if folder.exists():
                 folder.rmdir()
             os.replace(partial, folder)
-    except OSError as error:
-        raise Failed(f"The export could not be written: {error.strerror or error}.") from error
+    except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
+        raise Failed(f"The export could not be written: {reason_of(error)}. Free disk space and try again.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
@@ -114,12 +113,23 @@ def recipe(model: ModelWithGradiend, rewrite: Rewrite) -> dict[str, Any]:
         "part": rewrite.part,
         "feature_factor": rewrite.feature_factor,
         "learning_rate": rewrite.cell.learning_rate,
+        "dtype": rewrite.dtype or dtype_name(model.base_model.dtype),
+        "versions": versions(),
         **rewrite.facts,
     }
 
 
+def reason_of(error: Exception) -> str:
+    """What the system says, such as "No space left on device"."""
+    return str(getattr(error, "strerror", None) or error).removeprefix("Error while serializing: ").rstrip(".")
+
+
 def _verify(model: ModelWithGradiend, rewritten: Model, folder: Path) -> None:
-    """Reload the folder and compare every tensor and the tokenizer with what was meant."""
+    """Reload the folder and compare every tensor and the tokenizer with what was meant.
+
+    A few kinds of models keep some half-precision weights in float32 once they are loaded: these must have the
+    written values.
+    """
     again = load_base_model(str(folder), torch_dtype=rewritten.dtype, objective=model.base.objective)
     expected, found = rewritten.state_dict(), again.model.state_dict()
     different = [name for name in expected if name not in found or not _same(expected[name], found[name])]
@@ -130,6 +140,8 @@ def _verify(model: ModelWithGradiend, rewritten: Model, folder: Path) -> None:
 
 
 def _same(left: torch.Tensor, right: torch.Tensor) -> bool:
+    if left.dtype != right.dtype and right.dtype == torch.float32 and left.dtype.itemsize == 2:
+        left = left.float()
     return left.dtype == right.dtype and torch.equal(left.cpu().nan_to_num(nan=12345.0), right.nan_to_num(nan=12345.0))
 
 
@@ -143,16 +155,16 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 
 def zip_folder(folder: Path, target: Path) -> Path:
-    """Pack `folder` (files only, no compression: weights do not shrink) into the new zip `target`, whole or absent."""
+    """Pack `folder` with all below it into the new zip `target`, whole or absent; weights do not shrink, so stored."""
     partial = target.with_name(f".{target.name}.partial-{secrets.token_hex(4)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-            for path in sorted(folder.iterdir()):
-                archive.write(path, f"{folder.name}/{path.name}")
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                archive.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
         os.replace(partial, target)
     except OSError as error:
-        raise Failed(f"The zip could not be written: {error.strerror or error}.") from error
+        raise Failed(f"The zip could not be written: {reason_of(error)}. Free disk space and try again.") from error
     finally:
         partial.unlink(missing_ok=True)
     return target

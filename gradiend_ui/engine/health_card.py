@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.assumptions import Reading, assumptions, missing
+from gradiend_ui.engine.checkpoint_context import DIRECTION_FROM_TRAINING
 from gradiend_ui.engine.companions import Companions, run_folder_of
 from gradiend_ui.engine.errors import BadData, GradiendUIError
 from gradiend_ui.engine.finished_sweeps import describe, finished_sweeps
+from gradiend_ui.engine.machine_memory import Sizes, batch_bytes
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import class_order, prepare
 from gradiend_ui.engine.run_folder import read_run_folder
@@ -26,6 +29,11 @@ from gradiend_ui.engine.values import (
 )
 from gradiend_ui.engine.workspace import Workspace
 
+NO_ROWS = "No evaluation rows lie beside this checkpoint: give rows to start a sweep."
+NO_DIRECTION = "No file tells the direction of the classes: give encoding_direction."
+TOKENS_PER_BLOCK, READS_PER_BLOCK = 4096, 1024
+"""The most that one block of rows or texts holds, see `objectives` and `lms`."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -36,26 +44,32 @@ class Loaded:
     companions: Companions
 
 
-def card_of(loaded: Loaded, name: str) -> dict[str, Any]:
-    """What a page and the API's /load tell of a loaded checkpoint."""
+def card_of(loaded: Loaded, name: str, reading: Reading, free_bytes: int | None) -> dict[str, Any]:
+    """What a page and the API's /load tell of a loaded checkpoint.
+
+    reading: how it was read, for what is told as assumed. free_bytes: memory there was before it was read.
+    """
     model, companions = loaded.model, loaded.companions
     checkpoint = model.checkpoint
     sweeps, unread = finished_sweeps(checkpoint.folder)
-    warnings = [*checkpoint.warnings, *companions.warnings, *unread]
+    outdated = {DIRECTION_FROM_TRAINING} if reading.directions_given else set()
+    warnings = [text for text in (*checkpoint.warnings, *companions.warnings, *unread) if text not in outdated]
     classes: list[str] = list(model.strengthening_feature_factor)
+    order_known = True
     if companions.rows is not None:
         try:
             classes = list(class_order(model, companions.rows))
         except BadData as error:
+            order_known = False
             warnings.append(str(error))
         rejected = companions.rows.rejected
         if rejected:
             first = f"row {rejected[0].number + 1}: {rejected[0].reason}"
             warnings.append(f"{len(rejected)} evaluation rows cannot be scored (first: {first}).")
     else:
-        warnings.append("No evaluation rows lie beside this checkpoint: give rows to start a sweep.")
+        warnings.append(NO_ROWS)
     if not model.encoding_direction:
-        warnings.append("No file tells the direction of the classes: give encoding_direction.")
+        warnings.append(NO_DIRECTION)
     factors = {c: f for c, f in model.strengthening_feature_factor.items() if c in classes}
     default = sorted(set(factors.values())) or [-1.0, 1.0]
     return {
@@ -72,7 +86,12 @@ def card_of(loaded: Loaded, name: str) -> dict[str, Any]:
         "correlation": checkpoint.correlation,
         "converged": checkpoint.converged,
         "seeds": _seeds(checkpoint.folder),
+        "memory": {"needed": sizes_of(model).needed, "free": free_bytes},
+        "assumed": [assumption.to_json() for assumption in assumptions(model, companions, reading)],
+        "missing": missing(model, companions, order_known),
         "rows": {} if companions.rows is None else companions.rows.counts(),
+        "rows_recovered": len(companions.rows.rows) if companions.recovered and companions.rows is not None else None,
+        "row_classes": [] if companions.rows is None else list(companions.rows.classes),
         "neutral_sets": {set_name: len(texts) for set_name, texts in companions.neutral.items()},
         "finished_sweeps": [describe(sweep) for sweep in sweeps],
         "warnings": warnings,
@@ -88,8 +107,33 @@ def card_of(loaded: Loaded, name: str) -> dict[str, Any]:
     }
 
 
+def notes_of(card: Mapping[str, Any]) -> list[str]:
+    """The warnings of a card that neither its assumptions nor its missing pieces tell already."""
+    told = {NO_ROWS, NO_DIRECTION, *(item["sentence"] for item in card["assumed"])}
+    return [text for text in dict.fromkeys(card["warnings"]) if text not in told]
+
+
+def sizes_of(model: ModelWithGradiend) -> Sizes:
+    """What a sweep of this model keeps in memory, in bytes; one block of rows is estimated generously."""
+    parameters = dict(model.base_model.named_parameters())
+    embedding = model.base_model.get_input_embeddings().weight
+    vocabulary, hidden = embedding.shape
+    item = embedding.element_size()
+    tensors = [*model.gradiend.weights.values(), *model.positions.values()]
+    return Sizes(
+        base=sum(parameter.nbytes for parameter in parameters.values()),
+        gradiend=sum(tensor.nbytes for tensor in tensors),
+        touched=sum(parameters[part.name].nbytes for part in model.mapped),
+        mapped=sum((part.stop - part.start) * item for part in model.mapped if part.positions is not None),
+        batch=batch_bytes(TOKENS_PER_BLOCK, hidden, vocabulary, READS_PER_BLOCK, item),
+    )
+
+
 def _seeds(checkpoint_folder: Path) -> list[dict[str, Any]]:
-    """The seeds of the run that the checkpoint belongs to; kept: its folder can be opened. [] for a single one."""
+    """The seeds of the run that the checkpoint belongs to; kept: its folder can be opened; open: it is this one.
+
+    [] for a checkpoint of no run.
+    """
     run = run_folder_of(checkpoint_folder)
     return [
         {
@@ -98,6 +142,7 @@ def _seeds(checkpoint_folder: Path) -> list[dict[str, Any]]:
             "converged": seed.converged,
             "best": seed.best,
             "kept": seed.folder is not None,
+            "open": seed.folder == checkpoint_folder,
         }
         for seed in (() if run is None else read_run_folder(run).seeds)
     ]

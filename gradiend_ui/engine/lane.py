@@ -13,7 +13,7 @@ from typing import Any
 
 from gradiend_ui.engine.bench import Bench
 from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.engine.requests import exporting, loading, side_by_side, sweeping
+from gradiend_ui.engine.requests import data, exporting, loading, side_by_side, sweeping
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.sweep import Progress, run
 
@@ -21,10 +21,20 @@ log = logging.getLogger(__name__)
 
 REQUESTS: Mapping[str, Callable[[Bench, Mapping[str, Any]], Any]] = {
     "load": loading.load,
+    "reload": loading.reload,
+    "unpack": loading.unpack,
     "open_finished": loading.open_finished,
     "start": sweeping.start,
     "compare": side_by_side.compare,
+    "compare_base": side_by_side.compare_base,
     "export": exporting.export,
+    "describe_export": exporting.describe,
+    "pack": exporting.pack,
+    "delete_run": exporting.delete_run,
+    "describe_rows": data.describe_rows,
+    "rejected_rows": data.rejected_rows,
+    "resolve_targets": data.resolve_targets,
+    "describe_neutral": data.describe_neutral,
     "wake": lambda _bench, _request: None,
 }
 
@@ -50,8 +60,8 @@ class Lane:
             self._guarded(run_id, lambda: self._begin(run_id))
             return True
         run_id, progress = self._current
-        if self._store.revision(run_id)[1] != "running":
-            self._current = None  # paused, stopped or interrupted: what is scored is kept
+        if not self._store.is_running(run_id):
+            self._current = None  # paused, stopped, interrupted: what is scored is kept; or deleted
             return True
         self._guarded(run_id, lambda: self._advance(run_id, progress))
         return True

@@ -5,13 +5,13 @@ A pure function of scores and a question; knows no tensors, no disk, no colours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gradiend_ui.engine.errors import NotFound
-from gradiend_ui.engine.selection import LMSThresholdPolicy, Question, select
+from gradiend_ui.engine.selection import LMSThresholdPolicy, Question, select, winning_feature_factors
 from gradiend_ui.engine.values import CellScore, Grid, finite_or_none
+from gradiend_ui.engine.winners import winners_of
 
 Table = list[list[Any]]
 
@@ -23,13 +23,12 @@ def picture_of(question: Question, grid: Grid, base: CellScore, scores: Sequence
     no threshold; "selection" is None until a candidate is finished.
     """
     by_cell = {score.cell: score for score in scores}
+    ordered = [by_cell.get(cell) or CellScore(cell) for cell in grid.cells]
+    width = len(grid.learning_rates)
 
     def table(value: Callable[[CellScore], Any]) -> Table:
-        cells = iter(grid.cells)
-        return [
-            [value(by_cell.get(cell) or CellScore(cell)) for cell in islice(cells, len(grid.learning_rates))]
-            for _ in grid.feature_factors
-        ]
+        values = [value(score) for score in ordered]
+        return [values[start : start + width] for start in range(0, len(values), width)]
 
     base_lms = finite_or_none(base.lms_value)
     known = base_lms is not None and base.is_final
@@ -59,6 +58,8 @@ def picture_of(question: Question, grid: Grid, base: CellScore, scores: Sequence
         "learning_rates": list(grid.learning_rates),
         "metric": table(lambda score: finite_or_none(question.metric(score))),
         "metric_label": metric_label(question),
+        "classes": list(question.classes),
+        "other": other_dataset(question, by_dataset),
         "lms": table(lambda score: finite_or_none(score.lms_value)),
         "lms_ratio": table(ratio),
         "status": table(lambda score: score.status),
@@ -76,7 +77,16 @@ def picture_of(question: Question, grid: Grid, base: CellScore, scores: Sequence
         if base.rows_done
         else None,
         "selection": selection,
+        "can_win": list(winning_feature_factors(question, grid.feature_factors)),
+        "winners": winners_of(question, base, scores),
     }
+
+
+def other_dataset(question: Question, by_dataset: Mapping[str, Mapping[str, Table]]) -> str | None:
+    """The rows that *strengthen* reads: the first other class, in class order, that has some; None without any."""
+    others = [name for name in question.classes if name != question.target_class]
+    scored = [name for name in others if question.target_class in by_dataset.get(name, {})]
+    return next(iter([*scored, *others]), None)
 
 
 def metric_label(question: Question) -> str:

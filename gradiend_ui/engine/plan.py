@@ -23,7 +23,7 @@ from gradiend_ui.engine.lms import TEXTS_PER_BLOCK, LmsMeasurement, build_lms
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.objectives.choice import build_objective
 from gradiend_ui.engine.objectives.probabilities import Objective
-from gradiend_ui.engine.selection import wanted_feature_factors
+from gradiend_ui.engine.selection import goal_feature_factors
 from gradiend_ui.engine.targets import ClassTargets, ignored_ids, resolve_targets
 from gradiend_ui.engine.values import Cell, CellScore, Grid, SweepSpec
 
@@ -125,8 +125,7 @@ def default_feature_factors(
             "give encoding_direction, for example {'M': 1, 'F': -1}, or feature_factors."
         )
     own = {name: factors[name] for name in classes}
-    goals = ("strengthen", "weaken") if goal == "both" else (goal,)
-    return tuple(sorted({f for g in goals for name in asked for f in wanted_feature_factors(name, g, own)}))
+    return goal_feature_factors(own, goal, asked)
 
 
 def prepare(

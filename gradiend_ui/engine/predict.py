@@ -1,36 +1,135 @@
 """Side by side: what the base and chosen cells predict in one's own sentences.
 
-Masked models, and encoder-decoder models read at their encoder, say something at every `[MASK]`; causal ones at the
-next position (left of the first `[MASK]`, if any); decoders what they answer first. Class probabilities are those of
-the objective. Knows models and tokens; no grid, no store.
+Per sentence and mask the top tokens of every column, the probability of each of them in all columns, and the class
+probabilities of the objective; on request how causal and encoder-decoder models go on. What was computed for a cell is
+taken from a `Memory` where one is given. Knows models and tokens; no grid, no store.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base_model import CLM, CLOZE, ENCODER_MLM, MLM, SEQ2SEQ, Model
+from gradiend_ui.engine.base_model import CLM, ENCODER_MLM, MASKED, MLM, SEQ2SEQ, Model
+from gradiend_ui.engine.continuation import Continuation, changed_tokens, continue_texts, spelled_pieces
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
-from gradiend_ui.engine.eval_data import MASK, MAX_TEXT, EvalRow
+from gradiend_ui.engine.eval_data import MASK, EvalRow
+from gradiend_ui.engine.memory import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.objectives.candidates import plain_ids
 from gradiend_ui.engine.objectives.choice import build_objective
-from gradiend_ui.engine.objectives.gap import gap_mark, gap_mark_id
-from gradiend_ui.engine.objectives.seq2seq_decoder import between_sentinels, decoder_start, encoder_text
-from gradiend_ui.engine.readout import Batch, EncoderReadout, Readout, padded
+from gradiend_ui.engine.readout import Batch, EncoderReadout, Readout
+from gradiend_ui.engine.sentences import NATURAL, Sentence, batch_of, continued_ids, read_sentence
 from gradiend_ui.engine.targets import ClassTargets, TargetVocabulary
 from gradiend_ui.engine.values import Cell, finite_or_none
 from gradiend_ui.engine.workspace import Workspace
 
-AT_THE_MASK = (MLM, ENCODER_MLM)
 BY_FIRST_PIECES = (MLM, CLM, ENCODER_MLM)
 ClassProbabilities = dict[str, float | None]
-MAX_TEXTS, MAX_CELLS, MAX_TOP_K = 20, 4, 50
+MAX_TEXTS, MAX_CELLS, MAX_TOP_K, MAX_CONTINUATION = 20, 4, 50, 40
+SMALL = 1024
+"""Bytes that a kept value without tensors counts as."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one set of weights says in one sentence. probs: float32 (masks, vocabulary); classes: one per mask."""
+
+    probs: Tensor
+    classes: tuple[ClassProbabilities, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the base (cell None) or one cell says, by text."""
+
+    cell: Cell | None
+    readings: Mapping[str, Reading]
+    continuations: Mapping[str, Continuation]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What all columns have in common. owner: what the numbers belong to, beside the cell and the text."""
+
+    model: ModelWithGradiend
+    workspace: Workspace
+    targets: ClassTargets
+    token_boundary: str = "reference"
+    part: str = "decoder"
+    memory: Memory = field(default_factory=Memory)
+    owner: str = ""
+
+    def column(self, cell: Cell | None, sentences: Sequence[Sentence], continuation: int) -> Column:
+        """Readings and continuations of one set of weights; only what the memory lacks is computed."""
+        weights = _Weights(self, cell)
+        asked = {sentence.text: sentence for sentence in sentences}
+        readings = self._remembered((cell, "reading"), asked, lambda new: self._read(weights.model, new))
+        if not continuation:
+            return Column(cell, readings, {})
+        kind = (cell, "continuation", continuation)
+        said = self._remembered(kind, asked, lambda new: self._continue(weights.model, new, continuation))
+        return Column(cell, readings, said)
+
+    def _remembered(
+        self, kind: tuple[Any, ...], asked: Mapping[str, Sentence], compute: Callable[[list[Sentence]], list[Any]]
+    ) -> dict[str, Any]:
+        known = {text: self.memory.get((self.owner, *kind, text)) for text in asked}
+        missing = [asked[text] for text, value in known.items() if value is None]
+        for sentence, value in zip(missing, compute(missing) if missing else [], strict=True):
+            known[sentence.text] = value
+            self.memory.keep((self.owner, *kind, sentence.text), value, _size(value))
+        return known
+
+    def _read(self, weights: Model, sentences: list[Sentence]) -> list[Reading]:
+        batch = batch_of(self.model.base, sentences)
+        probs = torch.softmax(self._readout(batch).logits(weights, batch), dim=-1).cpu()
+        reader = _class_reader(self.model, sentences, self.targets, self.token_boundary)
+        classes = reader(weights, probs)
+        readings, start = [], 0
+        for sentence in sentences:
+            stop = start + len(sentence.points)
+            readings.append(Reading(probs[start:stop].clone(), tuple(classes[start:stop])))
+            start = stop
+        return readings
+
+    def _readout(self, batch: Batch) -> Readout | EncoderReadout:
+        """How this model is read; tried once, with the first sentences."""
+        if self.model.base.objective == ENCODER_MLM:
+            return EncoderReadout()
+        found: Readout | None = self.memory.get((self.owner, "readout"))
+        if found is None:
+            found = Readout.trying(self.model.base_model, batch)
+            self.memory.keep((self.owner, "readout"), found, SMALL)
+        return found
+
+    def _continue(self, weights: Model, sentences: list[Sentence], length: int) -> list[Continuation]:
+        prompts = [continued_ids(self.model.base, sentence.text) for sentence in sentences]
+        return continue_texts(self.model.base, weights, prompts, length)
+
+
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """The weights of a column, written when they are first needed."""
+
+    comparison: Comparison
+    cell: Cell | None
+
+    @cached_property
+    def model(self) -> Model:
+        asked = self.comparison
+        if self.cell is None:
+            return asked.model.base_model
+        update = asked.model.update_vector(asked.part, self.cell.feature_factor)
+        return asked.workspace.rewritten(update, self.cell.learning_rate)
+
+
+def _size(value: Reading | Continuation) -> int:
+    return SMALL + (value.probs.numel() * value.probs.element_size() if isinstance(value, Reading) else 0)
 
 
 def compare(
@@ -44,116 +143,86 @@ def compare(
     part: str = "decoder",
     top_k: int = 5,
 ) -> list[dict[str, Any]]:
-    """Per text and mask: the `top_k` tokens and {class: P} of the base and of each cell; `change` is p - base p.
+    """As `side_by_side`, without continuations and with every sentence required to be readable."""
+    return side_by_side(Comparison(model, workspace, targets, token_boundary, part), cells, texts, top_k=top_k)
 
-    Class probabilities sum the one-piece ways to write each target; cloze objectives let all targets compete.
-    Raises BadData for a text without a mask (all but causal models) and TooLarge over 20 texts or 4 cells.
+
+def side_by_side(
+    asked: Comparison,
+    cells: Sequence[Cell],
+    texts: Sequence[str],
+    *,
+    top_k: int = 5,
+    continuation: int = 0,
+    skip_bad: bool = False,
+) -> list[dict[str, Any]]:
+    """Per text: `masks`, and `continuation` where asked for; `error` instead where a text is left out.
+
+    Per mask: the `top_k` tokens and {class: P} of the base and of each cell, `change` is p - base p; `tokens` is the
+    union of these tokens with the probability in every column, the largest first. Class probabilities sum the
+    one-piece ways to write each target; cloze objectives let all targets compete.
+    continuation: how many tokens causal and encoder-decoder models add. skip_bad: answer the other sentences.
+    Raises BadData for a text that cannot be read, unless skip_bad, and TooLarge over 20 texts or 4 cells.
     """
-    _check(model, cells, texts, top_k)
-    batch, points = _inputs(model, texts, token_boundary)
-    readout = EncoderReadout() if model.base.objective == ENCODER_MLM else Readout.trying(model.base_model, batch)
-    class_reader = _class_reader(model, texts, targets, token_boundary)
-    columns: list[tuple[Cell | None, Tensor, list[ClassProbabilities]]] = []
-    for cell in (None, *cells):
-        weights = model.base_model
-        if cell is not None:
-            weights = workspace.rewritten(model.update_vector(part, cell.feature_factor), cell.learning_rate)
-        probs = torch.softmax(readout.logits(weights, batch), dim=-1).cpu()
-        columns.append((cell, probs, class_reader(weights, probs)))
-    base = columns[0][1]
-    answers: list[dict[str, Any]] = [{"text": text, "masks": []} for text in texts]
-    for point, (text_number, position) in enumerate(points):
-        described = [
-            {**_where(cell), "top": _top(model, probs[point], base[point], top_k), "classes": by_point[point]}
-            for cell, probs, by_point in columns
-        ]
-        answers[text_number]["masks"].append({"position": position, "base": described[0], "cells": described[1:]})
-    return answers
+    _check(asked.model, cells, texts, top_k, continuation)
+    sentences, errors = _read_sentences(asked, texts, skip_bad)
+    columns = (
+        [asked.column(cell, list(sentences.values()), continuation) for cell in (None, *cells)] if sentences else []
+    )
+    return [
+        {"text": text, "masks": [], "error": errors[place]}
+        if place in errors
+        else _answer(asked.model, columns, sentences[place], top_k)
+        for place, text in enumerate(texts)
+    ]
 
 
-def _check(model: ModelWithGradiend, cells: Sequence[Cell], texts: Sequence[str], top_k: int) -> None:
+def _check(
+    model: ModelWithGradiend, cells: Sequence[Cell], texts: Sequence[str], top_k: int, continuation: int
+) -> None:
     if not texts:
         raise BadData("Give at least one sentence.")
     if len(texts) > MAX_TEXTS or len(cells) > MAX_CELLS:
         raise TooLarge(f"At most {MAX_TEXTS} sentences and {MAX_CELLS} cells are compared at once.")
     if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
         raise BadGrid(f"top_k must be a whole number from 1 to {MAX_TOP_K}, not {top_k!r}.")
-    for number, text in enumerate(texts, 1):
-        if not isinstance(text, str) or not text.strip():
-            raise BadData(f"Sentence {number} is empty.")
-        if len(text) > MAX_TEXT:
-            raise TooLarge(f"Sentence {number} is longer than {MAX_TEXT:,} characters.")
-        if model.base.objective not in (CLM, CLOZE) and MASK not in text:
-            raise BadData(f"Sentence {number} has no {MASK}: put {MASK} where the model should predict.")
+    if isinstance(continuation, bool) or not isinstance(continuation, int) or not 0 <= continuation <= MAX_CONTINUATION:
+        raise BadGrid(f"continuation must be a whole number from 0 to {MAX_CONTINUATION}, not {continuation!r}.")
+    if continuation and model.base.kind == MASKED:
+        raise BadGrid("A masked model does not continue texts: leave continuation out.")
 
 
-def _inputs(model: ModelWithGradiend, texts: Sequence[str], token_boundary: str) -> tuple[Batch, list[tuple[int, int]]]:
-    """The batch and its points as (text number, which mask of the text)."""
-    if model.base.objective in AT_THE_MASK:
-        return _mask_inputs(model, texts)
-    if model.base.kind == SEQ2SEQ:
-        return _decoder_inputs(model, texts)
-    encoded = _left_contexts(model, texts, token_boundary)
-    points = [(row, len(ids) - 1) for row, ids in enumerate(encoded)]
-    return _batch(model, encoded, points), [(row, 0) for row, _ in points]
-
-
-def _mask_inputs(model: ModelWithGradiend, texts: Sequence[str]) -> tuple[Batch, list[tuple[int, int]]]:
-    limit = model.base.max_length
-    mark, mark_id = gap_mark(model.tokenizer), gap_mark_id(model.tokenizer)
-    encoded = model.base.encode([text.replace(MASK, mark) for text in texts], limit)
-    where = [[p for p, i in enumerate(ids) if i == mark_id] for ids in encoded]
-    lost = next((n for n, positions in enumerate(where, 1) if not positions), None)
-    if lost is not None:
-        raise BadData(f"In sentence {lost} the mask lies behind the model's limit of {limit} tokens.")
-    points = [(row, position) for row, positions in enumerate(where) for position in positions]
-    return _batch(model, encoded, points), [
-        (row, mask) for row, positions in enumerate(where) for mask in range(len(positions))
-    ]
-
-
-def _decoder_inputs(model: ModelWithGradiend, texts: Sequence[str]) -> tuple[Batch, list[tuple[int, int]]]:
-    """The decoder's first answer: behind its start token, or behind the sentinel that opens its answer."""
-    base = model.base
-    encoded = base.encode([encoder_text(base, text) for text in texts], base.max_length)
-    begun = [decoder_start(base), *between_sentinels(base, [])[:1]]
-    batch = _batch(model, encoded, [(row, len(begun) - 1) for row in range(len(texts))])
-    decoder_input_ids = torch.tensor([begun] * len(texts))
-    return replace(batch, decoder_input_ids=decoder_input_ids), [(row, 0) for row in range(len(texts))]
-
-
-def _left_contexts(model: ModelWithGradiend, texts: Sequence[str], token_boundary: str) -> list[list[int]]:
-    prefixes = [text.split(MASK)[0] for text in texts]
-    empty = next((n for n, prefix in enumerate(prefixes, 1) if not prefix.strip()), None)
-    if empty is not None:
-        raise BadData(f"Sentence {empty} has no text left of {MASK}: a causal model has nothing to continue.")
-    if model.base.objective == CLOZE:
-        encoded = [plain_ids(model.tokenizer, prefix.rstrip()) for prefix in prefixes]
-    else:
-        encoded = model.base.encode([p.rstrip() if token_boundary == "natural" else p for p in prefixes])
-    return [ids[-model.base.max_length :] for ids in encoded]
-
-
-def _batch(model: ModelWithGradiend, encoded: list[list[int]], points: Sequence[tuple[int, int]]) -> Batch:
-    rows, positions = zip(*points, strict=True)
-    return Batch(*padded(encoded, model.base.pad_id), torch.tensor(rows), torch.tensor(positions))
+def _read_sentences(
+    asked: Comparison, texts: Sequence[str], skip_bad: bool
+) -> tuple[dict[int, Sentence], dict[int, str]]:
+    """(sentence by place, why it cannot be read by place). Raises BadData and TooLarge unless skip_bad."""
+    sentences: dict[int, Sentence] = {}
+    errors: dict[int, str] = {}
+    for place, text in enumerate(texts):
+        try:
+            sentences[place] = read_sentence(asked.model.base, text, place + 1, asked.token_boundary)
+        except (BadData, TooLarge) as error:
+            if not skip_bad:
+                raise
+            errors[place] = str(error)
+    return sentences, errors
 
 
 def _class_reader(
-    model: ModelWithGradiend, texts: Sequence[str], targets: ClassTargets, token_boundary: str
+    model: ModelWithGradiend, sentences: Sequence[Sentence], targets: ClassTargets, token_boundary: str
 ) -> Callable[[Model, Tensor], list[ClassProbabilities]]:
     """From weights and the probabilities (points, vocabulary) they gave to {class: P} of each point."""
     words: Mapping[str, tuple[str, ...]] = targets.words or {}
     if model.base.objective in BY_FIRST_PIECES:
-        vocabulary = TargetVocabulary(model.tokenizer)
-        natural = model.base.objective == CLM and token_boundary == "natural" and not model.base.chat_prompt
-        lookup = vocabulary.word_initial_pieces if natural else vocabulary.first_pieces
-        ids = {name: torch.tensor(sorted({i for word in own for i in lookup(word)})) for name, own in words.items()}
+        lookups = _piece_lookups(model, words, token_boundary)
+        naturals = [sentence.natural for sentence in sentences for _ in sentence.points]
         return lambda _weights, probs: [
-            {name: finite_or_none(float(p[own].sum())) for name, own in ids.items()} for p in probs
+            {name: finite_or_none(float(p[own].sum())) for name, own in lookups(natural).items()}
+            for p, natural in zip(probs, naturals, strict=True)
         ]
     if not words:
         return lambda _weights, probs: [{} for _ in probs]
+    texts = [sentence.text for sentence in sentences]
     rows = [EvalRow(n, text if MASK in text else text + MASK, "", "", "", "", "") for n, text in enumerate(texts)]
     objective = build_objective(model.base, rows, targets)
 
@@ -167,17 +236,100 @@ def _class_reader(
     return competing
 
 
-def _top(model: ModelWithGradiend, probs: Tensor, base: Tensor, top_k: int) -> list[dict[str, Any]]:
-    top = torch.topk(torch.nan_to_num(probs, nan=-1.0), min(top_k, probs.shape[0]))
-    return [
+def _piece_lookups(
+    model: ModelWithGradiend, words: Mapping[str, tuple[str, ...]], token_boundary: str
+) -> Callable[[bool], dict[str, Tensor]]:
+    """{class: vocabulary ids of its words} of a sentence, by whether it is read with the natural boundary."""
+    vocabulary = TargetVocabulary(model.tokenizer)
+    bare = model.base.objective != CLM or model.base.chat_prompt
+
+    def ids_of(natural: bool) -> dict[str, Tensor]:
+        lookup = vocabulary.word_initial_pieces if natural and not bare else vocabulary.first_pieces
+        return {name: torch.tensor(sorted({i for word in own for i in lookup(word)})) for name, own in words.items()}
+
+    found = {natural: ids_of(natural) for natural in ((True,) if token_boundary == NATURAL else (False, True))}
+    return lambda natural: found[natural or token_boundary == NATURAL]
+
+
+# --- the answer ------------------------------------------------------------------------------------------------------
+
+
+def _answer(model: ModelWithGradiend, columns: Sequence[Column], sentence: Sentence, top_k: int) -> dict[str, Any]:
+    text = sentence.text
+    read = [column.readings[text] for column in columns]
+    answer: dict[str, Any] = {
+        "text": text,
+        "masks": [_mask(model, columns, read, mask, top_k) for mask in range(len(sentence.points))],
+    }
+    if columns[0].continuations:
+        answer["continuation"] = _continuation(model, columns, text)
+    return answer
+
+
+def _mask(
+    model: ModelWithGradiend, columns: Sequence[Column], read: Sequence[Reading], mask: int, top_k: int
+) -> dict[str, Any]:
+    probs = [reading.probs[mask] for reading in read]
+    tops = [_top_ids(p, top_k) for p in probs]
+    described = [
         {
-            "token": spelled(model.tokenizer, i),
-            "id": i,
-            "p": finite_or_none(float(probs[i])),
-            "change": finite_or_none(float(probs[i] - base[i])),
+            **_where(column.cell),
+            "top": [_entry(model, token, p, probs[0]) for token in top],
+            "classes": reading.classes[mask],
         }
-        for i in top.indices.tolist()
+        for column, reading, p, top in zip(columns, read, probs, tops, strict=True)
     ]
+    tokens = _union(model, probs, tops)
+    return {"position": mask, "base": described[0], "cells": described[1:], "tokens": tokens}
+
+
+def _top_ids(probs: Tensor, top_k: int) -> list[int]:
+    found: list[int] = torch.topk(torch.nan_to_num(probs, nan=-1.0), min(top_k, probs.shape[0])).indices.tolist()
+    return found
+
+
+def _union(model: ModelWithGradiend, probs: Sequence[Tensor], tops: Sequence[list[int]]) -> list[dict[str, Any]]:
+    """Every token that some column lists, with its probability in all of them; the largest anywhere comes first."""
+    ids = list(dict.fromkeys(token for top in tops for token in top))
+    table = [[finite_or_none(float(p[token])) for p in probs] for token in ids]
+    rows = sorted(zip(ids, table, strict=True), key=lambda row: max(p or 0.0 for p in row[1]), reverse=True)
+    return [
+        {"token": spelled(model.tokenizer, token), "id": token, "base": values[0], "cells": values[1:]}
+        for token, values in rows
+    ]
+
+
+def _entry(model: ModelWithGradiend, token: int, probs: Tensor, base: Tensor) -> dict[str, Any]:
+    return {
+        "token": spelled(model.tokenizer, token),
+        "id": token,
+        "p": finite_or_none(float(probs[token])),
+        "change": finite_or_none(float(probs[token] - base[token])),
+    }
+
+
+def _continuation(model: ModelWithGradiend, columns: Sequence[Column], text: str) -> dict[str, Any]:
+    prompt = () if model.base.kind == SEQ2SEQ else continued_ids(model.base, text)
+    said = [column.continuations[text] for column in columns]
+    described = [
+        {**_where(column.cell), **_described(model, prompt, one, said[0])}
+        for column, one in zip(columns, said, strict=True)
+    ]
+    return {"base": described[0], "cells": described[1:]}
+
+
+def _described(
+    model: ModelWithGradiend, prompt: Sequence[int], one: Continuation, base: Continuation
+) -> dict[str, Any]:
+    """tokens: {text, id, changed}, whose texts make up `text`; ended: it said its end token."""
+    pieces = spelled_pieces(model.tokenizer, prompt, one.ids)
+    marks = changed_tokens(base.ids, one.ids)
+    tokens = [
+        {"text": piece, "id": token, "changed": changed}
+        for piece, token, changed in zip(pieces, one.ids, marks, strict=True)
+    ]
+    reason = "The rewritten model's numbers are not finite here: it says nothing more." if one.broken else None
+    return {"text": "".join(pieces), "tokens": tokens, "ended": one.ended, **({"reason": reason} if reason else {})}
 
 
 def spelled(tokenizer: Any, token: int) -> str:

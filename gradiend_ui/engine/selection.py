@@ -6,100 +6,27 @@ Pure functions of scores: never a reason to run a model again. Knows no tensors,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
+from gradiend_ui.engine.decision import deciding_tokens
 from gradiend_ui.engine.errors import BadGrid, NotFound
-from gradiend_ui.engine.values import Cell, CellScore, finite, finite_or_none
+from gradiend_ui.engine.policies import (
+    BaseContext,
+    Candidate,
+    LMSThresholdPolicy,
+    LMSTimesMetricPolicy,
+    SelectionPolicy,
+    policy_named,
+    smallest_step,
+)
+from gradiend_ui.engine.values import Cell, CellScore, finite_or_none
 
-CellId = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One cell as a policy sees it.
-
-    id: {"feature_factor", "learning_rate"}; lms: language-modelling score in [0, 1], higher is better;
-    metrics: {name: value, higher is better}. "<class>" is P(class) on the other class's rows and "<class>_weaken" is
-    1 - P(class) on its own rows, both in [0, 1]; an extractor may add others.
-    """
-
-    id: CellId
-    lms: float
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class BaseContext:
-    """What a policy knows of the base model: its language-modelling score in [0, 1], None when it was not measured."""
-
-    base_lms: float | None = None
-
-
-class SelectionPolicy(Protocol):
-    """Any object with this method is a policy.
-
-    select(metric, candidates, context): one of the candidates, or None for "none of them" (then the smallest non-zero
-    learning rate is taken). metric: the name to look up in `Candidate.metrics`; candidates: finished cells that point
-    the right way, ascending in (feature_factor, learning_rate). Called with the three arguments by position.
-    """
-
-    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None: ...
-
-
-@dataclass(frozen=True)
-class LMSThresholdPolicy:
-    """The largest metric among cells with lms >= ratio * base lms; the first of equals wins.
-
-    ratio: share of the base model's LMS that must stay, in [0, 2]; 0.99 asks for at most one percent less.
-    When no cell passes, the smallest non-zero |learning_rate| is taken: a fallback, not a winner.
-    Raises BadGrid for another ratio, and in `select` when the base has no LMS. Source of the rule: `gradiend` 0.2.3.
-    """
-
-    ratio: float = 0.99
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= finite(self.ratio, "ratio") <= 2.0:
-            raise BadGrid(f"ratio must be between 0 and 2, not {self.ratio}.")
-
-    def passes(self, lms: float, base_lms: float) -> bool:
-        return lms >= self.ratio * base_lms
-
-    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None:
-        if context.base_lms is None:
-            raise BadGrid("The base model has no language-modelling score: the threshold cannot be applied.")
-        passing = [c for c in candidates if self.passes(c.lms, context.base_lms)]
-        return _largest(passing, lambda c: c.metrics.get(metric, float("-inf"))) or smallest_step(candidates)
-
-
-@dataclass(frozen=True)
-class LMSTimesMetricPolicy:
-    """The largest metric x lms; the first of equals wins. Needs no base LMS. Source of the rule: `gradiend` 0.2.3."""
-
-    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None:
-        return _largest(candidates, lambda c: c.metrics.get(metric, float("-inf")) * c.lms)
-
-
-def _largest(candidates: Sequence[Candidate], value: Any) -> Candidate | None:
-    return max(candidates, key=value, default=None)
-
-
-def smallest_step(candidates: Sequence[Candidate]) -> Candidate | None:
-    """The candidate with the smallest non-zero |learning_rate|, the first of equals; None when all are zero."""
-    moving = [c for c in candidates if c.id["learning_rate"] != 0]
-    return min(moving, key=lambda c: abs(c.id["learning_rate"]), default=None)
-
-
-POLICIES = ("lms_threshold", "lms_times_metric")
-
-
-def policy_named(name: str, ratio: float = 0.99) -> SelectionPolicy:
-    """The policy of this name. Raises BadGrid."""
-    if name == "lms_threshold":
-        return LMSThresholdPolicy(ratio)
-    if name == "lms_times_metric":
-        return LMSTimesMetricPolicy()
-    raise BadGrid(f"policy must be one of {', '.join(POLICIES)}, not {name!r}.")
+__all__ = [
+    "BaseContext", "Candidate", "LMSThresholdPolicy", "LMSTimesMetricPolicy", "Question", "Selection",
+    "SelectionPolicy", "candidates_of", "explain", "goal_feature_factors", "policy_named", "select", "smallest_step",
+    "strengthening_feature_factors", "wanted_feature_factors", "winning_feature_factors",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -150,6 +77,17 @@ def wanted_feature_factors(target_class: str, goal: str, strengthening: Mapping[
     return (own,) if goal == "strengthen" else tuple(sorted(others or {own}))
 
 
+def goal_feature_factors(strengthening: Mapping[str, float], goal: str, asked: Sequence[str]) -> tuple[float, ...]:
+    """The feature factors that a goal, or "both", needs for the `asked` classes. Ascending, each once."""
+    goals = ("strengthen", "weaken") if goal == "both" else (goal,)
+    return tuple(sorted({f for g in goals for name in asked for f in wanted_feature_factors(name, g, strengthening)}))
+
+
+def winning_feature_factors(question: Question, feature_factors: Sequence[float]) -> tuple[bool, ...]:
+    """For each row of a grid whether one of its cells can win; the others are there to be looked at."""
+    return tuple(question.considers(Cell(factor, 0.0)) for factor in feature_factors)
+
+
 def strengthening_feature_factors(encoding_direction: Mapping[str, float], source: str) -> dict[str, float]:
     """{class: feature factor that strengthens it}: +direction for source "alternative", else -direction."""
     sign = 1.0 if source == "alternative" else -1.0
@@ -162,7 +100,10 @@ class Selection:
 
     value / base_value: the metric (for weaken 1 - P); fallback: no cell passed, the smallest step was taken;
     rejected: the first cell with a better metric that the policy turned down; threshold_tokens: how many masked
-    tokens the share between ratio and 1 of the base score is worth (None for causal models and other policies).
+    tokens the share between ratio and 1 of the base score is worth; decided_by_tokens: the smallest number of masked
+    tokens which, predicted differently in one cell, would give another answer (another cell, or a fallback where there
+    is none, or none where there is one). Both are None for causal models and other policies, the latter also where
+    nothing would. decision: both in a sentence.
     """
 
     feature_factor: float
@@ -178,6 +119,8 @@ class Selection:
     runner_up: Mapping[str, float] | None
     rejected: Mapping[str, float] | None
     threshold_tokens: float | None
+    decided_by_tokens: int | None = None
+    decision: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -186,14 +129,24 @@ class Selection:
 def candidates_of(question: Question, scores: Sequence[CellScore]) -> list[Candidate]:
     """The finished, finite cells that the question considers, in ascending (feature_factor, learning_rate)."""
     found: list[tuple[Cell, Candidate]] = []
+    considered: dict[float, bool] = {}
     for score in scores:
-        lms, value = finite_or_none(score.lms_value), finite_or_none(question.metric(score))
-        if score.cell is None or not score.is_final or lms is None or value is None:
+        cell = score.cell
+        if cell is None or not score.is_final:
             continue
-        if question.considers(score.cell):
-            metrics = {question.metric_name: value}
-            found.append((score.cell, Candidate(_cell_id(score.cell), lms, metrics)))
+        if cell.feature_factor not in considered:
+            considered[cell.feature_factor] = question.considers(cell)
+        if not considered[cell.feature_factor]:
+            continue
+        lms, value = finite_or_none(score.lms_value), finite_or_none(question.metric(score))
+        if lms is not None and value is not None:
+            found.append((cell, Candidate(_cell_id(cell), lms, {question.metric_name: value}, _hits_of(score))))
     return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+
+
+def _hits_of(score: CellScore) -> tuple[int, int] | None:
+    hits, total = score.lms.get("hits"), score.lms.get("total")
+    return (int(hits), int(total)) if hits is not None and total else None
 
 
 def select(question: Question, base: CellScore, scores: Sequence[CellScore]) -> Selection:
@@ -233,8 +186,9 @@ def select(question: Question, base: CellScore, scores: Sequence[CellScore]) -> 
         runner_up=_brief(runner_up, name),
         rejected=_brief(None if rejected is chosen else rejected, name),
         threshold_tokens=_threshold_tokens(question.policy, base),
+        decided_by_tokens=deciding_tokens(question.policy, name, chosen, candidates, base_lms),
     )
-    return Selection(**{**asdict(selection), "why": explain(question, selection)})
+    return replace(selection, why=explain(question, selection), decision=explain_width(question, selection))
 
 
 def _nothing_to_choose(question: Question, scores: Sequence[CellScore]) -> str:
@@ -306,6 +260,17 @@ def explain(question: Question, chosen: Selection) -> str:
             f"{other['lms'] / chosen.base_lms:.3f} < {threshold:g}."
         )
     return sentence
+
+
+def explain_width(question: Question, chosen: Selection) -> str | None:
+    """How wide the threshold is and how close the decision was, in masked tokens; None where there are no hits."""
+    if chosen.threshold_tokens is None or not isinstance(question.policy, LMSThresholdPolicy):
+        return None
+    sentence = f"A threshold of {question.policy.ratio:g} is {chosen.threshold_tokens:.1f} masked tokens wide here"
+    if chosen.decided_by_tokens is None:
+        return f"{sentence}; no number of tokens in one cell would give another answer."
+    tokens = "1 token decides" if chosen.decided_by_tokens == 1 else f"{chosen.decided_by_tokens} tokens decide"
+    return f"{sentence}; {tokens} the winner."
 
 
 def _place(feature_factor: float, learning_rate: float) -> str:

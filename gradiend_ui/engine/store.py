@@ -1,4 +1,4 @@
-"""Runs and numbers in one SQLite file: what was asked, how far it is, and every scored block.
+"""Runs and numbers in one SQLite file: what was asked, how far it is, every scored block, and what people noted.
 
 The unit is (fingerprint, cell, block): raw results of a fixed block of rows or texts under one set of weights. Equal
 requests share these numbers; a run itself belongs to whoever has its id. A run's `state` is its only control: the
@@ -10,11 +10,8 @@ from __future__ import annotations
 import io
 import json
 import secrets
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradiend_ui.engine.errors import NotFound
+from gradiend_ui.engine.database import Database
+from gradiend_ui.engine.errors import Busy, NotFound
 from gradiend_ui.engine.values import Cell, CellScore
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added the names and notes of runs; a file of version 1 lacks only that table and gets it."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS checkpoints (
     id TEXT PRIMARY KEY, source TEXT NOT NULL, options TEXT NOT NULL, card TEXT NOT NULL, created REAL NOT NULL);
@@ -39,12 +38,24 @@ CREATE TABLE IF NOT EXISTS run_cells (
 CREATE TABLE IF NOT EXISTS results (
     fingerprint TEXT NOT NULL, cell TEXT NOT NULL, block INTEGER NOT NULL, result BLOB NOT NULL,
     PRIMARY KEY (fingerprint, cell, block)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS run_labels (run TEXT PRIMARY KEY, name TEXT NOT NULL, note TEXT NOT NULL) WITHOUT ROWID;
 """
+_RUN = (
+    "SELECT id, checkpoint, request, info, state, rev, done, total, eta, error, created, "
+    "COALESCE(name, ''), COALESCE(note, '') FROM runs LEFT JOIN run_labels ON run_labels.run = runs.id"
+)
+
+
+_RESULT_CELLS = "SELECT DISTINCT cell FROM results WHERE fingerprint = ?"
+_RESULT_SIZES = "SELECT cell, SUM(LENGTH(result)) FROM results WHERE fingerprint = ? GROUP BY cell"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One row of the table of runs. `done` and `total` count cells without the base."""
+    """One row of the table of runs. `done` and `total` count cells without the base.
+
+    name, note: what a person wrote on it, "" where nothing was.
+    """
 
     id: str
     checkpoint: str
@@ -57,6 +68,8 @@ class Run:
     eta_seconds: float | None
     error: str | None
     created: float
+    name: str = ""
+    note: str = ""
 
 
 def cell_key(cell: Cell | None) -> str:
@@ -64,24 +77,21 @@ def cell_key(cell: Cell | None) -> str:
     return "base" if cell is None else f"{cell.feature_factor!r},{cell.learning_rate!r}"
 
 
-class Store:
-    """The database at `path`, created when absent; ":memory:" keeps it in this process (one thread only)."""
+def fingerprints_of(run: Run) -> tuple[str, ...]:
+    """Under which names the block results of a run are stored: the shared one and that of a run scored again."""
+    shared = run.info.get("fingerprint")
+    return (str(shared), f"{shared}/{run.id}") if shared else ()
+
+
+class Store(Database):
+    """The tables in the file at `path`, created when absent; ":memory:" keeps it in this process (one thread only)."""
 
     def __init__(self, path: Path | str) -> None:
-        self._path = str(path)
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        super().__init__(path)
         with self._writing() as db:
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-    def close(self) -> None:
-        """Close every thread's connection; the store is not used afterwards."""
-        for connection in self._connections:
-            connection.close()
-        self._connections.clear()
-        self._local = threading.local()
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -139,17 +149,72 @@ class Store:
     def run(self, run: str) -> Run:
         """The run with this id. Raises NotFound."""
         _check_id(run)
-        row = self._one(
-            "SELECT id, checkpoint, request, info, state, rev, done, total, eta, error, created FROM runs WHERE id = ?",
-            (run,),
-        )
+        row = self._one(f"{_RUN} WHERE id = ?", (run,))
         if row is None:
             raise NotFound("There is no such run: it may have been deleted, or the link is incomplete.")
-        return Run(row[0], row[1], json.loads(row[2]), json.loads(row[3]), *row[4:])
+        return _run_of(row)
 
-    def runs(self) -> list[Run]:
-        """All runs, newest first."""
-        return [self.run(row[0]) for row in self._all("SELECT id FROM runs ORDER BY created DESC, id")]
+    def runs(self, most: int | None = None) -> list[Run]:
+        """All runs, or the `most` newest ones; newest first."""
+        return [
+            _run_of(row)
+            for row in self._all(f"{_RUN} ORDER BY created DESC, id LIMIT ?", (-1 if most is None else most,))
+        ]
+
+    def count_runs(self) -> int:
+        return int(self._one("SELECT COUNT(*) FROM runs", ())[0])
+
+    def is_running(self, run: str) -> bool:
+        """Whether the run exists and is the one that is being swept."""
+        return self._one("SELECT 1 FROM runs WHERE id = ? AND state = 'running'", (run,)) is not None
+
+    def label_run(self, run: str, name: str, note: str) -> None:
+        """Keep a person's name and note for the run. Raises NotFound."""
+        self.revision(run)
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO run_labels VALUES (?, ?, ?)", (run, name, note))
+
+    def delete_run(self, run: str) -> None:
+        """Remove the run, its label, its cells, and the block results that no other run needs.
+
+        Raises NotFound, and Busy for a run that is being swept: whoever sweeps it would write on.
+        """
+        record = self.run(run)
+        with self._writing() as db:
+            gone = db.execute("DELETE FROM runs WHERE id = ? AND state != 'running'", (run,)).rowcount
+            if not gone:
+                raise Busy("This run is being swept: stop it, then delete it.")
+            db.execute("DELETE FROM run_labels WHERE run = ?", (run,))
+            db.execute("DELETE FROM run_cells WHERE run = ?", (run,))
+            db.executemany(
+                "DELETE FROM results WHERE fingerprint = ? AND cell = ?",
+                [(name, key) for name, keys in self._unneeded(record).items() for key in keys],
+            )
+
+    def _unneeded(self, record: Run) -> dict[str, set[str]]:
+        """{fingerprint: cells} of the stored results that only `record`, which is no longer listed, asked for."""
+        names = fingerprints_of(record)
+        unneeded = {name: {row[0] for row in self._all(_RESULT_CELLS, (name,))} for name in names}
+        for other in self.runs():
+            for name in set(names) & set(fingerprints_of(other)):
+                unneeded[name] -= self._cell_keys(other.id)
+        return unneeded
+
+    def size_of(self, record: Run) -> int:
+        """Bytes of the run's scores and block results; numbers that runs share count for each of them."""
+        own = self._one("SELECT COALESCE(SUM(LENGTH(score)), 0) FROM run_cells WHERE run = ?", (record.id,))[0]
+        wanted = self._cell_keys(record.id)
+        shared = [
+            int(size)
+            for name in fingerprints_of(record)
+            for cell, size in self._all(_RESULT_SIZES, (name,))
+            if cell in wanted
+        ]
+        return int(own) + sum(shared)
+
+    def _cell_keys(self, run: str) -> set[str]:
+        """The base and every cell of the run, as the results spell them."""
+        return {cell_key(score.cell) for score in self.cells(run)[1]}
 
     def revision(self, run: str) -> tuple[int, str]:
         """(rev, state), cheap enough to poll. Raises NotFound."""
@@ -242,6 +307,12 @@ class Store:
                 (eta_seconds, run, run),
             )
 
+    def keep_results(self, fingerprint: str, cell: Cell | None, results: Mapping[int, NDArray[Any]]) -> None:
+        """Keep block results that no run asked for (yet)."""
+        blobs = [(fingerprint, cell_key(cell), block, _packed(result)) for block, result in results.items()]
+        with self._writing() as db:
+            db.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", blobs)
+
     def results(self, fingerprint: str, cell: Cell | None) -> dict[int, NDArray[Any]]:
         """{block: raw result} of everything stored for these weights."""
         rows = self._all(
@@ -249,34 +320,14 @@ class Store:
         )
         return {int(block): _unpacked(blob) for block, blob in rows}
 
-    # --- connections ---------------------------------------------------------------------------------------------
+    def block_counts(self, fingerprint: str) -> dict[str, int]:
+        """{cell as `cell_key` spells it: how many of its blocks are stored}."""
+        rows = self._all("SELECT cell, COUNT(*) FROM results WHERE fingerprint = ? GROUP BY cell", (fingerprint,))
+        return {str(cell): int(count) for cell, count in rows}
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self._path, timeout=30.0, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            self._local.connection = connection
-            self._connections.append(connection)
-        return connection
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
-    def _one(self, query: str, values: Sequence[Any]) -> Any:
-        return self._connection().execute(query, values).fetchone()
-
-    def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        return self._connection().execute(query, values).fetchall()
+def _run_of(row: Sequence[Any]) -> Run:
+    return Run(row[0], row[1], json.loads(row[2]), json.loads(row[3]), *row[4:])
 
 
 def _check_id(value: object) -> None:

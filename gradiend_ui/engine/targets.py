@@ -54,7 +54,7 @@ def resolve_targets(
             if isinstance(given[name], str):
                 raise BadData(f"The targets of {name!r} are the text {given[name]!r}; give a list of tokens.")
         return ClassTargets({name: tuple(given[name]) for name in names}, names)
-    words = {name: _words_of(name, rows) for name in names}
+    words = {name: words_of(name, rows) for name in names}
     for name, found in words.items():
         if not found:
             raise BadData(f"The rows hold no token of class {name!r}: give targets for it.")
@@ -62,7 +62,8 @@ def resolve_targets(
     return ClassTargets(None if shared else words, names)
 
 
-def _words_of(name: str, rows: Sequence[EvalRow]) -> tuple[str, ...]:
+def words_of(name: str, rows: Sequence[EvalRow]) -> tuple[str, ...]:
+    """The words of a class in the rows: its labels, and the alternatives that name it; sorted, each spelling once."""
     found = [row.label for row in rows if row.label_class == name]
     found += [row.alternative for row in rows if row.alternative_class == name]
     return tuple(sorted(set(found)))

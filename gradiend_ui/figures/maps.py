@@ -1,114 +1,201 @@
 """Payload of the linked maps: one table of values per map over (feature factor, learning rate).
 
-Rows are feature factors, columns learning rates, both ascending. Knows nothing of how the values came about
-or how they are drawn; the colours themselves are in the style sheet (`ramp` names one).
+Rows are feature factors, columns learning rates, both ascending. A table is sent once, however many maps and details
+read it. Knows nothing of how the values came about, of the words on the page or how they are drawn; the colours
+themselves are in the style sheet (`ramp` names one).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from gradiend_ui.figures.numbers import finite_table
 
 TOPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 KEPT_STOPS = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
-KEPT_TITLE = "LMS / base"
+LOW_QUANTILE, HIGH_QUANTILE = 0.02, 0.98
 
 Table = list[list[Any]]
+Kind = Literal["probability", "change", "kept", "number"]
 
 
-def build_maps(picture: Mapping[str, Any], run: str) -> dict[str, Any]:
-    """The payload of a run's newest picture (the keys of `Session.picture`)."""
-    base = picture["base"]
-    top = _round_top(picture["metric"])
+@dataclass(frozen=True)
+class Measure:
+    """One number of every cell. key: its table's name; kind "number" is a detail that no map draws.
+
+    base: the base model's value, None where it is not known; tip: meaning, range and direction in a sentence; name:
+    the map's own, where several maps may show one table.
+    """
+
+    key: str
+    title: str
+    kind: Kind
+    values: Table
+    base: float | None
+    tip: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is drawn over the cells. pinned: (feature factor, learning rate) with the letters A, B, C, D.
+
+    cannot: why a row that cannot win cannot, in a few words.
+    """
+
+    pinned: Sequence[tuple[float, float]] = ()
+    cannot: str = ""
+
+
+def build_maps(
+    picture: Mapping[str, Any],
+    run: str,
+    measures: Sequence[Measure],
+    details: Sequence[Measure] = (),
+    *,
+    marks: Marks | None = None,
+    matrix: int = 0,
+) -> dict[str, Any]:
+    """The payload of a run's newest picture (the keys of `Session.picture`).
+
+    measures: one map each; details: further numbers for tooltips and the table
+    matrix: how many maps stand in a row, for small multiples with one scale; 0: one below the other.
+    """
+    marks = marks or Marks()
+    shared = shared_top([item.values for item in measures if item.kind == "probability"]) if matrix else None
+    tables = {item.key: finite_table(item.values) for item in (*measures, *details)}
     return {
         "run": run,
         "rev": picture["rev"],
         "rows": picture["feature_factors"],
         "columns": picture["learning_rates"],
-        "maps": [
-            _map(
-                "metric", picture["metric_label"], "probability", [0.0, top], picture["metric"], base and base["metric"]
-            ),
-            _map("lms", KEPT_TITLE, "kept", list(KEPT_STOPS), picture["lms_ratio"], 1.0 if base else None),
-        ],
-        "details": [
-            {"label": "LMS", "values": finite_table(picture["lms"]), "base": base and base["lms"]},
-            *_details(picture),
-        ],
+        "tables": tables,
+        "maps": [_map(item, shared) for item in measures],
+        "details": [{"label": item.title, "table": item.key, "base": item.base} for item in details],
+        "matrix": matrix,
         "status": picture["status"],
         "reason": picture["reason"],
         "passes": picture["passes"],
         "rows_done": picture["rows_done"],
         "rows_total": picture["rows_total"],
+        "can_win": picture.get("can_win") or [True] * len(picture["feature_factors"]),
+        "cannot": marks.cannot,
+        "pinned": [place for cell in marks.pinned if (place := _place(picture, *cell))],
         "best": place_of(picture, picture["selection"]),
         "fallback": bool(picture["selection"] and picture["selection"]["fallback"]),
     }
 
 
-def build_empty_maps(
-    feature_factors: Sequence[float], learning_rates: Sequence[float], metric_label: str
-) -> dict[str, Any]:
-    """The grid that would be computed: every cell pending."""
+def empty_picture(feature_factors: Sequence[float], learning_rates: Sequence[float]) -> dict[str, Any]:
+    """The grid that would be computed, as a picture: every cell pending."""
     rows, columns = sorted(feature_factors), sorted(learning_rates)
 
     def filled(value: Any) -> Table:
         return [[value] * len(columns) for _ in rows]
 
-    return build_maps(
-        {
-            "rev": 0,
-            "feature_factors": rows,
-            "learning_rates": columns,
-            "metric": filled(None),
-            "metric_label": metric_label,
-            "lms": filled(None),
-            "lms_ratio": filled(None),
-            "status": filled("pending"),
-            "reason": filled(None),
-            "passes": filled(None),
-            "rows_done": filled(0),
-            "rows_total": 0,
-            "by_dataset": {},
-            "base": None,
-            "selection": None,
-        },
-        run="",
-    )
+    return {
+        "rev": 0,
+        "feature_factors": rows,
+        "learning_rates": columns,
+        "metric": filled(None),
+        "lms": filled(None),
+        "lms_ratio": filled(None),
+        "status": filled("pending"),
+        "reason": filled(None),
+        "passes": filled(None),
+        "rows_done": filled(0),
+        "rows_total": 0,
+        "by_dataset": {},
+        "base": None,
+        "selection": None,
+    }
 
 
 def place_of(picture: Mapping[str, Any], cell: Mapping[str, Any] | None) -> list[int] | None:
     """[row, column] of a cell in the picture, or None where the grid does not have it."""
-    if not cell:
-        return None
+    return _place(picture, cell["feature_factor"], cell["learning_rate"]) if cell else None
+
+
+def difference(values: Table, base: float | None) -> Table:
+    """Every value minus the base's; None where either is not known."""
+    return [[None if value is None or base is None else value - base for value in row] for row in values]
+
+
+def probability_top(values: Table) -> tuple[float, bool]:
+    """Upper end of the colours and whether a value lies beyond it.
+
+    The next round number above 98 % of the values, so that it moves rarely and one outlier does not decide it.
+    """
+    return shared_top([values])
+
+
+def shared_top(tables: Sequence[Table]) -> tuple[float, bool]:
+    """As `probability_top`, one end for all tables."""
+    known = _known([value for table in tables for row in table for value in row])
+    if not known:
+        return 1.0, False
+    top = next((top for top in TOPS if quantile(known, HIGH_QUANTILE) <= top), 1.0)
+    return top, known[-1] > top
+
+
+def change_limit(values: Table) -> tuple[float, bool]:
+    """The change at which the colours end on either side of zero, and whether a value lies beyond it.
+
+    The larger of the 2 % and the 98 % quantile by size, with two significant digits, rounded up.
+    """
+    known = _known([value for row in values for value in row])
+    size = max((abs(quantile(known, share)) for share in (LOW_QUANTILE, HIGH_QUANTILE)), default=0.0) if known else 0.0
+    if size == 0:
+        size = max((abs(value) for value in known), default=0.0)
+    if size == 0:
+        return 1.0, False
+    step = 10.0 ** (math.floor(math.log10(size)) - 1)
+    limit = float(f"{math.ceil(size / step - 1e-9) * step:.12g}")
+    return limit, any(abs(value) > limit for value in known)
+
+
+def quantile(ascending: Sequence[float], share: float) -> float:
+    """Linear between the neighbours, as numpy does it."""
+    place = share * (len(ascending) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ascending) - 1)
+    return ascending[low] + (place - low) * (ascending[high] - ascending[low])
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return sorted(value for value in values if value is not None and math.isfinite(value))
+
+
+def _map(item: Measure, shared: tuple[float, bool] | None) -> dict[str, Any]:
+    stops, clipped = _scale(item, shared)
+    return {
+        "name": item.name or item.key,
+        "title": item.title,
+        "tip": item.tip,
+        "ramp": item.kind,
+        "stops": stops,
+        "clipped": clipped,
+        "table": item.key,
+        "base": item.base,
+    }
+
+
+def _scale(item: Measure, shared: tuple[float, bool] | None) -> tuple[list[float], bool]:
+    """Where the colours lie, and whether a value lies beyond their end."""
+    if item.kind == "kept":
+        return list(KEPT_STOPS), False
+    if item.kind == "change":
+        limit, clipped = change_limit(item.values)
+        return [-limit, 0.0, limit], clipped
+    top, clipped = shared or probability_top(item.values)
+    return [0.0, top], clipped
+
+
+def _place(picture: Mapping[str, Any], feature_factor: float, learning_rate: float) -> list[int] | None:
     try:
-        return [
-            picture["feature_factors"].index(cell["feature_factor"]),
-            picture["learning_rates"].index(cell["learning_rate"]),
-        ]
+        return [picture["feature_factors"].index(feature_factor), picture["learning_rates"].index(learning_rate)]
     except ValueError:
         return None
-
-
-def _map(name: str, title: str, ramp: str, stops: list[float], values: Table, base: float | None) -> dict[str, Any]:
-    return {"name": name, "title": title, "ramp": ramp, "stops": stops, "values": finite_table(values), "base": base}
-
-
-def _details(picture: Mapping[str, Any]) -> list[dict[str, Any]]:
-    base = picture["base"]
-    return [
-        {
-            "label": f"P({label}) on {dataset} rows",
-            "values": finite_table(values),
-            "base": base and base["probs_by_dataset"][dataset][label],
-        }
-        for dataset, classes in picture["by_dataset"].items()
-        for label, values in classes.items()
-    ]
-
-
-def _round_top(values: Table) -> float:
-    """Upper end of the colours: the next round number, so that it moves rarely while values arrive."""
-    largest = max((value for row in values for value in row if value is not None), default=1.0)
-    return next((top for top in TOPS if largest <= top), 1.0)

@@ -81,7 +81,7 @@ def register(session: Session) -> None:
             return answer(session.compare(run, cells, texts, options or {}))
 
     def export(run: str, options: dict[str, Any]) -> str:
-        """Write the rewritten model of one cell as a zip file."""
+        """Write the rewritten model of one cell, or of each class's best cell, as a zip file."""
         with for_scripts():
             return shelve(session.export(run, check_export(options)))
 
@@ -101,9 +101,12 @@ def _register_export(export: Any) -> None:
 
 
 def check_export(options: Any) -> dict[str, Any]:
-    """Options with a cell and the only kind there is."""
-    if not isinstance(options, dict) or not all(_is_number(options.get(key)) for key in EXPORT_KEYS):
-        raise BadGrid(f"Exporting needs the two numbers feature_factor and learning_rate, not {options!r}.")
+    """Options with a cell, or with the classes whose best cells are wanted, and the only kind there is."""
+    has_classes = isinstance(options, dict) and bool(options.get("target_classes"))
+    if not has_classes and not (isinstance(options, dict) and all(_is_number(options.get(k)) for k in EXPORT_KEYS)):
+        raise BadGrid(
+            f"Exporting needs the two numbers feature_factor and learning_rate, or target_classes, not {options!r}."
+        )
     return {"kind": "checkpoint", **options}
 
 

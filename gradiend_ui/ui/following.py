@@ -13,7 +13,12 @@ from gradiend_ui.ui.page import Page
 from gradiend_ui.ui.sweep import panel as sweep
 from gradiend_ui.ui.viewer import View
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+QUIET: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "show_progress_on": [],  # else each event updates every component that was ever an output, some 100 ms each time
+    "concurrency_limit": None,
+}
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
 NEWEST: dict[str, Any] = {**AT_ONCE, "trigger_mode": "always_last"}
 EVERY: dict[str, Any] = {**AT_ONCE, "trigger_mode": "multiple"}
@@ -49,8 +54,8 @@ def painted(shown: board.Shown, loaded: bool, page: Page, last_state: str | None
     return [*board.values(shown), *buttons, gr.update(interactive=can_export)]
 
 
-def follow_after(page: Page, event: Any) -> None:
-    """Watch the page's run once `event` has succeeded."""
+def follow_after(page: Page, event: Any) -> Any:
+    """Watch the page's run once `event` has succeeded; gives the event of the run's end."""
 
     async def follow_run(run: str, request: gr.Request) -> AsyncIterator[list[Any]]:
         yield [gr.skip()] * len(page.board_outputs)
@@ -65,7 +70,7 @@ def follow_after(page: Page, event: Any) -> None:
             yield painted(shown, True, page, last_state)
             last_state = shown.state
 
-    event.success(follow_run, page.run, page.board_outputs, **QUIET)
+    return event.success(follow_run, page.run, page.board_outputs, **QUIET)
 
 
 def show_run_in_url(page: Page, event: Any) -> Any:

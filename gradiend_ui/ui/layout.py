@@ -33,9 +33,16 @@ TITLE = "GRADIEND"
 FONTS = ["Plex", "ui-sans-serif", "system-ui", "sans-serif"]
 MONO = ["ui-monospace", "monospace"]
 KEEP_FILES = (3600, 24 * 3600)
-KEYS = ("star", "outline", "hatched", "faint", "hollow", "crossed")
+GRID_FILE = "grid-file"
 GLOSSARY = ("feature_factor", "learning_rate", "probability", "kept")
-EXPLAINED = {**load.EXPLAINED, **data.EXPLAINED, **sweep.EXPLAINED, **compare.EXPLAINED, **export.EXPLAINED}
+EXPLAINED = {
+    **load.EXPLAINED,
+    **data.EXPLAINED,
+    **sweep.EXPLAINED,
+    **compare.EXPLAINED,
+    **export.EXPLAINED,
+    **runs.EXPLAINED,
+}
 
 
 def build_app(session: Session) -> gr.Blocks:
@@ -61,7 +68,7 @@ def _build_page(session: Session, viewers: Viewers, words: Words) -> Page:
             data_widgets = data.build(words)
             form, run_buttons = sweep.build(words)
         with gr.Column(elem_id="middle", min_width=0):
-            maps, row_chart, best = _build_maps(words)
+            maps, row_chart, grid_file = _build_maps(words)
             compare_widgets = compare.build(words)
         with gr.Column(elem_id="right", min_width=0):
             reason = _build_reason(words)
@@ -79,10 +86,10 @@ def _build_page(session: Session, viewers: Viewers, words: Words) -> Page:
         data_drawer=data.build_drawer(words, session.about()),
         form=form,
         run_buttons=run_buttons,
-        board=BoardWidgets(maps, row_chart, reason, header.run_chip, header.steps, best),
+        board=BoardWidgets(maps, row_chart, reason, header.run_chip, header.steps, grid_file),
         compare=compare_widgets,
         export=export_widgets,
-        export_drawer=export.build_drawer(words),
+        export_drawer=export.build_drawer(words, session.about()),
         runs=runs.build_drawer(words),
     )
 
@@ -94,10 +101,11 @@ def _build_header(words: Words) -> HeaderWidgets:
             Tree(node("div", *title), elem_id="title")
             model_chip = Tree(build_model_chip(None, words), elem_id="model-chip")
             run_chip = Tree(build_run_chip(None, words), elem_id="run-chip")
+        with gr.Row(elem_id="steps-row"):
+            steps = Tree(build_steps(words, loaded=False, state="", has_cells=False), elem_id="steps")
             sweeps = gr.Button(words("page.sweeps"), size="sm", elem_id="open-runs", min_width=0)
             language = gr.Button(words("page.language"), size="sm", elem_id="language", min_width=0)
             theme = gr.Button(words("page.theme"), size="sm", elem_id="theme", min_width=0)
-        steps = Tree(build_steps(words, loaded=False, state="", has_cells=False), elem_id="steps")
         Tree(_help_texts(words), elem_id="help-texts")
     return HeaderWidgets(model_chip, run_chip, steps, sweeps, language, theme)
 
@@ -109,19 +117,17 @@ def _help_texts(words: Words) -> Node:
 
 
 def _glossary(words: Words) -> Node:
-    pairs = ((words(f"grid.{name}"), words.help(f"grid.{name}")) for name in GLOSSARY)
+    pairs = ((words(f"grid.{name}"), words(f"grid.{name}_short")) for name in GLOSSARY)
     return node("div", node("h3", words("grid.how_to_read")), facts(*pairs))
 
 
-def _build_maps(words: Words) -> tuple[Heatmap, RowChart, gr.Button]:
+def _build_maps(words: Words) -> tuple[Heatmap, RowChart, gr.DownloadButton]:
+    texts = words.section("grid")
     with gr.Column(elem_id="grid", elem_classes="panel"):
-        with gr.Row(elem_id="grid-head"):
-            keys = (node("span", words(f"grid.key_{kind}"), cls=f"cell-key {kind}") for kind in KEYS)
-            Tree(node("div", node("h2", words("grid.title")), node("p", *keys, cls="legend")), elem_id="grid-title")
-            best = gr.Button(words("grid.use_best"), size="sm", elem_id="best", min_width=0)
-        maps = Heatmap(elem_id="maps")
-        row_chart = RowChart(elem_id="row-chart")
-    return maps, row_chart, best
+        maps = Heatmap(elem_id="maps", texts=texts)
+        row_chart = RowChart(elem_id="row-chart", texts=texts)
+        grid_file = gr.DownloadButton(visible="hidden", elem_id=GRID_FILE)
+    return maps, row_chart, grid_file
 
 
 def _build_reason(words: Words) -> Tree:

@@ -26,7 +26,7 @@ def opened_outputs(page: Page) -> list[Any]:
         page.run,
         page.header.model_chip,
         *load.opened_outputs(page.load),
-        *data.opened_outputs(page.data),
+        *data.opened_outputs(page.data, page.data_drawer),
         *sweep.opened_outputs(page.form, page.run_buttons),
         *compare.opened_outputs(page.compare),
         *export.opened_outputs(page.export),

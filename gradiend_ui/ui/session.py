@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,28 +16,33 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, NotAllowed
-from gradiend_ui.engine.picture import picture_of
+from gradiend_ui.engine.known_cells import known_cells
+from gradiend_ui.engine.pictures import Pictures
 from gradiend_ui.engine.selection import Question, policy_named, select
 from gradiend_ui.engine.store import Run, Store
 from gradiend_ui.engine.values import CellScore, Grid, finite_or_none
 from gradiend_ui.engine.worker_client import WorkerClient
+from gradiend_ui.ui.compare.desk import CompareDesk
 from gradiend_ui.ui.data.desk import DataDesk
+from gradiend_ui.ui.export.desk import DOWNLOADS, ExportDesk
 from gradiend_ui.ui.ground import Ground
 from gradiend_ui.ui.load.uploads import Uploads
 from gradiend_ui.ui.runs.shelf import RunShelf
 
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo"
-STORE_FILE, LOCK_FILE, EXPORTS = "runs.sqlite", "lock", "exports"
-EXPORT_SECONDS = 3600.0
+STORE_FILE, LOCK_FILE = "runs.sqlite", "lock"
 LOAD_KEYS = (
     "checkpoint", "name", "base_model", "objective", "classes", "encoding_direction", "strengthening_feature_factor",
-    "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "seeds", "rows",
-    "neutral_sets", "finished_sweeps", "warnings",
+    "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "seeds", "memory", "rows",
+    "rows_recovered", "neutral_sets", "finished_sweeps", "assumed", "missing", "warnings",
 )  # fmt: skip
-LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_prompt"})
+OLDER_CARD: dict[str, Any] = {
+    "finished_sweeps": [], "seeds": [], "memory": {"needed": None, "free": None}, "assumed": [], "missing": [],
+    "rows_recovered": None, "row_classes": [],
+}  # fmt: skip
+LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_prompt", "seed"})
 SELECT_OPTIONS = frozenset({"target_class", "goal", "policy", "ratio", "any_feature_factor"})
 OPEN_OPTIONS = frozenset({"file"})
-EXPORT_OPTIONS = frozenset({"feature_factor", "learning_rate", "part", "kind"})
 
 
 class Session:
@@ -60,13 +64,16 @@ class Session:
             raise Busy(
                 f"Another server already uses the data folder {str(data_dir)!r}: stop it, or choose another --data-dir."
             ) from None
-        shutil.rmtree(data_dir / EXPORTS, ignore_errors=True)
+        shutil.rmtree(data_dir / DOWNLOADS, ignore_errors=True)
         self._store = Store(data_dir / STORE_FILE)
+        self._pictures = Pictures(self._store)
         self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
         self._worker = WorkerClient(data_dir / STORE_FILE, data_dir, demo_folder, self._on_worker_death)
         ground = Ground(self._store, self._worker, data_dir, public)
         self.data = DataDesk(ground)
-        self.shelf = RunShelf(ground)
+        self.compared = CompareDesk(ground)
+        self.shelf = RunShelf(ground, self.select)
+        self.exports = ExportDesk(ground, self.select)
         self.uploads = Uploads(ground)
 
     @classmethod
@@ -122,7 +129,7 @@ class Session:
     def card(self, checkpoint: str) -> dict[str, Any]:
         """The /load answer plus what the page's form needs; an older card tells no finished sweeps. Raises NotFound."""
         card = self._store.checkpoint(checkpoint)[2]
-        return {"finished_sweeps": [], "seeds": [], **card, "base_parameters": card["base_weights"]}
+        return {**OLDER_CARD, "notes": card["warnings"], **card, "base_parameters": card["base_weights"]}
 
     # --- sweep ---------------------------------------------------------------------------------------------------
 
@@ -137,6 +144,10 @@ class Session:
                 raise NotAllowed(f"This server reads no paths: send {key} as records or texts.")
         answer: dict[str, Any] = self._worker.ask("start", checkpoint=checkpoint, spec=request)
         return answer
+
+    def known_cells(self, checkpoint: str, spec: Mapping[str, Any]) -> int:
+        """How many cells that a spec asks for are scored already (see `engine.known_cells`)."""
+        return known_cells(self._store, checkpoint, spec)
 
     def open_finished(self, checkpoint: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The API's /open_finished. Raises BadGrid, NotFound."""
@@ -159,28 +170,13 @@ class Session:
                 "learning_rates": info["learning_rates"],
                 "neutral_set": info["neutral_set"],
             },
+            "data": self.data.of_run(record),
             "warnings": info["warnings"],
             "classes": info["classes"],
             "imported": _imported(record),
             "neutral_tokens": info["neutral_tokens"],
             "created": record.created,
         }
-
-    def runs(self) -> list[dict[str, Any]]:
-        """All runs of this data folder, newest first; none on a public server, where a run needs its link."""
-        if self._public:
-            return []
-        return [
-            {
-                "run": record.id,
-                "name": self._store.checkpoint(record.checkpoint)[2]["name"],
-                "state": record.state,
-                "done": record.done,
-                "total": record.total,
-                "created": record.created,
-            }
-            for record in self._store.runs()
-        ]
 
     def revision(self, run: str) -> tuple[int, str, int]:
         """(rev, state, position in the queue): cheap enough to poll many times a second."""
@@ -229,8 +225,8 @@ class Session:
     def picture(self, run: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Everything a page draws of the run, with the selection for `options` (see `engine.picture`)."""
         record = self._store.run(run)
-        rev, scores = self._store.cells(run)
         grid = Grid(tuple(record.info["feature_factors"]), tuple(record.info["learning_rates"]))
+        rev, picture = self._pictures.of(run, grid, _question(record, options))
         return {
             "rev": rev,
             "state": record.state,
@@ -240,7 +236,7 @@ class Session:
             "position": self._store.position(run),
             "error": record.error,
             "imported": _imported(record),
-            **picture_of(_question(record, options), grid, scores[0], scores[1:]),
+            **picture,
         }
 
     def compare(
@@ -260,16 +256,8 @@ class Session:
         return answer
 
     def export(self, run: str, options: Mapping[str, Any]) -> str:
-        """The API's /export: path of a finished zip, kept for an hour. Raises BadGrid, NotFound, Failed."""
-        self._store.revision(run)
-        self._drop_old_exports()
-        path: str = self._worker.ask("export", run=run, options=_options(options, EXPORT_OPTIONS, "export"))
-        return path
-
-    def _drop_old_exports(self) -> None:
-        for stage in (self._data_dir / EXPORTS).glob("*"):
-            if time.time() - stage.stat().st_mtime > EXPORT_SECONDS:
-                shutil.rmtree(stage, ignore_errors=True)
+        """The API's /export: path of a finished zip, kept for an hour. Raises BadGrid, BadName, NotFound, Failed."""
+        return self.exports.zip_of(run, options)
 
     def _on_worker_death(self) -> None:
         self._store.interrupt_active(
@@ -318,6 +306,8 @@ def _is_inline(table: object) -> bool:
     """Whether rows or texts are given as data, or as a file that was uploaded to this server, not as a path."""
     if not isinstance(table, Mapping):
         return not isinstance(table, (str, os.PathLike))
+    if "upload" in table or "run" in table:
+        return "path" not in table
     uploads = os.environ.get("GRADIO_TEMP_DIR")
     path = table.get("path")
     return bool(uploads) and isinstance(path, str) and Path(path).resolve().is_relative_to(Path(str(uploads)).resolve())

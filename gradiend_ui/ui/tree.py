@@ -55,7 +55,7 @@ def pick(value: str, *children: Node | str | None, cls: str = "", **attributes: 
     return node("button", *children, cls=f"pick {cls}".strip(), type="button", data_pick=value, **attributes)
 
 
-def facts(*pairs: tuple[str, Node | str] | None, cls: str = "facts") -> Node:
+def facts(*pairs: tuple[Node | str, Node | str] | None, cls: str = "facts") -> Node:
     """A list of name and value; None pairs are left out."""
     rows = [node("div", node("dt", pair[0]), node("dd", pair[1])) for pair in pairs if pair is not None]
     return node("dl", *rows, cls=cls)

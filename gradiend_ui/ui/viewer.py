@@ -18,14 +18,17 @@ MOST_VIEWERS = 1000
 class View:
     """`chosen` is (feature factor, learning rate), None means: follow the best cell.
 
-    `compared` is what the sentences on the page answer: (run, cell, text).
+    `shows` is what the maps show ("": what the goal decides by); `compared` is what the sentences on the page answer;
+    `pinned` are the cells A to D that stay beside the base: they belong to the run and go with it.
     """
 
     run: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     chosen: tuple[float, float] | None = None
+    shows: str = ""
     follower: int = 0
     compared: tuple[Any, ...] | None = None
+    pinned: tuple[tuple[float, float], ...] = ()
 
 
 class Viewers:
@@ -41,7 +44,10 @@ class Viewers:
 
     def change(self, page: str, **changes: Any) -> View:
         with self._lock:
-            view = replace(self._views.get(page, View()), **changes)
+            old = self._views.get(page, View())
+            if changes.get("run", old.run) != old.run:
+                changes = {"pinned": (), **changes}
+            view = replace(old, **changes)
             self._views[page] = view
             self._views.move_to_end(page)
             while len(self._views) > MOST_VIEWERS:

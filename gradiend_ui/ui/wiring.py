@@ -25,6 +25,7 @@ OTHER_LANGUAGE = {
     "en": "() => location.assign(`./de${location.search}`)",
     "de": "() => location.assign(`./${location.search}`)",
 }
+SAY_LANGUAGE = "() => {{ document.documentElement.lang = '{language}'; }}"
 RESTORE_THEME = """() => {
   let stored = null;
   try { stored = localStorage.getItem('gradiend-theme'); } catch (error) { /* private window */ }
@@ -43,4 +44,5 @@ def wire(page: Page, blocks: gr.Blocks) -> None:
     page.header.theme.click(None, js=TOGGLE_THEME, api_visibility="private")
     page.header.language.click(None, js=OTHER_LANGUAGE[page.words.language], api_visibility="private")
     opens(page.header.sweeps, "runs")
+    blocks.load(None, js=SAY_LANGUAGE.format(language=page.words.language), api_visibility="private")
     blocks.load(None, js=RESTORE_THEME, api_visibility="private")

@@ -82,8 +82,10 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 
 
 def open_it(page: Page) -> None:
-    expect(page.locator("#health .finished")).to_contain_text("4 cells, strengthen F and M, split test")
-    page.click("#open-finished")
+    offer = page.locator("#finished li")
+    expect(offer).to_have_count(1, timeout=SLOW)
+    expect(offer).to_contain_text("4 cells, strengthen F and M, split test, by gradiend")
+    offer.locator("button").click()
     expect(page.locator("#run-chip .chip")).to_have_attribute("data-state", "finished", timeout=SLOW)
 
 
@@ -93,12 +95,12 @@ def test_it_opens_without_sweeping(page: Page) -> None:
     expect(page.locator("#run-chip")).to_contain_text("from a file")
     expect(page.locator("#reason .imported.good")).to_contain_text("Verified.")
     expect(page.locator("#reason .headline")).to_contain_text("Best cell")
-    expect(page.locator("#open-finished")).to_be_hidden()
+    expect(page.locator("#finished")).to_be_hidden()
     expect(page.locator("#export")).to_be_enabled()
     expect(page.locator("#answers .tokens").first).to_be_visible(timeout=SLOW)
     page.reload()
     expect(page.locator("#reason .imported.good")).to_contain_text("decoder_grid_cache.json", timeout=SLOW)
-    expect(page.locator("#open-finished")).to_be_hidden()
+    expect(page.locator("#finished")).to_be_hidden()
     for width in (1400, 800, 360):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width, timeout=SLOW)

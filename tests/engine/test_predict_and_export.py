@@ -1,65 +1,29 @@
-"""Side-by-side predictions, and exports that behave as promised."""
+"""Exports that behave as promised."""
 
 from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from gradiend_ui.engine import export
-from gradiend_ui.engine.errors import BadData, BadGrid, BadName, Failed, TooLarge
-from gradiend_ui.engine.export import Rewrite, export_checkpoint, zip_folder
+from gradiend_ui.engine.base_model import load_base_model
+from gradiend_ui.engine.card import model_card, script
+from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.export import Rewrite, export_checkpoint, written_bytes, zip_folder
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep
-from gradiend_ui.engine.predict import compare
 from gradiend_ui.engine.values import Cell
 
 CELL = Cell(-1, 0.5)
 FACTS = {"scores": [["P(F) on M rows", 0.1, 0.7]], "data": "rows | <script>", "neutral_set": "texts"}
-
-
-def test_top_tokens_changes_and_class_probabilities(plan: PreparedSweep) -> None:
-    model = plan.model
-    texts = ["john was [MASK] .", "when [MASK] came home , [MASK] was kind ."]
-    answers = compare(model, model.workspace(), [CELL], texts, targets=plan.targets, top_k=3)
-    assert [len(answer["masks"]) for answer in answers] == [1, 2]
-    rewritten = model.rewrite_base_model(CELL.learning_rate, CELL.feature_factor)
-    inputs = model.tokenizer(texts[0], return_tensors="pt")
-    at = int((inputs["input_ids"][0] == model.tokenizer.mask_token_id).nonzero())
-    with torch.no_grad():
-        before = torch.softmax(model.base_model(**inputs).logits[0, at], dim=-1)
-        after = torch.softmax(rewritten(**inputs).logits[0, at], dim=-1)
-    first = answers[0]["masks"][0]
-    assert [entry["id"] for entry in first["base"]["top"]] == before.topk(3).indices.tolist()
-    assert all(entry["change"] == 0 for entry in first["base"]["top"])
-    for entry in first["cells"][0]["top"]:
-        assert entry["p"] == pytest.approx(float(after[entry["id"]]), abs=1e-6)
-        assert entry["change"] == pytest.approx(float(after[entry["id"]] - before[entry["id"]]), abs=1e-6)
-    he = model.tokenizer.convert_tokens_to_ids(["he", "He"])
-    assert first["base"]["classes"]["M"] == pytest.approx(float(before[he].sum()), abs=1e-6)
-
-
-def test_sentences_are_checked(plan: PreparedSweep) -> None:
-    def ask(texts: list[str], cells: int = 1, top_k: int = 5) -> None:
-        compare(plan.model, plan.model.workspace(), [CELL] * cells, texts, targets=plan.targets, top_k=top_k)
-
-    with pytest.raises(BadData, match="Sentence 2 has no"):
-        ask(["[MASK] .", "no mask"])
-    with pytest.raises(BadData, match="behind the model's limit"):
-        ask(["a " * 600 + "[MASK]"])
-    with pytest.raises(TooLarge):
-        ask(["[MASK]"] * 21)
-    with pytest.raises(TooLarge):
-        ask(["[MASK]"], cells=5)
-    with pytest.raises(BadGrid):
-        ask(["[MASK]"], top_k=0)
-    with pytest.raises(BadData):
-        ask([])
 
 
 def test_an_export_loads_and_is_the_rewrite(model: ModelWithGradiend, tmp_path: Path) -> None:
@@ -78,6 +42,94 @@ def test_an_export_loads_and_is_the_rewrite(model: ModelWithGradiend, tmp_path: 
     assert os.listdir(tmp_path / "out") == ["she"]
     archive = zip_folder(folder, tmp_path / "she.zip")
     assert "she/model.safetensors" in zipfile.ZipFile(archive).namelist()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_another_dtype_is_the_rewrite_converted_once(model: ModelWithGradiend, tmp_path: Path, dtype: str) -> None:
+    folder = export_checkpoint(model, Rewrite(CELL, "decoder", FACTS, dtype=dtype), tmp_path / "she")
+    wanted = getattr(torch, dtype)
+    loaded = AutoModelForMaskedLM.from_pretrained(folder, dtype="auto")
+    expected = model.rewrite_base_model(CELL.learning_rate, CELL.feature_factor).to(wanted)
+    assert loaded.dtype == wanted
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    assert model.base_model.dtype == torch.float32, "the base is not converted"
+    assert json.loads((folder / "rewrite.json").read_text())["dtype"] == dtype
+    assert f"| weights stored as | {dtype} |" in (folder / "README.md").read_text()
+    size = (folder / "model.safetensors").stat().st_size
+    assert 0 <= size - written_bytes(model.base_model, dtype) < 0.02 * size + 8192
+
+
+def test_a_weight_that_the_dtype_cannot_hold_is_refused(model: ModelWithGradiend, tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="bfloat16"):
+        export_checkpoint(model, Rewrite(Cell(-1, 1e9), "decoder", {}, dtype="float16"), tmp_path / "she")
+    assert os.listdir(tmp_path) == []
+    export_checkpoint(model, Rewrite(Cell(-1, 1e9), "decoder", {}, dtype="bfloat16"), tmp_path / "she")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_models_that_keep_some_weights_in_float32_when_loaded(tiny_t5: Path, tmp_path: Path, dtype: str) -> None:
+    base = load_base_model(str(tiny_t5))
+    converted = base.model.to(getattr(torch, dtype))
+    _check_reload(base, converted, tmp_path / "t5")
+
+
+def _check_reload(base: Any, converted: Any, folder: Path) -> None:
+    converted.save_pretrained(folder)
+    base.tokenizer.save_pretrained(folder)
+
+    class Model:
+        tokenizer = base.tokenizer
+        base_model = converted
+
+    Model.base = base
+    export._verify(Model, converted, folder)
+    name, tensor = next((n, t) for n, t in converted.state_dict().items() if n.endswith("wo.weight"))
+    with torch.no_grad():
+        tensor[0, 0] += 1
+    with pytest.raises(Failed, match="wo.weight"):
+        export._verify(Model, converted, folder)
+
+
+@pytest.mark.parametrize("dtype", [None, "bfloat16"])
+def test_the_script_of_the_card_writes_the_same_weights(
+    model: ModelWithGradiend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str | None
+) -> None:
+    rewrite = Rewrite(CELL, "decoder", FACTS, dtype=dtype)
+    folder = export_checkpoint(model, rewrite, tmp_path / "exported")
+    text = script(model, rewrite, str(model.checkpoint.folder), "again")
+    assert len([line for line in text.splitlines() if line.strip()]) <= 11
+    in_card = script(model, rewrite, f"path/to/{model.checkpoint.folder.name}", "rewritten")
+    assert in_card in (folder / "README.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    exec(compile(text, "script", "exec"), {})
+    ours, again = (tmp_path / name / "model.safetensors" for name in ("exported", "again"))
+    assert ours.read_bytes() == again.read_bytes()
+    assert AutoTokenizer.from_pretrained(tmp_path / "again").get_vocab() == model.tokenizer.get_vocab()
+
+
+def test_the_card_tells_versions_hashes_and_that_nothing_was_measured(model: ModelWithGradiend) -> None:
+    facts = {**FACTS, "data_fingerprint": "abc123", "chosen_for": "strengthen F"}
+    card = model_card(model, Rewrite(CELL, "decoder", facts))
+    for line in (f"| torch | {torch.__version__} |", "| gradiend_ui |", f"`{model.fingerprint}`", "`abc123`",
+                 "| chosen for | strengthen F |", "## Intended use", "## Limits"):  # fmt: skip
+        assert line in card, line
+    assert "Not measured" not in card
+    assert "Not measured for exactly these weights" in model_card(model, Rewrite(CELL, "decoder", {}))
+
+
+def test_a_full_disk_gives_a_sentence(model: ModelWithGradiend, tmp_path: Path) -> None:
+    """A limit on file size stands in for a full disk: safetensors reports both with an error of its own kind."""
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(Failed, match=r"could not be written: .+ Free disk space"):
+            export_checkpoint(model, Rewrite(CELL, "decoder", {}), tmp_path / "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert os.listdir(tmp_path) == []
 
 
 def test_nothing_is_overwritten_and_nothing_half_is_left(

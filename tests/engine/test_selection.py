@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -18,8 +21,10 @@ from gradiend_ui.engine.selection import (
     policy_named,
     select,
     strengthening_feature_factors,
+    winning_feature_factors,
 )
 from gradiend_ui.engine.values import Cell, CellScore, Grid
+from gradiend_ui.engine.winners import winners_of
 
 CLASSES = ("M", "F")
 FACTORS = {"M": 1.0, "F": -1.0}
@@ -139,3 +144,120 @@ def test_a_picture_has_every_table_in_grid_order() -> None:
     assert picture["selection"]["learning_rate"] == 0.1
     empty = picture_of(question(), grid, CellScore(None), [])
     assert empty["selection"] is None and empty["base"] is None
+
+
+def counted(cell: Cell | None, p: float, hits: int, total: int = 200) -> CellScore:
+    lms = {"lms": hits / total, "hits": float(hits), "total": float(total)}
+    return CellScore(cell, "final", {"M": {"F": p, "M": 1 - p}, "F": {"F": p, "M": 1 - p}}, lms, 4, 4)
+
+
+def smallest_change(asked: Question, base: CellScore, cells: Sequence[CellScore]) -> int | None:
+    """By trying: the fewest tokens predicted differently in one cell that give another answer."""
+    first = select(asked, base, cells)
+    total = int(base.lms["total"])
+    for tokens in range(1, total + 1):
+        for place, cell in enumerate(cells):
+            assert cell.cell is not None
+            for hits in (int(cell.lms["hits"]) + tokens, int(cell.lms["hits"]) - tokens):
+                if not 0 <= hits <= total:
+                    continue
+                changed = [*cells]
+                lms = {"lms": hits / total, "hits": float(hits), "total": float(total)}
+                changed[place] = replace(cell, lms=lms)
+                now = select(asked, base, changed)
+                if (now.feature_factor, now.learning_rate, now.fallback) != (
+                    first.feature_factor,
+                    first.learning_rate,
+                    first.fallback,
+                ):
+                    return tokens
+    return None
+
+
+def test_one_token_decides() -> None:
+    base = counted(None, 0.1, 100)  # 99 hits pass
+    held = [counted(Cell(-1, 0.1), 0.3, 101), counted(Cell(-1, 0.5), 0.9, 98)]
+    chosen = select(question(), base, held)
+    assert (chosen.decided_by_tokens, chosen.threshold_tokens) == (1, 1.0)
+    assert chosen.decision == "A threshold of 0.99 is 1.0 masked tokens wide here; 1 token decides the winner."
+    assert select(question(), base, [held[0], counted(Cell(-1, 0.5), 0.9, 90)]).decided_by_tokens == 3
+    assert select(question(), base, [counted(Cell(-1, 0.1), 0.3, 99)]).decided_by_tokens == 1
+    lone = select(question(LMSThresholdPolicy(0.0)), base, held)
+    assert lone.decided_by_tokens is None and "no number of tokens" in str(lone.decision)
+
+
+def test_a_rejected_cell_that_is_no_better_decides_nothing() -> None:
+    base = counted(None, 0.1, 100)
+    worse = [counted(Cell(-1, 0.1), 0.3, 110), counted(Cell(-1, 0.5), 0.2, 98)]
+    assert select(question(), base, worse).decided_by_tokens == 12
+    equal_later = [counted(Cell(-1, 0.1), 0.3, 110), counted(Cell(-1, 0.5), 0.3, 98)]
+    assert select(question(), base, equal_later).decided_by_tokens == 12
+    equal_first = [counted(Cell(-1, 0.1), 0.3, 98), counted(Cell(-1, 0.5), 0.3, 110)]
+    assert select(question(), base, equal_first).decided_by_tokens == 1
+
+
+def test_a_fallback_is_decided_by_the_cell_nearest_to_the_threshold() -> None:
+    base = counted(None, 0.1, 100)
+    cells = [counted(Cell(-1, 0.1), 0.3, 90), counted(Cell(-1, 0.5), 0.2, 96)]
+    chosen = select(question(), base, cells)
+    assert chosen.fallback and chosen.decided_by_tokens == 3
+
+
+def test_deciding_tokens_agree_with_trying_every_number() -> None:
+    draw = random.Random(7)
+    answers: set[int | None] = set()
+    for _ in range(300):
+        total = draw.choice([7, 20, 33])
+        base = counted(None, 0.1, draw.randint(0, total), total)
+        ratio = draw.choice([0.0, 0.5, 0.9, 0.95, 0.99, 1.0, 1.1, 2.0])
+        rates = [0.1, 0.2, 0.5, 1.0][: draw.randint(1, 4)]
+        cells = [
+            counted(Cell(factor, rate), draw.choice([0.1, 0.2, 0.3, 0.4]), draw.randint(0, total), total)
+            for factor in (-1.0, 1.0)
+            for rate in rates
+        ]
+        asked = question(LMSThresholdPolicy(ratio), draw.choice(["strengthen", "weaken"]), draw.random() < 0.3)
+        expected = smallest_change(asked, base, cells)
+        assert select(asked, base, cells).decided_by_tokens == expected
+        answers.add(expected)
+    assert {None, 1, 2, 3} <= answers
+
+
+@pytest.mark.parametrize(("total", "hits", "exact", "tokens"), [(1234, 900, 891, 2), (1000, 900, 891, 1)])
+def test_the_threshold_compares_as_the_policy_does(total: int, hits: int, exact: int, tokens: int) -> None:
+    """0.99 x 900 hits is 891 on paper. Out of 1,234 the floats say that 891 fails, and the floats count."""
+    assert Fraction(99, 100) * hits == exact
+    assert LMSThresholdPolicy().passes(exact / total, hits / total) == (tokens == 1)
+    cells = [counted(Cell(-1, 0.1), 0.3, hits, total), counted(Cell(-1, 0.5), 0.9, exact - 1, total)]
+    assert select(question(), counted(None, 0.1, hits, total), cells).decided_by_tokens == tokens
+
+
+def test_without_hits_or_threshold_no_tokens_decide() -> None:
+    causal = [replace(score(Cell(-1, 0.1), 0.3, 0.4), lms={"lms": 0.4})]
+    chosen = select(question(), replace(BASE, lms={"lms": 0.4}), causal)
+    assert (chosen.threshold_tokens, chosen.decided_by_tokens, chosen.decision) == (None, None, None)
+    times = select(question(LMSTimesMetricPolicy()), counted(None, 0.1, 100), [counted(Cell(-1, 0.1), 0.3, 99)])
+    assert (times.decided_by_tokens, times.decision) == (None, None)
+
+
+def test_which_rows_can_win() -> None:
+    rows = (-1.0, 0.0, 1.0)
+    assert winning_feature_factors(question(), rows) == (True, False, False)
+    assert winning_feature_factors(question(goal="weaken"), rows) == (False, False, True)
+    assert winning_feature_factors(question(any_factor=True), rows) == (True, True, True)
+    assert picture_of(question(), Grid(rows, (0.1,)), BASE, [])["can_win"] == [True, False, False]
+
+
+def test_every_class_and_goal_has_its_winner() -> None:
+    cells = [score(Cell(-1, 0.1), 0.3, 0.4, own=0.9), score(Cell(1, 0.2), 0.05, 0.2, own=0.1)]
+    winners = winners_of(question(), BASE, cells)
+    assert [(w["target_class"], w["goal"], w["feature_factor"], w["fallback"]) for w in winners] == [
+        ("M", "strengthen", 1.0, True),
+        ("M", "weaken", -1.0, False),
+        ("F", "strengthen", -1.0, False),
+        ("F", "weaken", 1.0, True),
+    ]
+    assert winners[2]["value"] == 0.3 and winners[2]["lms_ratio"] == 1.0 and winners[3]["lms_ratio"] == 0.5
+    assert [w["goal"] for w in winners_of(question(), BASE, cells[:1])] == ["weaken", "strengthen"]
+    assert winners_of(question(), CellScore(None), cells) == []
+    assert picture_of(question(), Grid((-1, 1), (0.1, 0.2)), BASE, cells)["winners"] == winners

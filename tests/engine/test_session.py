@@ -223,7 +223,8 @@ def test_one_server_per_folder_and_public_servers_read_no_paths(tmp_path: Path) 
         first.load("/etc", {})
     with pytest.raises(NotAllowed):
         first.load("demo", {"base_model": "/etc"})
-    assert first.runs() == []
+    with pytest.raises(NotAllowed, match="by its link only"):
+        first.shelf.runs()
     first._store.save_checkpoint("ck", "demo", {}, {})
     for rows in ("/etc/passwd", {"path": "/etc/passwd"}, {"path": 5}, {}):
         with pytest.raises(NotAllowed, match="reads no paths"):

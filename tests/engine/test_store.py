@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gradiend_ui.engine.errors import NotFound
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.errors import Busy, NotFound
+from gradiend_ui.engine.store import SCHEMA_VERSION, Store
 from gradiend_ui.engine.values import Cell, CellScore
 
 CELLS = (Cell(-1, 0.1), Cell(1, 0.1))
@@ -18,6 +20,97 @@ CELLS = (Cell(-1, 0.1), Cell(1, 0.1))
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "runs.sqlite")
+
+
+VERSION_1 = """
+CREATE TABLE checkpoints (
+    id TEXT PRIMARY KEY, source TEXT NOT NULL, options TEXT NOT NULL, card TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY, checkpoint TEXT NOT NULL, request TEXT NOT NULL, info TEXT NOT NULL, state TEXT NOT NULL,
+    rev INTEGER NOT NULL, done INTEGER NOT NULL, total INTEGER NOT NULL, eta REAL, error TEXT,
+    created REAL NOT NULL, queued REAL NOT NULL);
+CREATE TABLE run_cells (
+    run TEXT NOT NULL, place INTEGER NOT NULL, rev INTEGER NOT NULL, score TEXT NOT NULL,
+    PRIMARY KEY (run, place)) WITHOUT ROWID;
+CREATE TABLE results (
+    fingerprint TEXT NOT NULL, cell TEXT NOT NULL, block INTEGER NOT NULL, result BLOB NOT NULL,
+    PRIMARY KEY (fingerprint, cell, block)) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_version_1_opens_with_all_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    score = CellScore(CELLS[0], "final", {"M": {"F": 0.25}}, {"lms": 0.5}, 1, 1)
+    old = sqlite3.connect(path)
+    old.executescript(VERSION_1)
+    old.execute("INSERT INTO checkpoints VALUES ('ck', 'demo', '{}', '{\"name\": \"demo\"}', 1.0)")
+    values = ("r", "ck", '{"goal": "both"}', '{"fingerprint": "f"}', "finished", 4, 2, 2, None, None, 7.0, 7.0)
+    old.execute(f"INSERT INTO runs VALUES ({', '.join('?' * 12)})", values)
+    for place, found in enumerate((CellScore(None), score, CellScore(CELLS[1]))):
+        old.execute("INSERT INTO run_cells VALUES ('r', ?, 2, ?)", (place, json.dumps(found.to_json())))
+    old.commit()
+    old.close()
+
+    store = Store(path)
+    record = store.run("r")
+    assert (record.state, record.done, record.created, record.request) == ("finished", 2, 7.0, {"goal": "both"})
+    assert (record.name, record.note) == ("", "")
+    assert store.cells("r")[1][1] == score and store.checkpoint("ck")[2] == {"name": "demo"}
+    store.label_run("r", "mine", "kept")
+    store.close()
+    again = Store(path)
+    assert (again.run("r").name, again.run("r").note) == ("mine", "kept")
+    assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+def test_names_and_notes_belong_to_one_run(store: Store) -> None:
+    first, second = (store.create_run("ck", {}, {}, CELLS) for _ in range(2))
+    store.label_run(first, "one", "a note")
+    store.label_run(first, "one again", "")
+    assert [(run.name, run.note) for run in store.runs() if run.id == first] == [("one again", "")]
+    assert (store.run(second).name, store.run(second).note) == ("", "")
+    with pytest.raises(NotFound):
+        store.label_run("nobody", "x", "")
+    assert len(store.runs(1)) == 1 and store.count_runs() == 2
+
+
+def test_a_deleted_run_takes_only_what_no_other_run_needs(store: Store) -> None:
+    """Two runs under one fingerprint share the base and the first cell; each has a cell of its own."""
+    other = Cell(1, 0.5)
+    info = {"fingerprint": "f"}
+    first, second = (store.create_run("ck", {}, info, cells) for cells in (CELLS, (CELLS[0], other)))
+    for run, cells in ((first, (None, *CELLS)), (second, (None, CELLS[0], other))):
+        for place, cell in enumerate(cells):
+            store.commit(run, place, CellScore(cell, "final"), fingerprint="f", new_results={0: np.ones(2)})
+    store.commit(first, 1, CellScore(CELLS[0]), fingerprint=f"f/{first}", new_results={0: np.ones(2)})
+    store.commit(second, 1, CellScore(CELLS[0]), fingerprint="g", new_results={0: np.ones(2)})
+    store.label_run(first, "gone soon", "")
+    assert store.size_of(store.run(first)) > store.size_of(store.run(second)) > 0
+    store.delete_run(first)
+    assert [run.id for run in store.runs()] == [second]
+    for cell in (None, CELLS[0], other):
+        assert store.results("f", cell), "the other run needs it"
+    assert store.results("f", CELLS[1]) == store.results(f"f/{first}", CELLS[0]) == {}
+    assert store.results("g", CELLS[0]), "not of this run's fingerprint"
+    with pytest.raises(NotFound):
+        store.cells(first)
+    with pytest.raises(NotFound):
+        store.delete_run(first)
+    store.delete_run(second)
+    assert store.results("f", None) == {} and store.runs() == []
+
+
+def test_a_run_that_is_swept_is_not_deleted(store: Store) -> None:
+    run = store.create_run("ck", {}, {"fingerprint": "f"}, CELLS)
+    store.set_state(run, "running", only_from=("queued",))
+    assert store.is_running(run) and not store.is_running("nobody")
+    with pytest.raises(Busy, match="stop it"):
+        store.delete_run(run)
+    assert len(store.cells(run)[1]) == 3
+    store.set_state(run, "stopped", only_from=("running",))
+    store.delete_run(run)
+    assert not store.is_running(run) and store.count_runs() == 0
 
 
 def test_a_run_is_queued_and_found_again(store: Store, tmp_path: Path) -> None:

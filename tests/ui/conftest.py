@@ -36,6 +36,12 @@ CARD: dict[str, Any] = {
     "warnings": [],
     "finished_sweeps": [],
     "seeds": [],
+    "memory": {"needed": 3 * 2**29, "free": 12 * 2**30},
+    "assumed": [],
+    "missing": [],
+    "rows_recovered": None,
+    "row_classes": ["F", "M"],
+    "notes": [],
     "presets": {
         "default": {"feature_factors": [-1.0, 1.0], "learning_rates": [0.1, 0.2, 0.5]},
         "dense": {"feature_factors": [-2.0, -1.0, 0.0, 1.0, 2.0], "learning_rates": [0.1, 0.2, 0.5]},
@@ -85,6 +91,8 @@ def picture(**changes: Any) -> dict[str, Any]:
         "learning_rates": [0.1, 0.2, 0.5],
         "metric": values,
         "metric_label": "P(F) on M rows",
+        "classes": ["M", "F"],
+        "other": "M",
         "lms": [[None if x is None else 0.387 * x for x in row] for row in ratios],
         "lms_ratio": ratios,
         "status": [["final", "final", "final"], ["provisional", "failed", "pending"]],
@@ -174,8 +182,15 @@ class ScriptedSession:
             raise BadData("A sentence has no [MASK].")
         base = {"top": [token("he", 1, 0.8, 0.0), token("she", 2, 0.1, 0.0)], "classes": {"M": 0.8, "F": 0.1}}
         here = {"top": [token("she", 2, 0.9, 0.8), token("it", 3, 0.05, 0.04)], "classes": {"M": 0.04, "F": 0.9}}
-        masks = [{"position": 3, "base": base, "cells": [{**cells[0], **here}]}] if cells else []
-        return {"texts": [{"text": text, "masks": masks} for text in texts]}
+        mask = {"position": 3, "base": base, "cells": [{**cell, **here} for cell in cells], "tokens": union(len(cells))}
+        return {"texts": [{"text": text, "masks": [mask] * text.count("[MASK]")} for text in texts]}
+
+    @property
+    def compared(self) -> ScriptedSession:
+        return self
+
+    def base(self, checkpoint: str, texts: list[str], options: dict[str, Any]) -> dict[str, Any]:
+        return self.compare(checkpoint, [], texts, options)
 
     def export(self, run: str, options: dict[str, Any]) -> str:
         self.calls.append(("export", run, options))
@@ -189,6 +204,12 @@ class ScriptedSession:
 
 def token(word: str, number: int, p: float, change: float) -> dict[str, Any]:
     return {"token": word, "id": number, "p": p, "change": change}
+
+
+def union(cells: int) -> list[dict[str, Any]]:
+    """The words of all columns with their probability in each."""
+    rows = [("she", 2, 0.1, 0.9), ("he", 1, 0.8, 0.06), ("it", 3, 0.01, 0.05)]
+    return [{"token": word, "id": n, "base": base, "cells": [here] * cells} for word, n, base, here in rows]
 
 
 @pytest.fixture

@@ -8,25 +8,30 @@ const source = (name) => readFileSync(fileURLToPath(new URL(`../../gradiend_ui/u
 const place = (name) => (name === 'tree.js' ? name : `grid/${name}`);
 const load = (files, names) => new Function(`${files.map(place).map(source).join('\n')}\nreturn {${names.join(',')}};`)();
 
-const plotting = load(['plotting.js'], ['formatNumber', 'formatSigned', 'axisCentres', 'axisEdges', 'axisTicks', 'parsed']);
-const heatmap = load(['plotting.js', 'heatmap.js'], ['warp', 'rampColour', 'textColour', 'cellAt', 'moved', 'tooltipText', 'spoken', 'tableRows', 'marks', 'diagonals', 'mapBox', 'figure', 'outlineBox', 'isSideBySide', 'signature', 'escapeMarkup']);
-const chart = load(['plotting.js', 'row_chart.js'], ['chartFigure', 'chartLabel', 'legendItems', 'topOf']);
+const MAPS = ['plotting.js', 'heatmap.js', 'heatmap_figure.js', 'heatmap_words.js'];
+const plotting = load(['plotting.js'], ['formatNumber', 'formatSigned', 'axisCentres', 'axisEdges', 'axisTicks', 'ratePositions', 'parsed', 'fill', 'fileWord']);
+const heatmap = load(MAPS, ['readView', 'warp', 'rampColour', 'textColour', 'cellAt', 'moved', 'tooltipText', 'spoken', 'tableColumns', 'tableOrder', 'overlayPaths', 'diagonals', 'mapBox', 'figure', 'savedFigure', 'cellBox', 'arrangement', 'signature', 'rowTicks', 'numberText', 'clippedText', 'pinnedLetter', 'starPlace', 'hasProvisional']);
+const chart = load(['plotting.js', 'row_chart.js'], ['chartFigure', 'savedChart', 'chartLabel', 'legendItems', 'topOf', 'isEmpty']);
 const tree = load(['tree.js'], ['isAllowed', 'TAGS']);
 
 const theme = {
   ink: '#000', soft: '#555', line: '#999', hair: '#ddd', paper: '#fff', accent: '#00f', other: '#88f', base: '#888', kept: '#b60', star: '#fc0', failed: '#b00', font: 'sans',
-  ramps: { probability: ['#ffffff', '#000000'], kept: ['#000000', '#ffffff'] },
+  ramps: { probability: ['#ffffff', '#000000'], change: ['#aa5500', '#ffffff', '#0055aa'], kept: ['#000000', '#ffffff'] },
 };
-const view = (changes = {}) => ({
+const texts = Object.fromEntries(readFileSync(fileURLToPath(new URL('../../gradiend_ui/ui/language/en/grid.toml', import.meta.url)), 'utf8').split('\n').map((line) => line.match(/^(\w+) = (".*")$/)).filter(Boolean).map(([, key, text]) => [key, JSON.parse(text)]));
+const payload = (changes = {}) => ({
   run: 'r', rev: 5, rows: [-1, 1], columns: [0.1, 0.2, 0.5],
+  tables: { 'F|M': [[0.47, 0.71, 0.76], [0.09, null, null]], lms: [[1.016, 1.008, 0.958], [0.99, null, null]], score: [[0.39, 0.39, 0.37], [0.38, null, null]] },
   maps: [
-    { name: 'metric', title: 'P(F) on <M> rows', ramp: 'probability', stops: [0, 1], values: [[0.47, 0.71, 0.76], [0.09, null, null]], base: 0.11 },
-    { name: 'lms', title: 'LMS / base', ramp: 'kept', stops: [0, 0.5, 0.8, 0.9, 0.95, 1], values: [[1.016, 1.008, 0.958], [0.99, null, null]], base: 1 },
+    { name: 'metric', title: 'P(F) on <M> rows', tip: 'gain', ramp: 'probability', stops: [0, 1], clipped: false, table: 'F|M', base: 0.11 },
+    { name: 'lms', title: 'LMS / base', tip: 'kept', ramp: 'kept', stops: [0, 0.5, 0.8, 0.9, 0.95, 1], clipped: false, table: 'lms', base: 1 },
   ],
-  details: [{ label: 'LMS', values: [[0.39, 0.39, 0.37], [0.38, null, null]], base: 0.387 }],
+  details: [{ label: 'LMS', table: 'score', base: 0.387 }, { label: 'P(F) on <M> rows', table: 'F|M', base: 0.11 }],
   status: [['final', 'final', 'final'], ['provisional', 'failed', 'pending']], reason: [[null, null, null], [null, 'not finite', null]],
-  passes: [[true, true, false], [true, null, null]], rows_done: [[4, 4, 4], [2, 1, 0]], rows_total: 4, best: [0, 1], fallback: false, ...changes,
+  passes: [[true, true, false], [true, null, null]], rows_done: [[4, 4, 4], [2, 1, 0]], rows_total: 4, best: [0, 1], fallback: false,
+  can_win: [true, true], cannot: 'cannot win for F', pinned: [], matrix: 0, shows: 'other', file: { stem: 'demo_F', subtitle: 'demo, more F' }, ...changes,
 });
+const view = (changes = {}) => heatmap.readView(JSON.stringify(payload(changes)));
 
 test('numbers have three significant digits and a real minus sign', () => {
   assert.deepEqual([0.71234, 12.34, 1, 0, null, NaN, -0.00012].map(plotting.formatNumber), ['0.712', '12.3', '1.00', '0', '–', '–', '−1.2e−4']);
@@ -37,16 +42,24 @@ test('numbers have three significant digits and a real minus sign', () => {
 test('rates in steps of 1, 2, 5 are spaced evenly, a gap in a typed list shows', () => {
   assert.deepEqual(plotting.axisCentres([0.1, 0.2, 0.5, 1]), [0, 1, 2, 3]);
   assert.deepEqual(plotting.axisCentres([0.1, 1, 100]), [-1, 0, 2]);
-  assert.deepEqual(plotting.axisCentres([0, 0.1, 100]), [0, 1, 2]);
+  assert.deepEqual(plotting.axisCentres([0, 0.1, 100]), [0, 0.5, 3.5]);
   assert.deepEqual(plotting.axisCentres([0.1, 0.101, 100]), [0, 1, 2]);
   assert.deepEqual(plotting.axisEdges([0, 1, 2]), [-0.5, 0.5, 1.5, 2.5]);
   assert.deepEqual(plotting.axisEdges([7]), [6.5, 7.5]);
 });
 
+test('negative rates mirror the positive ones around zero', () => {
+  assert.deepEqual(plotting.ratePositions([-1, -0.1, 0, 0.1, 1]), [-1.5, -0.5, 0, 0.5, 1.5]);
+  assert.deepEqual(plotting.axisCentres([-1, -0.1, 0, 0.1, 1]), [-1.5, -0.5, 0, 0.5, 1.5]);
+  assert.deepEqual(plotting.axisCentres([-0.5, -0.2, -0.1]).map((x) => x < 0 || x === 0 || x > 0), [true, true, true]);
+  const rates = [-10, -5, -2, -1, 0, 1, 2, 5, 10], ticks = plotting.axisTicks(rates, plotting.axisCentres(rates), 200).ticktext;
+  assert.ok(ticks.includes('0') && ticks.includes('10') && ticks.includes('−10'), String(ticks));
+});
+
 test('labels that do not fit are left out, powers of ten stay', () => {
   const rates = [0.1, 0.2, 0.5, 1, 2, 5, 10], centres = plotting.axisCentres(rates);
   assert.equal(plotting.axisTicks(rates, centres, 700).ticktext.length, 7);
-  assert.deepEqual(plotting.axisTicks(rates, centres, 120).ticktext, ['0.1', '1', '10']);
+  assert.deepEqual(plotting.axisTicks(rates, centres, 140).ticktext, ['0.1', '1', '10']);
   assert.deepEqual(plotting.axisTicks([3], [0], 300).ticktext, ['3']);
 });
 
@@ -75,36 +88,51 @@ test('keys move the cell and stop at the border', () => {
   assert.deepEqual(at({ row: 0, column: 0 }, 'End'), { row: 0, column: 2 });
   assert.deepEqual(at({ row: 1, column: 2 }, 'Home'), { row: 1, column: 0 });
   assert.deepEqual(at(null, 'ArrowDown'), { row: 0, column: 0 });
+  assert.deepEqual(at({ row: 0, column: 1 }, 'PageUp'), { row: 1, column: 1 });
+  assert.deepEqual(heatmap.moved(view(), { row: 0, column: 1 }, 'Home', true), { row: 1, column: 0 });
+  assert.deepEqual(heatmap.moved(view(), { row: 0, column: 1 }, 'End', true), { row: 0, column: 2 });
+  assert.equal(heatmap.moved(view(), { row: 0, column: 1 }, 'ArrowUp', true), null);
   assert.equal(at(null, 'x'), null);
 });
 
-test('a tooltip has every number, or says why there is none', () => {
-  const best = heatmap.tooltipText(view(), 0, 1);
+test('a tooltip has every number once, or says why there is none', () => {
+  const tip = (changes, row, column) => heatmap.tooltipText(view(changes), row, column, texts);
+  const best = tip({}, 0, 1);
   assert.equal(best.title, 'feature factor −1, learning rate 0.2');
   assert.deepEqual(best.lines, [['P(F) on <M> rows', '0.710', '0.110'], ['LMS / base', '1.01', '1.00'], ['LMS', '0.390', '0.387']]);
   assert.equal(best.note, 'best cell');
-  assert.equal(heatmap.tooltipText(view(), 0, 2).note, 'below the LMS threshold');
-  assert.equal(heatmap.tooltipText(view(), 1, 0).note, 'provisional, 2 of 4 rows');
-  assert.deepEqual(heatmap.tooltipText(view(), 1, 1), { title: 'feature factor +1, learning rate 0.2', lines: [], note: 'failed: not finite' });
-  assert.equal(heatmap.tooltipText(view(), 1, 2).note, 'not computed yet');
-  assert.equal(heatmap.tooltipText(view({ fallback: true }), 0, 1).note, 'fallback, not a winner');
-  assert.match(heatmap.spoken(view(), 0, 1), /learning rate 0.2. P\(F\) on <M> rows 0.710, LMS \/ base 1.01. best cell/);
+  assert.equal(tip({}, 0, 2).note, 'below the LMS threshold');
+  assert.equal(tip({}, 1, 0).note, 'provisional, 2 of 4 rows');
+  assert.deepEqual(tip({}, 1, 1), { title: 'feature factor +1, learning rate 0.2', lines: [], note: 'failed: not finite' });
+  assert.equal(tip({}, 1, 2).note, 'not computed yet');
+  assert.equal(tip({ fallback: true }, 0, 1).note, 'fallback, not a winner');
+  assert.equal(tip({ can_win: [false, true], pinned: [[0, 0]] }, 0, 0).note, 'cannot win for F · pinned as A');
+  assert.equal(heatmap.spoken(view(), view().maps[0], 0, 1, texts), 'feature factor −1, learning rate 0.2. P(F) on <M> rows 0.710, LMS / base 1.01. best cell');
 });
 
-test('the table twin has a line for every cell', () => {
-  const { head, body } = heatmap.tableRows(view());
-  assert.deepEqual(head, ['factor', 'rate', 'P(F) on <M> rows', 'LMS / base', 'status']);
-  assert.equal(body.length, 6);
-  assert.deepEqual(body[2], ['−1', '0.5', '0.760', '0.958', 'below threshold']);
-  assert.deepEqual(body[5], ['+1', '0.5', '–', '–', 'not computed yet']);
+test('the table twin has a line for every cell and every number once, in any order', () => {
+  const shown = view({ can_win: [true, false] }), columns = heatmap.tableColumns(shown, texts);
+  assert.deepEqual(columns.map(({ label }) => label), ['factor', 'rate', 'P(F) on <M> rows', 'LMS / base', 'LMS', 'status']);
+  const line = ([row, column]) => columns.map(({ text }) => text(row, column));
+  const inOrder = heatmap.tableOrder(shown, columns, null);
+  assert.equal(inOrder.length, 6);
+  assert.deepEqual(line(inOrder[2]), ['−1', '0.5', '0.760', '0.958', '0.370', 'below the LMS threshold']);
+  assert.deepEqual(line(inOrder[5]), ['+1', '0.5', '–', '–', '–', 'not computed yet · cannot win for F']);
+  const values = (sorted) => heatmap.tableOrder(shown, columns, sorted).map(([row, column]) => shown.maps[0].values[row][column]);
+  assert.deepEqual(values({ column: 2, descending: true }), [0.76, 0.71, 0.47, 0.09, null, null]);
+  assert.deepEqual(values({ column: 2, descending: false }), [0.09, 0.47, 0.71, 0.76, null, null]);
 });
 
-test('empty cells are outlined and failed ones crossed', () => {
-  const gaps = (line) => line.x.filter((x) => x === null).length;
-  const { empty, cross } = heatmap.marks(view(), view().maps[0], heatmap.mapBox(view(), 700, true));
-  assert.equal(gaps(empty), 2);
-  assert.equal(gaps(cross), 2);
-  assert.ok(empty.x[0] > 0.5 && empty.x[1] < 1.5, 'inside the second column');
+test('empty cells are outlined, failed ones crossed and failing ones hatched in an ink that shows', () => {
+  const shown = view(), box = heatmap.mapBox(shown, 700, 1), count = (path, letter) => path.split(letter).length - 1;
+  const paths = heatmap.overlayPaths(shown, shown.maps[0], theme.ramps.probability, box);
+  assert.equal(count(paths.empty, 'z'), 2);
+  assert.equal(count(paths.cross, 'M'), 2);
+  assert.equal(count(paths.dark, 'z') + count(paths.light, 'z'), 1);
+  assert.equal(count(paths.light, 'z'), 1, '0.76 of black is dark: light ink');
+  const passing = view({ passes: [[true, true, true], [true, null, null]] });
+  const none = heatmap.overlayPaths(passing, passing.maps[0], theme.ramps.probability, box);
+  assert.equal(none.dark + none.light, '');
 });
 
 test('diagonals stay inside their box', () => {
@@ -113,46 +141,73 @@ test('diagonals stay inside their box', () => {
   }
 });
 
-test('a figure has true cells, both opacities and the star', () => {
-  const box = heatmap.mapBox(view(), 700, true);
-  const { data, layout } = heatmap.figure(view(), view().maps[0], theme, box);
+test('a figure has true cells and both opacities', () => {
+  const box = heatmap.mapBox(view(), 700, 1);
+  const { data, layout } = heatmap.figure(view(), view().maps[0], theme, box, texts);
   const [final, provisional] = data;
   assert.equal(final.zsmooth, undefined);
   assert.deepEqual(final.z, [[0.47, 0.71, 0.76], [null, null, null]]);
   assert.deepEqual(provisional.z[1], [0.09, null, null]);
   assert.ok(provisional.opacity < 1);
   assert.equal(final.x.length, 4);
-  const star = data.find((trace) => trace.marker?.symbol === 'star');
-  assert.equal(star.x.length, 1);
   assert.equal(layout.margin.autoexpand, false);
-  assert.ok(layout.title.text.startsWith('P(F) on &lt;M&gt; rows'));
+  const finished = view({ status: [['final', 'final', 'final'], ['final', 'failed', 'pending']] });
+  assert.equal(heatmap.figure(finished, finished.maps[0], theme, box, texts).data.filter(({ type }) => type === 'heatmap').length, 1);
 });
 
-test('the outline lies exactly over its cell', () => {
-  const box = heatmap.mapBox(view(), 696, true);
-  const first = heatmap.outlineBox(view(), box, { row: 1, column: 0 }), last = heatmap.outlineBox(view(), box, { row: 0, column: 2 });
-  assert.deepEqual([first.left, first.top, first.width, first.height], [46, 24, 200, 34]);
-  assert.deepEqual([last.left, last.top], [446, 58]);
+test('a saved figure stands on its own: title, notes, axis titles, marks, star, selection, a background', () => {
+  const shown = view({ can_win: [true, false] }), { data, layout } = heatmap.savedFigure(shown, shown.maps[0], theme, texts, { row: 0, column: 2 });
+  assert.ok(layout.title.text.startsWith('<b>P(F) on &lt;M&gt; rows</b>'));
+  assert.match(layout.title.text, /demo, more F +base 0\.110 +\* cannot win for F/);
+  assert.equal(layout.xaxis.title.text, texts.axis_rate);
+  assert.equal(layout.yaxis.title.text, texts.axis_factor_short);
+  assert.equal(layout.paper_bgcolor, theme.paper);
+  assert.deepEqual([layout.shapes[0].x0, layout.shapes[0].y0], [1.5, -0.5]);
+  assert.equal(data.find((trace) => trace.marker?.symbol === 'star').x.length, 1);
+  assert.ok(data.some((trace) => trace.line?.color?.startsWith('rgba') && trace.x.length > 0), 'hatched');
+  const fallback = heatmap.savedFigure(view({ fallback: true }), shown.maps[0], theme, texts, null).data.at(-1);
+  assert.equal(fallback.marker.symbol, 'star-open');
+  assert.equal(fallback.marker.color, theme.failed);
 });
 
-test('a failing cell is hatched, a passing one is not', () => {
-  const box = heatmap.mapBox(view(), 700, true);
-  const hatched = (passes) => heatmap.figure(view({ passes }), view().maps[0], theme, box).data.filter((trace) => trace.line?.color?.startsWith('rgba')).some((trace) => trace.x.length > 0);
-  assert.ok(hatched([[true, true, false], [true, null, null]]));
-  assert.ok(!hatched([[true, true, true], [true, null, null]]));
+test('changes are signed, diverge around zero and say where their colours end', () => {
+  const change = { name: 'metric', title: 'change', ramp: 'change', stops: [-0.31, 0, 0.31], clipped: true, values: [[0.1, -0.5, 0]] };
+  assert.equal(heatmap.warp(0, change.stops), 0.5);
+  assert.equal(heatmap.warp(-0.5, change.stops), 0);
+  assert.deepEqual([0.5991, -0.25, 0.0001].map((value) => heatmap.numberText(change, value)), ['+.599', '−.250', '0']);
+  assert.equal(heatmap.clippedText(change, texts), 'clipped at ±0.31');
 });
 
-test('a fallback is an open star in the colour of failure', () => {
-  const { data } = heatmap.figure(view({ fallback: true }), view().maps[0], theme, heatmap.mapBox(view(), 700, true));
-  assert.equal(data.at(-1).marker.symbol, 'star-open');
-  assert.equal(data.at(-1).marker.color, theme.failed);
+test('a cell lies exactly over its place', () => {
+  const box = heatmap.mapBox(view(), 696, 1);
+  const first = heatmap.cellBox(view(), box, { row: 1, column: 0 }), last = heatmap.cellBox(view(), box, { row: 0, column: 2 });
+  assert.deepEqual([first.left, first.top, first.width, first.height], [0, 0, 200, 34]);
+  assert.deepEqual([last.left, last.top], [400, 34]);
 });
 
-test('tall grids stand side by side where there is room', () => {
+test('tall grids stand side by side where there is room, many classes as small multiples', () => {
   const tall = view({ rows: [1, 2, 3, 4, 5, 6, 7, 8, 9] });
-  assert.ok(heatmap.isSideBySide(tall, 720));
-  assert.ok(!heatmap.isSideBySide(tall, 400));
-  assert.ok(!heatmap.isSideBySide(view(), 720));
+  assert.equal(heatmap.arrangement(tall, 720), 'side');
+  assert.equal(heatmap.arrangement(tall, 400), 'stack');
+  assert.equal(heatmap.arrangement(view(), 720), 'stack');
+  assert.equal(heatmap.arrangement(view({ matrix: 2 }), 720), 'matrix');
+  assert.ok(heatmap.mapBox(view({ matrix: 1 }), 720, 0).isSmall && !heatmap.mapBox(view({ matrix: 1 }), 720, 1).isSmall);
+});
+
+test('rows that cannot win carry a sign, also where not all rows are labelled', () => {
+  const few = view({ can_win: [false, true] });
+  assert.deepEqual(heatmap.rowTicks(few, heatmap.mapBox(few, 700, 1)).ticktext, ['−1*', '+1']);
+  const rows = Array.from({ length: 50 }, (_, k) => Math.round((-2 + (4 * k) / 49) * 1e4) / 1e4), many = view({ rows, can_win: rows.map(() => false) });
+  const ticks = heatmap.rowTicks(many, { innerHeight: 400 }).ticktext;
+  assert.ok(ticks.length < 25 && ticks.includes('+2*') && ticks.includes('−2*'), String(ticks));
+});
+
+test('pinned cells have letters, file names only letters and signs', () => {
+  assert.equal(heatmap.pinnedLetter(view({ pinned: [[0, 0], [1, 2]] }), 1, 2), 'B');
+  assert.equal(heatmap.pinnedLetter(view(), 1, 2), '');
+  assert.equal(plotting.fileWord('1 − P(F) on <M>/.. rows'), '1-P-F-on-M-..-rows');
+  assert.equal(plotting.fileWord('Row of feature factor −1'), 'Row-of-feature-factor-minus1');
+  assert.equal(plotting.fill('{a} of {b}', { a: 0, b: 2 }), '0 of 2');
 });
 
 test('a cell that has just arrived changes its signature', () => {
@@ -163,16 +218,32 @@ test('a cell that has just arrived changes its signature', () => {
 });
 
 const rowView = { rev: 1, columns: [0.1, 0.2, 0.5], feature_factor: -1, row: 0, column: 1, threshold: 0.99, status: ['final', 'final', 'provisional'],
-  lines: [{ name: 'P(F) on M rows', kind: 'target', values: [0.47, 0.71, null], base: 0.11 }, { name: 'LMS / base', kind: 'kept', values: [1.01, 1, 0.9], base: 1 }] };
+  lines: [{ name: 'P(F) on M rows', kind: 'target', tip: 'gain', values: [0.47, 0.71, null], base: 0.11 }, { name: 'LMS / base', kind: 'kept', tip: 'kept', values: [1.01, 1, 0.9], base: 1 }] };
 
 test('the row chart marks the selection, the base and the threshold', () => {
-  const { data, layout } = chart.chartFigure(rowView, theme, 700);
+  const { data, layout } = chart.chartFigure(rowView, theme, 700, texts);
   assert.equal(data.length, 2);
   assert.equal(data[0].connectgaps, false);
   assert.deepEqual(layout.shapes.map((shape) => shape.type), ['rect', 'line', 'line', 'line']);
   assert.deepEqual(layout.shapes.filter((shape) => shape.line.color === theme.base).map((shape) => shape.y0), [0.11, 1]);
-  assert.match(chart.chartLabel(rowView), /P\(F\) on M rows 0.710/);
-  assert.deepEqual(chart.legendItems(rowView).map((item) => item.kind), ['target', 'kept', 'base']);
+  assert.match(chart.chartLabel(rowView, texts), /P\(F\) on M rows 0.710/);
+  assert.deepEqual(chart.legendItems(rowView, texts).map((item) => item.kind), ['target', 'kept', 'base']);
+  assert.ok(chart.legendItems(rowView, texts).every(({ tip }) => tip));
+  assert.ok(!chart.isEmpty(rowView) && chart.isEmpty({ lines: [{ values: [null, null] }] }));
+});
+
+test('the row chart has negative rates left of zero, and zero is the base', () => {
+  const signed = { ...rowView, columns: [-1, -0.1, 0, 0.1, 1], column: 4, status: Array(5).fill('final'), lines: [{ ...rowView.lines[0], values: [0.1, 0.2, 0.3, 0.4, 0.5] }] };
+  const { data, layout } = chart.chartFigure(signed, theme, 700, texts);
+  assert.deepEqual(data[0].x, [-1.5, -0.5, 0, 0.5, 1.5]);
+  assert.deepEqual(layout.xaxis.ticktext, ['−1', '−0.1', '0', '0.1', '1']);
+  assert.deepEqual(layout.shapes.filter((shape) => shape.x0 === 0 && shape.x1 === 0).length, 1);
+});
+
+test('lines of the same kind differ in more than colour', () => {
+  const line = (name) => ({ name, kind: 'further', tip: '', values: [0.1, 0.2, 0.3], base: 0 });
+  const { data } = chart.chartFigure({ ...rowView, lines: [line('a'), line('b')] }, theme, 700, texts);
+  assert.notEqual(data[0].marker.symbol, data[1].marker.symbol);
 });
 
 test('a value arrives as JSON, or not at all', () => {

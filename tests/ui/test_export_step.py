@@ -1,30 +1,233 @@
-"""Step Export."""
+"""Step Export: what is asked for, under which name, what is told meanwhile, and the card before it is written."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.errors import NotFound
+from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
+from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.values import Cell, CellScore
 from gradiend_ui.ui.export import panel as export
+from gradiend_ui.ui.export.desk import ExportDesk, checked_name, safe, unique_names
+from gradiend_ui.ui.export.preview import blocks_of, build_card, inline
+from gradiend_ui.ui.export.wiring import chosen_options, steps
+from gradiend_ui.ui.ground import Ground
 from gradiend_ui.ui.tree import text_of
 
+CELL = {"feature_factor": -1.0, "learning_rate": 0.2}
+WINNERS = {"F": CELL, "M": {"feature_factor": 1.0, "learning_rate": 0.05}}
+CARD = """---
+tags:
+- gradiend
+---
 
-def test_export_gives_a_file_with_its_name_in_the_download_cache(session, downloads: Path) -> None:
-    path = Path(export.export(session, "run-1", {"feature_factor": -1.0, "learning_rate": 0.2}, "decoder"))
-    assert path.name == "demo_ff-1_lr0.2.zip"
-    assert downloads in path.parents
-    assert path.read_bytes() == b"zip"
-    assert session.calls[-1][2] == {
-        "feature_factor": -1.0,
-        "learning_rate": 0.2,
-        "kind": "checkpoint",
-        "part": "decoder",
-    }
-    assert "demo_ff-1_lr0.2.zip" in text_of(export.build_done(str(path)))
+# base, rewritten
+
+The **base** is `base + x`,
+in two lines.
+
+| | |
+|---|---|
+| part | decoder |
+
+## Scores
+
+| | base | rewritten |
+|---|---|---|
+| P(F) on M rows | 0.1 | 0.7 |
+
+```python
+x = 1
+
+# no heading
+```
+"""
 
 
-def test_export_without_a_cell_is_refused(session) -> None:
+class Worker:
+    """Writes a small file in place of weights; `fails` at the n-th model."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.fails = 0
+
+    def ask(self, kind: str, **body: Any) -> Any:
+        self.asked.append((kind, body))
+        if kind == "describe_export":
+            size = {"float32": 4_000_000, "float16": 2_000_000, "bfloat16": 2_000_000}
+            return {"card": CARD, "script": f"name = {body['name']!r}", "bytes": size, "stored": "float16",
+                    "scored": "float32"}  # fmt: skip
+        if kind == "pack":
+            with zipfile.ZipFile(body["zip"], "w") as archive:
+                for path in Path(body["folder"]).rglob("*.safetensors"):
+                    archive.write(path, path.relative_to(Path(body["folder"]).parent))
+            return body["zip"]
+        if len([1 for name, _ in self.asked if name == "export"]) == self.fails:
+            raise Failed("The export could not be written: No space left on device.")
+        Path(body["folder"]).mkdir(parents=True)
+        (Path(body["folder"]) / "model.safetensors").write_bytes(b"weights")
+        return body["folder"]
+
+
+class Exporting:
+    """As much of a session as exporting needs, on a real store."""
+
+    def __init__(self, folder: Path, public: bool = False) -> None:
+        store = Store(folder / "runs.sqlite")
+        store.save_checkpoint("ck", "demo", {}, {"name": "my demo"})
+        scores = [CellScore(None, "final"), CellScore(Cell(-1.0, 0.2), "final")]
+        self.run = store.create_finished_run("ck", {}, {"classes": ["M", "F"]}, scores)
+        self.worker, self.questions = Worker(), []
+        self.folder = folder
+        self.exports = ExportDesk(Ground(store, self.worker, folder, public), self.select)  # type: ignore[arg-type]
+
+    def select(self, run: str, options: Any) -> dict[str, Any]:
+        self.questions.append(dict(options))
+        return {**WINNERS[options["target_class"]], "fallback": options["target_class"] == "M"}
+
+
+@pytest.fixture
+def exporting(tmp_path: Path) -> Exporting:
+    return Exporting(tmp_path)
+
+
+def test_a_cell_becomes_a_zip_with_its_name(exporting: Exporting, downloads: Path, words) -> None:
+    told = list(steps(exporting, exporting.run, {**CELL, "dtype": "float16"}, words, False))  # type: ignore[arg-type]
+    path = Path(told[-1][1])
+    assert path.name == "my_demo-ff-1-lr0.2.zip" and downloads in path.parents
+    assert zipfile.ZipFile(path).namelist() == ["my_demo-ff-1-lr0.2/model.safetensors"]
+    sentences = [text_of(note) for note, _ in told]
+    assert "(−1, 0.2)" in sentences[0] and "Packing" in sentences[1]
+    assert sentences[2].startswith("Downloaded my_demo-ff-1-lr0.2.zip (")
+    body = exporting.worker.asked[0][1]
+    assert (body["dtype"], body["part"], body["cell"]) == ("float16", None, CELL)
+
+
+def test_the_same_name_twice_does_not_collide(exporting: Exporting) -> None:
+    options = {**CELL, "name": "she"}
+    first, second = (exporting.exports.zip_of(exporting.run, options) for _ in range(2))
+    assert Path(first).name == Path(second).name == "she.zip" and first != second
+    assert Path(first).exists() and Path(second).exists()
+
+
+def test_several_classes_are_folders_of_one_zip(exporting: Exporting) -> None:
+    options = {"target_classes": ["F", "M"], "ratio": 0.95}
+    path = exporting.exports.zip_of(exporting.run, options)
+    names = zipfile.ZipFile(path).namelist()
+    assert names == [f"my_demo-F-M/{name}/model.safetensors" for name in ("F", "M")]
+    assert exporting.questions == [{"ratio": 0.95, "target_class": name} for name in ("F", "M")]
+    reasons = [body["chosen_for"] for kind, body in exporting.worker.asked if kind == "export"]
+    assert reasons[0] == "strengthen F: the best cell with LMS at least 0.95 of the base"
+    assert "smallest step" in reasons[1], "a fallback is no winner"
+
+
+def test_the_card_says_whether_a_cell_is_the_answer(exporting: Exporting) -> None:
+    for cell, said in ((CELL, "the best cell"), ({**CELL, "learning_rate": 0.1}, "chosen by hand")):
+        plan = exporting.exports.plan(exporting.run, {**cell, "target_class": "F"})
+        assert said in str(plan.pieces[0].chosen_for)
+    assert exporting.exports.plan(exporting.run, CELL).pieces[0].chosen_for is None
+
+
+def test_a_folder_is_kept_and_never_written_over(exporting: Exporting, words) -> None:
+    options = {**CELL, "name": "she"}
+    *_, (note, path) = steps(exporting, exporting.run, options, words, True)  # type: ignore[arg-type]
+    kept = exporting.folder / "exported" / "she"
+    assert (kept / "model.safetensors").read_bytes() == b"weights" and path == ""
+    assert str(kept) in text_of(note)
+    (kept / "mine.txt").write_text("mine")
+    with pytest.raises(BadName, match="exists already"):
+        list(exporting.exports.write(exporting.run, options, keep=True))
+    assert (kept / "mine.txt").read_text() == "mine"
+    assert list((exporting.folder / "exports").iterdir()) == []
+
+
+def test_a_public_server_keeps_no_folders(tmp_path: Path) -> None:
+    public = Exporting(tmp_path, public=True)
+    with pytest.raises(NotAllowed, match="download the zip"):
+        list(public.exports.write(public.run, CELL, keep=True))
+    public.exports.describe(public.run, CELL)
+    assert public.worker.asked[-1][1]["tells_paths"] is False
+
+
+def test_nothing_half_is_left_when_the_disk_is_full(exporting: Exporting) -> None:
+    exporting.worker.fails = 2
+    with pytest.raises(Failed, match="No space left"):
+        list(exporting.exports.write(exporting.run, {"target_classes": ["F", "M"]}, keep=True))
+    assert list((exporting.folder / "exports").iterdir()) == []
+    assert not (exporting.folder / "exported").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../up", "a/b", "a\\b", ".hidden", "x" * 81, "a b", "nul\0", "-x", "end.", "é" * 80 + "é", 5, " . "]
+)
+def test_names_that_lead_elsewhere_are_refused(exporting: Exporting, name: Any) -> None:
+    with pytest.raises(BadName, match="cannot be the name"):
+        exporting.exports.plan(exporting.run, {**CELL, "name": name})
+
+
+def test_names_are_made_of_what_is_there() -> None:
+    assert checked_name(" she-2.0 ") == "she-2.0" and checked_name("größe") == "größe"
+    assert safe("../a b") == "a_b" and safe("...") == "model"
+    assert checked_name(safe("漢" * 200))
+    assert unique_names(["F", "f", "F"]) == ["F", "f-2", "F-3"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, "two numbers"),
+        ({**CELL, "kind": "delta"}, "kind must be checkpoint"),
+        ({**CELL, "where": "/tmp"}, "Unknown option 'where'"),
+        ({"target_classes": []}, "at least one class"),
+        ({"target_classes": "F"}, "at least one class"),
+        ({"target_classes": ["X"]}, "among M, F, not 'X'"),
+    ],
+)
+def test_options_are_checked(exporting: Exporting, options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadGrid, match=sentence):
+        exporting.exports.plan(exporting.run, options)
+
+
+def test_export_without_a_cell_is_refused(words, options) -> None:
     with pytest.raises(NotFound, match="no cell to export"):
-        export.export(session, "", None)
+        chosen_options(None, options, words)
+    assert chosen_options(None, options, words, ["F"], name="", dtype="float16") == {
+        "goal": "strengthen", "policy": "lms_threshold", "ratio": 0.99, "any_feature_factor": False,
+        "dtype": "float16", "target_classes": ["F"],
+    }  # fmt: skip
+    assert chosen_options(CELL, options, words)["target_class"] == "F"
+
+
+def test_the_drawer_shows_sizes_and_each_card(exporting: Exporting, words) -> None:
+    described = exporting.exports.describe(exporting.run, {"target_classes": ["F", "M"], "name": "both"})
+    choices = export.dtype_choices(described, words)
+    assert choices == [
+        ("float32, 8.00 MB, as swept", "float32"),
+        ("float16, 4.00 MB", "float16"),
+        ("bfloat16, 4.00 MB", "bfloat16"),
+        ("as the base's files (float16), 4.00 MB", "base"),
+    ]
+    assert described["pieces"][1]["script"] == "name = 'both-M'"
+    text = text_of(export.build_preview(described, 1, words))
+    assert "Card of F" in text and "Card of M" in text and "P(F) on M rows" in text
+
+
+def test_a_card_is_read_block_by_block() -> None:
+    assert [lines[0] for lines in blocks_of(CARD)] == [
+        "---", "# base, rewritten", "The **base** is `base + x`,", "| | |", "## Scores", "| | base | rewritten |",
+        "```python",
+    ]  # fmt: skip
+    tree = build_card(CARD)
+    tags = [child["tag"] for child in tree["children"]]
+    assert tags == ["pre", "h3", "p", "table", "h3", "table", "pre"]
+    assert text_of(tree["children"][-1]) == "x = 1\n\n# no heading"
+    assert "no thead" not in tags and tree["children"][3]["children"][0]["tag"] == "tbody"
+
+
+def test_nothing_in_a_card_becomes_markup() -> None:
+    assert inline("a <b>x</b> `c` **d**") == ["a <b>x</b> ", {"tag": "code", "attributes": {}, "children": ["c"]}, " ",
+                                              {"tag": "strong", "attributes": {}, "children": ["d"]}]  # fmt: skip

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.ui.grid import board
-from gradiend_ui.ui.grid.reason import build_reason
+from gradiend_ui.ui.grid.files import grid_csv, grid_json, stem_of
+from gradiend_ui.ui.grid.reason import build_reason, picked_cell
+from gradiend_ui.ui.grid.wiring import known_shows, write_grid
 from gradiend_ui.ui.tree import text_of
 from gradiend_ui.ui.viewer import View, Viewers
 
@@ -30,6 +38,49 @@ def test_the_reason_names_runner_up_rejected_and_threshold(make_picture, options
     assert "(−1, 0.1) 0.470, LMS 1.02 of base" in text
     assert "(−1, 0.5) 0.760, LMS 0.959 of base" in text
     assert "0.99 is 1.9 masked tokens wide" in text
+
+
+def test_how_few_tokens_decide_is_told(make_picture, options, words) -> None:
+    selection = {**make_picture()["selection"], "threshold_tokens": 2.0, "decided_by_tokens": 1}
+    text = text_of(build_reason(make_picture(selection=selection), options, CELL, words))
+    assert "0.99 is 2.0 tokens wide here; 1 token decides the winner" in text
+    several = {**selection, "decided_by_tokens": 4}
+    assert "4 tokens decide" in text_of(build_reason(make_picture(selection=several), options, CELL, words))
+
+
+WINNER = {"target_class": "M", "goal": "weaken", "feature_factor": 1.0, "learning_rate": 0.1, "value": 0.3}
+
+
+def test_the_winners_of_all_classes_can_be_picked(make_picture, options, words) -> None:
+    winners = [{**WINNER, "lms_ratio": 0.5, "fallback": True}, {**WINNER, **CELL, "lms_ratio": None, "fallback": False}]
+    tree = build_reason(make_picture(winners=winners), options, CELL, words)
+    text = text_of(tree)
+    assert "less M (Fallback) (+1, 0.1) 0.300 0.500" in text
+    picks = [button for button in buttons(tree) if "data-pick" in button["attributes"]]
+    assert [picked_cell(button["attributes"]["data-pick"]) for button in picks] == [(1.0, 0.1), (-1.0, 0.2)]
+    assert [button["attributes"]["aria-pressed"] for button in picks] == ["false", "true"]
+
+
+def buttons(tree: Any) -> list[Any]:
+    if isinstance(tree, str):
+        return []
+    found = [node for child in tree["children"] for node in buttons(child)]
+    return [tree, *found] if tree["tag"] == "button" else found
+
+
+def test_a_row_that_cannot_win_says_so(make_picture, options, words) -> None:
+    picture = make_picture(can_win=[True, False])
+    assert "cannot win for F" not in text_of(build_reason(picture, options, CELL, words))
+    other = {"feature_factor": 1.0, "learning_rate": 0.1}
+    assert "cannot win for F" in text_of(build_reason(picture, options, other, words))
+    nobody = make_picture(can_win=[False, False], selection=None)
+    assert "No row of this grid can win for F" in text_of(build_reason(nobody, options, None, words))
+
+
+def test_every_number_of_the_card_is_explained(make_picture, options, words) -> None:
+    card = str(build_reason(make_picture(), options, CELL, words))
+    for key in ("probability", "lms", "kept", "column_base", "column_here", "column_change", "runner_up", "threshold"):
+        assert words.help(f"grid.{key}") in card
 
 
 def test_a_fallback_is_red_and_never_called_best(make_picture, options, words) -> None:
@@ -60,6 +111,85 @@ def test_the_board_shows_one_picture(session, options, words) -> None:
     assert shown.maps["best"] == [0, 1]
     assert shown.row_chart["column"] == 1
     assert shown.state == "running"
+
+
+def test_the_board_shows_what_the_page_wants_and_marks_pinned_cells(session, options, words) -> None:
+    view = View(run="run-1", options=options, shows="all", pinned=((-1.0, 0.5),))
+    maps = board.show(session, view, words).maps
+    assert (maps["shows"], maps["matrix"], len(maps["maps"]), maps["pinned"]) == ("all", 2, 5, [[0, 2]])
+    assert maps["file"] == {"stem": "demo_F_strengthen_run-1", "subtitle": "demo, more F"}
+    assert board.show(session, View(run="run-1", options=options), words).maps["shows"] == "other"
+
+
+def test_a_move_repaints_row_chart_and_reason_only(session, options, words) -> None:
+    view = View(run="run-1", options=options, chosen=(-1.0, 0.5))
+    row_chart, reason = board.show_cell(session, view, words)
+    assert row_chart["column"] == 2 and "below the LMS threshold" in text_of(reason)
+
+
+def test_what_the_maps_can_show_is_checked() -> None:
+    assert known_shows({"shows": "own"}) == "own"
+    for data in ({"shows": "<b>"}, {}, None):
+        with pytest.raises(BadGrid, match="The maps show one of other, own, change, all"):
+            known_shows(data)
+
+
+def test_the_csv_has_the_base_first_then_every_cell_with_every_number(make_picture) -> None:
+    lines = list(csv.DictReader(io.StringIO(grid_csv(make_picture(can_win=[True, False])))))
+    assert len(lines) == 7
+    assert (lines[0]["status"], lines[0]["lms"], lines[0]["P(F) on M rows"]) == ("base", "0.387", "0.11")
+    best = lines[2]
+    assert (best["feature_factor"], best["learning_rate"], best["passes"], best["can_win"]) == (
+        "-1.0",
+        "0.2",
+        "yes",
+        "yes",
+    )
+    assert float(best["P(F) on M rows"]) == 0.71
+    assert (lines[5]["status"], lines[5]["lms"], lines[5]["reason"]) == ("failed", "", "not finite")
+
+
+def test_no_text_of_the_csv_is_a_formula_and_numbers_stay_numbers(make_picture) -> None:
+    reason = [[None, None, None], [None, "=1+1", "-2"]]
+    lines = list(csv.DictReader(io.StringIO(grid_csv(make_picture(reason=reason)))))
+    assert [line["reason"] for line in lines[5:]] == ["'=1+1", "'-2"]
+    assert lines[1]["feature_factor"] == "-1.0"
+
+
+def test_the_json_has_everything(make_picture) -> None:
+    content = json.loads(grid_json(make_picture(), {"model": "demo"}))
+    assert content["model"] == "demo" and len(content["cells"]) == 6
+    assert content["base"]["probs_by_dataset"]["M"]["M"] == 0.86
+    assert content["cells"][2] == {
+        "feature_factor": -1.0,
+        "learning_rate": 0.5,
+        "status": "final",
+        "metric": 0.76,
+        "lms": pytest.approx(0.387 * 0.958),
+        "lms_ratio": 0.958,
+        "passes": False,
+        "can_win": True,
+        "probs_by_dataset": {d: {"M": 0.76, "F": 0.76} for d in "MF"},
+        "reason": None,
+    }
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_a_file_is_named_after_model_class_and_goal(session, options, downloads, kind: str) -> None:
+    path = write_grid(session, View(run="run-1", options=options), {"format": kind})
+    assert path.startswith(str(downloads)) and path.endswith(f"/demo_F_strengthen_run-1_cells.{kind}")
+    assert "0.71" in Path(path).read_text(encoding="utf-8")
+
+
+def test_a_file_of_nothing_or_of_another_kind_is_refused(session, options) -> None:
+    with pytest.raises(BadGrid, match="nothing to save yet"):
+        write_grid(session, View(options=options), {"format": "csv"})
+    with pytest.raises(BadGrid, match="as csv or json"):
+        write_grid(session, View(run="run-1", options=options), {"format": "../x"})
+
+
+def test_a_file_name_holds_no_odd_characters() -> None:
+    assert stem_of("../a b", "<F>", "strengthen", "Ab-1_xyz") == "a-b_F_strengthen_Ab-1_x"
 
 
 def test_a_hand_pins_a_cell_and_best_lets_it_go(session, options) -> None:

@@ -1,41 +1,78 @@
-"""Step Sweep: the form, the spec, the estimate, the buttons."""
+"""Step Sweep: the form, the spec, what the lists are read as, the estimate and its notes, the buttons."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.errors import BadGrid
-from gradiend_ui.ui.sweep import panel as sweep
+from gradiend_ui.engine.errors import BadGrid, TooLarge
+from gradiend_ui.ui.sweep import form as sweep
+from gradiend_ui.ui.sweep import lists, panel, wiring
+from gradiend_ui.ui.sweep.estimate import build_estimate
 from gradiend_ui.ui.tree import text_of
+from gradiend_ui.ui.words import Words
 
 FORM = sweep.Form(
     target_class="F",
+    class_list=None,
     goal="strengthen",
+    winner_goal="strengthen",
     policy="lms_threshold",
     ratio=0.99,
     any_feature_factor=False,
     preset="default",
     typed_factors="-1",
     typed_rates="0.2; 0.1, 0.1",
+    part="decoder",
+    token_boundary="reference",
     again=True,
 )
+TYPED = replace(FORM, preset="typed")
 DATA = {"spec": {"neutral_set": "pronoun-free"}}
 
 
-def test_a_typed_list_is_sorted_and_each_number_counts_once(card) -> None:
-    assert sweep.read_grid(replace(FORM, preset="typed"), card) == ([-1.0], [0.1, 0.2])
+def axes(form: sweep.Form, card: dict[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    grid = sweep.read_grid(form, card)
+    return grid.feature_factors, grid.learning_rates
 
 
-@pytest.mark.parametrize(("text", "words"), [("0.1, x", "not a number"), ("inf", "finite"), (" , ", "is empty")])
-def test_a_bad_list_is_refused_in_a_sentence(text: str, words: str) -> None:
-    with pytest.raises(BadGrid, match=words):
-        sweep.read_numbers(text, "learning rates")
+def test_every_preset_is_a_grid(card) -> None:
+    assert axes(TYPED, card) == ((-1.0,), (0.1, 0.2))
+    assert axes(FORM, card) == ((-1.0, 1.0), (0.1, 0.2, 0.5))
+    assert len(axes(replace(FORM, preset="dense"), card)[0]) == 5
+    quick = replace(FORM, preset="quick")
+    assert axes(quick, card)[0] == (-1.0,) and len(axes(quick, card)[1]) == 6
+    assert axes(replace(quick, goal="weaken"), card)[0] == (1.0,)
+    assert axes(replace(quick, goal="both"), card)[0] == (-1.0, 1.0)
+    assert axes(replace(TYPED, preset="fine", typed_factors="-1:1:3", typed_rates="-0.1, 0"), card) == (
+        (-1.0, 0.0, 1.0),
+        (-0.1, 0.0),
+    )
+
+
+def test_a_grid_that_cannot_be_is_refused_in_a_sentence(card) -> None:
+    with pytest.raises(BadGrid, match="no winner to look around yet"):
+        sweep.read_grid(replace(FORM, preset="fine", typed_factors="", typed_rates=""), card)
+    with pytest.raises(BadGrid, match="direction of class 'X' is not known"):
+        sweep.read_grid(replace(FORM, preset="quick", target_class="X"), card)
+    with pytest.raises(TooLarge, match="at most 10,000"):
+        sweep.read_grid(replace(TYPED, typed_factors="0:1:101", typed_rates="0:1:100"), card)
+    with pytest.raises(BadGrid, match="'x' among the learning rates"):
+        sweep.read_grid(replace(TYPED, typed_rates="x"), card)
+
+
+def test_the_winners_goal_is_the_sweeps_unless_both_are_swept() -> None:
+    assert sweep.read_options(replace(FORM, goal="weaken"))["goal"] == "weaken"
+    assert sweep.read_options(replace(FORM, goal="both"))["goal"] == "strengthen"
+    assert sweep.read_options(replace(FORM, goal="both", winner_goal="weaken"))["goal"] == "weaken"
+    assert sweep.read_options(replace(FORM, goal="strengthen", winner_goal="weaken"))["goal"] == "strengthen"
 
 
 def test_start_sends_the_spec_and_gives_the_run(session) -> None:
-    assert sweep.start(session, "ck-1", FORM, DATA) == "run-1"
+    page = FakePage(session)
+    assert wiring.start_sweep(page, "ck-1", FORM, DATA) == "run-1"  # type: ignore[arg-type]
     assert session.calls[-1] == (
         "start_sweep",
         "ck-1",
@@ -43,26 +80,108 @@ def test_start_sends_the_spec_and_gives_the_run(session) -> None:
             "goal": "strengthen",
             "feature_factors": [-1.0, 1.0],
             "learning_rates": [0.1, 0.2, 0.5],
+            "part": "decoder",
             "again": True,
             "neutral_set": "pronoun-free",
         },
     )
-
-
-def test_start_without_a_model_is_refused(session) -> None:
     with pytest.raises(BadGrid, match="Load the demo"):
-        sweep.start(session, "", FORM, DATA)
+        wiring.start_sweep(page, "", FORM, DATA)  # type: ignore[arg-type]
+
+
+class FakePage:
+    """What the plain functions of the wiring need of a page."""
+
+    def __init__(self, session: Any, words: Words | None = None) -> None:
+        self.session, self.words = session, words or Words("en")
+
+
+def test_the_spec_tells_goal_part_boundary_and_class_where_they_matter(card) -> None:
+    form = replace(FORM, goal="both", part="decoder-bias", token_boundary="natural")
+    spec = sweep.build_spec(form, DATA, card)
+    assert (spec["goal"], spec["part"]) == ("both", "decoder-bias") and "token_boundary" not in spec
+    causal = sweep.build_spec(form, DATA, {**card, "objective": "clm_next_token"})
+    assert causal["token_boundary"] == "natural"
+    assert sweep.build_spec(replace(FORM, preset="quick"), DATA, card)["target_classes"] == ["F"]
+
+
+def test_presets_write_their_grid_into_the_lists(session, card) -> None:
+    page = FakePage(session)
+
+    def written(form: sweep.Form, run: str = "") -> tuple[str, str]:
+        found = wiring.with_lists(page, "ck-1", run, form)  # type: ignore[arg-type]
+        return found.typed_factors, found.typed_rates
+
+    assert written(FORM) == ("-1, 1", "0.1, 0.2, 0.5")
+    assert written(TYPED) == (TYPED.typed_factors, TYPED.typed_rates)
+    assert written(replace(FORM, preset="fine")) == ("", "")
+    factors, rates = written(replace(FORM, preset="fine"), "run-1")
+    assert factors == "-1.5, -1, -0.5"
+    assert rates.startswith("0.1, ") and " 0.2, " in rates and rates.endswith(", 0.5")
+
+
+def test_a_list_is_read_back(words) -> None:
+    def read(text: str) -> str:
+        return text_of(lists.build_read_back(text, "learning rates", words))
+
+    assert read("0.01:1:9 log") == "9 values: 0.01, 0.0178, 0.0316, 0.0562, 0.1, …, 1"
+    assert read("-1, 0, 0.5") == "3 values: −1, 0, 0.5"
+    assert read("2") == "1 value: 2"
+    assert "(0.1 was given twice and counts once)" in read("0.1, 0.1, 0.2")
+    bad = lists.build_read_back("0.1, x", "learning rates", words)
+    assert "is not a number" in text_of(bad) and bad["attributes"]["role"] == "alert"
+
+
+def test_a_range_is_written_for_people_who_type_no_syntax() -> None:
+    assert lists.written_range(0.01, 1, 9, "logarithmic") == "0.01:1:9 log"
+    assert lists.written_range(-2, 2, 9.0, "even") == "-2:2:9"
+    for values, sentence in (
+        ((None, 1, 9, "even"), "two ends"),
+        ((0, 1, 2.5, "even"), "whole number"),
+        ((-1, 1, 5, "logarithmic"), "cross zero"),
+        ((0, 1, 1, "even"), "at least 2"),
+    ):
+        with pytest.raises(BadGrid, match=sentence):
+            lists.written_range(*values)
 
 
 def test_the_estimate_counts_cells_and_time(card, words) -> None:
-    assert text_of(sweep.build_estimate(FORM, DATA, card, words)) == "6 cells (2 × 3), about 0:03"
-    bad = replace(FORM, preset="typed", typed_rates="x")
-    assert "not a number" in text_of(sweep.build_estimate(bad, DATA, card, words))
+    def estimate(data: dict[str, Any] = DATA, known: int = 0) -> str:
+        return text_of(build_estimate(FORM, data, card, words, lambda spec: known))
+
+    assert estimate() == "6 cells (2 × 3), about 0:03"
+    assert estimate(data={**DATA, "seconds_per_cell": 10.0}) == "6 cells (2 × 3), about 1:00"
+    assert estimate(known=4) == "6 cells (2 × 3): 4 known, 2 new, about 0:01"
+    assert estimate(known=6) == "6 cells (2 × 3), all known: no waiting"
+    assert text_of(build_estimate(FORM, DATA, None, words)) == "Load a model first."
+    assert "time not known" in text_of(build_estimate(FORM, DATA, {**card, "seconds_per_cell": None}, words))
+
+
+def test_a_refusal_stands_under_its_list_or_in_the_estimate(card, words) -> None:
+    bad = replace(TYPED, typed_rates="x")
+    assert text_of(build_estimate(bad, DATA, card, words)) == words("sweep.unreadable")
+    large = build_estimate(replace(TYPED, typed_factors="0:1:101", typed_rates="0:1:100"), DATA, card, words)
+    assert "10,100 cells" in text_of(large) and large["attributes"]["role"] == "alert"
+    lost = replace(FORM, preset="fine", typed_factors="", typed_rates="")
+    assert "no winner to look around yet" in text_of(build_estimate(lost, DATA, card, words))
+
+
+def test_notes_say_what_the_grid_cannot_answer(card, words) -> None:
+    def notes(form: sweep.Form) -> str:
+        return text_of(build_estimate(form, DATA, card, words))
+
+    dense = replace(FORM, preset="dense")
+    assert "2 of 5 rows can win; the others are there to be looked at" in notes(dense)
+    assert "can win" not in notes(replace(dense, any_feature_factor=True))
+    assert "weakening F takes feature factor +1" in notes(replace(TYPED, goal="weaken"))
+    assert "No row can win: strengthening F takes feature factor −1" in notes(replace(TYPED, typed_factors="0.5"))
+    assert "all rows will show the same numbers" in notes(replace(FORM, part="decoder-bias"))
+    assert "can win" not in notes(replace(TYPED, typed_factors="-1"))
 
 
 def test_buttons_follow_the_state(words) -> None:
     def enabled(state: str) -> list[bool]:
-        return [update["interactive"] for update in sweep.button_states(state, True, words)]
+        return [update["interactive"] for update in panel.button_states(state, True, words)]
 
     assert enabled("") == [True, False, False, False]
     assert enabled("running") == [False, True, False, True]
@@ -75,3 +194,42 @@ def test_a_run_finds_its_preset_again(session, card) -> None:
     spec = session.run_info("run-1")["spec"]
     assert sweep.preset_of(spec, card) == "default"
     assert sweep.preset_of({**spec, "learning_rates": [3.0]}, card) == "typed"
+
+
+def shown(values: dict[str, Any], name: str, key: str = "value") -> Any:
+    """What an update sets."""
+    return values[name][key]
+
+
+def test_a_run_fills_the_form_as_it_was_started(session, card, words) -> None:
+    spec = {**session.run_info("run-1")["spec"], "goal": "both", "part": "decoder-bias", "learning_rates": [1 / 3]}
+    values = panel.form_values(card, spec, words)
+    assert shown(values, "goal") == "both" and shown(values, "winner_goal", "visible") is True
+    assert (shown(values, "preset"), shown(values, "typed_rates")) == ("typed", repr(1 / 3))
+    assert shown(values, "group", "visible") is True and shown(values, "part") == "decoder-bias"
+    fresh = panel.form_values(card, None, words)
+    assert shown(fresh, "goal") == "strengthen" and shown(fresh, "winner_goal", "visible") is False
+    assert shown(fresh, "group", "visible") is False
+
+
+def test_many_classes_are_a_list_to_choose_from(card, words) -> None:
+    few = panel.form_values(card, None, words)
+    assert (shown(few, "target_class"), shown(few, "class_list")) == ("F", None)
+    many = panel.form_values({**card, "classes": ["a", "b", "c", "d", "e"]}, None, words)
+    assert (shown(many, "target_class"), shown(many, "class_list")) == (None, "e")
+    assert shown(many, "class_list", "visible") is True and shown(many, "target_class", "visible") is False
+    assert replace(FORM, target_class=None, class_list="e").asked_class == "e"
+
+
+def test_what_does_not_apply_is_not_offered(card, words) -> None:
+    masked = panel.form_values(card, None, words)
+    causal = panel.form_values({**card, "objective": "clm_next_token"}, None, words)
+    assert shown(masked, "token_boundary", "visible") is False and shown(causal, "token_boundary", "visible") is True
+    wide = panel.form_values({**card, "latent_dim": 2}, None, words)
+    names = [value for _, value in shown(wide, "part", "choices")]
+    assert names == ["decoder", "decoder-bias", "decoder-sum"]
+
+
+def test_every_field_is_explained(words) -> None:
+    for key in panel.EXPLAINED.values():
+        assert len(words.help(key)) > 30 and len(Words("de").help(key)) > 30

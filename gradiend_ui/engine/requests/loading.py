@@ -1,30 +1,84 @@
-"""Requests about checkpoints: load one, open a finished sweep that lies beside it."""
+"""Requests about checkpoints: load one, read it again in another way, unpack a zip, open a finished sweep."""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.bench import DEMO, Bench
+from gradiend_ui.engine.archives import checkpoint_in, unpack_archive
+from gradiend_ui.engine.assumptions import BESIDE, GIVEN, Reading
+from gradiend_ui.engine.base_of_checkpoint import base_beside
+from gradiend_ui.engine.bench import DEMO, Bench, checked_direction
+from gradiend_ui.engine.checkpoint import find_checkpoint_folder
+from gradiend_ui.engine.companions import run_folder_of
+from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, GradiendUIError, NotFound, error_from
 from gradiend_ui.engine.finished_check import check, opened_info
 from gradiend_ui.engine.finished_sweeps import finished_sweeps, shown_scores, sweep_named
-from gradiend_ui.engine.health_card import card_of, probe
+from gradiend_ui.engine.health_card import Loaded, card_of, notes_of, probe
+from gradiend_ui.engine.machine_memory import available_bytes
+from gradiend_ui.engine.requests.data import data_facts
+from gradiend_ui.engine.run_folder import read_run_folder
+from gradiend_ui.engine.selection import strengthening_feature_factors
+
+UPLOADS = "uploads"
+DIRECTION, BASE, SEED = "encoding_direction", "base_model", "seed"
+TOWARDS, SWAP, AS_FILES_SAY = "towards", "swap", "as_files_say"
+CHANGES = (TOWARDS, SWAP, AS_FILES_SAY, BASE, "chat_prompt", SEED)
+ZIP = ".zip"
 
 
 def load(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
-    """{source, options} -> the health card with its handle; the checkpoint stays in memory."""
+    """{source, options, name?} -> the health card with its handle; the checkpoint stays in memory.
+
+    name: what to call it instead of its folder; shown: the same with the seed that is open.
+    Raises BadCheckpoint, BadBase, BadGrid, NotFound.
+    """
     source, options = str(request["source"]), dict(request["options"])
-    handle = "ck_" + hashlib.sha256(json.dumps([source, options], sort_keys=True).encode()).hexdigest()[:20]
-    loaded = bench.read_checkpoint(source, options)
-    bench.keep_checkpoint(handle, loaded)
-    card = {"checkpoint": handle, **card_of(loaded, "demo" if source == DEMO else Path(source).name)}
-    seconds, warnings = probe(loaded)
-    card |= {"seconds_per_cell": seconds, "warnings": [*card["warnings"], *warnings]}
-    bench.store.save_checkpoint(handle, source, options, card)
-    return card
+    name = str(request.get("name") or ("demo" if source == DEMO else Path(source).name))
+    try:
+        return _load(bench, source, options, name, str(request.get("shown") or name))
+    except GradiendUIError as error:
+        if Path(source).parent.name != UPLOADS:
+            raise
+        raise error_from(error.code, str(error).replace(Path(source).name, name)) from error
+
+
+def reload(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+    """{checkpoint, changes} -> the card of the same source, read in another way. Raises as `load` does.
+
+    changes: towards {class: feature factor that pushes towards it}, swap (every direction turned round),
+    as_files_say (directions as the files have them), base_model, chat_prompt, seed.
+    """
+    source, options, card = bench.store.checkpoint(str(request["checkpoint"]))
+    changes = dict(request["changes"])
+    unknown = sorted(set(changes) - set(CHANGES))
+    if unknown:
+        raise BadGrid(f"There is no change {unknown[0]!r}; a checkpoint can be read again with {', '.join(CHANGES)}.")
+    if changes.pop(SWAP, False):
+        options[DIRECTION] = {name: -sign + 0.0 for name, sign in card["encoding_direction"].items()}
+    if TOWARDS in changes:
+        options[DIRECTION] = strengthening_feature_factors(checked_direction(changes.pop(TOWARDS)), card["source"])
+    if changes.pop(AS_FILES_SAY, False):
+        options.pop(DIRECTION, None)
+    name = card["name"]
+    shown = None if SEED in changes else name
+    options |= changes
+    return load(bench, {"source": source, "options": options, "name": card.get("run", name), "shown": shown})
+
+
+def unpack(bench: Bench, request: Mapping[str, Any]) -> str:
+    """{path, allow_pickled} -> the folder to load: a checked and unpacked zip under the data folder.
+
+    Raises BadCheckpoint, NotAllowed, TooLarge, Failed.
+    """
+    home = unpack_archive(
+        Path(str(request["path"])), bench.data_dir / UPLOADS, allow_pickled=bool(request["allow_pickled"])
+    )
+    return str(checkpoint_in(home))
 
 
 def open_finished(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,3 +92,76 @@ def open_finished(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     run_id = bench.store.create_finished_run(handle, {}, info, scores)
     imported = info["imported"]
     return {"run": run_id, "cells": len(scores) - 1, "check": imported["check"], "note": imported["note"]}
+
+
+def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: str) -> dict[str, Any]:
+    if source != DEMO:
+        _check_folder(Path(source))
+    if str(options.get(BASE, "")).startswith("~"):
+        options[BASE] = str(Path(options[BASE]).expanduser())
+    if SEED in options:
+        seed = options.pop(SEED)
+        source, shown = str(_seed_folder(Path(source), seed)), f"{name}, seed {seed}"
+    handle = "ck_" + hashlib.sha256(json.dumps([source, options], sort_keys=True).encode()).hexdigest()[:20]
+    free = available_bytes()
+    loaded, options, reading = _read(bench, source, options)
+    bench.keep_checkpoint(handle, loaded)
+    card = {"checkpoint": handle, "run": name, **card_of(loaded, shown, reading, free)}
+    seconds, warnings = probe(loaded)
+    card |= {**data_facts(loaded), "seconds_per_cell": seconds, "warnings": [*card["warnings"], *warnings]}
+    card["notes"] = notes_of(card)
+    bench.store.save_checkpoint(handle, source, options, card)
+    return card
+
+
+def _read(bench: Bench, source: str, options: dict[str, Any]) -> tuple[Loaded, dict[str, Any], Reading]:
+    """The checkpoint, the options that read it again, and how it was read.
+
+    Where the base that config.json names cannot be loaded, a folder base/ beside the checkpoint is taken.
+    """
+    base = GIVEN if options.get(BASE) else ""
+    try:
+        loaded = bench.read_checkpoint(source, options)
+    except BadBase:
+        place = None if base or source == DEMO else base_beside(find_checkpoint_folder(Path(source)))
+        if place is None:
+            raise
+        options, base = {**options, BASE: str(place)}, BESIDE
+        loaded = bench.read_checkpoint(source, options)
+    return loaded, options, Reading(base, bool(options.get(DIRECTION)), _seed_taken(source, loaded))
+
+
+def _seed_taken(source: str, loaded: Loaded) -> int | None:
+    """The number of the seed that stands for the run at `source`; None where the source is a checkpoint itself."""
+    folder = loaded.model.checkpoint.folder
+    if source == DEMO or folder.resolve() == Path(source).expanduser().resolve() or folder.name == "model":
+        return None
+    return next((seed.seed for seed in read_run_folder(Path(source).expanduser()).seeds if seed.folder == folder), None)
+
+
+def _seed_folder(source: Path, seed: object) -> Path:
+    """The checkpoint of another seed of the run that `source` belongs to. Raises BadGrid, NotFound, BadCheckpoint."""
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise BadGrid(f"seed must be a whole number, not {seed!r}.")
+    run = source if read_run_folder(source).seeds else run_folder_of(find_checkpoint_folder(source))
+    seeds = () if run is None else read_run_folder(run).seeds
+    kept = {item.seed: item.folder for item in seeds if item.folder is not None}
+    if seed not in kept:
+        known = ", ".join(map(str, kept)) or "none"
+        raise NotFound(f"There is no seed {seed} with weights in this run; seeds with weights: {known}.")
+    return kept[seed]
+
+
+def _check_folder(path: Path) -> None:
+    """Raises BadCheckpoint for a file, and for a folder that is not there with the nearest one that is."""
+    if path.is_dir():
+        return
+    if path.is_file():
+        hint = "upload it as a zip" if path.suffix.lower() == ZIP else f"give its folder, {str(path.parent)!r}"
+        raise BadCheckpoint(f"{path.name} is a file; a GRADIEND is a folder: {hint}.")
+    there = next(parent for parent in path.parents if parent.is_dir())
+    missing = path.relative_to(there).parts[0]
+    names = [item.name for item in there.iterdir() if item.is_dir()] if len(there.parts) > 1 else []
+    near = difflib.get_close_matches(missing, names, n=1)
+    hint = f"did you mean {str(there / near[0])!r}?" if near else f"{str(there)!r} holds no {missing!r}."
+    raise BadCheckpoint(f"There is no folder {str(path)!r}: {hint} Give the folder with the GRADIEND's config.json.")

@@ -1,4 +1,4 @@
-"""Request for predictions of the base and of chosen cells, side by side."""
+"""Requests for predictions in one's own sentences: the base and chosen cells side by side, or the base alone."""
 
 from __future__ import annotations
 
@@ -6,29 +6,78 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradiend_ui.engine.bench import Bench, cell_of
-from gradiend_ui.engine.errors import BadGrid
-from gradiend_ui.engine.predict import compare as predict
+from gradiend_ui.engine.errors import BadData, BadGrid
+from gradiend_ui.engine.health_card import Loaded
+from gradiend_ui.engine.plan import class_order
+from gradiend_ui.engine.predict import Comparison, side_by_side
+from gradiend_ui.engine.store import Run
+from gradiend_ui.engine.targets import ClassTargets, resolve_targets
 
-OPTIONS = frozenset({"top_k"})
+OPTIONS = frozenset({"top_k", "continuation", "skip_bad"})
 
 
 def compare(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
-    """{run, cells, texts, options} -> {texts: ...} of `engine.predict.compare`."""
+    """{run, cells, texts, options} -> {texts: ...} of `engine.predict.side_by_side`.
+
+    With skip_bad a run without the words of its classes is compared all the same, and `note` says what is missing.
+    """
     record = bench.store.run(str(request["run"]))
     loaded = bench.checkpoint(record.checkpoint)
-    options = dict(request.get("options") or {})
+    options = checked_options(request.get("options"))
+    spec = bench.unchanged(record, loaded)
+    targets, note = _targets(bench, record, loaded, bool(options.get("skip_bad")))
+    asked = Comparison(
+        loaded.model,
+        loaded.workspace,
+        targets,
+        spec["token_boundary"],
+        spec["part"],
+        bench.answers,
+        f"{record.id} {loaded.model.fingerprint}",
+    )
+    cells = [cell_of(cell) for cell in request["cells"]]
+    texts = side_by_side(asked, cells, list(request["texts"]), **options)
+    return {"texts": texts, **({"note": note} if note else {})}
+
+
+def compare_base(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+    """{checkpoint, texts, options} -> what the base alone predicts, before there is any sweep."""
+    loaded = bench.checkpoint(str(request["checkpoint"]))
+    options = checked_options(request.get("options"))
+    targets, note = _targets_beside(loaded)
+    owner = f"{request['checkpoint']} {loaded.model.fingerprint}"
+    asked = Comparison(loaded.model, loaded.workspace, targets, memory=bench.answers, owner=owner)
+    texts = side_by_side(asked, [], list(request["texts"]), **options)
+    return {"texts": texts, **({"note": note} if note else {})}
+
+
+def checked_options(given: object) -> dict[str, Any]:
+    """The options of a comparison. Raises BadGrid for unknown ones."""
+    options = dict(given) if isinstance(given, Mapping) else {}
     unknown = sorted(set(options) - OPTIONS)
     if unknown:
         raise BadGrid(f"Unknown option {unknown[0]!r}; /compare knows {', '.join(sorted(OPTIONS))}.")
-    spec = bench.unchanged(record, loaded)
-    texts = predict(
-        loaded.model,
-        loaded.workspace,
-        [cell_of(cell) for cell in request["cells"]],
-        list(request["texts"]),
-        targets=bench.targets(record, loaded),
-        token_boundary=spec["token_boundary"],
-        part=spec["part"],
-        top_k=options.get("top_k", 5),
-    )
-    return {"texts": texts}
+    if not isinstance(options.get("skip_bad", False), bool):
+        raise BadGrid(f"skip_bad must be true or false, not {options['skip_bad']!r}.")
+    return options
+
+
+def _targets(bench: Bench, record: Run, loaded: Loaded, optional: bool) -> tuple[ClassTargets, str | None]:
+    """The class words of a run; where they are optional and missing: none, and why."""
+    try:
+        return bench.targets(record, loaded), None
+    except BadData as error:
+        if not optional:
+            raise
+        return ClassTargets(None, tuple(record.info["classes"])), str(error)
+
+
+def _targets_beside(loaded: Loaded) -> tuple[ClassTargets, str | None]:
+    """The class words that the rows beside a checkpoint tell; none, and why, where they do not."""
+    rows = loaded.companions.rows
+    if rows is None:
+        return ClassTargets(None, ()), None
+    try:
+        return resolve_targets(rows.rows, class_order(loaded.model, rows), None), None
+    except BadData as error:
+        return ClassTargets(None, ()), str(error)

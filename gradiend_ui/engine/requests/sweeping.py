@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradiend_ui.engine.bench import Bench, split_options
+from gradiend_ui.engine.requests.data import rows_summary
 from gradiend_ui.engine.values import spec_from_mapping
 
 
@@ -14,6 +15,7 @@ def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     handle = str(request["checkpoint"])
     loaded = bench.checkpoint(handle)
     options, data_options = split_options(request["spec"])
+    data_options |= {key: bench.given(data_options, key) for key in ("rows", "neutral") if key in data_options}
     spec = spec_from_mapping(options)
     plan = bench.prepared(loaded, spec, data_options)
     info = {
@@ -23,6 +25,7 @@ def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
         "learning_rates": list(plan.grid.learning_rates),
         "neutral_set": bench.neutral_name(loaded, data_options),
         "rows": len(plan.rows),
+        **rows_summary(loaded, bench.rows(loaded, data_options), plan.targets.words),
         "neutral_tokens": plan.lms.tokens,
         "warnings": list(plan.warnings),
         "fingerprint": plan.fingerprint,

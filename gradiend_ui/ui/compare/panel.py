@@ -1,36 +1,21 @@
-"""Step 3, Compare: own sentences, the base beside the rewritten model at the selected cell.
-
-Base in grey, rewritten in the accent colour. Knows neither grid nor model: one call on the session, then a tree.
-"""
+"""Step 3, Compare: own sentences, the base beside the selected and the pinned cells. Widgets and what fills them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
-from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.figures.numbers import cell_name, change, probability
-from gradiend_ui.ui.tree import Node, Tree, node
+from gradiend_ui.ui.compare.answers import build_note
+from gradiend_ui.ui.compare.columns import build_key
+from gradiend_ui.ui.compare.examples import FROM_DATA, choices_of, first_sentences
+from gradiend_ui.ui.tree import Node, Tree, explained, node
 from gradiend_ui.ui.words import Words
 
-if TYPE_CHECKING:
-    from gradiend_ui.ui.session import Session
-
-TOP_K = 8
-SHOWN = 5
-MOST_SENTENCES = 20
-FIRST_EXAMPLES = 3
-MASK = "[MASK]"
-LABEL = "Own sentences, one per line"
-HELP = "Own sentences, one per line: the most probable words for [MASK] before and after the rewrite."
-WAITING = "Start the sweep: the base and the rewritten model answer these sentences side by side."
-NO_CELL = "Waiting for the first finished cell of the sweep; select one to compare it now."
-NO_TEXT = "Write a sentence with [MASK] where a word is to be predicted."
-
-
+FILE_ID = "comparison-file"
 EXPLAINED: dict[str, str] = {}
 """Widget id: the text that explains it."""
 
@@ -38,143 +23,102 @@ EXPLAINED: dict[str, str] = {}
 @dataclass(frozen=True)
 class CompareWidgets:
     sentences: gr.Textbox
+    examples: gr.Dropdown
+    key: Tree
+    pin: gr.Button
+    copy: gr.Button
+    csv: gr.Button
+    file: gr.DownloadButton
+    told: Tree
     answers: Tree
 
 
 def build(words: Words) -> CompareWidgets:
     with gr.Column(elem_id="step-compare", elem_classes="panel"):
         with gr.Row(elem_id="compare-head"):
-            Tree(node("div", node("h2", "Compare"), node("p", HELP, cls="quiet")), elem_id="compare-title")
-            sentences = gr.Textbox(label=LABEL, show_label=False, lines=3, max_lines=6, elem_id="sentences")
-        answers = Tree(build_note(WAITING), elem_id="answers")
-    return CompareWidgets(sentences=sentences, answers=answers)
+            with gr.Column(elem_id="compare-side", min_width=0):
+                examples = _build_title(words)
+                pin, copy, csv = _build_buttons(words)
+            sentences = gr.Textbox(
+                label=words("compare.sentences"),
+                placeholder=words("compare.placeholder"),
+                show_label=False,
+                lines=3,
+                max_lines=3,
+                elem_id="sentences",
+            )
+        with gr.Row(elem_id="compare-legend"):
+            key = Tree(build_key((), (), None, words), elem_id="compare-key")
+            told = Tree(build_told(""), elem_id="compare-told")
+        answers = Tree(build_note(words("compare.waiting")), elem_id="answers")
+        file = gr.DownloadButton(visible="hidden", elem_id=FILE_ID)
+    return CompareWidgets(sentences, examples, key, pin, copy, csv, file, told, answers)
+
+
+def _build_title(words: Words) -> gr.Dropdown:
+    with gr.Row(elem_id="compare-title-row"):
+        title = explained(words("compare.title"), words.help("compare.title"))
+        Tree(node("h2", title), elem_id="compare-title")
+        return gr.Dropdown(
+            choices_of("", words),
+            value=FROM_DATA,
+            label=words("compare.examples"),
+            show_label=False,
+            filterable=False,
+            min_width=0,
+            elem_id="examples",
+        )
+
+
+def _build_buttons(words: Words) -> tuple[gr.Button, gr.Button, gr.Button]:
+    def small(label: str, name: str, **options: Any) -> gr.Button:
+        return gr.Button(label, size="sm", elem_id=name, min_width=0, **options)
+
+    with gr.Row(elem_id="compare-buttons"):
+        pin = small(words("compare.pin"), "pin", interactive=False)
+        return pin, small(words("compare.copy"), "copy-comparison"), small(words("compare.csv"), "csv-comparison")
+
+
+def build_told(sentence: str) -> Node:
+    """What a press has done, for eyes and screen readers."""
+    return node("p", sentence, cls="quiet", role="status")
 
 
 def opened_outputs(widgets: CompareWidgets) -> list[Any]:
-    return [widgets.sentences, widgets.answers]
+    return [widgets.sentences, widgets.examples, widgets.key, widgets.pin, widgets.told, widgets.answers]
 
 
 def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
-    return [first_sentences(card), build_note(WAITING)]
-
-
-def read_sentences(text: str) -> list[str]:
-    """One per line, blank lines left out."""
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def first_sentences(card: Mapping[str, Any]) -> str:
-    return "\n".join(str(text) for text in card["examples"][:FIRST_EXAMPLES])
-
-
-def compare(session: Session, run: str, cell: Mapping[str, float] | None, text: str) -> Node:
-    """The answers at `cell`; without a run or a cell a sentence that says what to do."""
-    if not run:
-        return build_note(WAITING)
-    if cell is None:
-        return build_note(NO_CELL)
-    texts = read_sentences(text)
-    if not texts:
-        return build_note(NO_TEXT)
-    if len(texts) > MOST_SENTENCES:
-        return build_note(f"These are {len(texts)} sentences; {MOST_SENTENCES} is the limit.", danger=True)
-    try:
-        answer = session.compare(run, [dict(cell)], texts, {"top_k": TOP_K})
-    except GradiendUIError as error:
-        return build_note(str(error), danger=True)
-    return build_answers(answer, cell)
-
-
-def build_note(sentence: str, danger: bool = False) -> Node:
-    return node("div", node("p", sentence, cls="danger" if danger else "quiet", role="status"), cls="answers")
-
-
-def build_answers(answer: Mapping[str, Any], cell: Mapping[str, float]) -> Node:
-    name = cell_name(cell["feature_factor"], cell["learning_rate"])
-    return node(
-        "div",
-        node(
-            "p",
-            node("span", "base", cls="key base"),
-            node("span", f"rewritten at {name}", cls="key target"),
-            cls="legend",
-        ),
-        node("div", *(_sentence(item) for item in answer["texts"]), cls="sentences"),
-        cls="answers",
-        data_cell=name,
-        role="region",
-        aria_label=f"Predictions at {name}",
-    )
-
-
-def _sentence(item: Mapping[str, Any]) -> Node:
-    return node("div", _text(item["text"]), *(_mask(mask) for mask in item["masks"]), cls="sentence")
-
-
-def _text(text: str) -> Node:
-    parts: list[Node | str] = []
-    for count, piece in enumerate(text.split(MASK)):
-        if count:
-            parts.append(node("mark", MASK))
-        parts.append(piece)
-    return node("p", *parts, cls="text", title=text)
-
-
-def _mask(mask: Mapping[str, Any]) -> Node:
-    rewritten = mask["cells"][0] if mask["cells"] else {"top": [], "classes": {}}
-    return node(
-        "div", _classes(mask["base"]["classes"], rewritten["classes"]), _tokens(mask["base"], rewritten), cls="mask"
-    )
-
-
-def _classes(base: Mapping[str, float], rewritten: Mapping[str, float]) -> Node:
-    return node("p", *(_class_change(name, base[name], rewritten.get(name)) for name in base), cls="classes")
-
-
-def _class_change(name: str, base: float, here: float | None) -> Node:
-    return node(
-        "span",
-        f"P({name}) ",
-        node("span", probability(base), cls="base"),
-        " → ",
-        node("strong", probability(here), cls="here"),
-    )
-
-
-def _tokens(base: Mapping[str, Any], rewritten: Mapping[str, Any]) -> Node:
-    """The most probable tokens of either model, strongest first, a grey bar above an accent bar."""
-    rows = [
-        node(
-            "tr",
-            node("th", token, scope="row"),
-            node("td", _bar("base", before), _bar("here", here), cls="bars"),
-            node("td", probability(before), cls="base"),
-            node("td", probability(here), cls="here"),
-            node("td", change(here - before if here is not None and before is not None else None), cls="change"),
-        )
-        for token, before, here in pair_tokens(base["top"], rewritten["top"])[:SHOWN]
+    return [
+        first_sentences(card),
+        gr.update(choices=choices_of(card["objective"], words), value=FROM_DATA),
+        build_key((), (), None, words),
+        pin_button(words, can_pin=False, is_pinned=False),
+        build_told(""),
+        build_note(words("compare.working")),
     ]
-    return node("table", node("tbody", *rows), cls="tokens")
 
 
-def pair_tokens(
-    base: list[Mapping[str, Any]], rewritten: list[Mapping[str, Any]]
-) -> list[tuple[str, float | None, float | None]]:
-    """(token, p of the base, p of the rewritten model) of all tokens in either list, the largest first.
-
-    The base's p of a token that only the rewritten model lists is p - change; the other way round it is unknown.
-    """
-    pairs: dict[int, tuple[str, float | None, float | None]] = {
-        item["id"]: (item["token"], item["p"], None) for item in base
-    }
-    for item in rewritten:
-        difference = item.get("change")
-        before = pairs[item["id"]][1] if item["id"] in pairs else None
-        if before is None and difference is not None:
-            before = item["p"] - difference
-        pairs[item["id"]] = (item["token"], before, item["p"])
-    return sorted(pairs.values(), key=lambda pair: max(pair[1] or 0.0, pair[2] or 0.0), reverse=True)
+def pin_button(words: Words, *, can_pin: bool, is_pinned: bool) -> dict[str, Any]:
+    """The button that pins the selected cell, or takes its pin away."""
+    label = words("compare.unpin_this") if is_pinned else words("compare.pin")
+    updated: dict[str, Any] = gr.update(value=label, interactive=can_pin or is_pinned)
+    return updated
 
 
-def _bar(kind: str, share: float | None) -> Node:
-    return node("span", cls=f"pbar {kind}", style=f"--p: {max(share or 0.0, 0.0):.4f}", aria_hidden="true")
+def copy_script(words: Words) -> str:
+    """Puts the shown numbers on the clipboard and gives what `told` shows; works without a secure context too."""
+    done, failed = (json.dumps(json.dumps(build_told(words(f"compare.{name}")))) for name in ("copied", "not_copied"))
+    return f"""async () => {{
+  const text = document.querySelector('#answers .answers')?.dataset.tabs;
+  if (!text) return {failed};
+  try {{ await navigator.clipboard.writeText(text); return {done}; }} catch {{ /* not allowed here */ }}
+  const area = document.createElement('textarea'), before = document.activeElement;
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const copied = document.execCommand('copy');
+  area.remove();
+  before?.focus();
+  return copied ? {done} : {failed};
+}}"""

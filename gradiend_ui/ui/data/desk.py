@@ -5,9 +5,95 @@ Plain JSON-like values in and out; every refusal is a `GradiendUIError`. The wor
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.errors import BadData, Failed, TooLarge
+from gradiend_ui.engine.store import Run
+from gradiend_ui.engine.table_reading import MAX_FILE_BYTES, decode, suffix_of_text
+from gradiend_ui.engine.uploaded_tables import TEXT_SUFFIX, keep_upload
 from gradiend_ui.ui.ground import Ground
+
+DATA_KEYS = ("rows", "columns", "split", "max_rows", "max_neutral", "targets", "neutral", "neutral_set")
+"""The keys of a sweep's spec that are about data."""
+
+Spec = Mapping[str, Any]
 
 
 class DataDesk:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
+
+    # --- uploads -------------------------------------------------------------------------------------------------
+
+    def keep_table(self, path: str) -> dict[str, str]:
+        """Keep an uploaded table; gives {"upload": id, "name": its file's name}. Raises BadData, TooLarge, Failed."""
+        content, name = _content(path)
+        suffix = Path(name).suffix.lower()
+        if suffix == TEXT_SUFFIX:
+            suffix = suffix_of_text(decode(content)[0])
+        return {"upload": keep_upload(self._ground.data_dir, content, suffix), "name": name}
+
+    def keep_texts(self, path: str) -> dict[str, str]:
+        """Keep uploaded neutral texts: a table with a column text, or a text file with one text per line."""
+        content, name = _content(path)
+        return {"upload": keep_upload(self._ground.data_dir, content, Path(name).suffix.lower()), "name": name}
+
+    def keep_pasted(self, text: str, name: str, *, is_table: bool) -> dict[str, str]:
+        """Keep what was typed or pasted; a table is csv, jsonl or json by its first character."""
+        suffix = suffix_of_text(text) if is_table else TEXT_SUFFIX
+        return {"upload": keep_upload(self._ground.data_dir, text.encode(), suffix), "name": name}
+
+    # --- reports -------------------------------------------------------------------------------------------------
+
+    def rows(self, checkpoint: str, spec: Spec) -> dict[str, Any]:
+        """See `requests.data.describe_rows`. Raises BadData, TooLarge, NotFound."""
+        return self._ask("describe_rows", checkpoint, spec)
+
+    def rejected(self, checkpoint: str, spec: Spec) -> str:
+        """Every row that cannot be scored, as the text of a csv."""
+        return str(self._ground.worker.ask("rejected_rows", checkpoint=checkpoint, spec=dict(spec)))
+
+    def targets(self, checkpoint: str, spec: Spec) -> dict[str, Any]:
+        """See `requests.data.resolve_targets`. Raises BadData, BadGrid, NotFound."""
+        return self._ask("resolve_targets", checkpoint, spec)
+
+    def neutral(self, checkpoint: str, spec: Spec, ratio: float) -> dict[str, Any]:
+        """See `requests.data.describe_neutral`. Raises BadData, BadGrid, NotFound."""
+        return self._ask("describe_neutral", checkpoint, spec, ratio=float(ratio))
+
+    def of_run(self, record: Run) -> dict[str, Any]:
+        """{"spec": the data part of a run's request, "row_counts", "target_words"} for a page to show and use again.
+
+        Rows and texts that are no uploads are named by the run: a page keeps ids, never tables or paths.
+        """
+        spec = {key: record.request[key] for key in DATA_KEYS if key in record.request}
+        for key in ("rows", "neutral"):
+            if key in spec and not (isinstance(spec[key], Mapping) and "upload" in spec[key]):
+                spec[key] = {"run": record.id}
+        if not {"neutral", "neutral_set"} & set(spec) and record.info["neutral_set"]:
+            spec["neutral_set"] = record.info["neutral_set"]
+        return {
+            "spec": spec,
+            "row_counts": record.info.get("row_counts", []),
+            "target_words": record.info.get("target_words", {}),
+        }
+
+    def _ask(self, kind: str, checkpoint: str, spec: Spec, **more: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self._ground.worker.ask(kind, checkpoint=checkpoint, spec=dict(spec), **more)
+        return answer
+
+
+def _content(path: str) -> tuple[bytes, str]:
+    """(content, name) of a file that the page has just taken in."""
+    file = Path(path)
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise TooLarge(f"{file.name} is larger than {MAX_FILE_BYTES // 2**20} MB.")
+        content = file.read_bytes()
+    except OSError as error:
+        raise Failed(f"{file.name} could not be read: {error.strerror}. Upload it again.") from error
+    if not content.strip():
+        raise BadData(f"{file.name} is empty.")
+    return content, file.name

@@ -11,48 +11,272 @@ from typing import Any
 
 import gradio as gr
 
+from gradiend_ui.ui.data.choice import Choice, data_of, opened_choice, scored_rows, scored_texts, splits
+from gradiend_ui.ui.data.report import ROLES, build_sets, build_summary, build_time, neutral_choices
 from gradiend_ui.ui.drawer import drawer
-from gradiend_ui.ui.tree import Tree, node
+from gradiend_ui.ui.tree import Node, Tree, node
 from gradiend_ui.ui.words import Words
 
-EXPLAINED: dict[str, str] = {}
+TABLE_TYPES = [".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet"]
+DOWNLOAD_ID = "rejected-file"
+
+EXPLAINED: dict[str, str] = {
+    "neutral-set": "data.neutral_set",
+    "data-split": "data.split",
+    "data-max-rows": "data.max_rows",
+    "data-max-neutral": "data.max_neutral",
+    "data-word-class": "data.word_class",
+    "data-new-word": "data.new_word",
+    "data-row-wise": "data.row_wise",
+    **{f"data-column-{role.replace('_', '-')}": f"data.role_{role}" for role in ROLES},
+}
 """Widget id: the text that explains it."""
 
 
 @dataclass(frozen=True)
 class DataWidgets:
-    """chosen: {"spec": keys of a sweep's spec that are about data, "share_of_rows": for the estimate of time}."""
+    """chosen: {"spec": keys of a sweep's spec that are about data, "seconds_per_cell": about, or None}.
+
+    own_rows, own_neutral, targets: see `Choice`. measured: {"spec", "seconds_per_cell"} as the worker timed it.
+    touched: changes with every change of the three.
+    """
 
     chosen: gr.State
+    own_rows: gr.State
+    own_neutral: gr.State
+    targets: gr.State
+    measured: gr.State
+    touched: gr.State
+    summary: Tree
     neutral_set: gr.Dropdown
+    change: gr.Button
+
+
+@dataclass(frozen=True)
+class RowsWidgets:
+    """The block Rows. `columns`: one dropdown per role, in the order of `ROLES`."""
+
+    reading: Tree
+    upload: gr.UploadButton
+    pasting: gr.Accordion
+    paste: gr.Textbox
+    read: gr.Button
+    back: gr.Button
+    mapping: gr.Row
+    columns: tuple[gr.Dropdown, ...]
+    first: Tree
+    rejected: Tree
+    download: gr.Button
+    file: gr.DownloadButton
+    split: gr.Dropdown
+    max_rows: gr.Number
+    max_neutral: gr.Number
+    time: Tree
+
+
+@dataclass(frozen=True)
+class WordsWidgets:
+    chips: Tree
+    word_class: gr.Dropdown
+    word: gr.Textbox
+    add: gr.Button
+    row_wise: gr.Checkbox
+    back: gr.Button
+
+
+@dataclass(frozen=True)
+class NeutralWidgets:
+    sets: Tree
+    measured: Tree
+    upload: gr.UploadButton
+    paste: gr.Textbox
+    read: gr.Button
 
 
 @dataclass(frozen=True)
 class DataDrawerWidgets:
-    note: Tree
+    rows: RowsWidgets
+    words: WordsWidgets
+    neutral: NeutralWidgets
 
 
 def build(words: Words) -> DataWidgets:
     with gr.Column(elem_id="step-data", elem_classes="panel"):
-        Tree(node("h2", "Data"), elem_classes="panel-title")
-        neutral_set = gr.Dropdown([], label="Neutral", elem_id="neutral-set")
-    return DataWidgets(chosen=gr.State({}), neutral_set=neutral_set)
+        with gr.Row(elem_id="data-head"):
+            Tree(node("h2", words("data.title")), elem_classes="panel-title")
+            change = gr.Button(words("data.change"), size="sm", elem_id="change-data", min_width=0)
+        choice = Choice(None, None, None, None, None, None, None)
+        summary = Tree(build_summary(choice, None, words), elem_id="data-summary")
+        neutral_set = gr.Dropdown([], label=words("data.neutral_set"), elem_id="neutral-set")
+    return DataWidgets(
+        chosen=gr.State({}),
+        own_rows=gr.State(None),
+        own_neutral=gr.State(None),
+        targets=gr.State(None),
+        measured=gr.State(None),
+        touched=gr.State(""),
+        summary=summary,
+        neutral_set=neutral_set,
+        change=change,
+    )
 
 
 def build_drawer(words: Words, about: Mapping[str, Any]) -> DataDrawerWidgets:
-    with drawer("data", words("data.title"), words):
-        return DataDrawerWidgets(note=Tree(node("p"), elem_id="data-note"))
+    with drawer("data", words("data.drawer_title"), words), gr.Row(elem_id="data-blocks", equal_height=False):
+        with gr.Column(elem_id="data-rows", min_width=0):
+            rows = _build_rows(words)
+        with gr.Column(elem_id="data-side", min_width=0):
+            with gr.Column(elem_id="data-words", min_width=0):
+                targets = _build_words(words)
+            with gr.Column(elem_id="data-neutral", min_width=0):
+                neutral = _build_neutral(words)
+    return DataDrawerWidgets(rows, targets, neutral)
 
 
-def opened_outputs(widgets: DataWidgets) -> list[Any]:
-    return [widgets.chosen, widgets.neutral_set]
+def _heading(words: Words, name: str) -> None:
+    Tree(node("div", node("h3", words(f"data.{name}_title")), node("p", words(f"data.{name}_intro"), cls="quiet")))
+
+
+def _build_rows(words: Words) -> RowsWidgets:
+    _heading(words, "rows")
+    reading = Tree(node("div"), elem_id="data-reading")
+    with gr.Row(elem_classes="buttons"):
+        upload = gr.UploadButton(
+            words("data.upload"), file_types=TABLE_TYPES, size="sm", elem_id="data-upload", min_width=0
+        )
+        back = gr.Button(words("data.back_to_rows"), size="sm", visible=False, elem_id="data-back", min_width=0)
+    with gr.Accordion(words("data.paste"), open=False, elem_id="data-paste-more") as pasting:
+        paste = gr.Textbox(
+            label=words("data.paste"),
+            show_label=False,
+            lines=4,
+            max_lines=12,
+            placeholder=words("data.paste_hint"),
+            elem_id="data-paste",
+        )
+        read = gr.Button(words("data.read_pasted"), size="sm", elem_id="data-read", min_width=0)
+    with gr.Row(visible=False, elem_id="data-columns") as mapping:
+        columns = tuple(
+            gr.Dropdown(
+                [], label=words(f"data.role_{role}"), min_width=0, elem_id=f"data-column-{role.replace('_', '-')}"
+            )
+            for role in ROLES
+        )
+    first = Tree(node("div"), elem_id="data-first")
+    rejected = Tree(node("div"), elem_id="data-rejected")
+    download = gr.Button(
+        words("data.download_rejected"), size="sm", visible=False, elem_id="data-download", min_width=0
+    )
+    file = gr.DownloadButton(visible="hidden", elem_id=DOWNLOAD_ID)
+    with gr.Row(elem_id="data-limits"):
+        split = gr.Dropdown([], label=words("data.split"), min_width=0, elem_id="data-split")
+        max_rows = _limit(words, "max_rows")
+        max_neutral = _limit(words, "max_neutral")
+    time = Tree(node("p"), elem_id="data-time")
+    return RowsWidgets(
+        reading, upload, pasting, paste, read, back, mapping, columns, first, rejected, download, file, split, max_rows,
+        max_neutral, time,
+    )  # fmt: skip
+
+
+def _limit(words: Words, name: str) -> gr.Number:
+    return gr.Number(
+        value=None,
+        label=words(f"data.{name}"),
+        placeholder=words("data.everything"),
+        minimum=1,
+        precision=0,
+        min_width=0,
+        elem_id=f"data-{name.replace('_', '-')}",
+    )
+
+
+def _build_words(words: Words) -> WordsWidgets:
+    _heading(words, "words")
+    chips = Tree(node("div"), elem_id="data-chips")
+    with gr.Row(elem_id="data-add"):
+        word_class = gr.Dropdown([], label=words("data.word_class"), min_width=0, elem_id="data-word-class")
+        word = gr.Textbox(label=words("data.new_word"), min_width=0, max_lines=1, elem_id="data-new-word")
+        add = gr.Button(words("data.add_word"), size="sm", min_width=0, elem_id="data-add-word")
+    row_wise = gr.Checkbox(False, label=words("data.row_wise"), elem_id="data-row-wise", container=False)
+    back = gr.Button(words("data.words_back"), size="sm", visible=False, min_width=0, elem_id="data-words-back")
+    return WordsWidgets(chips, word_class, word, add, row_wise, back)
+
+
+def _build_neutral(words: Words) -> NeutralWidgets:
+    _heading(words, "neutral")
+    measured = Tree(node("div"), elem_id="data-measured")
+    sets = Tree(node("div"), elem_id="data-sets")
+    with gr.Row(elem_classes="buttons"):
+        upload = gr.UploadButton(
+            words("data.upload_texts"), file_types=TABLE_TYPES, size="sm", elem_id="data-upload-texts", min_width=0
+        )
+    with gr.Accordion(words("data.paste_texts"), open=False, elem_id="data-texts-more"):
+        paste = gr.Textbox(
+            label=words("data.paste_texts"), show_label=False, lines=4, max_lines=12, elem_id="data-texts"
+        )
+        read = gr.Button(words("data.read_texts"), size="sm", elem_id="data-read-texts", min_width=0)
+    return NeutralWidgets(sets, measured, upload, paste, read)
+
+
+# --- what a page opens with ------------------------------------------------------------------------------------------
+
+
+def opened_outputs(widgets: DataWidgets, inside: DataDrawerWidgets) -> list[Any]:
+    rows, targets = inside.rows, inside.words
+    states = [widgets.chosen, widgets.own_rows, widgets.own_neutral, widgets.targets, widgets.measured]
+    limits = [rows.split, rows.max_rows, rows.max_neutral, rows.time, rows.back]
+    return [
+        *states, widgets.summary, widgets.neutral_set, *limits, targets.word_class, targets.row_wise,
+        inside.neutral.sets,
+    ]  # fmt: skip
 
 
 def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
-    chosen = (info["spec"] if info else {}).get("neutral_set") or card["neutral_set"]
-    sets = [(f"{name} ({count})", name) for name, count in card["neutral_sets"].items()]
-    return [data_of(chosen), gr.Dropdown(sets, value=chosen)]
+    """As the card has it; for a run, the data that it was measured on."""
+    choice = opened_choice(card, _data_of_run(info))
+    data = data_of(choice, card)
+    classes = [str(name) for name in card["classes"]]
+    return [
+        data,
+        choice.own_rows,
+        choice.own_neutral,
+        choice.targets,
+        None,
+        build_summary(choice, card, words),
+        neutral_update(choice, card, words),
+        split_update(choice, card, words),
+        gr.update(value=choice.max_rows),
+        gr.update(value=choice.max_neutral),
+        time_line(choice, card, data, words),
+        gr.update(visible=choice.own_rows is not None),
+        gr.Dropdown(classes, value=classes[0] if classes else None),
+        gr.update(value=choice.targets == "label"),
+        build_sets(choice, card, words),
+    ]
 
 
-def data_of(neutral_set: str | None) -> dict[str, Any]:
-    return {"spec": {"neutral_set": neutral_set} if neutral_set else {}}
+def _data_of_run(info: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if info is None:
+        return None
+    usual = {"spec": {"neutral_set": info["spec"].get("neutral_set")}, "row_counts": [], "target_words": {}}
+    found: Mapping[str, Any] = info.get("data", usual)
+    return found
+
+
+def neutral_update(choice: Choice, card: Mapping[str, Any], words: Words) -> gr.Dropdown:
+    return gr.Dropdown(neutral_choices(choice, card, words), value=choice.neutral_set)
+
+
+def split_update(choice: Choice, card: Mapping[str, Any], words: Words) -> gr.Dropdown:
+    """Splits with the number of their rows."""
+    options = [
+        (words("data.split_option", name=words("data.split_every") if name == "all" else name, count=count), name)
+        for name, count in splits(choice, card).items()
+    ]
+    return gr.Dropdown(options, value=choice.split)
+
+
+def time_line(choice: Choice, card: Mapping[str, Any], data: Mapping[str, Any], words: Words) -> Node:
+    rows = scored_rows(choice, card)
+    return build_time(data, rows, scored_texts(choice, card, rows), words)

@@ -1,61 +1,116 @@
-"""Step 4, Export: the selected cell as a checkpoint to download.
+"""Step 4, Export: the selected cell as a checkpoint, and the drawer with name, dtype, classes, card and script.
 
-Knows where downloads lie, not how weights are made.
+Knows widgets and sentences; what an export is, is `desk`'s, and how weights are made nobody knows here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
-from gradiend_ui.engine.errors import NotFound
-from gradiend_ui.figures.numbers import cell_name
-from gradiend_ui.ui.downloads import shelve
+from gradiend_ui.figures.numbers import cell_name, three_digits
 from gradiend_ui.ui.drawer import drawer
-from gradiend_ui.ui.tree import Node, Tree, node
+from gradiend_ui.ui.export.desk import LONGEST_NAME
+from gradiend_ui.ui.export.preview import build_card
+from gradiend_ui.ui.tree import Node, Tree, explained, node, pick
 from gradiend_ui.ui.words import Words
 
-if TYPE_CHECKING:
-    from gradiend_ui.ui.session import Session
-
-HINT = "The rewritten model as a zip: weights, tokenizer and model card; loads with transformers."
-NO_CELL = "There is no cell to export yet. Start a sweep, or select a cell of the grid."
-KIND = "checkpoint"
 HIDDEN_ID = "export-file"
+DTYPES = ("float32", "float16", "bfloat16")
+AS_BASE = "base"
+DOWNLOAD, FOLDER = "download", "folder"
 
-
-EXPLAINED: dict[str, str] = {}
+EXPLAINED: dict[str, str] = {
+    "export-name": "export.name",
+    "export-dtype": "export.dtype",
+    "export-classes": "export.classes",
+    "export-target": "export.target",
+}
 """Widget id: the text that explains it."""
 
 
 @dataclass(frozen=True)
 class ExportWidgets:
     button: gr.Button
+    options: gr.Button
     file: gr.DownloadButton
     note: Tree
 
 
 @dataclass(frozen=True)
 class ExportDrawerWidgets:
+    """`shown`: which of several cards is looked at."""
+
+    name: gr.Textbox
+    dtype: gr.Radio
+    classes: gr.CheckboxGroup
+    target: gr.Radio
+    button: gr.Button
+    note: Tree
     card: Tree
-
-
-def build_drawer(words: Words) -> ExportDrawerWidgets:
-    with drawer("card", words("export.card"), words):
-        return ExportDrawerWidgets(card=Tree(node("p"), elem_id="card-preview"))
+    script: Tree
+    copy: gr.Button
+    copied: Tree
+    shown: gr.State
 
 
 def build(words: Words) -> ExportWidgets:
     with gr.Column(elem_id="step-export", elem_classes="panel"):
-        Tree(node("h2", "Export"), elem_classes="panel-title")
-        note = Tree(build_note(HINT), elem_id="export-note")
-        button = gr.Button("Export this cell", variant="primary", interactive=False, elem_id="export")
+        Tree(node("h2", words("export.title")), elem_classes="panel-title")
+        note = Tree(build_note(words("export.hint")), elem_id="export-note")
+        with gr.Row(elem_classes="buttons"):
+            button = gr.Button(words("export.button"), variant="primary", interactive=False, elem_id="export")
+            options = gr.Button(words("export.options"), size="sm", elem_id="open-card", min_width=0)
         file = gr.DownloadButton(visible="hidden", elem_id=HIDDEN_ID)
-    return ExportWidgets(button=button, file=file, note=note)
+    return ExportWidgets(button=button, options=options, file=file, note=note)
+
+
+def build_drawer(words: Words, about: Mapping[str, Any]) -> ExportDrawerWidgets:
+    """about: of the session; a public server keeps no folders."""
+    with drawer("card", words("export.card"), words), gr.Row(elem_id="export-parts", equal_height=False):
+        with gr.Column(elem_id="export-form", min_width=0):
+            name = gr.Textbox(label=words("export.name"), max_length=LONGEST_NAME, max_lines=1, elem_id="export-name")
+            dtype = gr.Radio(
+                [*DTYPES, (words("export.as_base"), AS_BASE)],
+                value=DTYPES[0],
+                label=words("export.dtype"),
+                elem_id="export-dtype",
+            )
+            classes = gr.CheckboxGroup([], label=words("export.classes"), elem_id="export-classes")
+            target = gr.Radio(
+                [(words("export.download"), DOWNLOAD), (words("export.folder"), FOLDER)],
+                value=DOWNLOAD,
+                label=words("export.target"),
+                visible=not about["public"],
+                elem_id="export-target",
+            )
+            button = gr.Button(words("export.button_all"), variant="primary", elem_id="export-options")
+            note = Tree(build_note(""), elem_id="export-drawer-note")
+        with gr.Column(elem_id="export-preview", min_width=0):
+            card = Tree(node("p", words("export.reading"), cls="quiet"), elem_id="card-preview")
+            with gr.Row(elem_id="export-script-head"):
+                title = explained(words("export.script"), words.help("export.script"))
+                Tree(node("h3", title), elem_id="export-script-title")
+                copied = Tree(build_note(""), elem_id="export-copied")
+                copy = gr.Button(words("export.copy"), size="sm", elem_id="export-copy", min_width=0)
+            script = Tree(build_script(""), elem_id="export-script")
+        shown = gr.State(0)
+    return ExportDrawerWidgets(
+        name=name,
+        dtype=dtype,
+        classes=classes,
+        target=target,
+        button=button,
+        note=note,
+        card=card,
+        script=script,
+        copy=copy,
+        copied=copied,
+        shown=shown,
+    )
 
 
 def opened_outputs(widgets: ExportWidgets) -> list[Any]:
@@ -63,34 +118,65 @@ def opened_outputs(widgets: ExportWidgets) -> list[Any]:
 
 
 def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
-    return [build_note(HINT)]
+    return [build_note(words("export.hint"))]
 
 
 def build_note(sentence: str, kind: str = "quiet") -> Node:
     return node("p", sentence, cls=f"export-note {kind}", role="status")
 
 
-def build_working(cell: Mapping[str, float]) -> Node:
-    return build_note(f"Building the checkpoint of {_name(cell)}…", "working")
+def build_step(step: Mapping[str, Any], words: Words, is_kept: bool) -> Node:
+    """One answer of `ExportDesk.write` as a sentence, with a bar until it is done."""
+    if step["step"] == "done":
+        size = megabytes(step["bytes"])
+        key = "export.kept" if is_kept else "export.downloaded"
+        return build_note(words(key, name=step["name"], path=step["path"], size=size), "good")
+    if step["step"] == "packing":
+        return _build_working(words("export.packing", name=step["name"]), 0.9)
+    cell = cell_name(step["cell"]["feature_factor"], step["cell"]["learning_rate"])
+    sentence = words("export.writing", cell=cell)
+    if step["count"] > 1:
+        sentence = words("export.writing_of", cell=cell, number=step["number"], count=step["count"])
+    return _build_working(sentence, 0.9 * (step["number"] - 0.7) / step["count"])
 
 
-def build_done(path: str) -> Node:
-    return build_note(f"Downloaded {Path(path).name} ({Path(path).stat().st_size / 1e6:.1f} MB).", "good")
+def _build_working(sentence: str, share: float) -> Node:
+    bar = node("progress", value=f"{share:.2f}", max="1", aria_label=sentence)
+    return node("div", node("p", sentence, role="status"), bar, cls="export-note working")
 
 
-def export(session: Session, run: str, cell: Mapping[str, float] | None, part: str | None = None) -> str:
-    """Make the zip of `cell` and give the path of its downloadable copy."""
-    if not run or cell is None:
-        raise NotFound(NO_CELL)
-    options: dict[str, Any] = {**cell, "kind": KIND}
-    if part:
-        options["part"] = part
-    return shelve(session.export(run, options))
+def megabytes(count: float) -> str:
+    """Bytes as MB, three digits: `39206272 -> "39.2 MB"`."""
+    return f"{three_digits(count / 1e6)} MB"
 
 
-def part_of(session: Session, run: str) -> str | None:
-    return session.run_info(run)["spec"].get("part") if run else None
+def dtype_choices(described: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
+    """Labels with the size of the weights; the one that was scored and the base's own are named."""
+    sizes, scored = described["bytes"], described["scored"]
+
+    def label(name: str) -> str:
+        told = f"{name}, {megabytes(sizes[name])}"
+        return words("export.as_swept", dtype=told) if name == scored else told
+
+    base = words("export.as_base_size", dtype=described["stored"], size=megabytes(sizes[described["stored"]]))
+    return [*((label(name), name) for name in DTYPES), (base, AS_BASE)]
 
 
-def _name(cell: Mapping[str, float]) -> str:
-    return cell_name(cell["feature_factor"], cell["learning_rate"])
+def build_preview(described: Mapping[str, Any], shown: int, words: Words) -> Node:
+    """The card that will be written; several are looked at one at a time."""
+    pieces: Sequence[Mapping[str, Any]] = described["pieces"]
+    at = min(shown, len(pieces) - 1)
+    tabs = [
+        pick(str(place), words("export.card_of", name=piece["folder"]), aria_pressed="true" if place == at else "false")
+        for place, piece in enumerate(pieces)
+    ]
+    several = node("div", *tabs, cls="choices") if len(pieces) > 1 else None
+    return node("div", several, build_card(pieces[at]["card"]))
+
+
+def build_script(text: str) -> Node:
+    return node("pre", node("code", text), cls="code")
+
+
+def build_refusal(sentence: str) -> Node:
+    return node("p", sentence, cls="danger", role="alert")

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.figures.maps import build_empty_maps, build_maps
+from gradiend_ui.figures.maps import Marks, Measure, build_maps, empty_picture
 from gradiend_ui.figures.row_chart import build_row_chart
+from gradiend_ui.ui.grid.files import stem_of
 from gradiend_ui.ui.grid.heatmap import Heatmap
+from gradiend_ui.ui.grid.measures import Board, board_of, kept_measure, lms_measure, row_lines
 from gradiend_ui.ui.grid.reason import build_reason
 from gradiend_ui.ui.grid.row_chart import RowChart
 from gradiend_ui.ui.status import build_run_chip, build_steps
@@ -42,7 +44,7 @@ class BoardWidgets:
     reason: Tree
     run_chip: Tree
     steps: Tree
-    best: gr.Button
+    file: gr.DownloadButton
 
 
 @dataclass(frozen=True)
@@ -60,35 +62,51 @@ class Shown:
 def show(session: Session, view: View, words: Words) -> Shown:
     """The newest picture of the view's run."""
     picture = session.picture(view.run, view.options)
-    cell = cell_of(view, picture["selection"])
-    ratio = view.options["ratio"] if view.options["policy"] == THRESHOLD_POLICY else None
+    row_chart, reason = _cell(picture, view, words)
     return Shown(
-        maps=build_maps(picture, view.run),
-        row_chart=build_row_chart(picture, view.options["target_class"], cell, ratio),
-        reason=build_reason(picture, view.options, cell, words),
+        maps=_maps(session, picture, view, board_of(picture, view.options, view.shows, words), words),
+        row_chart=row_chart,
+        reason=reason,
         run_chip=build_run_chip(picture, words),
         steps=build_steps(words, loaded=True, state=picture["state"], has_cells=picture["done"] > 0),
         state=picture["state"],
     )
 
 
+def show_cell(session: Session, view: View, words: Words) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(row chart, reason) of the chosen cell: all that a move over the grid changes."""
+    return _cell(session.picture(view.run, view.options), view, words)
+
+
+def _cell(picture: dict[str, Any], view: View, words: Words) -> tuple[dict[str, Any], dict[str, Any]]:
+    cell = cell_of(view, picture["selection"])
+    ratio = view.options["ratio"] if view.options["policy"] == THRESHOLD_POLICY else None
+    lines = row_lines(picture, view.options, words)
+    return build_row_chart(picture, lines, cell, ratio), build_reason(picture, view.options, cell, words)
+
+
+def _maps(session: Session, picture: dict[str, Any], view: View, board: Board, words: Words) -> dict[str, Any]:
+    """The maps' payload with what belongs to the page: what is shown, why rows cannot win, what files are called."""
+    name, goal = view.options["target_class"], view.options["goal"]
+    marks = Marks(view.pinned, words(f"grid.cannot_win_{goal}", name=name))
+    payload = build_maps(picture, view.run, board.maps, board.details, marks=marks, matrix=board.matrix)
+    model = str(session.run_info(view.run)["card"]["name"])
+    subtitle = f"{model}, {words(f'grid.winner_{goal}', name=name)}"
+    file = {"stem": stem_of(model, name, goal, view.run), "subtitle": subtitle}
+    return {**payload, "shows": board.shows, "file": file}
+
+
 def show_empty(
     feature_factors: list[float], learning_rates: list[float], label: str, words: Words, loaded: bool = True
 ) -> Shown:
     """The grid that the form describes, before any sweep."""
-    maps = build_empty_maps(feature_factors, learning_rates, label)
-    picture: dict[str, Any] = {
-        "rev": 0,
-        "feature_factors": maps["rows"],
-        "learning_rates": maps["columns"],
-        "by_dataset": {},
-        "base": None,
-        "status": maps["status"],
-        "lms_ratio": maps["maps"][1]["values"],
-    }
+    picture = empty_picture(feature_factors, learning_rates)
+    metric = Measure("metric", label, "probability", picture["metric"], None, words("grid.empty"))
+    kept = kept_measure(picture, words)
+    maps = build_maps(picture, "", [metric, kept], [lms_measure(picture, words)])
     return Shown(
-        maps=maps,
-        row_chart=build_row_chart(picture, "", None, None),
+        maps={**maps, "shows": "", "file": {"stem": "grid", "subtitle": ""}},
+        row_chart=build_row_chart(picture, [("kept", kept)], None, None),
         reason=build_reason(None, {}, None, words),
         run_chip=build_run_chip(None, words),
         steps=build_steps(words, loaded=loaded, state="", has_cells=False),

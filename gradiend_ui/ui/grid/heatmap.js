@@ -1,22 +1,45 @@
-// Linked maps over (feature factor, learning rate) in one component. Pure: values in, values out,
-// tested with Node. heatmap_mount.js owns the DOM. Needs plotting.js before it.
+// Linked maps over (feature factor, learning rate): where everything lies. Pure: values in, values out, tested with Node.
+// Needs plotting.js before it.
 
-const MARGIN = { left: 46, right: 50, top: 24, bottom: 20, title: 18 };
+const MARGIN = { left: 46, right: 50, top: 7, ticks: 20, axis: 18 };
+const SMALL = { left: 34, right: 6, top: 2, ticks: 18, axis: 0 };
+const GAP = 10, NARROWEST = 150, MOST_NUMBERS = 400;
 const DARK_TEXT = '#14181f', LIGHT_TEXT = '#ffffff';
-const WORDS = { pending: 'not computed yet', skipped: 'skipped', failed: 'failed' };
 
-function isSideBySide(view, width) {
-  return view.rows.length > 4 && width >= 620;
+// A value of the component as the functions here read it: every map and detail gets its table.
+function readView(value) {
+  const view = parsed(value);
+  if (!view) return null;
+  const withValues = (item) => ({ ...item, values: view.tables[item.table] });
+  return { ...view, maps: view.maps.map(withValues), details: view.details.map(withValues) };
 }
 
-// Plain numbers for one map's box; the plot area is what is inside the margins.
-function mapBox(view, width, isLast) {
-  const side = isSideBySide(view, width);
-  const outer = side ? (width - 10) / 2 : width;
-  const cell = view.rows.length <= 2 ? 34 : view.rows.length <= 4 ? 24 : 20;
-  const bottom = MARGIN.bottom + (side || isLast ? MARGIN.title : 0);
-  const inner = view.rows.length * cell;
-  return { width: outer, height: inner + MARGIN.top + bottom, innerWidth: outer - MARGIN.left - MARGIN.right, innerHeight: inner, bottom, titled: side || isLast };
+function arrangement(view, width) {
+  if (view.matrix) return 'matrix';
+  return view.rows.length > 4 && width >= 620 ? 'side' : 'stack';
+}
+
+function cellHeight(rows, isSmall) {
+  if (isSmall) return rows <= 2 ? 15 : rows <= 4 ? 12 : Math.max(4, Math.min(10, 120 / rows));
+  return rows <= 2 ? 34 : rows <= 4 ? 24 : Math.max(8, Math.min(20, 260 / rows));
+}
+
+// Plain numbers for the box of map `k`: the plot area is what is inside its margins.
+function mapBox(view, width, k) {
+  const kind = arrangement(view, width), last = view.maps.length - 1;
+  const isSmall = kind === 'matrix' && k < last;
+  const margin = isSmall ? SMALL : MARGIN;
+  let outer = width;
+  if (kind === 'side') outer = (width - GAP) / 2;
+  if (isSmall) outer = Math.max(NARROWEST, (width - GAP * (view.matrix - 1)) / view.matrix);
+  const hasTicks = !isSmall || k >= last - view.matrix;
+  const titled = !isSmall && (kind === 'side' || k === last);
+  const bottom = (hasTicks ? margin.ticks : 4) + (titled ? margin.axis : 0);
+  const whole = cellHeight(view.rows.length, isSmall);
+  const cell = kind === 'matrix' && !isSmall ? Math.max(5, Math.min(22, whole, 120 / view.rows.length)) : whole;
+  const innerWidth = outer - margin.left - margin.right, innerHeight = view.rows.length * cell;
+  const gap = Math.min(cell, innerWidth / view.columns.length) < 12 ? 1 : 2;
+  return { width: outer, height: innerHeight + margin.top + bottom, left: margin.left, right: margin.right, top: margin.top, bottom, innerWidth, innerHeight, hasTicks, titled, isSmall, gap };
 }
 
 // Position of a value between evenly spaced colours: 0 at the first stop, 1 at the last, clipped.
@@ -52,197 +75,95 @@ function cellAt(view, fractionX, fractionUp) {
   return { row: Math.floor(fractionUp * view.rows.length), column };
 }
 
-function moved(view, cell, key) {
-  const steps = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -Infinity], End: [0, Infinity] };
+// Where a key leads from a cell; null for any other key. Up is towards the larger feature factor, as it is drawn.
+function moved(view, cell, key, withControl = false) {
+  const rows = view.rows.length, columns = view.columns.length;
+  const jump = Math.max(1, Math.min(10, Math.round(rows / 5)));
+  const steps = {
+    ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -Infinity], End: [0, Infinity], PageUp: [jump, 0], PageDown: [-jump, 0],
+  };
   const step = steps[key];
-  if (!step) return null;
+  if (!step || (withControl && key !== 'Home' && key !== 'End')) return null;
+  if (withControl) return key === 'Home' ? { row: rows - 1, column: 0 } : { row: 0, column: columns - 1 };
   if (!cell) return { row: 0, column: 0 };
   const clamp = (value, size) => Math.max(0, Math.min(size - 1, value));
-  return { row: clamp(cell.row + step[0], view.rows.length), column: clamp(cell.column + step[1], view.columns.length) };
-}
-
-function statusWords(view, row, column) {
-  const status = view.status[row][column];
-  if (status === 'provisional') return `provisional, ${view.rows_done[row][column]} of ${view.rows_total} rows`;
-  const reason = view.reason[row][column];
-  return (WORDS[status] || '') + (reason ? `: ${reason}` : '');
-}
-
-// Every number of a cell: {title, lines: [[label, value, base]], note}.
-function tooltipText(view, row, column) {
-  const status = view.status[row][column];
-  const title = `feature factor ${formatSigned(view.rows[row])}, learning rate ${formatPlain(view.columns[column])}`;
-  const known = view.maps.some((map) => map.values[row][column] !== null);
-  if (!known) return { title, lines: [], note: statusWords(view, row, column) || WORDS.pending };
-  const seen = new Set();
-  const lines = [...view.maps.map((map) => ({ label: map.title, values: map.values, base: map.base })), ...view.details]
-    .filter(({ label }) => !seen.has(label) && seen.add(label))
-    .map(({ label, values, base }) => [label, formatNumber(values[row][column]), formatNumber(base)]);
-  const below = view.passes[row][column] === false ? 'below the LMS threshold' : '';
-  const best = view.best && view.best[0] === row && view.best[1] === column ? (view.fallback ? 'fallback, not a winner' : 'best cell') : '';
-  const note = [best, below, status === 'final' ? '' : statusWords(view, row, column)].filter(Boolean).join(' · ');
-  return { title, lines, note };
-}
-
-function spoken(view, row, column) {
-  const { title, lines, note } = tooltipText(view, row, column);
-  const numbers = lines.slice(0, view.maps.length).map(([label, value]) => `${label} ${value}`).join(', ');
-  return [title, numbers, note].filter(Boolean).join('. ');
-}
-
-// The table twin: a head and one line of texts per cell, in the order of the grid.
-function tableRows(view) {
-  const head = ['factor', 'rate', ...view.maps.map((map) => map.title), 'status'];
-  const body = [];
-  eachCell(view, (row, column) => {
-    const below = view.status[row][column] === 'final' && view.passes[row][column] === false;
-    body.push([
-      formatSigned(view.rows[row]), formatPlain(view.columns[column]), ...view.maps.map((map) => formatNumber(map.values[row][column])),
-      below ? 'below threshold' : view.status[row][column] === 'final' ? 'final' : statusWords(view, row, column),
-    ]);
-  });
-  return { head, body };
+  return { row: clamp(cell.row + step[0], rows), column: clamp(cell.column + step[1], columns) };
 }
 
 function eachCell(view, visit) {
   view.rows.forEach((_, row) => view.columns.forEach((__, column) => visit(row, column)));
 }
 
-// Outlines of all cells without a value and strokes over failed (crossed) and skipped (struck) ones, as two lines with gaps.
-function marks(view, map, box) {
+// Left edges of the columns in pixels from the plot area's left side, and the last right edge.
+function columnPixels(view, box) {
   const edges = axisEdges(axisCentres(view.columns));
-  const perX = (edges[edges.length - 1] - edges[0]) / box.innerWidth, perY = view.rows.length / box.innerHeight;
-  const empty = { x: [], y: [] }, cross = { x: [], y: [] };
-  const add = (line, ...points) => { for (const [x, y] of [...points, [null, null]]) { line.x.push(x); line.y.push(y); } };
+  return edges.map((edge) => ((edge - edges[0]) / (edges[edges.length - 1] - edges[0])) * box.innerWidth);
+}
+
+// Where a cell lies inside its map's plot area, in CSS pixels.
+function cellBox(view, box, cell) {
+  const x = columnPixels(view, box), height = box.innerHeight / view.rows.length;
+  return { left: x[cell.column], top: (view.rows.length - 1 - cell.row) * height, width: x[cell.column + 1] - x[cell.column], height };
+}
+
+// Marks over the cells as paths of an SVG as large as the plot area: outlines of cells without a value, strokes over
+// failed (crossed) and skipped (struck) ones, and the cells below the threshold by the ink that shows on them.
+function overlayPaths(view, map, ramp, box) {
+  const x = columnPixels(view, box), height = box.innerHeight / view.rows.length, inset = box.gap === 1 ? 0.5 : 1.5;
+  const paths = { empty: '', cross: '', dark: '', light: '' };
+  const pixel = (value) => Math.round(value * 10) / 10;
   eachCell(view, (row, column) => {
-    const [left, right, low, high] = [edges[column] + 1.5 * perX, edges[column + 1] - 1.5 * perX, row - 0.5 + 1.5 * perY, row + 0.5 - 1.5 * perY];
-    if (map.values[row][column] === null) add(empty, [left, low], [right, low], [right, high], [left, high], [left, low]);
-    const at = (share, from, to) => from + share * (to - from);
-    const [x0, x1, y0, y1] = [at(0.28, left, right), at(0.72, left, right), at(0.28, low, high), at(0.72, low, high)];
-    const status = view.status[row][column];
-    if (status === 'failed') { add(cross, [x0, y0], [x1, y1]); add(cross, [x0, y1], [x1, y0]); }
-    if (status === 'skipped') add(cross, [x0, row], [x1, row]);
+    const value = map.values[row][column], status = view.status[row][column];
+    const fails = view.passes[row][column] === false && value !== null;
+    if (value !== null && !fails && status !== 'failed' && status !== 'skipped') return;
+    const left = pixel(x[column] + inset), top = pixel((view.rows.length - 1 - row) * height + inset);
+    const wide = pixel(x[column + 1] - x[column] - 2 * inset), high = pixel(height - 2 * inset);
+    const square = `M${left} ${top}h${wide}v${high}h${-wide}z`;
+    if (value === null) paths.empty += square;
+    if (fails) paths[textColour(ramp, warp(value, map.stops)) === DARK_TEXT ? 'dark' : 'light'] += square;
+    const [x0, x1, y0, y1] = [left + 0.28 * wide, left + 0.72 * wide, top + 0.28 * high, top + 0.72 * high].map(pixel);
+    if (status === 'failed') paths.cross += `M${x0} ${y0}L${x1} ${y1}M${x0} ${y1}L${x1} ${y0}`;
+    if (status === 'skipped') paths.cross += `M${x0} ${pixel(top + high / 2)}H${x1}`;
   });
-  return { empty, cross };
+  return paths;
 }
 
-function markTraces(view, map, box, theme) {
-  const { empty, cross } = marks(view, map, box);
-  const line = (points, color, width) => ({ type: 'scatter', mode: 'lines', ...points, hoverinfo: 'skip', connectgaps: false, line: { color, width } });
-  return [line(empty, theme.hair, 1), line(cross, theme.failed, 2)];
+// Points of a five-pointed star around a place.
+function starPoints(x, y, radius) {
+  return Array.from({ length: 10 }, (_, k) => {
+    const size = k % 2 ? radius * 0.42 : radius, angle = (k * Math.PI) / 5;
+    return `${(x + size * Math.sin(angle)).toFixed(1)},${(y - size * Math.cos(angle)).toFixed(1)}`;
+  }).join(' ');
 }
 
-// Diagonals over the cells below the threshold as one line trace per ink, under the numbers. Light ink on dark cells.
-function hatchTraces(view, map, ramp, box) {
-  const edges = axisEdges(axisCentres(view.columns));
-  const perX = (edges[edges.length - 1] - edges[0]) / box.innerWidth, perY = view.rows.length / box.innerHeight;
-  const inks = { 'rgba(20,24,31,.5)': [[], []], 'rgba(255,255,255,.55)': [[], []] };
-  eachCell(view, (row, column) => {
-    if (view.passes[row][column] !== false || map.values[row][column] === null) return;
-    const dark = textColour(ramp, warp(map.values[row][column], map.stops)) === DARK_TEXT;
-    const [x, y] = inks[dark ? 'rgba(20,24,31,.5)' : 'rgba(255,255,255,.55)'];
-    const left = edges[column] + perX, low = row - 0.5 + perY;
-    for (const [x0, y0, x1, y1] of diagonals((edges[column + 1] - edges[column]) / perX - 2, 1 / perY - 2)) {
-      x.push(left + x0 * perX, left + x1 * perX, null);
-      y.push(low + y0 * perY, low + y1 * perY, null);
-    }
-  });
-  return Object.entries(inks).map(([color, [x, y]]) => ({ type: 'scatter', mode: 'lines', x, y, hoverinfo: 'skip', connectgaps: false, line: { color, width: 0.9 } }));
+// The star of the best cell: in a corner where its number is to be read, else over the cell.
+function starPlace(view, box) {
+  if (!view.best) return null;
+  const { left, top, width, height } = cellBox(view, box, { row: view.best[0], column: view.best[1] });
+  const isTall = height >= 20 && width >= 24;
+  return isTall ? { x: left + 0.84 * width, y: top + 0.22 * height } : { x: left + width / 2, y: top + height / 2 };
 }
 
-// Rising lines through a box of pixels, as [x0, y0, x1, y1].
-function diagonals(width, height, gap = 6) {
-  const lines = [];
-  for (let offset = gap / 2 - height; offset < width; offset += gap) {
-    const [x0, x1] = [Math.max(0, offset), Math.min(width, offset + height)];
-    if (x1 > x0) lines.push([x0, x0 - offset, x1, x1 - offset]);
-  }
-  return lines;
+function pinnedLetter(view, row, column) {
+  const at = view.pinned.findIndex(([r, c]) => r === row && c === column);
+  return at < 0 ? '' : 'ABCD'[at] || '';
 }
 
-function cellTable(view, values, stops, wanted) {
-  return values.map((line, row) => line.map((value, column) => ((view.status[row][column] === 'provisional') === wanted ? warp(value, stops) : null)));
-}
-
-function mapTraces(view, map, theme, box) {
-  const ramp = theme.ramps[map.ramp];
-  const centres = axisCentres(view.columns);
-  const x = axisEdges(centres), y = axisEdges(view.rows.map((_, k) => k));
-  const bar = {
-    thickness: 7, len: 1, lenmode: 'fraction', outlinewidth: 0, x: 1, xpad: 8, y: 0.5, ypad: 0, tickfont: { color: theme.soft, size: 10 }, ticklen: 2, tickcolor: theme.line,
-    ...barTicks(map, box),
-  };
-  const heat = (wanted, opacity) => ({
-    type: 'heatmap', x, y, z: cellTable(view, map.values, map.stops, wanted), zmin: 0, zmax: 1, xgap: 2, ygap: 2, hoverinfo: 'skip', opacity,
-    colorscale: ramp.map((colour, k) => [k / (ramp.length - 1), colour]), showscale: !wanted, ...(wanted ? {} : { colorbar: bar }),
-  });
-  return [heat(false, 1), heat(true, 0.45), ...markTraces(view, map, box, theme), ...hatchTraces(view, map, ramp, box), numbersTrace(view, map, ramp, centres, box, theme), starTrace(view, centres, box, theme)];
+// Which feature factors are labelled, and a star-like note sign at those that cannot win.
+function rowTicks(view, box) {
+  const height = box.innerHeight / view.rows.length;
+  const pixels = view.rows.map((_, row) => row * height), places = [...view.rows.keys()];
+  const all = height >= 13;
+  const first = all ? places : [...places.filter((row) => view.can_win[row]), ...places.filter((row) => Number.isInteger(view.rows[row]))];
+  const keep = labelsThatFit(pixels, first, all ? 13 : 24);
+  const label = (row) => formatSigned(all ? view.rows[row] : Number(view.rows[row].toFixed(2))) + (view.can_win[row] ? '' : '*');
+  return { tickvals: keep, ticktext: keep.map(label), tickangle: 0 };
 }
 
 function barTicks(map, box) {
-  const few = box.innerHeight < 100;
-  const indices = map.stops.map((_, k) => k).filter((k) => !few || k === 0 || k === map.stops.length - 1 || map.stops[k] === 0.9);
-  return { tickvals: indices.map((k) => k / (map.stops.length - 1)), ticktext: indices.map((k) => formatPlain(map.stops[k])) };
-}
-
-function numbersTrace(view, map, ramp, centres, box, theme) {
-  const fits = box.innerWidth / view.columns.length >= 34 && box.innerHeight / view.rows.length >= 18;
-  const trace = { type: 'scatter', mode: 'text', x: [], y: [], text: [], hoverinfo: 'skip', cliponaxis: true, textfont: { size: 10.5, color: [], family: theme.font } };
-  if (!fits) return trace;
-  eachCell(view, (row, column) => {
-    const value = map.values[row][column];
-    if (value === null) return;
-    trace.x.push(centres[column]);
-    trace.y.push(row);
-    trace.text.push(value > 0 && value < 0.0005 ? '<.001' : formatNumber(value));
-    trace.textfont.color.push(view.status[row][column] === 'provisional' ? theme.ink : textColour(ramp, warp(value, map.stops)));
-  });
-  return trace;
-}
-
-function starTrace(view, centres, box, theme) {
-  const edges = axisEdges(centres);
-  const tall = box.innerHeight / view.rows.length >= 30 && box.innerWidth / view.columns.length >= 24;
-  const at = view.best;
-  return {
-    type: 'scatter', mode: 'markers', hoverinfo: 'skip', cliponaxis: false,
-    x: at ? [tall ? edges[at[1] + 1] - 0.16 * (edges[at[1] + 1] - edges[at[1]]) : centres[at[1]]] : [], y: at ? [at[0] + (tall ? 0.3 : 0)] : [],
-    marker: { symbol: view.fallback ? 'star-open' : 'star', size: 12, color: view.fallback ? theme.failed : theme.star, line: { color: view.fallback ? theme.failed : '#1b1b1b', width: 1 } },
-  };
-}
-
-function figure(view, map, theme, box) {
-  const centres = axisCentres(view.columns), edges = axisEdges(centres);
-  const font = { color: theme.soft, size: 10.5, family: theme.font };
-  const axis = { zeroline: false, showgrid: false, fixedrange: true, automargin: false, tickfont: font, ticklen: 0, showline: false };
-  return {
-    data: mapTraces(view, map, theme, box),
-    layout: {
-      datarevision: view.rev, width: box.width, height: box.height, font, dragmode: false, hovermode: false, showlegend: false,
-      margin: { l: MARGIN.left, r: MARGIN.right, t: MARGIN.top, b: box.bottom, autoexpand: false }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
-      title: { text: escapeMarkup(map.title) + baseNote(map), font: { size: 12.5, color: theme.ink, family: theme.font }, x: MARGIN.left / box.width, xanchor: 'left', y: 1 - 11 / box.height, yanchor: 'middle' },
-      xaxis: { ...axis, ...axisTicks(view.columns, centres, box.innerWidth), range: [edges[0], edges[edges.length - 1]], title: box.titled ? { text: 'strength (learning rate)', font, standoff: 6 } : undefined },
-      yaxis: { ...axis, tickvals: view.rows.map((_, k) => k), ticktext: view.rows.map(formatSigned), range: [-0.5, view.rows.length - 0.5], title: { text: view.rows.length > 2 ? 'feature factor' : 'factor', font, standoff: 4 } },
-    },
-  };
-}
-
-// Where the selected cell lies inside its map, in CSS pixels. An element of its own: a click then redraws no plot.
-function outlineBox(view, box, cell) {
-  const edges = axisEdges(axisCentres(view.columns));
-  const perX = box.innerWidth / (edges[edges.length - 1] - edges[0]), height = box.innerHeight / view.rows.length;
-  return {
-    left: MARGIN.left + (edges[cell.column] - edges[0]) * perX, top: MARGIN.top + (view.rows.length - 1 - cell.row) * height,
-    width: (edges[cell.column + 1] - edges[cell.column]) * perX, height,
-  };
-}
-
-function baseNote(map) {
-  return map.base === null || map.name === 'lms' ? '' : `   <span style="font-weight:400">base ${formatNumber(map.base)}</span>`;
-}
-
-function escapeMarkup(text) {
-  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+  const few = box.innerHeight < 100, last = map.stops.length - 1;
+  const indices = map.stops.map((_, k) => k).filter((k) => !few || k === 0 || k === last || map.stops[k] === 0.9 || map.stops[k] === 0);
+  return { tickvals: indices.map((k) => k / last), ticktext: indices.map((k) => (map.ramp === 'change' ? formatSigned(map.stops[k]) : formatPlain(map.stops[k]))) };
 }
 
 function signature(view, cell) {

@@ -1,7 +1,9 @@
-"""The clickable maps: a custom component without a build step, drawn by heatmap.js with the local plotly.js.
+"""The clickable maps: a custom component without a build step, drawn by the scripts of this folder with the local
+plotly.js.
 
-One component holds all linked maps, so that one message paints them and one selection serves them. Its value is the
-payload of `figures.maps`; `goto` moves the selection from Python. Knows nothing of runs or sessions.
+One component holds all linked maps with the line above them, so that one message paints them and one selection serves
+them. Its value is the payload of `figures.maps`; `goto` moves the selection from Python; `texts` are the words of the
+page's language. Knows nothing of runs or sessions.
 """
 
 from __future__ import annotations
@@ -16,12 +18,25 @@ from gradiend_ui.ui.tree import as_json
 
 HERE = Path(__file__).parent
 PLOTLY_HEAD = f'<script src="{PLOTLY_URL}"></script>'
+SCRIPTS = (
+    "heatmap.js",
+    "heatmap_figure.js",
+    "heatmap_words.js",
+    "heatmap_grid.js",
+    "heatmap_table.js",
+    "heatmap_bar.js",
+    "heatmap_mount.js",
+)
 TEMPLATE = """
+<div class="grid-bar"><h2></h2><fieldset class="shows"></fieldset>
+<details class="save"><summary></summary><ul class="choices"></ul></details>
+<button type="button" class="best" id="best"></button></div>
+<div class="matrix-scale"></div>
 <div class="maps"></div>
-<details class="twin"><summary>Table of all cells</summary>
-<div class="scroll" tabindex="0" role="region" aria-label="Table of all cells"><table></table></div></details>
+<div class="below"><div class="legend"></div><details class="twin"><summary></summary>
+<div class="scroll" tabindex="0" role="region"><table></table></div></details></div>
 <div class="tip" role="presentation" hidden></div>
-<div class="spoken" aria-live="polite"></div>
+<div class="spoken" role="status"></div>
 """
 
 
@@ -32,16 +47,28 @@ def plot_script(*files: str, mount: str) -> str:
 
 
 class Heatmap(gr.HTML):
-    """`select` events carry `index` [row, column] and `value` {feature_factor, learning_rate, how, rev}."""
+    """Its events carry plain values.
 
-    def __init__(self, value: dict[str, Any] | None = None, *, goto: list[Any] | None = None, **keywords: Any) -> None:
+    `select`: `index` [row, column] and `value` {feature_factor, learning_rate, how, rev}; `input`: {shows}, what the
+    maps are to show; `submit`: {format}, the file of all cells that is asked for.
+    """
+
+    def __init__(
+        self,
+        value: dict[str, Any] | None = None,
+        *,
+        goto: list[Any] | None = None,
+        texts: dict[str, str] | None = None,
+        **keywords: Any,
+    ) -> None:
         super().__init__(
             value=value,
             html_template=TEMPLATE,
-            js_on_load=plot_script("heatmap.js", "heatmap_mount.js", mount="mountHeatmap"),
+            js_on_load=plot_script(*SCRIPTS, mount="mountHeatmap"),
             head=PLOTLY_HEAD,
             apply_default_css=False,
             goto=goto,
+            texts=texts,
             **keywords,
         )
 

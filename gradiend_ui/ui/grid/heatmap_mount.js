@@ -1,32 +1,54 @@
-// The maps' DOM: pointer, keys, tooltip, table twin, drawing. Knows no formula; needs plotting.js and heatmap.js before it.
+// The maps' DOM: pointer, keys, drawing, files. Knows no formula; needs the other scripts of this folder before it.
 
-function mountHeatmap(element, props, trigger, watch) {
-  const root = element.querySelector('.maps'), live = element.querySelector('.spoken'), tip = element.querySelector('.tip'), twin = element.querySelector('.twin');
-  let view = null, chosen = null, frames = [], timer = null, emitted = '';
+const SVG = 'http://www.w3.org/2000/svg';
+const KEY_PAUSE = 120;
+
+function mountHeatmap(root, props, trigger, watch) {
+  const find = (name) => root.querySelector(name);
+  const host = find('.maps'), live = find('.spoken'), tip = find('.tip'), twin = find('.twin'), scale = find('.matrix-scale');
+  const texts = JSON.parse(JSON.stringify(props.texts || {})), uid = `grid-${Math.random().toString(36).slice(2, 8)}`;
+  let view = null, chosen = null, origin = null, frames = [], timer = null, sentAt = 0, emitted = '';
   const best = () => (view?.best ? { row: view.best[0], column: view.best[1] } : null);
   const current = () => chosen || best();
+  const table = mountTable(twin, texts, (cell) => choose(cell, 'pointer'));
+  const showChosen = mountShows(find('.shows'), uid, texts, (name) => trigger('input', { shows: name }));
+  mountLegend(find('.legend'), texts);
+  mountSave(find('.save'), texts, pictures, (format) => trigger('submit', { format }));
+  find('.save summary').textContent = texts.save;
+  find('.twin summary').textContent = texts.table;
+  find('.twin .scroll').setAttribute('aria-label', texts.table);
+  find('h2').textContent = texts.title;
+  find('.best').textContent = texts.use_best;
 
   function send(how) {
     const cell = current();
     if (!cell) return;
+    sentAt = performance.now();
     emitted = signature(view, cell);
     trigger('select', { index: [cell.row, cell.column], value: { feature_factor: view.rows[cell.row], learning_rate: view.columns[cell.column], how, rev: view.rev }, selected: true });
   }
-  function emit(how, delay) {
+  // A key that is held sends its first and its last cell only.
+  function emit(how) {
     clearTimeout(timer);
-    if (delay) timer = setTimeout(() => send(how), delay);
+    if (how === 'key' && performance.now() - sentAt < KEY_PAUSE) timer = setTimeout(() => send(how), KEY_PAUSE);
     else send(how);
+    if (how === 'key') sentAt = performance.now();
   }
-  function choose(cell, how, delay) {
+  function choose(cell, how) {
     chosen = cell;
-    live.textContent = spoken(view, cell.row, cell.column);
-    outlineCell();
-    emit(how, delay);
+    if (how !== 'key') live.textContent = spoken(view, view.maps[0], cell.row, cell.column, texts);
+    markCell();
+    emit(how);
+  }
+  function chooseBest() {
+    if (!view) return;
+    chosen = null;
+    markCell();
+    emit('best');
   }
   function place(frame, event) {
-    const area = frame.querySelector('.nsewdrag');
-    if (!area || !view) return null;
-    const box = area.getBoundingClientRect();
+    if (!view) return null;
+    const box = frame.grid.getBoundingClientRect();
     return cellAt(view, (event.clientX - box.left) / box.width, (box.bottom - event.clientY) / box.height);
   }
   function onPointerDown(frame, down) {
@@ -34,120 +56,175 @@ function mountHeatmap(element, props, trigger, watch) {
     document.addEventListener('pointerup', (up) => {
       const cell = Math.hypot(up.clientX - down.clientX, up.clientY - down.clientY) <= 6 && place(frame, up);
       if (!cell) return;
-      choose(cell, 'pointer', 0);
-      frame.focus({ preventScroll: true });
+      frame.grid.focus({ preventScroll: true });
+      origin = cell;
+      choose(cell, 'pointer');
     }, { once: true, capture: true });
   }
   function onKey(event) {
-    if (!view || event.ctrlKey || event.metaKey || event.altKey) return;
-    const cell = moved(view, current(), event.key);
+    if (!view || event.metaKey || event.altKey) return;
+    if (event.key === 'Enter') origin = current();
+    if (event.key === 'Escape' && tip.hidden && origin) { chosen = origin; markCell(); emit('key'); }
+    if (event.key === 'Escape') return hideTip();
+    const cell = event.key === 'Enter' ? current() : moved(view, current(), event.key, event.ctrlKey);
     if (!cell) return;
     event.preventDefault();
-    choose(cell, 'key', 120);
+    choose(cell, 'key');
   }
   function hideTip() { tip.hidden = true; }
   function onHover(frame, event) {
     const cell = event.pointerType !== 'touch' && place(frame, event);
     if (!cell) return hideTip();
-    fillTip(tip, tooltipText(view, cell.row, cell.column));
+    fillTip(tip, tooltipText(view, cell.row, cell.column, texts), texts);
     tip.hidden = false;
-    const outer = element.getBoundingClientRect();
+    const outer = root.getBoundingClientRect();
     const x = event.clientX - outer.left, y = event.clientY - outer.top;
     tip.style.left = `${Math.max(4, Math.min(x + 14, outer.width - tip.offsetWidth - 4))}px`;
     tip.style.top = `${y + 18}px`;
   }
-  function buildPlots() {
-    if (frames.length === view.maps.length) return;
-    frames = view.maps.map((map) => {
-      const frame = document.createElement('div'), plot = document.createElement('div'), outline = document.createElement('div');
-      frame.className = 'map';
-      frame.tabIndex = 0;
-      frame.dataset.map = map.name;
-      frame.setAttribute('role', 'application');
-      frame.setAttribute('aria-roledescription', 'heatmap');
-      frame.addEventListener('keydown', onKey);
-      frame.addEventListener('pointerdown', (event) => onPointerDown(frame, event), true);
-      frame.addEventListener('pointermove', (event) => onHover(frame, event), true);
-      frame.addEventListener('pointerleave', hideTip);
-      outline.className = 'cell-outline';
-      outline.hidden = true;
-      frame.append(plot, outline);
-      return { frame, plot, outline, drawn: '' };
-    });
-    root.replaceChildren(...frames.map(({ frame }) => frame));
+  function buildFrame(k) {
+    const frame = { k, drawn: '', marked: '', outer: tagged('div', { class: 'map' }), title: tagged('div', { class: 'map-title' }), area: tagged('div', { class: 'map-area' }) };
+    frame.plot = tagged('div', { class: 'map-plot', 'aria-hidden': 'true' });
+    frame.overlay = document.createElementNS(SVG, 'svg');
+    frame.overlay.setAttribute('class', 'overlay');
+    frame.overlay.setAttribute('aria-hidden', 'true');
+    frame.outline = tagged('div', { class: 'cell-outline', hidden: '' });
+    frame.grid = tagged('div', { class: 'cells', role: 'grid', tabindex: 0 });
+    frame.grid.addEventListener('keydown', onKey);
+    frame.grid.addEventListener('focus', () => { origin = current(); });
+    frame.grid.addEventListener('pointerdown', (event) => onPointerDown(frame, event));
+    frame.grid.addEventListener('pointermove', (event) => onHover(frame, event));
+    frame.grid.addEventListener('pointerleave', hideTip);
+    frame.area.append(frame.plot, frame.overlay, frame.outline, frame.grid);
+    frame.outer.append(frame.title, frame.area);
+    return frame;
   }
-  const boxOf = (k) => mapBox(view, root.clientWidth, k === view.maps.length - 1);
-  function outlineCell() {
+  function buildFrames() {
+    while (frames.length > view.maps.length) { const gone = frames.pop(); Plotly.purge(gone.plot); gone.outer.remove(); }
+    while (frames.length < view.maps.length) { const made = buildFrame(frames.length); frames.push(made); host.append(made.outer); }
+  }
+  function markCell() {
+    if (!view) return;
     const cell = current();
-    frames.forEach(({ outline }, k) => {
-      outline.hidden = !cell;
-      if (cell) for (const [side, pixels] of Object.entries(outlineBox(view, boxOf(k), cell))) outline.style[side] = `${pixels}px`;
-    });
-    element.dataset.sel = cell ? `${cell.row},${cell.column}` : '';
+    for (const frame of frames) {
+      if (!frame.box) continue;
+      frame.outline.hidden = !cell;
+      if (cell) putAt(frame.outline, cellBox(view, frame.box, cell));
+      fillGrid(frame.grid, `${uid}-${frame.k}`, view, view.maps[frame.k], cell, texts);
+    }
+    if (twin.open) table.select(cell);
+    root.dataset.sel = cell ? `${cell.row},${cell.column}` : '';
   }
-  async function drawMap(part, map, k, theme) {
-    const box = boxOf(k), shown = view;
-    const key = JSON.stringify([map, shown.columns, shown.rows, shown.status, shown.passes, shown.best, shown.fallback, box, theme.paper]);
-    if (key === part.drawn) return;
-    part.drawn = key;
-    const { data, layout } = figure(shown, map, theme, box);
-    part.frame.setAttribute('aria-label', `${map.title}: ${shown.rows.length} feature factors by ${shown.columns.length} learning rates. Arrow keys, Home and End move the selected cell.`);
-    await Plotly.react(part.plot, data, layout, { displayModeBar: false, responsive: false });
+  function putAt(target, sides) {
+    for (const [side, pixels] of Object.entries(sides)) target.style[side] = `${pixels}px`;
+  }
+  function titleMap(frame, map) {
+    const parts = [explainedText(map.title, map.tip)];
+    if (map.base !== null && map.ramp !== 'change' && map.ramp !== 'kept' && frame.box.width >= 200) parts.push(tagged('span', { class: 'quiet' }, fill(texts.base, { value: formatNumber(map.base) })));
+    if (map.clipped && !frame.box.isSmall) parts.push(clippedNote(map));
+    if (frame.k === 0 && !view.matrix) parts.push(...cannotNote());
+    const key = parts.map((part) => part.outerHTML).join('');
+    if (frame.titled === key) return;
+    frame.titled = key;
+    frame.title.replaceChildren(...parts);
+  }
+  function clippedNote(map) {
+    const note = explainedText(clippedText(map, texts), texts.clipped_help);
+    note.classList.add('quiet');
+    return note;
+  }
+  function cannotNote() {
+    if (view.can_win.every(Boolean) || !view.cannot) return [];
+    const note = explainedText(`* ${view.cannot}`, texts.cannot_win_help);
+    note.classList.add('quiet', 'cannot');
+    return [note];
+  }
+  function scaleLine(theme) {
+    if (!view.matrix) return scale.replaceChildren();
+    const map = view.maps[0], bar = tagged('span', { class: 'scale-bar' });
+    bar.style.background = `linear-gradient(to right, ${theme.ramps[map.ramp].join(',')})`;
+    scale.replaceChildren(tagged('span', {}, fill(texts.scale, { value: formatPlain(map.stops[map.stops.length - 1]) })), bar, ...(map.clipped ? [clippedNote(map)] : []), ...cannotNote());
+  }
+  async function drawMap(frame, theme) {
+    const map = view.maps[frame.k], shown = view, box = mapBox(shown, host.clientWidth, frame.k);
+    frame.box = box;
+    frame.outer.dataset.map = map.name;
+    frame.outer.classList.toggle('whole', Boolean(shown.matrix) && !box.isSmall);
+    titleMap(frame, map);
+    const area = { left: box.left, top: box.top, width: box.innerWidth, height: box.innerHeight };
+    putAt(frame.grid, area);
+    frame.area.style.setProperty('--left', `${box.left}px`);
+    frame.area.style.setProperty('--top', `${box.top}px`);
+    frame.area.style.height = `${box.height}px`;
+    const marked = JSON.stringify([map.values, shown.passes, shown.status, shown.best, shown.fallback, shown.pinned, map.stops, box, theme.paper]);
+    if (marked !== frame.marked) { frame.marked = marked; drawOverlay(frame, map, theme); }
+    const drawn = JSON.stringify([map.values, map.stops, map.ramp, shown.rows, shown.columns, shown.can_win, hasProvisional(shown) && shown.status, box, theme.paper]);
+    if (drawn === frame.drawn) return;
+    frame.drawn = drawn;
+    const { data, layout } = figure(shown, map, theme, box, texts);
+    await Plotly.react(frame.plot, data, layout, { staticPlot: true, responsive: false });
+  }
+  function drawOverlay(frame, map, theme) {
+    const { box, overlay } = frame, ramp = theme.ramps[map.ramp], paths = overlayPaths(view, map, ramp, box), star = starPlace(view, box);
+    const make = (tag, attributes, text) => { const made = document.createElementNS(SVG, tag); for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value); if (text) made.textContent = text; return made; };
+    const size = box.gap === 1 ? 4 : 6;
+    const hatch = (name) => { const pattern = make('pattern', { id: `${uid}-${frame.k}-${name}`, width: size, height: size, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' }); pattern.append(make('line', { x1: 0, y1: 0, x2: 0, y2: size, stroke: INKS[name], 'stroke-width': 1.8 })); return pattern; };
+    const defs = make('defs', {});
+    defs.append(hatch('dark'), hatch('light'));
+    const pins = view.pinned.slice(0, 4).map(([row, column], k) => pinMark(make, cellBox(view, box, { row, column }), 'ABCD'[k]));
+    overlay.setAttribute('width', box.innerWidth);
+    overlay.setAttribute('height', box.innerHeight);
+    overlay.replaceChildren(
+      defs, make('path', { class: 'empty', d: paths.empty }), make('path', { fill: `url(#${uid}-${frame.k}-dark)`, d: paths.dark }), make('path', { fill: `url(#${uid}-${frame.k}-light)`, d: paths.light }),
+      make('path', { class: 'crosses', d: paths.cross }), ...pins, ...(star ? [make('polygon', { class: view.fallback ? 'star open' : 'star', points: starPoints(star.x, star.y, box.isSmall || box.gap === 1 ? 5.5 : 7) })] : []),
+    );
+  }
+  function pinMark(make, { left, top, width, height }, letter) {
+    const mark = make('g', { class: 'pin' });
+    mark.append(make('rect', { x: left + 1, y: top + 1, width: Math.max(1, width - 2), height: Math.max(1, height - 2) }), make('rect', { class: 'tag', x: left, y: top, width: 11, height: 11 }), make('text', { x: left + 5.5, y: top + 9 }, letter));
+    return mark;
   }
   async function draw() {
     if (!view) return;
-    const drawn = view, theme = readTheme(element);
-    buildPlots();
-    root.classList.toggle('side', isSideBySide(view, root.clientWidth));
-    outlineCell();
-    await Promise.all(drawn.maps.map((map, k) => drawMap(frames[k], map, k, theme)));
-    if (twin.open) fillTable(twin.querySelector('table'), tableRows(drawn));
-    Object.assign(element.dataset, { rev: drawn.rev, run: drawn.run, best: drawn.best ? drawn.best.join(',') : '' });
+    const drawn = view, theme = readTheme(root);
+    buildFrames();
+    const kind = arrangement(drawn, host.clientWidth);
+    host.className = `maps ${kind}`;
+    host.style.setProperty('--across', drawn.matrix || 1);
+    scaleLine(theme);
+    showChosen(drawn.shows);
+    await Promise.all(frames.map((frame) => drawMap(frame, theme)));
+    markCell();
+    if (twin.open) { table.update(drawn); table.select(current()); }
+    Object.assign(root.dataset, { rev: drawn.rev, run: drawn.run, shows: drawn.shows, best: drawn.best ? drawn.best.join(',') : '' });
   }
-  const schedule = drawingLoop(root, draw);
+  const schedule = drawingLoop(host, draw);
   function update() {
     const before = view;
-    view = parsed(props.value);
+    view = readView(props.value);
     if (!view) return;
-    const sameGrid = before && before.run === view.run && before.rows.length === view.rows.length && before.columns.length === view.columns.length;
-    if (!sameGrid) chosen = null;
+    const sameGrid = before && before.run === view.run && String(before.rows) === String(view.rows) && String(before.columns) === String(view.columns);
+    if (!sameGrid) { chosen = null; origin = null; }
     hideTip();
     schedule();
     const cell = current();
-    if (view.run && cell && signature(view, cell) !== emitted) emit(chosen ? 'arrived' : 'best', 0);
+    if (view.run && cell && signature(view, cell) !== emitted) emit(chosen ? 'arrived' : 'best');
   }
+  function pictures() {
+    if (!view) return [];
+    const save = (map) => (format) => savePicture(savedFigure(view, map, readPaper(root), texts, current()), format, `${view.file.stem}_${fileWord(map.title)}`);
+    const saveRow = (format) => document.dispatchEvent(new CustomEvent('gradiend-save-row', { detail: { format, file: view.file } }));
+    return [...view.maps.map((map) => ({ label: map.title, save: save(map) })), { label: texts.save_row, save: saveRow }];
+  }
+  function goTo(goto) {
+    if (!goto || !view) return;
+    const [row, column] = goto[0] === 'cell' ? [view.rows.indexOf(goto[1]), view.columns.indexOf(goto[2])] : goto;
+    if (row >= 0 && column >= 0) choose({ row, column }, 'python');
+  }
+  find('.best').addEventListener('click', chooseBest);
   twin.addEventListener('toggle', schedule);
   watch('value', update);
-  watch('goto', () => {
-    const goto = props.goto;
-    if (!goto || !view) return;
-    if (goto[0] === 'best') { chosen = null; outlineCell(); emit('best', 0); } else choose({ row: goto[0], column: goto[1] }, 'python', 0);
-  });
+  watch('goto', () => goTo(props.goto));
   const waiting = setInterval(() => { if (globalThis.Plotly) { clearInterval(waiting); schedule(); } }, 40);
   update();
-}
-
-function fillTip(tip, { title, lines, note }) {
-  const make = (tag, text, name) => Object.assign(document.createElement(tag), { textContent: text, className: name || '' });
-  const table = document.createElement('table');
-  if (lines.length) table.append(rowOf(make, 'th', ['', 'here', 'base']), ...lines.map((cells) => rowOf(make, 'td', cells)));
-  tip.replaceChildren(make('strong', title), table, ...(note ? [make('em', note)] : []));
-}
-
-function fillTable(table, { head, body }) {
-  const lines = [head, ...body];
-  while (table.rows.length > lines.length) table.deleteRow(-1);
-  lines.forEach((texts, k) => {
-    const row = table.rows[k] || table.insertRow();
-    texts.forEach((text, at) => {
-      const cell = row.cells[at] || row.appendChild(document.createElement(k ? 'td' : 'th'));
-      if (cell.textContent !== text) cell.textContent = text;
-    });
-  });
-}
-
-function rowOf(make, tag, cells) {
-  const row = document.createElement('tr');
-  row.append(...cells.map((text) => make(tag, text)));
-  return row;
 }

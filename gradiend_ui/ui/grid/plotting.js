@@ -1,7 +1,12 @@
 // Shared by the plots: theme from CSS variables, numbers, axis positions, and a drawing loop that drops frames.
-// Top-level functions only; Python puts this file before the component's own (see ui/plot.py), so there is nothing to import.
+// Top-level functions only; Python puts this file before the component's own (see heatmap.py), so there is nothing to import.
 
 const MINUS = '\u2212';
+
+// A text of the page with its {places} filled in.
+function fill(text, values) {
+  return (text || '').replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
+}
 
 function formatNumber(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
@@ -22,15 +27,22 @@ function formatSigned(value) {
   return (value > 0 ? '+' : '') + formatPlain(value);
 }
 
-// Centres of the columns: 0, 1, 2, ... where the rates are about evenly spaced in log10 (1, 2, 5, 10: the axis then is
-// logarithmic to the eye), or cannot be; else their log10, so that a gap in a typed list looks like one.
+// Where rates lie on a symmetric logarithmic axis: zero in the middle, half a decade between it and the smallest size.
+function ratePositions(rates) {
+  const sizes = rates.filter((rate) => rate !== 0).map(Math.abs);
+  const smallest = sizes.length ? Math.min(...sizes) : 1;
+  return rates.map((rate) => (rate === 0 ? 0 : Math.sign(rate) * (Math.log10(Math.abs(rate) / smallest) + 0.5)));
+}
+
+// Centres of the columns: 0, 1, 2, ... where the rates are about evenly spaced on their axis (1, 2, 5, 10: it then is
+// logarithmic to the eye), or cannot be; else their places on it, so that a gap in a typed list looks like one.
 function axisCentres(rates) {
   const index = rates.map((_, k) => k);
-  if (rates.length < 3 || rates.some((rate) => !(rate > 0))) return index;
-  const logs = rates.map(Math.log10);
-  const gaps = logs.slice(1).map((value, k) => value - logs[k]);
+  if (rates.length < 3) return index;
+  const places = rates.every((rate) => rate > 0) ? rates.map(Math.log10) : ratePositions(rates);
+  const gaps = places.slice(1).map((value, k) => value - places[k]);
   const [smallest, largest] = [Math.min(...gaps), Math.max(...gaps)];
-  return largest <= 1.7 * smallest || smallest < (logs[logs.length - 1] - logs[0]) / (6 * gaps.length) ? index : logs;
+  return largest <= 1.7 * smallest || smallest < (places[places.length - 1] - places[0]) / (6 * gaps.length) ? index : places;
 }
 
 function axisEdges(centres) {
@@ -41,19 +53,27 @@ function axisEdges(centres) {
   return [first, ...inner, last];
 }
 
-// Which labels fit: all of them, else powers of ten, else every k-th.
-function axisTicks(rates, centres, width, room = 34) {
-  const span = centres.length > 1 ? centres[centres.length - 1] - centres[0] : 1;
-  const smallest = Math.min(...centres.slice(1).map((value, k) => value - centres[k]), span);
-  const pixels = (width * smallest) / (span + smallest);
-  let keep = rates.map((_, k) => k);
-  if (pixels < room) {
-    const decades = keep.filter((k) => rates[k] > 0 && Math.abs(Math.log10(rates[k]) - Math.round(Math.log10(rates[k]))) < 1e-6);
-    const enough = decades.length > 1 && (width * (centres[decades[1]] - centres[decades[0]])) / (span + smallest) >= room;
-    const step = Math.max(1, Math.ceil(room / Math.max(pixels, 1)));
-    keep = enough ? decades : keep.filter((k) => k % step === 0);
+const isDecade = (size) => size > 0 && Math.abs(Math.log10(size) - Math.round(Math.log10(size))) < 1e-6;
+
+// Which of the labels fit, at least `room` pixels apart: `first` before the others.
+function labelsThatFit(pixels, first, room) {
+  const kept = [];
+  for (const k of [...first, ...pixels.keys()]) {
+    if (kept.every((other) => Math.abs(pixels[k] - pixels[other]) >= room)) kept.push(k);
   }
-  return { tickvals: keep.map((k) => centres[k]), ticktext: keep.map((k) => formatPlain(rates[k])) };
+  return kept.sort((a, b) => a - b);
+}
+
+// Ticks of the rates: all of them where they fit, else zero, then powers of ten, then whatever has room.
+function axisTicks(rates, centres, width, least = 34) {
+  const edges = axisEdges(centres);
+  const pixels = centres.map((centre) => ((centre - edges[0]) / (edges[edges.length - 1] - edges[0])) * width);
+  const places = [...rates.keys()], labels = rates.map(formatPlain);
+  const room = Math.max(least, 6 * Math.max(...labels.map((text) => text.length)) + 6);
+  const tight = pixels.slice(1).some((value, k) => value - pixels[k] < room);
+  const first = tight ? [...places.filter((k) => rates[k] === 0), ...places.filter((k) => isDecade(Math.abs(rates[k])))] : places;
+  const keep = labelsThatFit(pixels, first, room);
+  return { tickvals: keep.map((k) => centres[k]), ticktext: keep.map((k) => labels[k]), tickangle: 0 };
 }
 
 function readTheme(element) {
@@ -64,23 +84,56 @@ function readTheme(element) {
     ink: colour('--ink'), soft: colour('--ink-soft'), line: colour('--line-strong'), hair: colour('--line'), paper: colour('--surface'),
     accent: colour('--accent'), other: colour('--accent-soft'), base: colour('--base'), kept: colour('--kept'), star: colour('--star'),
     failed: colour('--danger'), font: colour('--plot-font') || 'sans-serif',
-    ramps: { probability: ramp('--ramp-probability'), kept: ramp('--ramp-kept') },
+    ramps: { probability: ramp('--ramp-probability'), change: ramp('--ramp-change'), kept: ramp('--ramp-kept') },
   };
 }
 
-// Draws at most one frame at a time, the newest value only; again on a new width and when the theme changes.
+// The colours of a saved picture: light, whatever the page's theme is.
+function readPaper(element) {
+  const paper = document.createElement('div');
+  paper.className = 'paper';
+  paper.hidden = true;
+  element.append(paper);
+  const theme = readTheme(paper);
+  paper.remove();
+  return theme;
+}
+
+// A figure as a file of the browser's download folder: drawn here, nothing leaves the machine.
+async function savePicture({ data, layout }, format, name) {
+  const url = await Plotly.toImage({ data, layout }, { format, width: layout.width, height: layout.height, scale: format === 'png' ? 2 : 1 });
+  const [head, body] = [url.slice(0, url.indexOf(',')), url.slice(url.indexOf(',') + 1)];
+  const bytes = head.includes('base64') ? Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0)) : decodeURIComponent(body);
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([bytes], { type: format === 'png' ? 'image/png' : 'image/svg+xml' }));
+  link.download = `${name}.${format}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+const LONGEST_REST = 200;
+
+// Draws at most one frame at a time, the newest value only; again on a new width and when the theme changes. After a
+// frame the page is left alone for as long as the frame took, so that a slow machine still answers clicks.
 function drawingLoop(root, draw) {
-  let busy = false, dirty = false, width = 0;
+  let busy = false, dirty = false, width = 0, restUntil = 0;
   async function frame() {
     if (busy || !dirty || !root.clientWidth || !globalThis.Plotly) return;
     busy = true;
     dirty = false;
+    const began = performance.now();
     try { await draw(); } finally { busy = false; }
-    if (dirty) requestAnimationFrame(frame);
+    restUntil = performance.now() + Math.min(LONGEST_REST, performance.now() - began);
+    if (dirty) soon();
+  }
+  function soon() {
+    const rest = restUntil - performance.now();
+    if (rest > 8) setTimeout(() => requestAnimationFrame(frame), rest);
+    else requestAnimationFrame(frame);
   }
   function schedule() {
     dirty = true;
-    if (!busy) requestAnimationFrame(frame);
+    if (!busy) soon();
   }
   const resize = new ResizeObserver(() => {
     if (root.clientWidth === width) return;
@@ -99,4 +152,14 @@ function drawingLoop(root, draw) {
 // A component's value arrives as JSON: the frontend would clone and proxy nested values on every update.
 function parsed(value) {
   return value ? JSON.parse(value) : null;
+}
+
+// A title as part of a file name; the sign of a number is spelt out.
+function fileWord(text) {
+  const signs = text.replace(/[\u2212-](?=\d)/g, 'minus').replace(/\+(?=\d)/g, 'plus');
+  return signs.replace(/[^\p{L}\p{N}.]+/gu, '-').replace(/^-+|-+$/g, '').slice(0, 60);
+}
+
+function escapeMarkup(text) {
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 }

@@ -1,33 +1,21 @@
 """Why this cell: the card on the right with the selected cell's numbers and the winner's reasons.
 
-Trees from a picture and a selection; the sentence itself comes from the engine.
+Trees from a picture and a selection; the sentence itself comes from the engine. Every number is explained by one hover.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradiend_ui.figures.maps import place_of
 from gradiend_ui.figures.numbers import cell_name, change, plain, three_digits
-from gradiend_ui.ui.tree import Node, facts, node
+from gradiend_ui.ui.grid.measures import metric_title
+from gradiend_ui.ui.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.words import Words
 
-WAITING = "The sweep scores every cell of the grid. The best one is starred here with its reasons."
-NO_WINNER = "No finished cell to choose from yet."
-CHECKED = {
-    "verified": ("good", "Verified.", ""),
-    "partly": ("warn", "Partly verified.", ""),
-    "differs": ("danger", "Stale.", " Start a new sweep to see today's numbers."),
-    "unchecked": ("warn", "Not verified.", ""),
-}
-STATUS_WORDS = {
-    "pending": "not computed yet",
-    "provisional": "provisional",
-    "final": "final",
-    "skipped": "skipped",
-    "failed": "failed",
-}
+CHECKED = {"verified": "good", "partly": "warn", "differs": "danger", "unchecked": "warn"}
 
 
 def build_reason(
@@ -35,69 +23,94 @@ def build_reason(
 ) -> Node:
     """`cell` is the selected one; the winner is in the picture's selection."""
     if picture is None:
-        return node("div", _numbers(None, None), node("p", WAITING, cls="quiet"), cls="reason")
+        waiting = node("p", words("grid.waiting"), cls="quiet")
+        return node("div", _numbers(None, options, None, words), waiting, cls="reason")
+    place = place_of(picture, cell)
     return node(
         "div",
         _error(picture),
-        _imported(picture["imported"]),
-        _headline(picture, cell),
-        _numbers(picture, place_of(picture, cell)),
-        _cell_note(picture, place_of(picture, cell)),
-        _winner(picture["selection"], options),
+        _imported(picture["imported"], words),
+        _headline(picture, cell, words),
+        _numbers(picture, options, place, words),
+        _cell_note(picture, place, options, words),
+        _winner(picture["selection"], options, words),
+        _winners(picture.get("winners") or (), cell, words),
         cls="reason",
     )
+
+
+def picked_cell(value: str) -> tuple[float, float]:
+    """(feature factor, learning rate) of a pressed button of the card."""
+    feature_factor, learning_rate = json.loads(value)
+    return float(feature_factor), float(learning_rate)
 
 
 def _error(picture: Mapping[str, Any]) -> Node | None:
     return node("p", str(picture["error"]), cls="danger", role="alert") if picture["error"] else None
 
 
-def _imported(imported: Mapping[str, Any] | None) -> Node | None:
+def _imported(imported: Mapping[str, Any] | None, words: Words) -> Node | None:
     """Where the numbers of a run come from that was not swept here, and whether they still hold."""
     if imported is None:
         return None
-    kind, word, advice = CHECKED[imported["check"]]
+    check = imported["check"]
+    kind = CHECKED[check]
+    advice = words("grid.differs_advice") if check == "differs" else ""
     role = "alert" if kind == "danger" else "status"
-    return node("p", node("strong", word), node("span", imported["note"] + advice), cls=f"imported {kind}", role=role)
+    word = node("strong", words(f"grid.{check}"))
+    return node("p", word, node("span", imported["note"] + advice), cls=f"imported {kind}", role=role)
 
 
-def _headline(picture: Mapping[str, Any], cell: Mapping[str, Any] | None) -> Node:
+def _headline(picture: Mapping[str, Any], cell: Mapping[str, Any] | None, words: Words) -> Node:
     if cell is None:
-        return node("p", node("span", "No cell selected", cls="quiet"), cls="headline")
+        return node("p", node("span", words("grid.no_cell"), cls="quiet"), cls="headline")
     selection = picture["selection"]
     is_best = bool(selection) and place_of(picture, selection) == place_of(picture, cell)
-    badge = "Selected cell"
+    badge = "selected_badge"
     if is_best:
-        badge = "Fallback" if selection["fallback"] else "★ Best cell"
+        badge = "fallback_badge" if selection["fallback"] else "best_badge"
+    name = node("strong", cell_name(cell["feature_factor"], cell["learning_rate"]), cls="num")
     return node(
         "p",
-        node("strong", cell_name(cell["feature_factor"], cell["learning_rate"]), cls="num"),
-        node("span", badge, cls="badge fallback" if is_best and selection["fallback"] else "badge"),
+        explained(name, words.help("grid.cell_name")),
+        node("span", words(f"grid.{badge}"), cls="badge fallback" if badge == "fallback_badge" else "badge"),
         cls="headline",
-        title="(feature factor, learning rate)",
     )
 
 
-def _numbers(picture: Mapping[str, Any] | None, place: list[int] | None) -> Node:
-    rows = [_number_row("–", None, None)] * 3 if picture is None else _measures(picture, place)
-    head = node("tr", *(node("th", text, scope="col") for text in ("", "base", "here", "change")))
-    return node("table", node("thead", head), node("tbody", *rows), cls="numbers")
+def _numbers(
+    picture: Mapping[str, Any] | None, options: Mapping[str, Any], place: list[int] | None, words: Words
+) -> Node:
+    rows = [_number_row("–", None, None)] * 3 if picture is None else _measures(picture, options, place, words)
+    columns = ("column_base", "column_here", "column_change")
+    heads = (node("th", explained(words(f"grid.{key}"), words.help(f"grid.{key}")), scope="col") for key in columns)
+    return node("table", node("thead", node("tr", node("td"), *heads)), node("tbody", *rows), cls="numbers")
 
 
-def _measures(picture: Mapping[str, Any], place: list[int] | None) -> list[Node]:
+def _measures(
+    picture: Mapping[str, Any], options: Mapping[str, Any], place: list[int] | None, words: Words
+) -> list[Node]:
     base = picture["base"]
 
     def at(table: list[list[float | None]]) -> float | None:
         return table[place[0]][place[1]] if place else None
 
+    def label(text: str, key: str) -> Node:
+        return explained(text, words.help(f"grid.{key}"))
+
+    deciding = label(metric_title(picture, options, words), "weakened" if _weakens(options) else "probability")
     return [
-        _number_row(picture["metric_label"], base and base["metric"], at(picture["metric"]), "strong"),
-        _number_row("LMS", base and base["lms"], at(picture["lms"])),
-        _number_row("LMS / base", 1.0 if base else None, at(picture["lms_ratio"])),
+        _number_row(deciding, base and base["metric"], at(picture["metric"]), "strong"),
+        _number_row(label(words("grid.lms"), "lms"), base and base["lms"], at(picture["lms"])),
+        _number_row(label(words("grid.kept"), "kept"), 1.0 if base else None, at(picture["lms_ratio"])),
     ]
 
 
-def _number_row(label: str, base: float | None, here: float | None, cls: str = "") -> Node:
+def _weakens(options: Mapping[str, Any]) -> bool:
+    return bool(options.get("goal") == "weaken")
+
+
+def _number_row(label: Node | str, base: float | None, here: float | None, cls: str = "") -> Node:
     difference = here - base if here is not None and base is not None else None
     return node(
         "tr",
@@ -109,48 +122,104 @@ def _number_row(label: str, base: float | None, here: float | None, cls: str = "
     )
 
 
-def _cell_note(picture: Mapping[str, Any], place: list[int] | None) -> Node:
+def _cell_note(picture: Mapping[str, Any], place: list[int] | None, options: Mapping[str, Any], words: Words) -> Node:
     """One line, always there, so that nothing moves when a value arrives."""
     if place is None:
-        return node("p", NO_WINNER, cls="quiet line")
+        could = picture["selection"] is not None or any(picture.get("can_win") or [True])
+        name = {"name": options["target_class"]}
+        return node("p", words("grid.no_winner") if could else words("grid.no_row_wins", **name), cls="quiet line")
+    text, kind = _cell_state(picture, place, words)
+    can_win = picture.get("can_win")
+    if can_win and not can_win[place[0]]:
+        text += " · " + words(f"grid.cannot_win_{options['goal']}", name=options["target_class"])
+    return node("p", text, cls=f"line {kind}".strip())
+
+
+def _cell_state(picture: Mapping[str, Any], place: list[int], words: Words) -> tuple[str, str]:
+    """(sentence, class) of a cell's status and threshold."""
     row, column = place
     status, reason = picture["status"][row][column], picture["reason"][row][column]
     if status == "provisional":
-        rows = f"{picture['rows_done'][row][column]} of {picture['rows_total']} rows"
-        return node("p", f"provisional: {rows}", cls="line")
+        done, total = picture["rows_done"][row][column], picture["rows_total"]
+        return words("grid.provisional_rows", done=done, total=total), ""
     if status != "final":
-        words = STATUS_WORDS.get(status, status)
-        kind = "warn" if status == "failed" else "quiet"
-        return node("p", f"{words}: {reason}" if reason else words, cls=f"line {kind}")
-    if picture["passes"][row][column] is False:
-        return node("p", "below the LMS threshold", cls="line warn")
-    return node("p", "passes the LMS threshold" if picture["passes"][row][column] else "final", cls="line good")
+        word = words(f"grid.{status}")
+        return f"{word}: {reason}" if reason else word, "warn" if status == "failed" else "quiet"
+    passes = picture["passes"][row][column]
+    if passes is False:
+        return words("grid.below"), "warn"
+    return words("grid.passes" if passes else "grid.final_line"), "good"
 
 
-def _winner(selection: Mapping[str, Any] | None, options: Mapping[str, Any]) -> Node | None:
+def _winner(selection: Mapping[str, Any] | None, options: Mapping[str, Any], words: Words) -> Node | None:
     if selection is None:
         return node("div", cls="winner")
-    width = selection["threshold_tokens"]
-    cut = plain(options["ratio"])
+
+    def fact(key: str, value: str) -> tuple[Node, str]:
+        return explained(words(f"grid.{key}"), words.help(f"grid.{key}")), value
+
+    has_width = selection["threshold_tokens"] is not None
     return node(
         "div",
         node("p", selection["why"], cls="why danger" if selection["fallback"] else "why", role="status"),
         facts(
-            ("runner-up", _other(selection["runner_up"], selection)),
-            ("rejected", _other(selection["rejected"], selection)),
-            ("threshold", _tokens(width, cut)) if width is not None else None,
+            fact("runner_up", _other(selection["runner_up"], selection, words)),
+            fact("rejected", _other(selection["rejected"], selection, words)),
+            fact("threshold", _tokens(selection, plain(options["ratio"]), words)) if has_width else None,
         ),
         cls="winner",
     )
 
 
-def _tokens(width: float, cut: str) -> str:
-    return f"{cut} is {width:.1f} masked tokens wide"
+def _tokens(selection: Mapping[str, Any], cut: str, words: Words) -> str:
+    """How many masked tokens the threshold is wide, and how few of them decide the winner."""
+    width, deciding = selection["threshold_tokens"], selection.get("decided_by_tokens")
+    if deciding is None:
+        return words("grid.tokens_wide", ratio=cut, tokens=f"{width:.1f}")
+    return f"{words('grid.tokens_here', ratio=cut, tokens=f'{width:.1f}')}; {words.counted('grid.decided', deciding)}"
 
 
-def _other(cell: Mapping[str, Any] | None, selection: Mapping[str, Any]) -> str:
+def _other(cell: Mapping[str, Any] | None, selection: Mapping[str, Any], words: Words) -> str:
     if not cell:
-        return "none"
-    text = f"{cell_name(cell['feature_factor'], cell['learning_rate'])} {three_digits(cell.get('value'))}"
+        return words("grid.none")
+    named = {
+        "cell": cell_name(cell["feature_factor"], cell["learning_rate"]),
+        "value": three_digits(cell.get("value")),
+    }
     lms, base = cell.get("lms"), selection["base_lms"]
-    return f"{text}, LMS {three_digits(lms / base)} of base" if lms is not None and base else text
+    if lms is None or not base:
+        return words("grid.other_cell_short", **named)
+    return words("grid.other_cell", kept=three_digits(lms / base), **named)
+
+
+def _winners(winners: Sequence[Mapping[str, Any]], cell: Mapping[str, Any] | None, words: Words) -> Node | None:
+    """The best cell of every class and goal; each can be selected."""
+    if not winners:
+        return None
+    columns = ("winner_cell", "winner_value", "kept")
+    heads = (node("th", words(f"grid.{key}"), scope="col") for key in columns)
+    title = node("th", explained(words("grid.winners"), words.help("grid.winners")), scope="col")
+    rows = [_winner_row(winner, cell, words) for winner in winners]
+    table = node("table", node("thead", node("tr", title, *heads)), node("tbody", *rows), cls="numbers")
+    return node("div", table, cls="all")
+
+
+def _winner_row(winner: Mapping[str, Any], cell: Mapping[str, Any] | None, words: Words) -> Node:
+    place = winner["feature_factor"], winner["learning_rate"]
+    name = cell_name(*place)
+    here = cell is not None and place == (cell["feature_factor"], cell["learning_rate"])
+    button = pick(
+        json.dumps(place),
+        name,
+        aria_label=words("grid.winner_pick", cell=name),
+        aria_pressed=str(here).lower(),
+    )
+    mark = f" ({words('grid.fallback_badge')})" if winner["fallback"] else ""
+    return node(
+        "tr",
+        node("th", words(f"grid.winner_{winner['goal']}", name=winner["target_class"]) + mark, scope="row"),
+        node("td", button),
+        node("td", three_digits(winner["value"])),
+        node("td", three_digits(winner["lms_ratio"])),
+        cls="danger" if winner["fallback"] else "",
+    )

@@ -1,6 +1,7 @@
 """The selected row as lines over the learning rate, drawn by row_chart.js with the local plotly.js.
 
-Its value is the payload of `figures.row_chart`. `gr.Plot` would re-create its SVG on every update. Knows no metric.
+Its value is the payload of `figures.row_chart`; `texts` are the words of the page's language. `gr.Plot` would re-create
+its SVG on every update. Knows no metric.
 """
 
 from __future__ import annotations
@@ -14,20 +15,23 @@ from gradiend_ui.ui.tree import as_json
 
 TEMPLATE = """
 <div class="row-head"><h3 class="row-title"></h3><div class="legend"></div></div>
-<div class="row-plot" role="img"></div>
+<div class="row-frame"><div class="row-plot" role="img"></div><p class="row-empty quiet" hidden></p></div>
 """
 
 
 class RowChart(gr.HTML):
     """`select` events carry `index` [row, column] of the clicked learning rate."""
 
-    def __init__(self, value: dict[str, Any] | None = None, **keywords: Any) -> None:
+    def __init__(
+        self, value: dict[str, Any] | None = None, *, texts: dict[str, str] | None = None, **keywords: Any
+    ) -> None:
         super().__init__(
             value=value,
             html_template=TEMPLATE,
             js_on_load=plot_script("row_chart.js", mount="mountRowChart"),
             head=PLOTLY_HEAD,
             apply_default_css=False,
+            texts=texts,
             **keywords,
         )
 

@@ -1,16 +1,25 @@
-"""Listeners of the maps: a selected cell, a point of the row chart, the way back to the best cell."""
+"""Listeners of the maps: a selected cell, what is shown, a point of the row chart, a winner, the file of all cells."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.ui.downloads import press, shelve_text
 from gradiend_ui.ui.following import AT_ONCE, EVERY, known_view, page_of
 from gradiend_ui.ui.grid import board
+from gradiend_ui.ui.grid.files import FORMATS, grid_csv, grid_json, stem_of
+from gradiend_ui.ui.grid.measures import SHOWS
+from gradiend_ui.ui.grid.reason import picked_cell
 from gradiend_ui.ui.page import Page
 from gradiend_ui.ui.refusals import for_people
+from gradiend_ui.ui.viewer import View
+
+if TYPE_CHECKING:
+    from gradiend_ui.ui.session import Session
 
 
 def wire_grid(page: Page) -> Any:
@@ -23,17 +32,54 @@ def wire_grid(page: Page) -> Any:
             view = board.choose(page.viewers, name, event.value)
             if not run:
                 return [gr.skip(), gr.skip()]
-            shown = board.show(page.session, view, page.words)
-            return [shown.row_chart, shown.reason]
+            return list(board.show_cell(page.session, view, page.words))
 
     def select_in_row(event: gr.SelectData) -> Any:
         return gr.update(goto=[int(event.index[0]), int(event.index[1]), time.time()])
 
-    def select_best() -> Any:
-        return gr.update(goto=["best", time.time()])
+    def select_winner(event: gr.SelectData) -> Any:
+        return gr.update(goto=["cell", *picked_cell(event.value), time.time()])
+
+    def change_shows(run: str, event: gr.EventData, request: gr.Request) -> Any:
+        name = page_of(request)
+        with for_people():
+            known_view(page, name, run)
+            view = page.viewers.change(name, shows=known_shows(event._data))
+            return board.show(page.session, view, page.words).maps if run else gr.skip()
+
+    def save(run: str, event: gr.EventData, request: gr.Request) -> Any:
+        with for_people():
+            view = known_view(page, page_of(request), run)
+            return gr.DownloadButton(value=write_grid(page.session, view, event._data))
 
     shown = page.board
     selected = shown.maps.select(select, page.run, [shown.row_chart, shown.reason], **EVERY)
     shown.row_chart.select(select_in_row, None, shown.maps, **EVERY)
-    shown.best.click(select_best, None, shown.maps, **AT_ONCE)
+    shown.reason.select(select_winner, None, shown.maps, **EVERY)
+    shown.maps.input(change_shows, page.run, shown.maps, **EVERY)
+    saved = shown.maps.submit(save, page.run, shown.file, **AT_ONCE)
+    saved.success(None, None, None, js=press("grid-file"), api_visibility="private")
     return selected
+
+
+def known_shows(data: Any) -> str:
+    """What the maps are to show, as the page asked for it. Raises BadGrid."""
+    shows = data.get("shows") if isinstance(data, dict) else None
+    if shows not in SHOWS:
+        raise BadGrid(f"The maps show one of {', '.join(SHOWS)}, not {shows!r}.")
+    return str(shows)
+
+
+def write_grid(session: Session, view: View, data: Any) -> str:
+    """Path of a download with all cells of the view's run. Raises BadGrid, Failed."""
+    kind = data.get("format") if isinstance(data, dict) else None
+    if kind not in FORMATS:
+        raise BadGrid(f"The cells are saved as {' or '.join(FORMATS)}, not {kind!r}.")
+    if not view.run:
+        raise BadGrid("There is nothing to save yet: start a sweep, or open an earlier one.")
+    picture, info = session.picture(view.run, view.options), session.run_info(view.run)
+    model = str(info["card"]["name"])
+    about = {"model": model, "spec": info["spec"], "question": view.options}
+    text = grid_csv(picture) if kind == "csv" else grid_json(picture, about)
+    stem = stem_of(model, view.options["target_class"], view.options["goal"], view.run)
+    return shelve_text(f"{stem}_cells.{kind}", text)

@@ -1,162 +1,157 @@
-"""Step 1, Load: where the GRADIEND comes from and its health card. Knows the session, not how a checkpoint is read."""
+"""Step 1, Load: where the GRADIEND comes from, its health card, what was assumed, what lies beside it, what is asked.
+
+Knows the session, not how a checkpoint is read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from gradiend_ui.engine.errors import NotFound
-from gradiend_ui.figures.numbers import percent, signed, three_digits
-from gradiend_ui.ui.tree import Node, Tree, facts, node
+from gradiend_ui.ui.load import health, questions
+from gradiend_ui.ui.load.questions import Asked, QuestionWidgets
+from gradiend_ui.ui.tree import Node, Tree, node
 from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
     from gradiend_ui.ui.session import Session
 
 DEMO = "demo"
-LOADING = "Loading the model…"
-MORE = "Another model or an earlier sweep"
-SOURCE_LABEL = "Folder of a trained GRADIEND"
-SOURCE_HINT = "/path/to/gradiend"
-OPEN_FINISHED = "Open it without sweeping"
-UNKNOWN_RUN = "The sweep in this link cannot be opened. {reason} The page starts with the default model instead."
-
-
-EXPLAINED: dict[str, str] = {}
+EXPLAINED: dict[str, str] = {"source": "load.source", "other-base": "load.other_base"}
 """Widget id: the text that explains it."""
 
 
 @dataclass(frozen=True)
 class LoadWidgets:
+    """pending: {source, name?, base?} of what could not be opened yet. beside: the drawer that a correction opens."""
+
     health: Tree
-    open_finished: gr.Button
+    assumed: Tree
+    finished: Tree
+    question: QuestionWidgets
+    note: Tree
+    more: gr.Accordion
+    demo: gr.Button
+    zip: gr.UploadButton
     source: gr.Textbox
     load: gr.Button
-    demo: gr.Button
+    base: gr.Textbox
+    pending: gr.State
+    beside: gr.Textbox
 
 
 def build(words: Words, allows_paths: bool) -> LoadWidgets:
     with gr.Column(elem_id="step-load", elem_classes="panel"):
-        health = Tree(build_loading(), elem_id="health")
-        open_finished = gr.Button(OPEN_FINISHED, size="sm", visible=False, elem_id="open-finished")
-        with gr.Accordion(MORE, open=False, elem_id="load-more"):
-            source = gr.Textbox(label=SOURCE_LABEL, placeholder=SOURCE_HINT, visible=allows_paths, elem_id="source")
+        card = Tree(health.build_loading(words), elem_id="health")
+        assumed = Tree(node("div", hidden="hidden"), elem_id="assumed")
+        finished = Tree(node("div", hidden="hidden"), elem_id="finished")
+        question = questions.build(words)
+        note = Tree(build_note(""), elem_id="load-note")
+        beside = gr.Textbox(visible=False, elem_id="load-beside")
+        with gr.Accordion(words("load.more"), open=False, elem_id="load-more") as more:
             with gr.Row(elem_classes="buttons"):
-                load = gr.Button("Load folder", size="sm", visible=allows_paths, elem_id="load")
-                demo = gr.Button("Load the demo", size="sm", elem_id="load-demo")
-    return LoadWidgets(health=health, open_finished=open_finished, source=source, load=load, demo=demo)
-
-
-def opened_outputs(widgets: LoadWidgets) -> list[Any]:
-    return [widgets.health, widgets.open_finished]
-
-
-def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
-    return [build_health(card), offer(card, info)]
-
-
-def load_card(session: Session, source: str) -> dict[str, Any]:
-    """Load a source and give its card."""
-    answer = session.load(source.strip() or DEMO, {})
-    return session.card(answer["checkpoint"])
-
-
-def open_finished(session: Session, checkpoint: str) -> dict[str, Any]:
-    """Open the finished sweep that lies beside the checkpoint and give its run's info."""
-    if not checkpoint:
-        raise NotFound("There is no model yet. Load a folder first.")
-    run: str = session.open_finished(checkpoint)["run"]
-    return session.run_info(run)
-
-
-def offer(card: Mapping[str, Any], info: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Update of the button: there while a finished sweep lies beside the checkpoint and is not open already."""
-    is_open = info is not None and info["imported"] is not None
-    update: dict[str, Any] = gr.update(visible=bool(card["finished_sweeps"]) and not is_open)
-    return update
-
-
-def build_loading() -> Node:
-    blank = facts(*((name, "–") for name in ("base", "classes", "weights", "encoder", "rows", "neutral")))
-    return node("div", node("h2", "Load", node("small", LOADING)), blank, cls="health loading")
-
-
-def build_failure(sentence: str) -> Node:
-    return node("div", node("h2", "Load"), node("p", sentence, cls="danger", role="alert"), cls="health")
-
-
-def build_health(card: Mapping[str, Any]) -> Node:
-    """Short: what it is, which way it pushes, whether it can be trusted."""
-    share = card["mapped_weights"] / card["base_weights"] if card["base_weights"] else None
-    return node(
-        "div",
-        node("h2", "Load", node("small", str(card["name"]))),
-        facts(
-            ("base", f"{card['base_model']}, {card['objective']}"),
-            ("directions", _directions(card)),
-            ("learned on", f"{card['source']}; {percent(share)} of the weights"),
-            ("encoder", _training(card)),
-            *(() if not card["seeds"] else (("seeds", _seeds(card["seeds"])),)),
-            ("rows", _rows(card["rows"])),
-            ("neutral", ", ".join(f"{name} {count}" for name, count in card["neutral_sets"].items()) or "none"),
-        ),
-        _warnings(card["warnings"]),
-        _finished(card["finished_sweeps"]),
-        cls="health",
+                demo = gr.Button(words("load.demo"), size="sm", elem_id="load-demo")
+                archive = gr.UploadButton(
+                    words("load.zip"), file_types=[".zip"], size="sm", visible=allows_paths, elem_id="load-zip"
+                )
+            Tree(node("p", words.help("load.zip"), cls="quiet"), visible=allows_paths, elem_id="zip-help")
+            source = gr.Textbox(
+                label=words("load.source"),
+                placeholder=words("load.source_hint"),
+                visible=allows_paths,
+                elem_id="source",
+            )
+            base = gr.Textbox(
+                label=words("load.other_base"),
+                placeholder=words("load.other_base_hint"),
+                visible=allows_paths,
+                elem_id="other-base",
+            )
+            load = gr.Button(words("load.load"), size="sm", visible=allows_paths, elem_id="load")
+    pending = gr.State({})
+    return LoadWidgets(
+        card, assumed, finished, question, note, more, demo, archive, source, load, base, pending, beside
     )
 
 
-def _seeds(seeds: Sequence[Mapping[str, Any]]) -> Node:
-    """Every seed of the run with its encoder's correlation; the best is named, and those that failed."""
-    lines = []
-    for seed in seeds:
-        correlation = "–" if seed["correlation"] is None else three_digits(seed["correlation"])
-        words = [f"{seed['seed']}: {correlation}"]
-        words += ["best"] if seed["best"] else []
-        words += ["not converged"] if seed["converged"] is False else []
-        words += [] if seed["kept"] else ["weights not kept"]
-        lines.append(node("span", ", ".join(words), cls="direction"))
-    return node("span", *lines)
-
-
-def _directions(card: Mapping[str, Any]) -> Node:
-    factors = card["strengthening_feature_factor"]
-    lines = [
-        node("span", f"feature factor {signed(factors[name])} pushes towards {name}", cls="direction")
-        for name in card["classes"]
-        if name in factors
+def opened_outputs(widgets: LoadWidgets) -> list[Any]:
+    return [
+        widgets.health,
+        widgets.assumed,
+        widgets.finished,
+        widgets.note,
+        widgets.more,
+        widgets.pending,
+        *questions.outputs(widgets.question),
     ]
-    return node("span", *lines)
 
 
-def _training(card: Mapping[str, Any]) -> str:
-    correlation = f"correlation {three_digits(card['correlation'])}"
-    if card["converged"] is None:
-        return correlation
-    return f"{correlation}, {'converged' if card['converged'] else 'did not converge'}"
+def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
+    return [
+        health.build_health(card, words),
+        health.build_assumed(card, words),
+        health.build_finished(card, opened_file(info), words),
+        build_note(""),
+        gr.update(open=False),
+        {},
+        *questions.shown(questions.next_question(card, {}), card, words),
+    ]
 
 
-def _rows(rows: Mapping[str, Mapping[str, int]]) -> str:
-    splits = sorted({split for counts in rows.values() for split in counts})
-    return ", ".join(f"{split} {sum(counts.get(split, 0) for counts in rows.values())}" for split in splits)
+def opened_file(info: Mapping[str, Any] | None) -> str | None:
+    """The finished sweep's file that a run was opened from."""
+    return None if info is None or info["imported"] is None else str(info["imported"]["file"])
 
 
-def _finished(sweeps: list[Mapping[str, Any]]) -> Node | None:
-    """One line on the sweep that the button opens, the first one."""
-    if not sweeps:
-        return None
-    sweep = sweeps[0]
-    cells = f"{sweep['cells']} cell{'s' if sweep['cells'] > 1 else ''}"
-    what = f"{sweep['goal'] or 'scores of'} {' and '.join(map(str, sweep['classes']))}"
-    part = "" if sweep["part"] == "decoder" else f", part {sweep['part']}"
-    return node("p", f"This run holds a finished sweep: {cells}, {what}, split {sweep['split']}{part}.", cls="finished")
+def failed(widgets: LoadWidgets, sentence: str, still_open: bool, words: Words) -> dict[Any, Any]:
+    """Updates for a model that was not opened: the sentence, and that the previous one is still there."""
+    if not still_open:
+        return {widgets.health: health.build_empty(words, sentence), widgets.more: gr.update(open=True)}
+    return {widgets.note: build_note(sentence, words), widgets.more: gr.update(open=True)}
 
 
-def _warnings(warnings: list[str]) -> Node | None:
-    if not warnings:
-        return None
-    count = f"{len(warnings)} note{'s' if len(warnings) > 1 else ''} on this checkpoint"
-    return node("details", node("summary", count), *(node("p", text) for text in warnings), cls="warnings")
+def asked_for_base(
+    widgets: LoadWidgets, pending: Mapping[str, Any], reason: str, still_open: bool, words: Words
+) -> dict[Any, Any]:
+    """Updates that ask for the base model of what is pending; nothing typed is lost."""
+    values = questions.shown(Asked(questions.BASE, reason), None, words)
+    shown = dict(zip(questions.outputs(widgets.question), values, strict=True))
+    if not still_open:
+        shown[widgets.health] = node("div", node("h2", words("load.title")), cls="health")
+    return {**shown, widgets.pending: dict(pending), widgets.note: build_note("")}
+
+
+def build_note(sentence: str, words: Words | None = None) -> Node:
+    """What went wrong; nothing without a sentence."""
+    if not sentence or words is None:
+        return node("div", hidden="hidden")
+    still = node("p", words("load.still_open"), cls="quiet")
+    return node(
+        "div", node("p", node("strong", words("load.failed")), " ", sentence), still, cls="failed", role="alert"
+    )
+
+
+def build_progress(sentence: str) -> Node:
+    return node("div", node("p", sentence), cls="progress", role="status")
+
+
+def load_card(session: Session, pending: Mapping[str, Any]) -> dict[str, Any]:
+    """Load what is pending, {source, name?, base?}, and give its card; a name marks an upload."""
+    base = str(pending.get("base") or "").strip()
+    options = {"base_model": base} if base else {}
+    if pending.get("name"):
+        return session.card(session.uploads.load(pending["source"], pending["name"], options))
+    answer = session.load(str(pending["source"]).strip() or DEMO, options)
+    return session.card(answer["checkpoint"])
+
+
+def open_finished(session: Session, checkpoint: str, file: str | None = None) -> dict[str, Any]:
+    """Open a finished sweep that lies beside the checkpoint (None: the first) and give its run's info."""
+    if not checkpoint:
+        raise NotFound("There is no model yet. Load a folder first.")
+    run: str = session.open_finished(checkpoint, {"file": file} if file else None)["run"]
+    return session.run_info(run)

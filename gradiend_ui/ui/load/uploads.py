@@ -1,13 +1,49 @@
-"""The session's part for uploaded checkpoints: checked, unpacked under the data folder, named by their content.
+"""The session's part for opening: uploaded zips, checked and kept under the data folder, and reading a model again.
 
-Every refusal is a `GradiendUIError`.
+Plain JSON-like values in and out; every refusal is a `GradiendUIError`. The worker unpacks and reads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.errors import NotAllowed
 from gradiend_ui.ui.ground import Ground
+
+FOLDER = "uploads"
 
 
 class Uploads:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
+
+    def unpack(self, path: str) -> dict[str, str]:
+        """{source, name} of an uploaded zip, for `load`; the same file is unpacked once.
+
+        Raises BadCheckpoint, NotAllowed, TooLarge, Failed.
+        """
+        if self._ground.public:
+            raise NotAllowed("This server opens its own demo only: it takes no uploaded models.")
+        source: str = self._ground.worker.ask("unpack", path=path, allow_pickled=True)
+        return {"source": source, "name": Path(path).stem}
+
+    def load(self, source: str, name: str, options: Mapping[str, Any] | None = None) -> str:
+        """Load what `unpack` gave, under its zip's name; gives the checkpoint. Raises as `Session.load` does."""
+        home = (self._ground.data_dir / FOLDER).resolve()
+        if self._ground.public or not Path(source).resolve().is_relative_to(home):
+            raise NotAllowed("Only a model that was uploaded here can be opened this way.")
+        card = self._ground.worker.ask("load", source=source, options=dict(options or {}), name=name)
+        return str(card["checkpoint"])
+
+    def reload(self, checkpoint: str, changes: Mapping[str, Any]) -> str:
+        """Read a loaded checkpoint again in another way; gives the new one, the old one stays.
+
+        changes: towards {class: +1 or -1 or 0}, the feature factor that pushes towards it; swap; as_files_say;
+        base_model; chat_prompt; seed. Raises BadGrid, BadBase, BadCheckpoint, NotFound, NotAllowed.
+        """
+        if self._ground.public and changes.get("base_model"):
+            raise NotAllowed("This server does not open other base models.")
+        card = self._ground.worker.ask("reload", checkpoint=checkpoint, changes=dict(changes))
+        return str(card["checkpoint"])

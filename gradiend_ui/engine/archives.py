@@ -1,0 +1,257 @@
+"""Zip files that people upload: checked before anything is unpacked, unpacked under the hash of their content.
+
+A header may lie, so what it promises is checked first and enforced again while reading. Only files that a checkpoint
+or a run can consist of are taken; well-known by-products stay in the zip, anything else is refused. Knows names and
+bytes, and by names which folder is a GRADIEND; no tensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+import stat
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from gradiend_ui.engine.checkpoint_config import describes_gradiend
+from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, TooLarge
+from gradiend_ui.engine.run_folder import is_checkpoint, nothing_found, read_run_folder
+
+TAKEN = (
+    ".json", ".safetensors", ".csv", ".tsv", ".jsonl", ".parquet", ".txt", ".md", ".model", ".jinja",
+)  # fmt: skip
+PICKLED = (".bin",)
+LEFT_OUT = (
+    ".html", ".png", ".svg", ".pdf", ".jpg", ".jpeg", ".log", ".yaml", ".yml", ".sqlite", ".lock", ".gitattributes",
+    ".gitignore", ".ds_store", ".ini",
+)  # fmt: skip
+LEFT_OUT_NAMES = ("license", "notice", "thumbs.db")
+APPLE_FOLDER = "__MACOSX"
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+CHUNK = 1024 * 1024
+SMALL_BYTES = 1024 * 1024
+MAX_NAME, MAX_DEPTH = 200, 8
+MAX_CONFIG_BYTES = 64 * 1024 * 1024
+ENCRYPTED_FLAG = 0x1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """entries: members of the zip. total_bytes, entry_bytes: unpacked. ratio: unpacked over packed, over 1 MB only."""
+
+    entries: int = 2000
+    total_bytes: int = 16 * 1024**3
+    entry_bytes: int = 8 * 1024**3
+    ratio: int = 200
+
+
+LIMITS = Limits()
+
+
+def unpack_archive(path: Path, uploads: Path, *, allow_pickled: bool, limits: Limits = LIMITS) -> Path:
+    """Check the zip at `path` and unpack it into `uploads`/<sha256 of the zip>, which is reused when it is there.
+
+    The folder appears whole or not at all. allow_pickled: whether .bin weights may lie in it.
+    Raises BadCheckpoint, NotAllowed or TooLarge with the entry in question, Failed when the disk refuses.
+    """
+    home = uploads / _hash_of(path)
+    if home.is_dir():
+        return home
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = checked_members(archive.infolist(), allow_pickled=allow_pickled, limits=limits)
+            _check_disk(uploads, sum(member.file_size for member in members))
+            return _unpacked(archive, members, home, limits)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
+        raise BadCheckpoint(
+            f"The file is no whole zip archive ({str(error)[:120]}): pack and upload it again."
+        ) from error
+
+
+def checked_members(
+    infos: Sequence[zipfile.ZipInfo], *, allow_pickled: bool, limits: Limits = LIMITS
+) -> tuple[zipfile.ZipInfo, ...]:
+    """The files of an archive that may be unpacked, by what its table of contents says.
+
+    Raises TooLarge, BadCheckpoint or NotAllowed at the first entry that may not be there.
+    """
+    if len(infos) > limits.entries:
+        raise TooLarge(f"The zip has {len(infos):,} entries; at most {limits.entries:,} are read.")
+    taken: list[zipfile.ZipInfo] = []
+    seen: set[str] = set()
+    for info in infos:
+        name = _safe_name(info)
+        _check_kind_of_entry(info, name)
+        _check_size(info, name, limits)
+        folded = unicodedata.normalize("NFC", name).casefold()
+        if folded in seen:
+            raise BadCheckpoint(f"The zip holds {name!r} twice: every name may occur once.")
+        seen.add(folded)
+        if not info.is_dir() and _is_taken(name, allow_pickled):
+            taken.append(info)
+    total = sum(info.file_size for info in infos)
+    if total > limits.total_bytes:
+        raise TooLarge(f"The zip would unpack to {_size(total)}; at most {_size(limits.total_bytes)} are unpacked.")
+    _check_no_file_is_a_folder(taken)
+    if not taken:
+        raise BadCheckpoint("The zip holds no file of a GRADIEND: pack the folder with its config.json and weights.")
+    return tuple(taken)
+
+
+def checkpoint_in(folder: Path) -> Path:
+    """The GRADIEND or run folder in an unpacked zip: at its root or one folder down.
+
+    A config.json at the root makes it the root, whatever it says: reading it refuses with what is wrong.
+    Raises BadCheckpoint when there is none, or more than one.
+    """
+    if (folder / "config.json").is_file() or _is_source(folder):
+        return folder
+    found = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and _is_source(inside)]
+    if len(found) > 1:
+        names = ", ".join(inside.name for inside in found)
+        raise BadCheckpoint(f"The zip holds several GRADIENDs ({names}): pack and upload one of them.")
+    if not found:
+        inside = [item for item in sorted(folder.iterdir()) if item.is_dir()]
+        told = nothing_found(inside[0] if len(inside) == 1 else folder).replace(folder.name, "The zip", 1)
+        raise BadCheckpoint(f"{told} Pack the folder that holds the GRADIEND's config.json and weights, or its run.")
+    return found[0]
+
+
+def _is_source(folder: Path) -> bool:
+    """Whether it can be opened: a GRADIEND (a base model is none) or the folder of a run that kept one."""
+    config = folder / "config.json"
+    if config.is_file():
+        if not is_checkpoint(folder) or config.stat().st_size > MAX_CONFIG_BYTES:
+            return False
+        try:
+            return describes_gradiend(json.loads(config.read_text(encoding="utf-8")))
+        except (ValueError, RecursionError):
+            return False
+    run = read_run_folder(folder)
+    return run.checkpoint is not None or bool(run.seeds)
+
+
+# --- what the table of contents says ----------------------------------------------------------------------------------
+
+
+def _safe_name(info: zipfile.ZipInfo) -> str:
+    """The entry's name as it was written, where that can only mean a place inside the folder."""
+    name = info.orig_filename
+    pieces = name.rstrip("/").split("/")
+    if "\\" in name or ":" in name or name.startswith(("/", "~")) or not name.isprintable():
+        raise BadCheckpoint(f"The zip holds the entry {name[:80]!r}: names are relative paths with '/' only.")
+    if any(piece in ("", ".", "..") or piece != piece.strip() or piece.endswith(".") for piece in pieces):
+        raise BadCheckpoint(f"The zip holds the entry {name[:80]!r}, which does not stay inside its folder.")
+    if len(pieces) > MAX_DEPTH or any(len(piece.encode()) > MAX_NAME for piece in pieces):
+        raise TooLarge(f"The zip holds the entry {name[:80]!r}: the name is too long or nested too deep.")
+    return name.rstrip("/")
+
+
+def _check_kind_of_entry(info: zipfile.ZipInfo, name: str) -> None:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise BadCheckpoint(f"The zip holds {name!r} as a link or special file: only plain files are unpacked.")
+    if info.flag_bits & ENCRYPTED_FLAG:
+        raise BadCheckpoint(f"{name!r} in the zip is encrypted: upload a zip without a password.")
+    if info.compress_type not in METHODS:
+        raise BadCheckpoint(f"{name!r} in the zip is packed by an unusual method: pack it as a plain zip.")
+
+
+def _check_size(info: zipfile.ZipInfo, name: str, limits: Limits) -> None:
+    if info.file_size > limits.entry_bytes:
+        raise TooLarge(
+            f"{name!r} in the zip has {_size(info.file_size)}; at most {_size(limits.entry_bytes)} are read."
+        )
+    if info.file_size > SMALL_BYTES and info.file_size > limits.ratio * max(info.compress_size, 1):
+        raise TooLarge(
+            f"{name!r} in the zip is packed more than {limits.ratio} times smaller than it is: not unpacked."
+        )
+
+
+def _is_taken(name: str, allow_pickled: bool) -> bool:
+    """Whether the file is unpacked; False leaves it in the zip. Raises BadCheckpoint or NotAllowed for other kinds."""
+    path = PurePosixPath(name)
+    last = path.name.lower()
+    suffix = path.suffix.lower() or (last if last.startswith(".") else "")
+    if APPLE_FOLDER in path.parts or suffix in LEFT_OUT or last in LEFT_OUT_NAMES:
+        return False
+    if suffix in PICKLED and not allow_pickled:
+        raise NotAllowed(f"{name!r} holds pickled weights, which this server does not open: save them as safetensors.")
+    if suffix not in (*TAKEN, *PICKLED):
+        raise BadCheckpoint(f"The zip holds {name!r}: a GRADIEND consists of {', '.join(TAKEN)} files. Leave it out.")
+    return True
+
+
+def _check_no_file_is_a_folder(taken: Sequence[zipfile.ZipInfo]) -> None:
+    files = {unicodedata.normalize("NFC", info.orig_filename).casefold() for info in taken}
+    for info in taken:
+        for parent in PurePosixPath(info.orig_filename).parents:
+            if unicodedata.normalize("NFC", str(parent)).casefold() in files:
+                raise BadCheckpoint(f"The zip holds {str(parent)!r} as a file and as a folder.")
+
+
+def _check_disk(uploads: Path, needed: int) -> None:
+    uploads.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(uploads).free
+    if needed > free:
+        raise TooLarge(f"The zip needs {_size(needed)} on this server's disk, where {_size(free)} are free.")
+
+
+# --- reading it -------------------------------------------------------------------------------------------------------
+
+
+def _unpacked(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], home: Path, limits: Limits) -> Path:
+    """Write every member beside `home`, then rename: half an upload never bears the name of a whole one."""
+    stage = home.with_name(f"{home.name}.{secrets.token_hex(4)}.part")
+    try:
+        left = limits.total_bytes
+        for member in members:
+            target = stage / member.orig_filename
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(member) as packed:
+                left -= _write(packed, target, min(left, member.file_size), member.orig_filename)
+        if not home.is_dir():
+            stage.rename(home)
+        return home
+    except OSError as error:
+        if home.is_dir():
+            return home  # another upload of the same file was quicker
+        raise Failed(f"The upload could not be unpacked: {error.strerror}. Free disk space and try again.") from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _write(packed: IO[bytes], target: Path, promised: int, name: str) -> int:
+    """Copy at most `promised` bytes; gives how many it was. Raises TooLarge when more come than were promised."""
+    written = 0
+    with target.open("xb") as file:
+        for piece in _pieces(packed):
+            written += len(piece)
+            if written > promised:
+                raise TooLarge(f"{name!r} in the zip is larger than its table of contents says: not unpacked.")
+            file.write(piece)
+    return written
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    while piece := file.read(CHUNK):
+        yield piece
+
+
+def _hash_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for piece in _pieces(file):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _size(count: int) -> str:
+    return f"{count / 1024**3:.1f} GB" if count >= 1024**3 else f"{count / 1024**2:.1f} MB"

@@ -1,0 +1,140 @@
+"""What a table of rows holds and what neutral texts are worth, told in plain values before any sweep.
+
+Knows tables, rows and a prepared sweep; no process and no page.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from gradiend_ui.engine.eval_data import COLUMNS, EvalData, RejectedRow
+from gradiend_ui.engine.plan import PreparedSweep
+from gradiend_ui.engine.row_counts import count_rows
+from gradiend_ui.engine.table_reading import ReadTable
+from gradiend_ui.engine.values import Cell
+
+FIRST_ROWS = 5
+SHOWN_REJECTED = 50
+LONGEST_CELL = 200
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+BUDGET_SECONDS = 5.0
+"""How long the base model is scored on neutral texts before the rest is estimated."""
+
+
+def first_rows(read: ReadTable) -> list[dict[str, str]]:
+    """The first rows as read, {column: cell}; long cells are cut off."""
+    head = read.frame.head(FIRST_ROWS).to_dict(orient="records")
+    return [{str(name): _shown(cell) for name, cell in row.items()} for row in head]
+
+
+def first_checked(data: EvalData) -> list[dict[str, str]]:
+    """The first checked rows, {role: cell}, for data whose table is not at hand."""
+    return [{role: _shown(getattr(row, role)) for role in COLUMNS} for row in data.rows[:FIRST_ROWS]]
+
+
+def rows_found(data: EvalData) -> dict[str, Any]:
+    """Counts, the first rejected rows (numbered from 1) and what was filled in."""
+    return {
+        "rows": len(data.rows),
+        "rejected_count": len(data.rejected),
+        "rejected": [{"number": row.number + 1, "reason": row.reason} for row in data.rejected[:SHOWN_REJECTED]],
+        "row_counts": count_rows(data.rows),
+        "notes": list(data.notes),
+    }
+
+
+def rejected_csv(rejected: Sequence[RejectedRow], read: ReadTable | None) -> str:
+    """The rejected rows as a csv: row, reason, then the table's own columns. No cell begins a formula."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    names = [] if read is None else [str(name) for name in read.frame.columns]
+    writer.writerow(["row", "reason", *map(harmless, names)])
+    for row in rejected:
+        cells = [] if read is None else read.frame.iloc[row.number].tolist()
+        writer.writerow([row.number + 1, harmless(row.reason), *(harmless(_text(cell)) for cell in cells)])
+    return buffer.getvalue()
+
+
+def harmless(cell: str) -> str:
+    """The cell, with an apostrophe before it where a spreadsheet would take it for a formula."""
+    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+
+
+class Results(Protocol):
+    """What is needed of a store: the block results that exist, and a place for new ones."""
+
+    def results(self, fingerprint: str, cell: Cell | None) -> dict[int, NDArray[Any]]: ...
+
+    def keep_results(self, fingerprint: str, cell: Cell | None, results: Mapping[int, NDArray[Any]]) -> None: ...
+
+
+def measure_neutral(
+    plan: PreparedSweep, store: Results, ratio: float, clock: Callable[[], float] = time.monotonic
+) -> dict[str, Any]:
+    """What the base model makes of the plan's neutral texts, and what keeping the share `ratio` of it means.
+
+    The base is scored here for at most BUDGET_SECONDS; its blocks go to the store, where the sweep finds them.
+    Gives texts, tokens (that count), scored_tokens, lms in [0, 1], then for masked models hits, width_tokens and
+    may_lose, for others perplexity and perplexity_limit; seconds_per_cell from one block of rows and one of texts.
+    """
+    rows = len(plan.objective.blocks)
+    sizes = plan.block_sizes
+    results = store.results(plan.fingerprint, None)
+    new: dict[int, NDArray[Any]] = {}
+    started, timed = clock(), {}
+    for block in (*range(rows, len(sizes)), 0):
+        known = block in results and block not in (0, rows)
+        if known or (block and clock() - started > BUDGET_SECONDS):
+            continue
+        begun = clock()
+        new[block] = plan.score_block(plan.model.base_model, block)
+        timed[block] = (clock() - begun) / max(1, sizes[block])
+    store.keep_results(plan.fingerprint, None, {block: new[block] for block in new if block not in results})
+    results |= new
+    texts = {block - rows: result for block, result in results.items() if block >= rows}
+    per_text = [seconds for block, seconds in timed.items() if block >= rows]
+    return {
+        "texts": sum(sizes[rows:]),
+        "tokens": plan.lms.tokens,
+        "rows": len(plan.rows),
+        **threshold_told(plan.lms.summarise(texts), plan.lms.tokens, ratio),
+        "seconds_per_cell": timed[0] * sum(sizes[:rows]) + (min(per_text) if per_text else 0.0) * sum(sizes[rows:]),
+        "warnings": list(plan.warnings),
+    }
+
+
+def threshold_told(lms: Mapping[str, float], tokens: int, ratio: float) -> dict[str, Any]:
+    """What keeping `ratio` of this base score allows; hits of a part of the texts are scaled up to all tokens."""
+    if "hits" in lms:
+        hits = lms["hits"] * tokens / lms["total"]
+        return {
+            "lms": lms["lms"],
+            "scored_tokens": int(lms["total"]),
+            "hits": round(hits),
+            "width_tokens": (1.0 - ratio) * hits,
+            "may_lose": round(hits) - math.ceil(round(ratio * round(hits), 9)),
+        }
+    loss = 1.0 / lms["lms"] - 1.0 if lms["lms"] else math.inf
+    allowed = (1.0 + loss) / ratio - 1.0
+    return {
+        "lms": lms["lms"],
+        "scored_tokens": int(lms["total_tokens"]),
+        "perplexity": lms["perplexity"],
+        "perplexity_limit": math.exp(allowed) if allowed < 700 else math.inf,
+    }
+
+
+def _shown(cell: object) -> str:
+    text = _text(cell)
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
+
+
+def _text(cell: object) -> str:
+    return "" if cell is None or cell != cell else str(cell)

@@ -1,0 +1,102 @@
+"""The columns of a comparison: the base, pinned cells A to D, and the selected cell where it is not one of them.
+
+Pins are plain (feature factor, learning rate) pairs of a page's view. Knows no model and no widget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gradiend_ui.figures.numbers import cell_name
+from gradiend_ui.ui.tree import Node, explained, node, pick
+from gradiend_ui.ui.words import Words
+
+Pair = tuple[float, float]
+LETTERS = "ABCD"
+MOST_PINNED = len(LETTERS)
+UNPIN, UNPIN_ALL = "unpin", "unpin-all"
+SELECTED = "here"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One rewritten model. letter: "" for the selected cell that is not pinned."""
+
+    cell: Pair
+    letter: str
+    is_selected: bool
+
+    @property
+    def name(self) -> str:
+        """As it heads a column: `A (−1, 0.2)`, `(−1, 0.2)`."""
+        return f"{self.letter} {cell_name(*self.cell)}".strip()
+
+    @property
+    def style(self) -> str:
+        """The class of its bars and lines; each looks different without its colour too."""
+        return f"pin-{self.letter.lower()}" if self.letter else SELECTED
+
+
+def columns_of(pinned: Sequence[Pair], selected: Mapping[str, float] | None) -> tuple[Column, ...]:
+    """Pinned cells in their order, then the selected one where it is no pin and there is room: at most four."""
+    chosen = None if selected is None else pair_of(selected)
+    columns = [Column(cell, LETTERS[place], cell == chosen) for place, cell in enumerate(pinned[:MOST_PINNED])]
+    if chosen is not None and chosen not in pinned and len(columns) < MOST_PINNED:
+        columns.append(Column(chosen, "", True))
+    return tuple(columns)
+
+
+def pair_of(cell: Mapping[str, float]) -> Pair:
+    return cell["feature_factor"], cell["learning_rate"]
+
+
+def toggled(pinned: Sequence[Pair], cell: Pair) -> tuple[Pair, ...]:
+    """The pins with `cell` added, or without it where it is one; unchanged where there is no room."""
+    if cell in pinned:
+        return tuple(pin for pin in pinned if pin != cell)
+    return (*pinned, cell) if len(pinned) < MOST_PINNED else tuple(pinned)
+
+
+def without(pinned: Sequence[Pair], picked: str) -> tuple[Pair, ...]:
+    """The pins after a press in `build_key`; a press that names no pin changes nothing."""
+    if picked == UNPIN_ALL:
+        return ()
+    return tuple(pin for pin in pinned if picked != _value(pin))
+
+
+def _value(pin: Pair) -> str:
+    return f"{UNPIN} {pin[0]!r} {pin[1]!r}"
+
+
+def build_key(
+    columns: Sequence[Column], pinned: Sequence[Pair], selected: Mapping[str, float] | None, words: Words
+) -> Node:
+    """Which line is which model; pinned ones can be removed."""
+    base = explained(words("compare.base"), words.help("compare.base"), cls="key base")
+    parts: list[Node | None] = [base, *(_chip(column, words) for column in columns)]
+    if len(pinned) > 1:
+        parts.append(pick(UNPIN_ALL, words("compare.unpin_all"), cls="unpin-all"))
+    if selected is None and not columns:
+        parts.append(node("span", words("compare.no_cell"), cls="quiet"))
+    return node("p", *parts, cls="legend columns")
+
+
+def is_left_out(columns: Sequence[Column], selected: Mapping[str, float] | None) -> bool:
+    """Whether the selected cell has no column because all places are pinned."""
+    return selected is not None and pair_of(selected) not in {column.cell for column in columns}
+
+
+def _chip(column: Column, words: Words) -> Node:
+    name = cell_name(*column.cell)
+    if not column.letter:
+        return node("span", words("compare.rewritten_at", cell=name), cls=f"key {column.style}")
+    label = words("compare.unpin", letter=column.letter, cell=name)
+    return node(
+        "span",
+        node("strong", column.letter),
+        node("span", name, cls="num"),
+        node("span", words("compare.selected") if column.is_selected else "", cls="quiet"),
+        pick(_value(column.cell), "✕", cls="remove", aria_label=label, title=label),
+        cls=f"key chip-pin {column.style}",
+    )

@@ -1,0 +1,332 @@
+"""What the desk answered, as trees: the rows in use, how a table was read, the words as chips, the neutral sets.
+
+Values in, trees out. Knows no widget and no session.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gradiend_ui.figures.numbers import three_digits
+from gradiend_ui.ui.data.choice import (
+    NONE,
+    OWN,
+    ROW_WISE,
+    Choice,
+    name_of,
+    scored_rows,
+    splits,
+    table_of,
+    words_of,
+)
+from gradiend_ui.ui.tree import Node, explained, node, pick
+from gradiend_ui.ui.words import Words
+
+ROLES = ("masked", "label", "label_class", "alternative", "alternative_class", "split")
+DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+ENCODING_NAMES = {"cp1252": "Windows-1252", "latin-1": "Latin-1", "utf-8-sig": "UTF-8"}
+MOST_COLUMNS, MOST_WORDS, MOST_WAYS = 8, 4, 6
+LONG = 24
+"""Characters from which a cell wants room."""
+REMOVE = "remove"
+
+
+# --- the short panel -------------------------------------------------------------------------------------------------
+
+
+def build_summary(choice: Choice, card: Mapping[str, Any] | None, words: Words) -> Node:
+    """Two lines: which rows, which words."""
+    if card is None:
+        return node("div", node("p", "–"), node("p", "–"), cls="data-lines quiet")
+    rows = explained(rows_text(choice, card, words), words.help("data.rows"))
+    targets = explained(words_text(choice, card, words), words.help("data.words"))
+    return node("div", node("p", rows), node("p", targets), cls="data-lines")
+
+
+def rows_text(choice: Choice, card: Mapping[str, Any], words: Words) -> str:
+    counts, classes = table_of(choice, card)
+    name = None if choice.own_rows is None else shown_name(choice.own_rows["rows"], words)
+    if not counts:
+        return words("data.no_rows") if name is None else words("data.own_rows_unread", name=name)
+    found = splits(choice, card)
+    values = {
+        "split": words("data.split_all") if choice.split == "all" else choice.split,
+        "count": scored_rows(choice, card),
+        "total": found["all"],
+        "classes": ", ".join(classes),
+    }
+    if name is None:
+        return words("data.rows_line", **values)
+    return words("data.own_rows_line", name=name, **values)
+
+
+def words_text(choice: Choice, card: Mapping[str, Any], words: Words) -> str:
+    if choice.targets == ROW_WISE:
+        return words("data.words_row_wise")
+    found = words_of(choice, card)
+    told = " · ".join(f"{name}: {few(own, words)}" for name, own in found.items())
+    if not told:
+        return words("data.words_unknown")
+    return f"{words('data.words_own')} {told}" if isinstance(choice.targets, Mapping) else told
+
+
+def few(own: Sequence[str], words: Words) -> str:
+    shown = ", ".join(own[:MOST_WORDS])
+    return shown if len(own) <= MOST_WORDS else f"{shown} {words('data.and_more', count=len(own) - MOST_WORDS)}"
+
+
+def shown_name(given: Mapping[str, Any], words: Words) -> str:
+    return name_of(given) or words("data.from_script")
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def build_reading(report: Mapping[str, Any] | None, name: str | None, words: Words) -> Node:
+    """Which rows are in use, how they were read, how many can be scored."""
+    if report is None:
+        return node("div", cls="reading")
+    if name is None:
+        lines = [node("p", words("data.in_use_beside"))]
+    else:
+        in_use = "data.not_usable" if report["problem"] else "data.in_use_own"
+        lines = [node("p", node("strong", words(in_use, name=name)), " ", read_as(report, words))]
+    if report.get("how"):
+        lines.append(node("p", words("data.guessed", columns=guessed(report["how"], words)), cls="quiet"))
+    lines += [node("p", note, cls="quiet") for note in report["notes"]]
+    if report["problem"]:
+        lines.append(node("p", report["problem"], cls="danger", role="alert"))
+    if report["rows"] or report["rejected_count"]:
+        scored = words.counted("data.scored", report["rows"])
+        rejected = words.counted("data.rejected", report["rejected_count"])
+        lines.append(node("p", f"{scored}, {rejected}.", cls="scored"))
+    return node("div", *lines, cls="reading")
+
+
+def guessed(how: Mapping[str, str], words: Words) -> str:
+    """Which roles were found by the name of a column, and which by what its cells hold."""
+    roles = {way: [words(f"data.role_{role}") for role in ROLES if how.get(role) == way] for way in ("name", "content")}
+    return "; ".join(words(f"data.guess_{way}", roles=", ".join(found)) for way, found in roles.items() if found)
+
+
+def read_as(report: Mapping[str, Any], words: Words) -> str:
+    if not report["kind"]:
+        return ""
+    parts = [words("data.read_as", kind=report["kind"])]
+    if report["encoding"]:
+        encoding = ENCODING_NAMES.get(report["encoding"], report["encoding"].upper())
+        parts.append(words("data.encoded", encoding=encoding))
+    if report["delimiter"]:
+        name = words(f"data.delimiter_{DELIMITER_NAMES[report['delimiter']]}")
+        parts.append(words("data.separated", delimiter=name))
+    parts.append(words("data.size", columns=len(report["table_columns"]), rows=report["table_rows"]))
+    return ", ".join(parts) + "."
+
+
+def build_refusal(sentence: str) -> Node:
+    return node("div", node("p", sentence, cls="danger", role="alert"), cls="reading")
+
+
+def build_first_rows(report: Mapping[str, Any] | None, words: Words) -> Node:
+    """The first rows as a table, each column with the role it plays."""
+    if not report or not report["first"]:
+        return node("div")
+    roles = {column: role for role, column in report.get("columns", {}).items() if column}
+    names = list(report["first"][0])
+    names = [name for name in names if name in roles or len(names) <= MOST_COLUMNS] or names[:MOST_COLUMNS]
+    head = [
+        node("th", name, node("small", words(f"data.role_{roles[name]}")) if name in roles else None, scope="col")
+        for name in names
+    ]
+    body = [
+        node("tr", *(node("td", row[name], cls="long" if len(row[name]) > LONG else "") for name in names))
+        for row in report["first"]
+    ]
+    title = words("data.first_rows")
+    table = node("table", node("caption", title), node("thead", node("tr", *head)), node("tbody", *body))
+    return node("div", table, cls="first-rows", role="region", tabindex="0", aria_label=title)
+
+
+def build_rejected(report: Mapping[str, Any] | None, words: Words) -> Node:
+    """The rows that cannot be scored, with their numbers and reasons; closed where there are many."""
+    if not report or not report["rejected_count"]:
+        return node("div")
+    head = node("tr", *(node("th", words(f"data.rejected_{name}"), scope="col") for name in ("row", "reason")))
+    rows = [
+        node("tr", node("td", str(row["number"]), cls="num"), node("td", row["reason"])) for row in report["rejected"]
+    ]
+    more = report["rejected_count"] - len(rows)
+    return node(
+        "div",
+        node(
+            "table",
+            node("caption", words("data.rejected_title")),
+            node("thead", head),
+            node("tbody", *rows),
+        ),
+        node("p", words("data.rejected_more", count=more), cls="quiet") if more else None,
+        cls="rejected",
+        role="region",
+        tabindex="0",
+        aria_label=words("data.rejected_title"),
+    )
+
+
+def build_time(data: Mapping[str, Any], rows: int, texts: int, words: Words) -> Node:
+    """What the limits come to."""
+    seconds = data.get("seconds_per_cell")
+    if seconds is None:
+        return node("p", words("data.time_unknown", rows=rows, texts=texts), cls="quiet")
+    return node("p", words("data.time_line", rows=rows, texts=texts, seconds=three_digits(seconds)), cls="quiet")
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def build_words(report: Mapping[str, Any], words: Words) -> Node:
+    """The words of each class as chips with a button to take one away."""
+    mode = {"label": "row_wise_on", "own": "words_edited", "rows": "words_from_rows"}[report["mode"]]
+    if report["row_wise"] and report["mode"] != "label":
+        mode = "row_wise_forced"
+    groups = [build_class(entry, report["row_wise"], words) for entry in report["classes"]]
+    return node("div", node("p", words(f"data.{mode}"), cls="quiet", role="status"), *groups, cls="targets")
+
+
+def build_class(entry: Mapping[str, Any], row_wise: bool, words: Words) -> Node:
+    name = str(entry["name"])
+    chips = [node("li", build_chip(name, word, row_wise, words)) for word in entry["words"]]
+    if entry["more"] > 0:
+        chips.append(node("li", words("data.and_more", count=entry["more"]), cls="quiet"))
+    return node(
+        "div",
+        node("strong", name, cls="class-name"),
+        node("ul", *chips, cls="chips", aria_label=words("data.chips_of", name=name)),
+    )
+
+
+def build_chip(name: str, word: Mapping[str, Any], row_wise: bool, words: Words) -> Node:
+    """One word: what it resolves to on hover and below it, what is special about it with a sign and in words."""
+    marks = [node("span", f"▲ {text}", cls="mark") for text in marks_of(word, words)]
+    ways = [
+        words("data.way", pieces=" + ".join(way["pieces"]), ids=", ".join(map(str, way["ids"]))) for way in word["ways"]
+    ]
+    shown = ways[:MOST_WAYS] + ([words("data.and_more", count=len(ways) - MOST_WAYS)] if len(ways) > MOST_WAYS else [])
+    if word["natural"]:
+        shown.append(words("data.natural_ids", ids=", ".join(map(str, word["natural"]))))
+    others = [spelling for spelling in word["spellings"] if spelling != word["word"]]
+    if others:
+        shown.append(words("data.also_spelled", spellings=", ".join(others)))
+    tip = word["problem"] or " · ".join(shown)
+    ids = ", ".join(" ".join(map(str, way["ids"])) for way in word["ways"][:MOST_WAYS])
+    remove = words("data.remove", word=word["word"], name=name)
+    value = json.dumps([REMOVE, name, word["spellings"]])
+    return node(
+        "span",
+        explained(word["word"], tip, cls="chip-word"),
+        node("small", ids or "–", cls="num"),
+        *marks,
+        pick(value, "×", cls="chip-remove", aria_label=remove, title=remove),
+        cls="target-chip danger" if word["problem"] else "target-chip",
+    )
+
+
+def marks_of(word: Mapping[str, Any], words: Words) -> list[str]:
+    """What a reader should know about a word, in a few words each."""
+    marks = []
+    if word["unknown"]:
+        marks.append(words("data.unknown_word"))
+    elif word["several_pieces"]:
+        pieces = words("data.several_pieces", count=min(len(way["ids"]) for way in word["ways"]))
+        marks.append(f"{pieces}, {words('data.first_piece')}" if word["first_piece_only"] else pieces)
+    if word["shared"]:
+        marks.append(words("data.shared_word", classes=", ".join(word["shared"])))
+    return marks
+
+
+# --- neutral texts ---------------------------------------------------------------------------------------------------
+
+
+def neutral_choices(choice: Choice, card: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
+    """(label, value) of everything that can be measured the LMS on."""
+    found = [(f"{name} ({count})", str(name)) for name, count in card["neutral_sets"].items()]
+    if choice.own_neutral is not None:
+        found.append((own_texts_label(choice.own_neutral, words), OWN))
+    return [*found, (words("data.neutral_none"), NONE)]
+
+
+def own_texts_label(own: Mapping[str, Any], words: Words) -> str:
+    label = words("data.neutral_own")
+    name = name_of(own["neutral"])
+    label = f"{label}: {name}" if name else label
+    return f"{label} ({own['count']})" if own.get("count") else label
+
+
+def build_sets(choice: Choice, card: Mapping[str, Any], words: Words) -> Node:
+    """One line per set, with a button to switch to it."""
+    lines = []
+    for label, value in neutral_choices(choice, card, words):
+        if value == choice.neutral_set:
+            action = node("strong", f"✓ {words('data.set_in_use')}")
+        else:
+            action = pick(value, words("data.use_set"), aria_label=f"{words('data.use_set')}: {label}")
+        lines.append(node("li", node("span", label), action))
+    fallback = choice.neutral_set == NONE
+    note = node("p", words("data.neutral_fallback"), cls="warn", role="status") if fallback else None
+    return node("div", node("ul", *lines, cls="neutral-sets"), note)
+
+
+def build_measuring(words: Words) -> Node:
+    return node("div", node("p", words("data.measuring"), cls="quiet", role="status"), cls="measured")
+
+
+def build_measured(report: Mapping[str, Any], words: Words) -> Node:
+    """Texts, tokens, base LMS, and what the share that must be kept comes to."""
+    likelihood = "perplexity" in report
+    tokens = "data.tokens_likelihood" if likelihood else "data.tokens"
+    lms = three_digits(report["lms"])
+    if likelihood:
+        base = words("data.base_perplexity", lms=lms, perplexity=three_digits(report["perplexity"]))
+    else:
+        base = words("data.base_hits", lms=lms, hits=report["hits"], tokens=report["tokens"])
+    return node(
+        "div",
+        node("p", node("strong", width_text(report, words)), cls="width"),
+        node("p", width_detail(report, words)),
+        facts_explained(
+            words,
+            ("data.texts", f"{report['texts']:,}"),
+            (tokens, f"{report['tokens']:,}"),
+            ("data.base_lms", base),
+        ),
+        *(node("p", warning, cls="warn") for warning in report["warnings"]),
+        cls="measured",
+        role="status",
+    )
+
+
+def facts_explained(words: Words, *pairs: tuple[str, str]) -> Node:
+    lines = [
+        node("div", node("dt", explained(words(key), words.help(key))), node("dd", value, cls="num"))
+        for key, value in pairs
+    ]
+    return node("dl", *lines, cls="facts wide")
+
+
+def width_text(report: Mapping[str, Any], words: Words) -> str:
+    ratio = f"{report['ratio']:g}"
+    if "perplexity" in report:
+        limit = three_digits(report["perplexity_limit"])
+        return words("data.width_likelihood", ratio=ratio, perplexity=three_digits(report["perplexity"]), limit=limit)
+    return words("data.width", ratio=ratio, width=three_digits(report["width_tokens"]))
+
+
+def width_detail(report: Mapping[str, Any], words: Words) -> str:
+    if "perplexity" in report:
+        told = words("data.width_likelihood_detail")
+    else:
+        told = words.counted("data.width_detail", report["may_lose"], hits=report["hits"])
+    if report["scored_tokens"] < report["tokens"]:
+        told += " " + words("data.partly", scored=report["scored_tokens"], tokens=report["tokens"])
+    return told

@@ -1,0 +1,118 @@
+"""All cells of a run as csv and json: every number exactly, the base first, text cells that no spreadsheet reads as a
+formula.
+
+Pure functions of one picture. Knows no page and no disk.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+FORMATS = ("csv", "json")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+SHOWN_OF_RUN = 6
+
+
+def stem_of(model: str, target_class: str, goal: str, run: str) -> str:
+    """What files of this view are called: model, class, goal and the start of the run's id, without odd characters."""
+    parts = (model, target_class, goal, run[:SHOWN_OF_RUN])
+    return "_".join(filter(None, (re.sub(r"[^\w.-]+", "-", part).strip("-.") for part in parts))) or "grid"
+
+
+def grid_csv(picture: Mapping[str, Any]) -> str:
+    """One line per cell after the base's: place, status, LMS, every class on the rows of every class, and why."""
+    pairs = _pairs(picture)
+    target = io.StringIO()
+    writer = csv.writer(target, lineterminator="\n")
+    names = [safe(f"P({name}) on {dataset} rows") for name, dataset in pairs]
+    writer.writerow(
+        ["feature_factor", "learning_rate", "status", "lms", "lms_ratio", "passes", "can_win", *names, "reason"]
+    )
+    for cell in _cells(picture):
+        numbers = [cell["probs_by_dataset"].get(dataset, {}).get(name) for name, dataset in pairs]
+        head = [cell[key] for key in ("feature_factor", "learning_rate", "status", "lms", "lms_ratio")]
+        flags = [_flag(cell["passes"]), _flag(cell["can_win"])]
+        writer.writerow([*map(_number, head), *flags, *map(_number, numbers), safe(cell["reason"] or "")])
+    return target.getvalue()
+
+
+def grid_json(picture: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """{**about, state, feature_factors, learning_rates, selection, winners, base, cells}; unknown numbers are null."""
+    base, *cells = _cells(picture)
+    content = {
+        **about,
+        "state": picture["state"],
+        "feature_factors": picture["feature_factors"],
+        "learning_rates": picture["learning_rates"],
+        "metric": picture["metric_label"],
+        "selection": picture["selection"],
+        "winners": picture.get("winners"),
+        "base": base,
+        "cells": cells,
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def safe(text: str) -> str:
+    """`text` as a cell that a spreadsheet takes for text."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _cells(picture: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The base, then all cells ascending in (feature factor, learning rate)."""
+    factors, rates = picture["feature_factors"], picture["learning_rates"]
+    return [_base(picture), *(_cell(picture, row, k) for row in range(len(factors)) for k in range(len(rates)))]
+
+
+def _base(picture: Mapping[str, Any]) -> dict[str, Any]:
+    base = picture["base"] or {"lms": None, "metric": None, "probs_by_dataset": {}}
+    return {
+        "feature_factor": None,
+        "learning_rate": None,
+        "status": "base",
+        "metric": base["metric"],
+        "lms": base["lms"],
+        "lms_ratio": None if base["lms"] is None else 1.0,
+        "passes": None,
+        "can_win": None,
+        "probs_by_dataset": base["probs_by_dataset"],
+        "reason": None,
+    }
+
+
+def _cell(picture: Mapping[str, Any], row: int, column: int) -> dict[str, Any]:
+    def at(key: str) -> Any:
+        return picture[key][row][column]
+
+    return {
+        "feature_factor": picture["feature_factors"][row],
+        "learning_rate": picture["learning_rates"][column],
+        "status": at("status"),
+        "metric": at("metric"),
+        "lms": at("lms"),
+        "lms_ratio": at("lms_ratio"),
+        "passes": at("passes"),
+        "can_win": (picture.get("can_win") or [True] * len(picture["feature_factors"]))[row],
+        "probs_by_dataset": {
+            dataset: {name: values[row][column] for name, values in classes.items()}
+            for dataset, classes in picture["by_dataset"].items()
+        },
+        "reason": at("reason"),
+    }
+
+
+def _pairs(picture: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, dataset) for dataset, classes in picture["by_dataset"].items() for name in classes]
+
+
+def _number(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def _flag(value: bool | None) -> str:
+    return "" if value is None else "yes" if value else "no"

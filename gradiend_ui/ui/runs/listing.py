@@ -1,0 +1,160 @@
+"""The list of earlier sweeps as a tree: one item per run, with its buttons. Knows no session and starts nothing.
+
+A button's value is "<action>:<run>", see `wiring`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gradiend_ui.figures.numbers import cell_name, three_digits
+from gradiend_ui.ui.tree import Node, explained, node, pick
+from gradiend_ui.ui.words import Words
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is marked in the list: the run on the page, the one asked about, the ones side by side."""
+
+    current: str = ""
+    asked: str = ""
+    pair: tuple[str, ...] = ()
+
+
+def build_list(entries: Sequence[Entry], count: int, marks: Marks, words: Words) -> Node:
+    """All entries, and a button for older ones where `count` says that there are more."""
+    if not entries:
+        return node("div", node("p", words("runs.none")), node("p", words("runs.none_hint"), cls="quiet"), cls="empty")
+    items = [_build_entry(entry, marks, words) for entry in entries]
+    more = pick("more:", words("runs.more", count=count - len(entries))) if count > len(entries) else None
+    return node("div", node("ul", *items, cls="shelf"), more)
+
+
+def build_closed(words: Words) -> Node:
+    """In place of the list on a public server."""
+    return node("div", node("p", words("runs.public")), node("p", words("runs.public_hint"), cls="quiet"), cls="empty")
+
+
+def build_loading(words: Words) -> Node:
+    return node("p", words("runs.loading"), cls="quiet")
+
+
+def build_nothing() -> Node:
+    return node("div")
+
+
+def build_status(sentence: str, kind: str = "quiet") -> Node:
+    return node("p", sentence, cls=f"runs-status {kind}", role="status")
+
+
+def title_of(entry: Entry) -> str:
+    """The person's name for the run, else its model's."""
+    return str(entry["name"] or entry["checkpoint"])
+
+
+def moment(created: float) -> str:
+    """`2026-01-31 09:05`, in the server's time."""
+    return datetime.fromtimestamp(created).strftime("%Y-%m-%d %H:%M")
+
+
+def size(count: float) -> str:
+    """Bytes in the unit that suits them."""
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= limit:
+            return f"{three_digits(count / limit)} {unit}"
+    return f"{count:g} B"
+
+
+def _build_entry(entry: Entry, marks: Marks, words: Words) -> Node:
+    is_current = entry["run"] == marks.current
+    state = node("span", words(f"page.state_{entry['state']}"), cls=f"shelf-state is-{entry['state']}")
+    done = explained(f"{entry['done']}/{entry['total']}", words.help("runs.cells"), cls="num")
+    head = node(
+        "div",
+        node("strong", title_of(entry)),
+        state,
+        done,
+        node("span", moment(entry["created"]), cls="num quiet"),
+        node("span", words("runs.current"), cls="here") if is_current else None,
+        cls="shelf-head",
+    )
+    about = node(
+        "div",
+        head,
+        node("p", _settings(entry, words), cls="quiet"),
+        _build_winner(entry, words),
+        node("p", str(entry["note"]), cls="note") if entry["note"] else None,
+        cls="shelf-about",
+    )
+    return node(
+        "li", about, _build_buttons(entry, marks, words), cls="shelf-run current" if is_current else "shelf-run"
+    )
+
+
+def _settings(entry: Entry, words: Words) -> str:
+    """One line: model, classes, goal, neutral set, and what is not as usual."""
+    settings = entry["settings"]
+    neutral = (
+        words("runs.neutral", name=settings["neutral_set"]) if settings["neutral_set"] else words("runs.no_neutral")
+    )
+    parts = [
+        *([str(entry["checkpoint"])] if entry["name"] else []),
+        " / ".join(map(str, entry["classes"])),
+        words(f"runs.goal_{settings['goal']}"),
+        *([words("runs.part", part=settings["part"])] if settings["part"] != "decoder" else []),
+        neutral,
+        *([words("runs.file", file=settings["file"])] if settings["file"] else []),
+    ]
+    return " · ".join(parts)
+
+
+def _build_winner(entry: Entry, words: Words) -> Node:
+    winner = entry["winner"]
+    disk = explained(size(entry["bytes"]), words.help("runs.size"), cls="num")
+    if winner is None:
+        return node("p", node("span", words("runs.no_winner")), disk, cls="shelf-winner quiet")
+    what = words("runs.fallback" if winner["fallback"] else "runs.winner", name=winner["target_class"])
+    return node(
+        "p",
+        node("span", what, cls="danger" if winner["fallback"] else ""),
+        node("strong", cell_name(winner["feature_factor"], winner["learning_rate"]), cls="num"),
+        explained(f"P {three_digits(winner['probability'])}", words.help("runs.probability"), cls="num"),
+        node("span", words("runs.base", value=three_digits(winner["base_probability"])), cls="num quiet"),
+        explained(f"LMS {kept(winner)}", words.help("runs.kept"), cls="num"),
+        disk,
+        cls="shelf-winner",
+    )
+
+
+def kept(winner: Mapping[str, Any]) -> str:
+    """LMS relative to the base, three digits."""
+    return three_digits(winner["lms"] / winner["base_lms"] if winner["base_lms"] else None)
+
+
+def _build_buttons(entry: Entry, marks: Marks, words: Words) -> Node:
+    """The safe answer takes the place of "Delete", so that a second press there deletes nothing."""
+    run, title = entry["run"], title_of(entry)
+
+    def button(action: str, **attributes: Any) -> Node:
+        label = words(f"runs.{action}")
+        return pick(f"{action}:{run}", label, aria_label=f"{label}: {title}, {moment(entry['created'])}", **attributes)
+
+    if marks.asked == run:
+        going = entry["state"] in ("queued", "running", "paused")
+        question = node("span", words("runs.ask_going" if going else "runs.ask"), cls="danger", role="alert")
+        return node(
+            "div", question, button("sure", cls="danger"), node("span"), button("keep"), cls="shelf-buttons asked"
+        )
+    return node(
+        "div",
+        button("open"),
+        button("pair", aria_pressed="true" if run in marks.pair else "false"),
+        button("edit"),
+        button("delete"),
+        cls="shelf-buttons",
+    )

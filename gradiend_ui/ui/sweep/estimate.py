@@ -1,0 +1,98 @@
+"""What a sweep would cost and what its grid can answer, before it is started: one line, and notes where there are any.
+
+Trees from the form's values, the data that was chosen and a card; knows no widget and asks nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gradiend_ui.engine.axes import read_axis
+from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.engine.selection import Question, wanted_feature_factors, winning_feature_factors
+from gradiend_ui.engine.values import Grid
+from gradiend_ui.figures.numbers import clock, signed
+from gradiend_ui.ui.sweep.form import DECODER, FACTORS, FINE, LISTED, RATES, WINNER_GOALS, Form, build_spec, read_grid
+from gradiend_ui.ui.tree import Node, node
+from gradiend_ui.ui.words import Words
+
+CountKnown = Callable[[dict[str, Any]], int]
+
+
+def build_estimate(
+    form: Form,
+    data: Mapping[str, Any],
+    card: Mapping[str, Any] | None,
+    words: Words,
+    count_known: CountKnown | None = None,
+) -> Node:
+    """How many cells, how many of them are known, about how long; a sentence where the grid cannot be read.
+
+    count_known: how many cells that a spec asks for are scored already.
+    """
+    if card is None:
+        return _line(words("sweep.no_model"))
+    try:
+        grid = read_grid(form, card)
+        known = count_known(build_spec(form, data, card)) if count_known else 0
+    except GradiendUIError as error:
+        if _is_told_above(form):
+            return _line(words("sweep.unreadable"))
+        return node("p", str(error), cls="estimate danger", role="alert")
+    return node(
+        "div",
+        _line(_cost(grid, known, data, card, words)),
+        *(node("p", note, cls="estimate-note") for note in _notes(form, grid, card, words)),
+    )
+
+
+def _line(text: str) -> Node:
+    return node("p", text, cls="estimate quiet", role="status")
+
+
+def _is_told_above(form: Form) -> bool:
+    """Whether one of the visible lists says itself what is wrong with it."""
+    if form.preset not in LISTED or (form.preset == FINE and not form.typed_factors.strip()):
+        return False
+    try:
+        read_axis(form.typed_factors, FACTORS)
+        read_axis(form.typed_rates, RATES)
+    except GradiendUIError:
+        return True
+    return False
+
+
+def _cost(grid: Grid, known: int, data: Mapping[str, Any], card: Mapping[str, Any], words: Words) -> str:
+    rows, columns = len(grid.feature_factors), len(grid.learning_rates)
+    size = words.counted("sweep.cells", len(grid), rows=rows, columns=columns)
+    if known == len(grid):
+        return size + words("sweep.all_known")
+    share = words("sweep.some_known", known=known, new=len(grid) - known) if known else ""
+    seconds = data.get("seconds_per_cell") or card["seconds_per_cell"]
+    time = clock((len(grid) - known) * seconds) if seconds else None
+    return size + share + (words("sweep.about", time=time) if time else words("sweep.time_unknown"))
+
+
+def _notes(form: Form, grid: Grid, card: Mapping[str, Any], words: Words) -> list[str]:
+    """What the grid cannot answer as it is described."""
+    notes = [] if form.part == DECODER else [words("sweep.part_ignores_factor")]
+    strengthening, name = card["strengthening_feature_factor"], str(form.asked_class)
+    if form.any_feature_factor or name not in strengthening or len(strengthening) < 2:
+        return notes
+    if not any(_able(form.asked_goal, name, strengthening, grid)):
+        wanted = ", ".join(map(signed, wanted_feature_factors(name, form.asked_goal, strengthening)))
+        goal = words(f"sweep.goal_{form.asked_goal}_verb", name=name)
+        return [*notes, words("sweep.none_can_win", goal=goal, wanted=wanted)]
+    rows = zip(
+        *(_able(goal, each, strengthening, grid) for each in strengthening for goal in WINNER_GOALS), strict=True
+    )
+    able = sum(map(any, rows))
+    if able < len(grid.feature_factors):
+        notes.append(words("sweep.some_cannot_win", able=able, rows=len(grid.feature_factors)))
+    return notes
+
+
+def _able(goal: str, name: str, strengthening: Mapping[str, float], grid: Grid) -> tuple[bool, ...]:
+    """For each row whether it can win this goal for this class."""
+    return winning_feature_factors(Question(name, tuple(strengthening), strengthening, goal), grid.feature_factors)

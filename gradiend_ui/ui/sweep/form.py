@@ -1,0 +1,156 @@
+"""What the form of the step Sweep says, as plain values: the question for the winner, the grid, the spec of a sweep.
+
+Pure functions of the form's values and a card; knows no widget and no session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from gradiend_ui.engine.axes import quick_axes, read_axis
+from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.values import Grid
+
+DEFAULT, DENSE, QUICK, FINE, TYPED = "default", "dense", "quick", "fine", "typed"
+PRESETS = (DEFAULT, DENSE, QUICK, FINE, TYPED)
+LISTED = (FINE, TYPED)
+"""Presets whose grid is in the two lists; the others only write theirs there."""
+STRENGTHEN, WEAKEN, BOTH = "strengthen", "weaken", "both"
+GOALS, WINNER_GOALS = (STRENGTHEN, WEAKEN, BOTH), (STRENGTHEN, WEAKEN)
+POLICIES = ("lms_threshold", "lms_times_metric")
+RATIO, LOWEST_RATIO = 0.99, 0.9
+FACTORS, RATES = "feature factors", "learning rates"
+DECODER = "decoder"
+REFERENCE = "reference"
+CAUSAL_OBJECTIVE = "clm_next_token"
+NO_MODEL = "There is no model to sweep yet. Load the demo or a folder first."
+NO_WINNER = "There is no winner to look around yet. Finish a sweep with another grid first, then choose this one."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The part of the form that asks for a winner. Of target_class and class_list the one in use is not None."""
+
+    target_class: str | None
+    class_list: str | None
+    goal: str
+    winner_goal: str
+    policy: str
+    ratio: float
+    any_feature_factor: bool
+
+    @property
+    def asked_class(self) -> str | None:
+        return self.class_list or self.target_class
+
+    @property
+    def asked_goal(self) -> str:
+        """What the winner is for; with "both" a control of its own."""
+        return self.winner_goal if self.goal == BOTH else self.goal
+
+
+@dataclass(frozen=True)
+class Form(Asked):
+    """The form's values under the widgets' names: the question, then what is swept."""
+
+    preset: str
+    typed_factors: str
+    typed_rates: str
+    part: str
+    token_boundary: str
+    again: bool
+
+
+ASKED_FIELDS = tuple(item.name for item in fields(Asked))
+FORM_FIELDS = tuple(item.name for item in fields(Form))
+
+
+def read_options(asked: Asked) -> dict[str, Any]:
+    """What moves the winner (`Session.select`), without any new computation."""
+    return {
+        "target_class": asked.asked_class,
+        "goal": asked.asked_goal,
+        "policy": asked.policy,
+        "ratio": float(asked.ratio),
+        "any_feature_factor": bool(asked.any_feature_factor),
+    }
+
+
+def read_grid(form: Form, card: Mapping[str, Any]) -> Grid:
+    """The grid that the form describes. Raises BadGrid and TooLarge in a sentence."""
+    if form.preset == FINE and not (form.typed_factors.strip() or form.typed_rates.strip()):
+        raise BadGrid(NO_WINNER)
+    if form.preset in LISTED:
+        return Grid(read_axis(form.typed_factors, FACTORS).values, read_axis(form.typed_rates, RATES).values)
+    if form.preset == QUICK:
+        return Grid(*quick_axes(_directions(card, form.asked_class), form.goal, str(form.asked_class)))
+    preset = card["presets"][form.preset]
+    return Grid(tuple(preset["feature_factors"]), tuple(preset["learning_rates"]))
+
+
+def _directions(card: Mapping[str, Any], name: str | None) -> Mapping[str, float]:
+    known: Mapping[str, float] = card["strengthening_feature_factor"]
+    if name not in known:
+        raise BadGrid(
+            f"The direction of class {name!r} is not known, so no short grid can be made for it: choose the default "
+            "grid or type the feature factors."
+        )
+    return known
+
+
+def build_spec(form: Form, data: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec for `Session.start_sweep`."""
+    grid = read_grid(form, card)
+    spec: dict[str, Any] = {
+        "goal": form.goal,
+        "feature_factors": list(grid.feature_factors),
+        "learning_rates": list(grid.learning_rates),
+        "part": form.part,
+        "again": bool(form.again),
+        **data.get("spec", {}),
+    }
+    if is_causal(card):
+        spec["token_boundary"] = form.token_boundary
+    if form.preset == QUICK:
+        spec["target_classes"] = [form.asked_class]
+    return spec
+
+
+def is_causal(card: Mapping[str, Any]) -> bool:
+    """Whether the two readings of a word's beginning differ for this model."""
+    return bool(card["objective"] == CAUSAL_OBJECTIVE)
+
+
+def preset_of(spec: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+    """Which preset a spec's grid is; `typed` where it is none."""
+    wanted = (sorted(spec["feature_factors"]), sorted(spec["learning_rates"]))
+    for name in (DEFAULT, DENSE):
+        preset = card["presets"][name]
+        if (sorted(preset["feature_factors"]), sorted(preset["learning_rates"])) == wanted:
+            return name
+    return TYPED
+
+
+def first_class(card: Mapping[str, Any], spec: Mapping[str, Any] | None) -> str:
+    targets = (spec or {}).get("target_classes")
+    return str(targets[-1] if targets else card["classes"][-1])
+
+
+def first_goals(spec: Mapping[str, Any] | None) -> tuple[str, str]:
+    """(goal of the sweep, goal of the winner) of a page that has just opened."""
+    goal = (spec or {}).get("goal")
+    known = goal if goal in GOALS else STRENGTHEN
+    return known, STRENGTHEN if known == BOTH else known
+
+
+def first_options(card: Mapping[str, Any], spec: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options of a page that has just opened."""
+    return {
+        "target_class": first_class(card, spec),
+        "goal": first_goals(spec)[1],
+        "policy": POLICIES[0],
+        "ratio": RATIO,
+        "any_feature_factor": False,
+    }

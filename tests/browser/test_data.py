@@ -1,0 +1,95 @@
+"""Own data on the page: a strange csv pasted, corrected, its bad rows downloaded, words and set changed, swept."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+SWEEP_SECONDS = 120_000
+SLOW = 30_000
+HEAD = "Satz;Wort;Sorte;Wie oft;Gegenwort;Gegensorte\n"
+GOOD = "the {} said, that [MASK] was tired.;{};{};{};{};{}\n"
+BAD = "=no mask, no score;he;M;9;she;F\nthe boy said that [MASK] slept.;;M;9;she;F\n"
+
+
+def pasted() -> str:
+    """24 rows that can be scored and two that cannot; semicolons between the cells, commas in the texts."""
+    people = ("nurse", "doctor", "cook", "baker", "teacher", "farmer")
+    sides = (("she", "F", "he", "M"), ("he", "M", "she", "F"))
+    rows = [GOOD.format(who, a, b, n, c, d) for n in "12" for who in people for a, b, c, d in sides]
+    return HEAD + "".join(rows) + BAD
+
+
+def choose(page: Page, widget: str, option: str) -> None:
+    page.locator(f"#{widget} input").click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def test_own_rows_are_read_corrected_and_swept(watched: Page) -> None:
+    page = watched
+    expect(page.locator("#data-summary")).to_contain_text("test: 144 of 670 rows, M, F", timeout=60_000)
+    page.locator("#change-data").click()
+    expect(page.locator("#data-measured .width")).to_contain_text("0.99 is 1.92 tokens here", timeout=SLOW)
+
+    page.get_by_role("button", name="Or paste rows").click()
+    page.locator("#data-paste textarea").fill(pasted())
+    page.locator("#data-read").click()
+    reading = page.locator("#data-reading")
+    expect(reading).to_contain_text("separated by semicolons, 6 columns, 26 rows", timeout=SLOW)
+    expect(reading).to_contain_text("24 rows can be scored, 2 cannot.")
+    expect(page.locator("#data-first tbody tr")).to_have_count(5)
+    expect(page.locator("#data-first thead")).to_contain_text("Satz")
+
+    choose(page, "data-column-label-class", "Wie oft")
+    expect(reading.get_by_role("alert")).to_contain_text("No row of split 'all' holds the classes M, F", timeout=SLOW)
+    choose(page, "data-column-label-class", "Sorte")
+    choose(page, "data-column-alternative", "no column")
+    expect(reading).to_contain_text("the only word of the other class (F: she, M: he)", timeout=SLOW)
+
+    expect(page.locator("#data-rejected tbody tr")).to_have_count(2)
+    with page.expect_download() as download:
+        page.locator("#data-download").click()
+    with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
+        first, second = csv.DictReader(file)
+    assert (first["row"], first["reason"]) == ("25", "it has 0 times [MASK] instead of once")
+    assert first["Satz"] == "'=no mask, no score" and second["reason"] == "its label is empty"
+
+    chips = page.locator("#data-chips")
+    choose(page, "data-word-class", "F")
+    page.get_by_label("New word").fill("her")
+    page.keyboard.press("Enter")
+    expect(chips.get_by_role("button", name="remove her from F")).to_be_visible(timeout=SLOW)
+    expect(chips.locator(".target-chip", has_text="her").last).to_contain_text(re.compile(r"her\s*\d+"))
+    chips.get_by_role("button", name="remove he from M").click()
+    expect(page.get_by_text("A class needs at least one word")).to_be_visible(timeout=SLOW)
+
+    page.locator("#data-sets .pick").first.click()
+    expect(page.locator("#data-measured .width")).to_contain_text("0.99 is 2.6", timeout=SLOW)
+    expect(page.locator("#neutral-set input")).to_have_value(re.compile("gender-free"))
+    page.locator("#data-max-neutral input").fill("40")
+    expect(page.locator("#data-time")).to_contain_text("24 rows and 40 texts: about", timeout=SLOW)
+
+    page.keyboard.press("Escape")
+    expect(page.locator("#drawer-data")).to_be_hidden()
+    expect(page.locator("#data-summary")).to_contain_text("own rows pasted rows: test 24 of 24")
+    expect(page.locator("#data-summary")).to_contain_text("own words M: he · F: she, her")
+    page.get_by_role("radio", name="typed").check(force=True)
+    page.locator("#typed-rates :is(input, textarea)").fill("0.1")
+    expect(page.locator("#estimate")).to_contain_text("2 cells", timeout=SLOW)
+    page.locator("#start").click()
+    expect(page.locator("#run-chip .chip")).to_contain_text("finished", timeout=SWEEP_SECONDS)
+
+    page.reload()
+    expect(page.locator("#run-chip .chip")).to_contain_text("finished", timeout=60_000)
+    expect(page.locator("#data-summary")).to_contain_text("own rows pasted rows: test 24 of 24")
+    expect(page.locator("#data-summary")).to_contain_text("own words M: he · F: she, her")

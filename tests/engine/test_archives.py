@@ -1,0 +1,258 @@
+"""Uploaded zips: what is refused before anything is unpacked, what is unpacked where, and lies in headers."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import stat
+import struct
+import zipfile
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from gradiend_ui.engine import archives
+from gradiend_ui.engine.archives import Limits, checkpoint_in, unpack_archive
+from gradiend_ui.engine.errors import BadCheckpoint, GradiendUIError, NotAllowed, TooLarge
+
+GRADIEND = json.dumps({"architecture": {}, "mapping": {}})
+BASE = json.dumps({"model_type": "bert"})
+FILES = {"gradiend/config.json": GRADIEND, "gradiend/model.safetensors": "weights", "eval.csv": "masked,label"}
+Change = Callable[[zipfile.ZipInfo], None]
+
+
+def packed(path: Path, files: dict[str, str | bytes], change: Change | None = None) -> Path:
+    """A zip of `files`; `change` may spoil the entry of the last one."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, (name, content) in enumerate(files.items(), 1):
+            info = zipfile.ZipInfo(name)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            if change and number == len(files):
+                change(info)
+            archive.writestr(info, content, info.compress_type)
+    return path
+
+
+def unpack(path: Path, uploads: Path, allow_pickled: bool = True, limits: Limits | None = None) -> Path:
+    return unpack_archive(path, uploads, allow_pickled=allow_pickled, limits=limits or Limits())
+
+
+def names_below(folder: Path) -> list[str]:
+    return sorted(item.relative_to(folder).as_posix() for item in folder.rglob("*") if item.is_file())
+
+
+def test_a_zip_is_unpacked_under_the_hash_of_its_content(tmp_path: Path) -> None:
+    path = packed(
+        tmp_path / "a.zip", {**FILES, "gradiend/.DS_Store": "x", "__MACOSX/gradiend/._eval": "x", "LICENSE": ""}
+    )
+    uploads = tmp_path / "uploads"
+    home = unpack(path, uploads)
+    assert home == uploads / sha256(path.read_bytes()).hexdigest()
+    assert names_below(home) == sorted(FILES), "by-products stay in the zip"
+    assert checkpoint_in(home) == home / "gradiend"
+    assert [item.name for item in uploads.iterdir()] == [home.name], "nothing is left beside it"
+
+
+def test_the_same_content_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = packed(tmp_path / "a.zip", FILES)
+    home = unpack(path, tmp_path / "uploads")
+    (home / "eval.csv").write_text("kept")
+    path.rename(tmp_path / "b.zip")
+    monkeypatch.delattr(archives, "_unpacked")
+    assert unpack(tmp_path / "b.zip", tmp_path / "uploads") == home
+    assert (home / "eval.csv").read_text() == "kept"
+
+
+def as_link(info: zipfile.ZipInfo) -> None:
+    info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+
+
+def as_device(info: zipfile.ZipInfo) -> None:
+    info.create_system, info.external_attr = 3, (stat.S_IFIFO | 0o600) << 16
+
+
+def by_bzip2(info: zipfile.ZipInfo) -> None:
+    info.compress_type = zipfile.ZIP_BZIP2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "change", "kind", "told"),
+    [
+        ("../outside.json", "x", None, BadCheckpoint, "does not stay inside"),
+        ("a/../../outside.json", "x", None, BadCheckpoint, "does not stay inside"),
+        ("a/./b.json", "x", None, BadCheckpoint, "does not stay inside"),
+        ("/etc/x.json", "x", None, BadCheckpoint, "relative paths"),
+        ("C:/x.json", "x", None, BadCheckpoint, "relative paths"),
+        ("a\\..\\x.json", "x", None, BadCheckpoint, "relative paths"),
+        ("~/x.json", "x", None, BadCheckpoint, "relative paths"),
+        ("a\u202ex.json", "x", None, BadCheckpoint, "relative paths"),
+        ("a//b.json", "x", None, BadCheckpoint, "does not stay inside"),
+        ("a /b.json", "x", None, BadCheckpoint, "does not stay inside"),
+        ("/".join("abcdefghi") + ".json", "x", None, TooLarge, "nested too deep"),
+        ("a" * 300 + ".json", "x", None, TooLarge, "too long"),
+        ("link.json", "/etc/passwd", as_link, BadCheckpoint, "link or special"),
+        ("pipe.json", "", as_device, BadCheckpoint, "link or special"),
+        ("eval.json", "x", by_bzip2, BadCheckpoint, "unusual method"),
+        ("EVAL.csv", "x", None, BadCheckpoint, "twice"),
+        ("eval.csv/x.json", "x", None, BadCheckpoint, "as a file and as a folder"),
+        ("run.py", "print(1)", None, BadCheckpoint, "Leave it out"),
+        ("model.pkl", "x", None, BadCheckpoint, "Leave it out"),
+        ("noname", "x", None, BadCheckpoint, "Leave it out"),
+        ("bomb.json", "0" * 4_000_000, None, TooLarge, "200 times"),
+    ],
+)
+def test_what_may_not_be_in_it(
+    tmp_path: Path, name: str, content: str, change: Change | None, kind: type[GradiendUIError], told: str
+) -> None:
+    path = packed(tmp_path / "a.zip", {**FILES, name: content}, change)
+    with pytest.raises(kind, match=told):
+        unpack(path, tmp_path / "uploads")
+    assert names_below(tmp_path) == ["a.zip"], "something was written"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_occurs_twice(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for content in (GRADIEND, BASE):
+            archive.writestr("config.json", content)
+    with pytest.raises(BadCheckpoint, match="twice"):
+        unpack(path, tmp_path / "uploads")
+
+
+def test_an_encrypted_entry(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", FILES)
+    raw = bytearray(path.read_bytes())
+    flags = raw.rindex(b"PK\x01\x02") + 8
+    raw[flags] |= 1
+    path.write_bytes(raw)
+    with pytest.raises(BadCheckpoint, match="encrypted"):
+        unpack(path, tmp_path / "uploads")
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (Limits(entries=2), "3 entries; at most 2"),
+        (Limits(total_bytes=20), "would unpack to"),
+        (Limits(entry_bytes=10), "at most 0.0 MB are read"),
+    ],
+)
+def test_limits(tmp_path: Path, limits: Limits, told: str) -> None:
+    with pytest.raises(TooLarge, match=told):
+        unpack(packed(tmp_path / "a.zip", FILES), tmp_path / "uploads", limits=limits)
+    assert names_below(tmp_path) == ["a.zip"]
+
+
+def test_a_header_that_lies_is_noticed_while_reading(tmp_path: Path) -> None:
+    """The table of contents promises 4 bytes; more are in it. Nothing of it stays."""
+    path = packed(tmp_path / "a.zip", {**FILES, "big.json": "1" * 5000})
+    raw = bytearray(path.read_bytes())
+
+    place = raw.rindex(b"PK\x01\x02") + 24
+    raw[place : place + 4] = struct.pack("<I", 4)
+    path.write_bytes(raw)
+    with pytest.raises(GradiendUIError, match=r"larger than|no whole zip"):
+        unpack(path, tmp_path / "uploads")
+    assert names_below(tmp_path) == ["a.zip"], "half of it was left"
+
+
+def test_more_bytes_than_promised_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(TooLarge, match="larger than its table of contents says"):
+        archives._write(io.BytesIO(b"12345"), tmp_path / "x", 4, "x")
+    assert archives._write(io.BytesIO(b"1234"), tmp_path / "y", 4, "y") == 4
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"masked,label\n", "cut"])
+def test_no_whole_zip(tmp_path: Path, content: bytes | str) -> None:
+    path = packed(tmp_path / "a.zip", FILES)
+    path.write_bytes(path.read_bytes()[:-40] if content == "cut" else bytes(content))  # type: ignore[arg-type]
+    with pytest.raises(BadCheckpoint, match="no whole zip"):
+        unpack(path, tmp_path / "uploads")
+
+
+def test_damaged_content_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("config.json", GRADIEND)
+        archive.writestr("model.safetensors", b"0123456789")
+    path.write_bytes(path.read_bytes().replace(b"0123456789", b"0123456780"))
+    with pytest.raises(BadCheckpoint, match="no whole zip"):
+        unpack(path, tmp_path / "uploads")
+    assert names_below(tmp_path) == ["a.zip"]
+
+
+def test_pickled_weights_only_where_they_are_allowed(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"config.json": GRADIEND, "pytorch_model.bin": b"x"}
+    path = packed(tmp_path / "a.zip", files)
+    with pytest.raises(NotAllowed, match="safetensors"):
+        unpack(path, tmp_path / "uploads", allow_pickled=False)
+    assert names_below(unpack(path, tmp_path / "uploads")) == sorted(files)
+
+
+def test_a_zip_without_a_file_of_a_gradiend(tmp_path: Path) -> None:
+    with pytest.raises(BadCheckpoint, match="no file of a GRADIEND"):
+        unpack(packed(tmp_path / "a.zip", {"plot.png": b"x"}), tmp_path / "uploads")
+
+
+# --- which folder it is ----------------------------------------------------------------------------------------------
+
+
+def tree(folder: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("inside", "found"),
+    [
+        ({"config.json": GRADIEND, "model.safetensors": ""}, "."),
+        ({"g/config.json": GRADIEND, "g/model.safetensors": ""}, "g"),
+        ({"model/config.json": GRADIEND, "model/model.safetensors": ""}, "."),
+        ({"run/model/config.json": GRADIEND, "run/model/model.safetensors": ""}, "run"),
+        ({"run/seeds/seed_1/config.json": GRADIEND, "run/seeds/seed_1/model.safetensors": ""}, "run"),
+        (
+            {"base/config.json": BASE, "base/model.safetensors": ""}
+            | {"g/config.json": GRADIEND, "g/model.safetensors": ""},
+            "g",
+        ),
+        ({"config.json": BASE, "model.safetensors": ""}, "."),
+    ],
+)
+def test_the_gradiend_is_found_at_the_root_or_one_folder_down(
+    tmp_path: Path, inside: dict[str, str], found: str
+) -> None:
+    assert checkpoint_in(tree(tmp_path, inside)) == tmp_path / found
+
+
+@pytest.mark.parametrize(
+    ("inside", "told"),
+    [
+        ({"a/b/config.json": GRADIEND, "a/b/model.safetensors": ""}, "a holds 1 run.*give one of b"),
+        ({"eval.csv": ""}, "The zip holds no config.json"),
+        (
+            {f"{n}/{f}": GRADIEND for n in "ab" for f in ("config.json", "model.safetensors")},
+            r"several GRADIENDs \(a, b\)",
+        ),
+    ],
+)
+def test_what_is_told_where_none_is_found(tmp_path: Path, inside: dict[str, str], told: str) -> None:
+    with pytest.raises(BadCheckpoint, match=told):
+        checkpoint_in(tree(tmp_path, inside))
+
+
+def test_a_real_one_is_loaded_from_its_zip(checkpoint_folder: Path, tmp_path: Path) -> None:
+    from gradiend_ui.engine.checkpoint import read_checkpoint
+
+    shutil.copytree(checkpoint_folder, tmp_path / "run" / "model")
+    archive = io.BytesIO(Path(shutil.make_archive(str(tmp_path / "run"), "zip", tmp_path, "run")).read_bytes())
+    path = tmp_path / "upload.zip"
+    path.write_bytes(archive.getvalue())
+    folder = checkpoint_in(unpack(path, tmp_path / "uploads", allow_pickled=False))
+    assert folder.name == "run"
+    assert read_checkpoint(folder).mapped_weights == read_checkpoint(checkpoint_folder).mapped_weights

@@ -1,0 +1,181 @@
+"""Requests about checkpoints: assumptions and missing pieces, reading again, seeds, uploads, wrong folders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotFound
+from gradiend_ui.engine.lane import Lane
+from gradiend_ui.engine.store import Store
+
+BuildCheckpoint = Callable[..., Path]
+MEANS = {"best_score_checkpoint": {"global_step": 5, "correlation": 0.9}}
+TRAINING = {**MEANS, "training_stats": {"mean_by_feature_class": {"5": {"M": 0.8, "F": -0.7}}}}
+
+
+@pytest.fixture
+def lane(tmp_path: Path) -> Iterator[Lane]:
+    store = Store(":memory:")
+    yield Lane(store, tmp_path / "data", tmp_path / "none")
+    store.close()
+
+
+@pytest.fixture
+def bare(build_checkpoint: BuildCheckpoint, tmp_path: Path, tiny_bert: Path) -> Path:
+    """A checkpoint whose directions only training.json tells and whose source nothing tells, without data."""
+    return build_checkpoint(tmp_path / "runs" / "bare" / "gradiend", context={}, training=TRAINING)
+
+
+def load(lane: Lane, source: Path, **options: Any) -> dict[str, Any]:
+    return dict(lane.handle("load", {"source": str(source), "options": options}))
+
+
+def reload(lane: Lane, card: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return dict(lane.handle("reload", {"checkpoint": card["checkpoint"], "changes": changes}))
+
+
+def codes(card: dict[str, Any]) -> list[str]:
+    return [item["what"] for item in card["assumed"]]
+
+
+def test_what_was_assumed_and_what_is_missing(lane: Lane, bare: Path) -> None:
+    card = load(lane, bare)
+    assert codes(card) == ["direction_from_training", "source_assumed", "neutral_rows"]
+    assert card["missing"] == ["rows", "neutral"]
+    assert card["strengthening_feature_factor"] == {"M": -1.0, "F": 1.0}
+    assert {item["sentence"] for item in card["assumed"][:2]} <= set(card["warnings"])
+    assert card["notes"] == [], "assumptions and missing pieces are not told twice"
+    assert card["memory"]["needed"] > 0
+
+
+def test_a_stated_checkpoint_with_data_assumes_nothing(lane: Lane, checkpoint_folder: Path, rows: pd.DataFrame) -> None:
+    folder = checkpoint_folder.parent
+    rows.to_csv(folder / "eval.csv", index=False)
+    (folder / "neutral.csv").write_text("text\nIt was late.\nThe sun set.\n")
+    try:
+        card = load(lane, checkpoint_folder)
+    finally:
+        (folder / "eval.csv").unlink()
+        (folder / "neutral.csv").unlink()
+    assert (card["assumed"], card["missing"], card["rows_recovered"]) == ([], [], None)
+    assert sorted(card["row_classes"]) == ["F", "M"]
+
+
+def test_directions_are_corrected_and_taken_back(lane: Lane, bare: Path) -> None:
+    card = load(lane, bare)
+    swapped = reload(lane, card, swap=True)
+    assert swapped["strengthening_feature_factor"] == {"M": 1.0, "F": -1.0}
+    assert swapped["checkpoint"] != card["checkpoint"] and swapped["name"] == card["name"]
+    assert codes(swapped)[0] == "direction_given"
+    assert not any("taken from training.json" in text for text in swapped["warnings"]), "no longer true"
+    chosen = reload(lane, swapped, towards={"M": -1, "F": 1})
+    assert chosen["strengthening_feature_factor"] == card["strengthening_feature_factor"]
+    assert reload(lane, chosen, as_files_say=True)["checkpoint"] == card["checkpoint"]
+    for changes in ({"towards": {"M": 2}}, {"towards": [1]}, {"colour": 1}):
+        with pytest.raises(BadGrid):
+            reload(lane, card, **changes)
+    with pytest.raises(NotFound):
+        lane.handle("reload", {"checkpoint": "ck_unknown", "changes": {}})
+
+
+def test_without_any_direction_it_is_asked_for_first(
+    lane: Lane, build_checkpoint: BuildCheckpoint, tmp_path: Path
+) -> None:
+    card = load(lane, build_checkpoint(tmp_path / "silent", context={"source": "alternative"}))
+    assert card["missing"] == ["direction", "rows", "neutral"] and card["classes"] == []
+    told = reload(lane, card, towards={"M": 1, "F": -1})
+    assert told["missing"] == ["rows", "neutral"]
+    assert told["encoding_direction"] == {"M": 1.0, "F": -1.0}, "source alternative keeps the sign"
+
+
+def test_a_base_is_given_or_found_beside(
+    lane: Lane, build_checkpoint: BuildCheckpoint, tmp_path: Path, tiny_bert: Path
+) -> None:
+    folder = build_checkpoint(tmp_path / "away" / "gradiend", base="/nowhere/else/bert")
+    with pytest.raises(BadBase, match="bert"):
+        load(lane, folder)
+    given = load(lane, folder, base_model=str(tiny_bert))
+    item = given["assumed"][0]
+    assert item["what"] == "base_given" and item["values"]["stated"] == "bert"
+    shutil.copytree(tiny_bert, folder.parent / "base")
+    beside = load(lane, folder)
+    assert beside["base_model"] == "base" and codes(beside)[0] == "base_beside"
+    lane._bench._loaded.clear()
+    assert lane._bench.checkpoint(beside["checkpoint"]).model.base.name == "base", "read again the same way"
+    shutil.rmtree(folder.parent / "base")
+
+
+def test_chat_prompts_are_told_and_switched(
+    lane: Lane, build_checkpoint: BuildCheckpoint, tmp_path: Path, tiny_bert: Path
+) -> None:
+    place = shutil.copytree(tiny_bert, tmp_path / "tiny-instruct")
+    card = load(lane, build_checkpoint(tmp_path / "gradiend", base=str(place)))
+    assert "chat_prompt" in codes(card)
+    assert "chat_prompt_off" in codes(reload(lane, card, chat_prompt=False))
+
+
+@pytest.fixture
+def seeded(build_checkpoint: BuildCheckpoint, tmp_path: Path) -> Path:
+    """A run without model/: seed 2 is the best, seed 5 was kept too, seed 6 was not."""
+    run = tmp_path / "runs" / "pronouns"
+    for seed in (2, 5):
+        build_checkpoint(run / "seeds" / f"seed_{seed}")
+    report = {"runs": [{"seed": seed, "eval_correlation": seed / 10} for seed in (2, 5, 6)], "best_seed": 2}
+    (run / "seeds" / "seed_report.json").write_text(json.dumps(report))
+    return run
+
+
+def test_seeds_are_listed_and_another_one_is_opened(lane: Lane, seeded: Path) -> None:
+    card = load(lane, seeded)
+    listed = [(s["seed"], s["best"], s["kept"], s["open"]) for s in card["seeds"]]
+    assert listed == [(2, True, True, True), (5, False, True, False), (6, False, False, False)]
+    assert ("seed_chosen", {"seed": 2}) in [(item["what"], item["values"]) for item in card["assumed"]]
+    other = reload(lane, card, seed=5)
+    assert other["name"] == "pronouns, seed 5" and "seed_chosen" not in codes(other)
+    assert [s["seed"] for s in other["seeds"] if s["open"]] == [5]
+    again = reload(lane, reload(lane, other, swap=True), seed=2)
+    assert again["name"] == "pronouns, seed 2", "the name does not grow"
+    assert again["strengthening_feature_factor"] != card["strengthening_feature_factor"], "the correction stays"
+    assert reload(lane, other, swap=True)["name"] == other["name"]
+    assert load(lane, seeded, seed=5)["checkpoint"] == other["checkpoint"]
+    with pytest.raises(NotFound, match=r"no seed 6 .*: 2, 5"):
+        load(lane, seeded, seed=6)
+    with pytest.raises(BadGrid, match="whole number"):
+        load(lane, seeded, seed="5")
+
+
+def test_an_upload_is_loaded_under_its_name_and_again_later(lane: Lane, bare: Path, tmp_path: Path) -> None:
+    path = Path(shutil.make_archive(str(tmp_path / "upload"), "zip", bare.parent))
+    source = lane.handle("unpack", {"path": str(path), "allow_pickled": False})
+    path.unlink()
+    card = lane.handle("load", {"source": source, "options": {}, "name": "my zip"})
+    assert card["name"] == "my zip"
+    lane._bench._loaded.clear()
+    assert lane._bench.checkpoint(card["checkpoint"]).model.fingerprint
+
+
+def test_a_refused_upload_is_told_by_its_name(lane: Lane, tiny_bert: Path, tmp_path: Path) -> None:
+    path = Path(shutil.make_archive(str(tmp_path / "upload"), "zip", tiny_bert))
+    source = lane.handle("unpack", {"path": str(path), "allow_pickled": False})
+    with pytest.raises(BadCheckpoint, match=r"^my zip/config.json describes no GRADIEND.*plain base model"):
+        lane.handle("load", {"source": source, "options": {}, "name": "my zip"})
+
+
+def test_wrong_folders_get_a_helpful_sentence(lane: Lane, bare: Path) -> None:
+    run = bare.parent
+    with pytest.raises(BadCheckpoint, match=f"did you mean '{run}'"):
+        load(lane, run.with_name("baer"))
+    with pytest.raises(BadCheckpoint, match=f"'{run}' holds no 'deep'"):
+        load(lane, run / "deep" / "er")
+    with pytest.raises(BadCheckpoint, match=f"give its folder, '{bare}'"):
+        load(lane, bare / "config.json")
+    (run / "upload.zip").write_bytes(b"")
+    with pytest.raises(BadCheckpoint, match="upload it as a zip"):
+        load(lane, run / "upload.zip")

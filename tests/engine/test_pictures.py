@@ -1,0 +1,87 @@
+"""Pictures are kept until a cell changes, and then only what changed is read again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gradiend_ui.engine.errors import NotFound
+from gradiend_ui.engine.picture import picture_of
+from gradiend_ui.engine.pictures import MOST_RUNS, Pictures
+from gradiend_ui.engine.selection import Question
+from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.values import Cell, CellScore, Grid
+
+GRID = Grid((-1.0, 1.0), (0.1, 0.2))
+QUESTION = Question("F", ("M", "F"), {"M": 1.0, "F": -1.0})
+
+
+class CountingStore(Store):
+    """Writes down how many scores each read brought."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:")
+        self.read: list[int] = []
+
+    def cells(self, run: str, after_rev: int = 0) -> tuple[int, list[CellScore]]:
+        rev, scores = super().cells(run, after_rev)
+        self.read.append(len(scores))
+        return rev, scores
+
+
+def score(cell: Cell | None, value: float) -> CellScore:
+    probabilities = {dataset: {"M": 1 - value, "F": value} for dataset in ("M", "F")}
+    lms = {"lms": 0.4, "hits": 40.0, "total": 100.0}
+    return CellScore(cell, "final", probabilities, lms, rows_done=4, rows_total=4)
+
+
+@pytest.fixture
+def store() -> Any:
+    opened = CountingStore()
+    yield opened
+    opened.close()
+
+
+def new_run(store: Store) -> str:
+    scores = [score(None, 0.1), *(score(cell, 0.2 + place / 10) for place, cell in enumerate(GRID.cells))]
+    return store.create_finished_run("ck", {}, {}, scores)
+
+
+def test_the_same_picture_is_given_until_a_cell_changes(store: CountingStore) -> None:
+    run, pictures = new_run(store), Pictures(store)
+    rev, first = pictures.of(run, GRID, QUESTION)
+    assert first == picture_of(QUESTION, GRID, store.cells(run)[1][0], store.cells(run)[1][1:])
+    assert pictures.of(run, GRID, QUESTION)[1] is first
+    store.commit(run, 1, score(GRID.cells[0], 0.9))
+    later, changed = pictures.of(run, GRID, QUESTION)
+    assert later > rev and changed["metric"][0] == [0.9, pytest.approx(0.3)]
+    assert changed == picture_of(QUESTION, GRID, store.cells(run)[1][0], store.cells(run)[1][1:])
+
+
+def test_only_what_changed_is_read_again(store: CountingStore) -> None:
+    run, pictures = new_run(store), Pictures(store)
+    pictures.of(run, GRID, QUESTION)
+    pictures.of(run, GRID, QUESTION)
+    store.commit(run, 0, score(None, 0.5))
+    assert pictures.of(run, GRID, QUESTION)[1]["base"]["metric"] == 0.5
+    assert store.read == [5, 0, 1]
+
+
+def test_every_question_has_its_own_answer(store: CountingStore) -> None:
+    run, pictures = new_run(store), Pictures(store)
+    other = Question("M", QUESTION.classes, QUESTION.strengthening)
+    assert pictures.of(run, GRID, QUESTION)[1]["metric"][0] == [0.2, pytest.approx(0.3)]
+    assert pictures.of(run, GRID, other)[1]["metric"][0] == [0.8, pytest.approx(0.7)]
+    assert pictures.of(run, GRID, QUESTION)[1]["other"] == "M"
+    assert pictures.of(run, GRID, other)[1]["other"] == "F"
+
+
+def test_a_run_that_was_forgotten_is_read_again_and_an_unknown_one_refused(store: CountingStore) -> None:
+    pictures = Pictures(store)
+    runs = [new_run(store) for _ in range(MOST_RUNS + 1)]
+    for run in (*runs, runs[0]):
+        assert pictures.of(run, GRID, QUESTION)[1]["metric"][0][0] == 0.2
+    assert store.read == [5] * (MOST_RUNS + 2)
+    with pytest.raises(NotFound):
+        pictures.of("nonsense", GRID, QUESTION)

@@ -1,0 +1,253 @@
+"""Step Data: the choice and its spec, the trees, the session's part with a scripted worker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gradiend_ui.engine.errors import BadData, Failed, TooLarge
+from gradiend_ui.engine.uploaded_tables import upload_path
+from gradiend_ui.ui.data import desk, panel, report, wiring
+from gradiend_ui.ui.data.choice import NONE, OWN, Choice, data_of, opened_choice, own_table, spec_of
+from gradiend_ui.ui.data.desk import DataDesk
+from gradiend_ui.ui.ground import Ground
+from gradiend_ui.ui.tree import text_of
+
+COUNTS = [["M", "F", "train", 4], ["F", "M", "train", 4], ["M", "F", "test", 2], ["F", "M", "test", 2]]
+UPLOAD = {"upload": "0" * 64 + ".csv", "name": "mine.csv"}
+ROWS_REPORT: dict[str, Any] = {
+    "own": True,
+    "kind": "csv",
+    "encoding": "utf-16",
+    "delimiter": ";",
+    "table_rows": 5,
+    "table_columns": ["satz", "wort"],
+    "columns": {"masked": "satz", "label": "wort", "split": ""},
+    "how": {"masked": "content", "label": "name"},
+    "first": [{"satz": "<b>a</b> [MASK]", "wort": "he"}],
+    "rows": 3,
+    "rejected_count": 60,
+    "rejected": [{"number": 4, "reason": "its label is empty"}],
+    "row_counts": [["M", "F", "dev", 3]],
+    "classes": ["M", "F"],
+    "target_words": {"M": ["he"], "F": ["she"]},
+    "notes": ["No column names the alternative."],
+    "problem": None,
+}
+WORD: dict[str, Any] = {
+    "word": "he",
+    "spellings": ["He", "he"],
+    "ways": [{"ids": [404], "pieces": ["he"]}],
+    "natural": None,
+    "several_pieces": False,
+    "first_piece_only": False,
+    "unknown": False,
+    "shared": [],
+    "problem": None,
+}
+NEUTRAL: dict[str, Any] = {
+    "name": "pronoun-free",
+    "ratio": 0.99,
+    "texts": 271,
+    "tokens": 496,
+    "rows": 144,
+    "lms": 0.387,
+    "scored_tokens": 496,
+    "hits": 192,
+    "width_tokens": 1.92,
+    "may_lose": 1,
+    "seconds_per_cell": 0.5,
+    "warnings": [],
+}
+CHOICE = Choice(None, None, None, "pronoun-free", "test", None, None)
+
+
+@pytest.fixture
+def told(card: dict[str, Any]) -> dict[str, Any]:
+    return {**card, "row_counts": COUNTS, "target_words": {"M": ["he"], "F": ["she", "her", "a", "b", "c"]}}
+
+
+def changed(**values: Any) -> Choice:
+    return Choice(**{**CHOICE.__dict__, **values})
+
+
+def test_the_choice_becomes_the_data_part_of_a_spec() -> None:
+    assert spec_of(CHOICE) == {"split": "test", "neutral_set": "pronoun-free"}
+    own = own_table(UPLOAD, ROWS_REPORT)
+    full = changed(own_rows=own, own_neutral={"neutral": UPLOAD, "count": 2}, targets="label", neutral_set=OWN)
+    full = Choice(**{**full.__dict__, "max_rows": 20.0, "max_neutral": 5})
+    assert spec_of(full) == {
+        "split": "test",
+        "rows": UPLOAD,
+        "columns": ROWS_REPORT["columns"],
+        "max_rows": 20,
+        "max_neutral": 5,
+        "targets": "label",
+        "neutral": UPLOAD,
+    }
+    assert spec_of(changed(neutral_set=NONE))["neutral_set"] == "none"
+    assert "max_rows" not in spec_of(changed(max_rows=0))
+
+
+def test_the_time_of_a_cell_follows_rows_and_texts(told) -> None:
+    usual = data_of(CHOICE, told)["seconds_per_cell"]
+    assert usual == told["seconds_per_cell"]
+    assert data_of(changed(neutral_set="gender-free"), told)["seconds_per_cell"] == pytest.approx(usual / 11 * 13)
+    assert data_of(changed(split="all", max_neutral=1), told)["seconds_per_cell"] == pytest.approx(usual / 11 * 13)
+    assert data_of(changed(max_rows=1), told)["seconds_per_cell"] == pytest.approx(usual / 11 * 9)
+
+
+def test_the_panel_tells_rows_and_words(told, card, words) -> None:
+    assert report.rows_text(CHOICE, told, words) == "test: 4 of 12 rows, M, F"
+    assert report.words_text(CHOICE, told, words) == "M: he · F: she, her, a, b and 1 more"
+    own = changed(own_rows=own_table(UPLOAD, ROWS_REPORT), split="all", targets={"M": ["he"], "F": ["her"]})
+    assert report.rows_text(own, told, words) == "own rows mine.csv: all splits 3 of 3, M, F"
+    assert report.words_text(own, told, words) == "own words M: he · F: her"
+    assert report.words_text(changed(targets="label"), told, words) == "each row by its own two words"
+    assert "no evaluation rows" in report.rows_text(CHOICE, {**card, "row_counts": []}, words)
+
+
+def test_a_page_opens_with_the_card_or_with_what_a_run_used(told, words) -> None:
+    assert opened_choice(told, None) == CHOICE
+    run = {"spec": {"rows": UPLOAD, "columns": {}, "split": "all", "neutral": UPLOAD, "targets": "label"}}
+    again = opened_choice(told, {**run, "row_counts": COUNTS, "target_words": {}})
+    assert again.own_rows is not None and again.neutral_set == OWN and spec_of(again) == run["spec"]
+    gone = {"spec": {"neutral_set": "a set that is gone"}, "row_counts": [], "target_words": {}}
+    assert opened_choice(told, gone).neutral_set == NONE
+    values = panel.opened_values(told, None, words)
+    assert values[0]["spec"] == spec_of(CHOICE) and len(values) == 15
+
+
+def test_a_table_is_told_as_it_was_read(words) -> None:
+    text = text_of(report.build_reading(ROWS_REPORT, "mine.csv", words))
+    assert "csv, text in UTF-16, separated by semicolons, 2 columns, 5 rows" in text
+    assert "3 rows can be scored, 60 cannot." in text and "by their names: Word; by what the cells hold: Sen" in text
+    assert "No column names the alternative" in text
+    broken = report.build_reading({**ROWS_REPORT, "problem": "No column."}, "mine.csv", words)
+    assert "cannot be used yet" in text_of(broken) and '"alert"' in json.dumps(broken)
+    assert "<b>a</b> [MASK]" in text_of(report.build_first_rows(ROWS_REPORT, words))
+    rejected = text_of(report.build_rejected(ROWS_REPORT, words))
+    assert "4 its label is empty" in rejected and "and 59 more" in rejected
+    assert text_of(report.build_rejected({**ROWS_REPORT, "rejected_count": 0}, words)) == ""
+
+
+def test_chips_tell_ids_pieces_and_overlaps(words) -> None:
+    chip = report.build_chip("M", {**WORD, "shared": ["F"], "natural": [7]}, False, words)
+    whole = json.dumps(chip)
+    assert "he: 404" in whole and "boundary: 7" in whole and "also He" in whole and "also in F" in text_of(chip)
+    assert json.loads(chip["children"][-1]["attributes"]["data-pick"]) == ["remove", "M", ["He", "he"]]
+    long = {**WORD, "ways": [{"ids": [1, 2, 3], "pieces": ["a", "b", "c"]}], "several_pieces": True}
+    assert report.marks_of(long, words) == ["3 pieces"]
+    assert report.marks_of({**long, "first_piece_only": True}, words) == ["3 pieces, first piece only"]
+    assert report.marks_of({**WORD, "unknown": True, "ways": []}, words) == ["not in the vocabulary"]
+    shared = {"mode": "rows", "row_wise": True, "classes": [{"name": "M", "words": [WORD], "more": 3}]}
+    assert "share a word" in text_of(report.build_words(shared, words))
+    assert "and 3 more" in text_of(report.build_words(shared, words))
+
+
+def test_words_are_put_in_and_taken_away(words) -> None:
+    own = {"M": ["he", "He"], "F": ["she"]}
+    wiring.put_in(own, "F", " her ", words)
+    wiring.take_away(own, "M", ["He"], words)
+    assert own == {"M": ["he"], "F": ["she", "her"]}
+    for name, word, sentence in (("F", " ", "Type a word"), (None, "x", "Type a word"), ("F", "her", "already")):
+        with pytest.raises(BadData, match=sentence):
+            wiring.put_in(own, name, word, words)
+    with pytest.raises(BadData, match="at least one word"):
+        wiring.take_away(own, "M", ["he"], words)
+
+
+def test_the_width_is_told_in_tokens_or_as_perplexity(words) -> None:
+    text = text_of(report.build_measured(NEUTRAL, words))
+    assert "0.99 is 1.92 tokens here" in text and "may lose 1 of 192 tokens" in text
+    assert "0.387 (192 of 496 right)" in text
+    part = text_of(report.build_measured({**NEUTRAL, "scored_tokens": 100}, words))
+    assert "first 100 of 496 tokens" in part
+    causal = {key: value for key, value in NEUTRAL.items() if key not in ("hits", "width_tokens", "may_lose")}
+    text = text_of(report.build_measured({**causal, "perplexity": 54.6, "perplexity_limit": 57.4}, words))
+    assert "rise from 54.6 to 57.4" in text and "no width in tokens" in text and "192" not in text
+
+
+def test_sets_can_be_switched_and_the_fallback_is_told(told, words) -> None:
+    sets = report.build_sets(CHOICE, told, words)
+    assert "✓ in use" in text_of(sets) and "stand in, with" not in text_of(sets)
+    picks = json.dumps(sets).split('"data-pick": "')[1:]
+    assert [pick.split('"')[0] for pick in picks] == ["gender-free", NONE]
+    assert "damage elsewhere can stay unseen" in text_of(report.build_sets(changed(neutral_set=NONE), told, words))
+    own = changed(own_neutral={"neutral": UPLOAD, "count": 4}, neutral_set=OWN)
+    assert ("own texts: mine.csv (4)", OWN) in report.neutral_choices(own, told, words)
+
+
+class ScriptedWorker:
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def ask(self, kind: str, **body: Any) -> Any:
+        self.asked.append((kind, body))
+        return {"kind": kind}
+
+
+@pytest.fixture
+def worker() -> ScriptedWorker:
+    return ScriptedWorker()
+
+
+@pytest.fixture
+def kept(tmp_path: Path, worker: ScriptedWorker) -> DataDesk:
+    return DataDesk(Ground(None, worker, tmp_path, public=True))  # type: ignore[arg-type]
+
+
+def test_uploads_are_kept_under_their_name_and_hash(kept: DataDesk, tmp_path: Path, monkeypatch) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text('{"masked": "a [MASK]"}\n')
+    given = kept.keep_table(str(file))
+    assert given["name"] == "mine.txt" and given["upload"].endswith(".jsonl")
+    assert upload_path(tmp_path, given["upload"]).read_bytes() == file.read_bytes()
+    assert kept.keep_texts(str(file))["upload"].endswith(".txt")
+    assert kept.keep_pasted("a;b\n1;2", "pasted", is_table=True)["upload"].endswith(".csv")
+    for path, kind in ((tmp_path / "gone.csv", Failed), (tmp_path / "empty.csv", BadData)):
+        if kind is BadData:
+            path.write_text(" ")
+        with pytest.raises(kind):
+            kept.keep_table(str(path))
+    with pytest.raises(BadData, match="empty"):
+        kept.keep_pasted("  ", "pasted", is_table=True)
+    monkeypatch.setattr(desk, "MAX_FILE_BYTES", 3)
+    with pytest.raises(TooLarge):
+        kept.keep_table(str(file))
+
+
+def test_the_worker_is_asked_with_plain_values(kept: DataDesk, worker: ScriptedWorker) -> None:
+    kept.rows("ck", {"split": "test"})
+    kept.targets("ck", {})
+    kept.neutral("ck", {}, 0.99)
+    kept.rejected("ck", {})
+    assert worker.asked == [
+        ("describe_rows", {"checkpoint": "ck", "spec": {"split": "test"}}),
+        ("resolve_targets", {"checkpoint": "ck", "spec": {}}),
+        ("describe_neutral", {"checkpoint": "ck", "spec": {}, "ratio": 0.99}),
+        ("rejected_rows", {"checkpoint": "ck", "spec": {}}),
+    ]
+
+
+def test_a_run_tells_its_data_without_tables_or_paths(kept: DataDesk) -> None:
+    request = {"rows": "/secret/rows.csv", "neutral": ["a"], "columns": {"label": "x"}, "goal": "both", "max_rows": 3}
+    record = SimpleNamespace(id="run-1", request=request, info={"neutral_set": "own texts"})
+    assert kept.of_run(record) == {  # type: ignore[arg-type]
+        "spec": {"rows": {"run": "run-1"}, "neutral": {"run": "run-1"}, "columns": {"label": "x"}, "max_rows": 3},
+        "row_counts": [],
+        "target_words": {},
+    }
+    uploaded = SimpleNamespace(id="run-1", request={"rows": UPLOAD}, info={"neutral_set": "pronoun-free"})
+    assert kept.of_run(uploaded)["spec"] == {"rows": UPLOAD, "neutral_set": "pronoun-free"}  # type: ignore[arg-type]
+
+
+def test_a_public_server_takes_uploads_and_no_paths() -> None:
+    from gradiend_ui.ui.session import _is_inline
+
+    assert _is_inline(UPLOAD) and _is_inline({"run": "x"}) and _is_inline([{"masked": "a"}])
+    assert not _is_inline({**UPLOAD, "path": "/etc/passwd"}) and not _is_inline("/etc/passwd")

@@ -1,0 +1,79 @@
+"""The texts of the page: both languages have the same keys and places, every key is there and every key is used."""
+
+from __future__ import annotations
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from gradiend_ui.ui.layout import EXPLAINED
+from gradiend_ui.ui.words import LANGUAGES, NAMES, Words, texts_of
+
+UI = Path(__file__).parents[2] / "gradiend_ui" / "ui"
+SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in sorted(UI.rglob("*.py")) if path.name != "words.py")
+CALL = re.compile(r"""(?:words|counted|help|explain\w*)\(\s*(f?)"([a-z_]+\.[^"]*)\"""")
+ANY_KEY = re.compile(r"""(f?)"([a-z_]+\.[a-z_{][^"\s]*)\"""")
+
+
+def places(text: str) -> list[str]:
+    return sorted({name for _, name, _, _ in string.Formatter().parse(text) if name})
+
+
+def keys_named(pattern: re.Pattern[str]) -> tuple[set[str], set[str]]:
+    """(whole keys, beginnings of keys made by f-strings) that the code names."""
+    whole: set[str] = set()
+    beginnings: set[str] = set()
+    for formatted, key in pattern.findall(SOURCE):
+        if formatted and "{" in key:
+            beginnings.add(key.split("{")[0])
+        else:
+            whole.add(key)
+    return whole, beginnings
+
+
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_the_languages_have_the_same_texts_with_the_same_places(language: str) -> None:
+    english, other = texts_of("en"), texts_of(language)
+    assert sorted(english) == sorted(other)
+    different = [key for key in english if places(english[key]) != places(other[key])]
+    assert different == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_is_empty_or_has_a_dash_that_is_no_minus(language: str) -> None:
+    texts = texts_of(language)
+    assert [key for key, text in texts.items() if not text.strip()] == []
+    assert [key for key, text in texts.items() if "\u2014" in text] == []
+    assert language in NAMES
+
+
+def test_every_text_that_is_asked_for_is_there() -> None:
+    texts = texts_of("en")
+    whole, beginnings = keys_named(CALL)
+    assert whole, "the pattern finds no call"
+    missing = [key for key in sorted(whole) if not {key, f"{key}_one", f"{key}_help"} & set(texts)]
+    assert missing == []
+    assert [start for start in sorted(beginnings) if not any(key.startswith(start) for key in texts)] == []
+    assert [key for key in EXPLAINED.values() if f"{key}_help" not in texts] == []
+
+
+def test_every_text_is_used() -> None:
+    whole, beginnings = keys_named(ANY_KEY)
+    explained = {f"{key}_help" for key in EXPLAINED.values()}
+    sections = set(re.findall(r"""\.section\("([a-z_]+)"\)""", SOURCE))
+
+    def is_used(key: str) -> bool:
+        plain = re.sub(r"_(one|many|help)$", "", key)
+        named = {key, plain} & whole or any(key.startswith(start) for start in beginnings if start.count("."))
+        return bool(named or key in explained or key.split(".")[0] in sections)
+
+    assert [key for key in texts_of("en") if not is_used(key)] == []
+
+
+def test_a_text_that_is_not_there_is_a_mistake_in_the_program() -> None:
+    with pytest.raises(KeyError):
+        Words("en")("page.nonsense")
+    assert Words("de")("page.close") == "Schließen"
+    assert Words("en")("page.left", time="0:12") == "0:12 left"
