@@ -1,4 +1,4 @@
-"""The colours and marks of the Plotly figures, light and dark: the variables of assets/css/page.css, and the classes' own.
+"""The colours and marks of the Plotly figures, light and dark: the variables of page.css, and the classes' own.
 
 A class keeps its colour and marker symbol in every figure: both follow from its place in the class order. The
 colours are told apart by people with any of the common colour vision deficiencies, and never alone. Knows no figure.

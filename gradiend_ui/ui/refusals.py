@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.ui.words import Words
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,8 @@ def for_scripts() -> Iterator[None]:
 
 
 @contextmanager
-def for_people() -> Iterator[None]:
+def for_people(words: Words) -> Iterator[None]:
     try:
         yield
     except GradiendUIError as error:
-        raise gr.Error(str(error), title="Not possible", duration=12, print_exception=False) from error
+        raise gr.Error(str(error), title=words("page.not_possible"), duration=12, print_exception=False) from error

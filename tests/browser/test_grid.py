@@ -69,7 +69,9 @@ def signed_rates_are_right(page: Page) -> None:
     """Left of zero the rewrite pushes the other way, at zero it is the base."""
     labels = page.locator("#row-chart .xtick text")
     expect(labels).to_have_text(["−0.1", "0", "0.1", "0.2"])
-    at_zero = page.locator("#maps [data-map=metric] [role=gridcell]", has_text=re.compile(r"factor −1, learning rate 0\. P"))
+    at_zero = page.locator(
+        "#maps [data-map=metric] [role=gridcell]", has_text=re.compile(r"factor −1, learning rate 0\. P")
+    )
     base = page.locator("#reason .numbers .base").first.text_content()
     assert base and f"P(F) on M rows {base}" in (at_zero.text_content() or "")
     page.keyboard.press("Escape")

@@ -146,7 +146,7 @@ def test_a_list_that_cannot_be_read_says_so(watched: Page) -> None:
     ready(watched)
     watched.locator("#preset label", has_text="typed").click()
     watched.locator("#typed-rates").locator("textarea, input").fill("0.1, x")
-    expect(watched.locator("#estimate")).to_contain_text("'x' among the learning rates is not a number")
+    expect(watched.locator("#rates-read")).to_contain_text("'x' among the learning rates is not a number")
 
 
 @pytest.mark.parametrize("width", [1400, 800, 360])

@@ -121,6 +121,8 @@ test('the table twin has a line for every cell and every number once, in any ord
   const values = (sorted) => heatmap.tableOrder(shown, columns, sorted).map(([row, column]) => shown.maps[0].values[row][column]);
   assert.deepEqual(values({ column: 2, descending: true }), [0.76, 0.71, 0.47, 0.09, null, null]);
   assert.deepEqual(values({ column: 2, descending: false }), [0.09, 0.47, 0.71, 0.76, null, null]);
+  const late = view({ tables: { ...payload().tables, 'F|M': [[null, 0.71, 0.76], [0.09, 0.2, null]] } }), order = (descending) => heatmap.tableOrder(late, heatmap.tableColumns(late, texts), { column: 2, descending }).map(([row, column]) => late.maps[0].values[row][column]);
+  assert.deepEqual([order(true), order(false)], [[0.76, 0.71, 0.2, 0.09, null, null], [0.09, 0.2, 0.71, 0.76, null, null]]);
 });
 
 test('empty cells are outlined, failed ones crossed and failing ones hatched in an ink that shows', () => {

@@ -59,7 +59,7 @@ def answer_listener(page: Page) -> dict[str, Any]:
     """Function, inputs and outputs of a listener that shows the answers."""
 
     def show(run: str, checkpoint: str, text: str, request: gr.Request) -> list[Any]:
-        with for_people():
+        with for_people(page.words):
             return answer(page, page_of(request), run, checkpoint, text)
 
     widgets = page.compare
@@ -77,7 +77,7 @@ def answer_after(page: Page, event: Any) -> Any:
 
 def wire_sentences(page: Page) -> None:
     def take_examples(name: str, checkpoint: str) -> Any:
-        with for_people():
+        with for_people(page.words):
             return example_text(name, page.session.card(checkpoint)) if checkpoint else gr.skip()
 
     widgets = page.compare
@@ -87,7 +87,7 @@ def wire_sentences(page: Page) -> None:
 
 def wire_pins(page: Page) -> None:
     def pin(run: str, request: gr.Request) -> Any:
-        with for_people():
+        with for_people(page.words):
             name = page_of(request)
             view = known_view(page, name, run)
             cell = board.selected_cell(page.session, view) if run else None
@@ -96,7 +96,7 @@ def wire_pins(page: Page) -> None:
             return repin(name, toggled(view.pinned, pair_of(cell)))
 
     def unpin(run: str, event: gr.SelectData, request: gr.Request) -> Any:
-        with for_people():
+        with for_people(page.words):
             name = page_of(request)
             return repin(name, without(known_view(page, name, run).pinned, str(event.value)))
 
@@ -112,7 +112,7 @@ def wire_pins(page: Page) -> None:
 
 def wire_copies(page: Page) -> None:
     def make_csv(run: str, checkpoint: str, text: str, request: gr.Request) -> Any:
-        with for_people():
+        with for_people(page.words):
             view = known_view(page, page_of(request), run)
             asked, _ = read_question(page, view, checkpoint, text)
             return gr.DownloadButton(value=shelve_text(CSV_NAME, asking.comparison_csv(page.session, asked)))

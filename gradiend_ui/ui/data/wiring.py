@@ -153,11 +153,11 @@ def wire_rows(page: Page) -> None:
         return [own, update, gr.update(visible=True), *rows_shown(page, found, own), touch()]
 
     def upload(checkpoint: str, path: str) -> list[Any]:
-        with for_people():
+        with for_people(page.words):
             return replace_rows(require(checkpoint), page.session.data.keep_table(path), None)
 
     def paste(checkpoint: str, text: str) -> list[Any]:
-        with for_people():
+        with for_people(page.words):
             name = page.words("data.pasted_name")
             given = page.session.data.keep_pasted(text or "", name, is_table=True)
             return [gr.update(open=False), *replace_rows(require(checkpoint), given, None)]
@@ -165,12 +165,12 @@ def wire_rows(page: Page) -> None:
     def correct(checkpoint: str, own_rows: dict[str, Any] | None, *columns: str | None) -> list[Any]:
         if own_rows is None:
             return [gr.skip()] * len(replaced)
-        with for_people():
+        with for_people(page.words):
             chosen = {role: column or "" for role, column in zip(report.ROLES, columns, strict=True)}
             return replace_rows(checkpoint, own_rows["rows"], chosen)
 
     def go_back(checkpoint: str) -> list[Any]:
-        with for_people():
+        with for_people(page.words):
             card = page.session.card(require(checkpoint))
             choice = Choice(None, None, None, None, None, None, None)
             split = default_split(splits(choice, card))
@@ -179,7 +179,7 @@ def wire_rows(page: Page) -> None:
             return [None, update, gr.update(visible=False), first, *others]
 
     def download(checkpoint: str, own_rows: dict[str, Any] | None) -> str:
-        with for_people():
+        with for_people(page.words):
             return shelve_text(REJECTED_NAME, page.session.data.rejected(checkpoint, table_spec(own_rows)))
 
     opens(widgets.change, "data").then(
@@ -253,12 +253,12 @@ def wire_words(page: Page) -> None:
         return [words, gr.update(value=False), touch()]
 
     def remove(checkpoint: str, chosen: dict[str, Any], event: gr.SelectData) -> list[Any]:
-        with for_people():
+        with for_people(page.words):
             _, name, spellings = json.loads(str(event.value))
             return edit(checkpoint, chosen, lambda words: take_away(words, name, spellings, page.words))
 
     def add(checkpoint: str, chosen: dict[str, Any], name: str | None, word: str) -> list[Any]:
-        with for_people():
+        with for_people(page.words):
             require(checkpoint)
             return ["", *edit(checkpoint, chosen, lambda words: put_in(words, name, word, page.words))]
 
@@ -307,7 +307,7 @@ def wire_neutral(page: Page) -> None:
 
     def use(checkpoint: str, own: dict[str, Any] | None, event: gr.SelectData) -> list[Any]:
         value = str(event.value)
-        with for_people():
+        with for_people(page.words):
             known = value in (OWN, NONE, *page.session.card(checkpoint)["neutral_sets"])
             return [gr.update(value=value) if known else gr.skip(), touch()]
 
@@ -320,11 +320,11 @@ def wire_neutral(page: Page) -> None:
         return [own, data.neutral_update(choice, page.session.card(checkpoint), page.words), touch()]
 
     def upload(checkpoint: str, own_rows: dict[str, Any] | None, path: str) -> list[Any]:
-        with for_people():
+        with for_people(page.words):
             return take(checkpoint, own_rows, page.session.data.keep_texts(path))
 
     def paste(checkpoint: str, own_rows: dict[str, Any] | None, text: str) -> list[Any]:
-        with for_people():
+        with for_people(page.words):
             given = page.session.data.keep_pasted(text or "", page.words("data.pasted_texts"), is_table=False)
             return take(checkpoint, own_rows, given)
 

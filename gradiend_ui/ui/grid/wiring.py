@@ -27,7 +27,7 @@ def wire_grid(page: Page) -> Any:
 
     def select(run: str, event: gr.SelectData, request: gr.Request) -> list[Any]:
         name = page_of(request)
-        with for_people():
+        with for_people(page.words):
             known_view(page, name, run)
             view = board.choose(page.viewers, name, event.value)
             if not run:
@@ -42,13 +42,13 @@ def wire_grid(page: Page) -> Any:
 
     def change_shows(run: str, event: gr.EventData, request: gr.Request) -> Any:
         name = page_of(request)
-        with for_people():
+        with for_people(page.words):
             known_view(page, name, run)
             view = page.viewers.change(name, shows=known_shows(event._data))
             return board.show(page.session, view, page.words).maps if run else gr.skip()
 
     def save(run: str, event: gr.EventData, request: gr.Request) -> Any:
-        with for_people():
+        with for_people(page.words):
             view = known_view(page, page_of(request), run)
             return gr.DownloadButton(value=write_grid(page.session, view, event._data))
 

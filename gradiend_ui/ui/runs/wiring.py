@@ -193,19 +193,19 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
             return told.shown()
 
     def save(run: str, hand: Mapping[str, Any], name: str, note: str, request: gr.Request) -> list[Any]:
-        with for_people():
+        with for_people(page.words):
             return desk_of(run, hand, request).labelled(name, note).shown()
 
     def open_wanted(wanted: str, request: gr.Request) -> list[Any]:
         kind, _, name = wanted.partition(":")
-        with for_people():
+        with for_people(page.words):
             if kind == "run":
                 info = page.session.run_info(name)
                 return opened(page, page_of(request), info["card"], info)
             return opened(page, page_of(request), page.session.card(name), None)
 
     def make_csv(run: str, hand: Mapping[str, Any], request: gr.Request) -> Any:
-        with for_people():
+        with for_people(page.words):
             desk = desk_of(run, hand, request)
             first, second = desk.sides()
             text = pair.csv_of(first, second, desk.number(first, second))

@@ -99,18 +99,19 @@ def wire_question(page: Page) -> None:
     def change_policy(run: str, request: gr.Request, *values: Any) -> list[Any]:
         if not run:
             return [gr.skip()] * len(answers)
-        with for_people():
+        with for_people(page.words):
             shown = move(run, request, Asked(*values))
             return [shown.maps, shown.row_chart, shown.reason]
 
     def change_question(checkpoint: str, run: str, request: gr.Request, *values: Any) -> list[Any]:
-        with for_people():
+        with for_people(page.words):
             form, data = read(values)
             both = gr.update(visible=form.goal == described.BOTH)
             form = with_lists(page, checkpoint, run, form)
             shown = preview(page, checkpoint, run, form)
             if run:
-                shown = painted(move(run, request, form), True, page)
+                repainted = zip(page.board_outputs, painted(move(run, request, form), True, page), strict=True)
+                shown = [value if output in answers else gr.skip() for output, value in repainted]
             return [both, *told(page, checkpoint, form, data), *shown]
 
     form = page.form
@@ -193,22 +194,22 @@ def wire_range(page: Page) -> None:
 
 def wire_run(page: Page) -> None:
     def start(checkpoint: str, request: gr.Request, *values: Any) -> str:
-        with for_people():
+        with for_people(page.words):
             form, data = read(values)
             run = start_sweep(page, checkpoint, form, data)
             page.viewers.change(page_of(request), run=run, options=described.read_options(form), chosen=None)
             return run
 
     def pause(run: str) -> None:
-        with for_people():
+        with for_people(page.words):
             page.session.pause(run)
 
     def resume(run: str) -> None:
-        with for_people():
+        with for_people(page.words):
             page.session.resume(run)
 
     def stop(run: str) -> None:
-        with for_people():
+        with for_people(page.words):
             page.session.stop(run)
 
     buttons = page.run_buttons
