@@ -90,38 +90,33 @@ def _fine(page: Page, run: str, form: Form) -> tuple[tuple[float, ...], tuple[fl
 
 
 def wire_question(page: Page) -> None:
-    """A dragged threshold repaints the maps, the row and the reasons only: every widget more costs milliseconds."""
+    """A moved winner repaints the maps, the row and the reasons by a listener of its own: every widget more costs
+    milliseconds. What the question changes in the form follows by another one."""
 
-    def move(run: str, request: gr.Request, asked: Asked) -> board.Shown:
-        view = page.viewers.change(page_of(request), run=run, options=described.read_options(asked))
-        return board.show(page.session, view, page.words)
-
-    def change_policy(run: str, request: gr.Request, *values: Any) -> list[Any]:
+    def move_winner(run: str, request: gr.Request, *values: Any) -> list[Any]:
         if not run:
             return [gr.skip()] * len(answers)
         with for_people(page.words):
-            shown = move(run, request, Asked(*values))
+            view = page.viewers.change(page_of(request), run=run, options=described.read_options(Asked(*values)))
+            shown = board.show(page.session, view, page.words)
             return [shown.maps, shown.row_chart, shown.reason]
 
-    def change_question(checkpoint: str, run: str, request: gr.Request, *values: Any) -> list[Any]:
+    def change_form(checkpoint: str, run: str, *values: Any) -> list[Any]:
         with for_people(page.words):
             form, data = read(values)
             both = gr.update(visible=form.goal == described.BOTH)
             form = with_lists(page, checkpoint, run, form)
-            shown = preview(page, checkpoint, run, form)
-            if run:
-                repainted = zip(page.board_outputs, painted(move(run, request, form), True, page), strict=True)
-                shown = [value if output in answers else gr.skip() for output, value in repainted]
-            return [both, *told(page, checkpoint, form, data), *shown]
+            return [both, *told(page, checkpoint, form, data), *preview(page, checkpoint, run, form)]
 
     form = page.form
     inputs = [page.checkpoint, page.run, *page.form_inputs]
     answers = [page.board.maps, page.board.row_chart, page.board.reason]
     asking = [page.run, *(getattr(form, name) for name in described.ASKED_FIELDS)]
-    gr.on([form.policy.input, form.ratio.input], change_policy, asking, answers, **NEWEST)
     asked = [form.target_class, form.class_list, form.goal, form.winner_goal, form.any_feature_factor]
+    changed = [widget.input for widget in asked]
+    gr.on([form.policy.input, form.ratio.input, *changed], move_winner, asking, answers, **NEWEST)
     outputs = [form.winner_goal, *told_outputs(page), *page.board_outputs]
-    gr.on([widget.input for widget in asked], change_question, inputs, outputs, **NEWEST)
+    gr.on(changed, change_form, inputs, outputs, **NEWEST)
 
 
 def told_outputs(page: Page) -> list[Any]:
