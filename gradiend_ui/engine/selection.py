@@ -257,9 +257,14 @@ def explain(question: Question, chosen: Selection) -> str:
         other = chosen.rejected
         sentence += (
             f" {_place(other['feature_factor'], other['learning_rate'])} has {other['value']:.3g} but LMS "
-            f"{other['lms'] / chosen.base_lms:.3f} < {threshold:g}."
+            f"{shown_below(other['lms'] / chosen.base_lms, threshold)} < {threshold:g}."
         )
     return sentence
+
+
+def shown_below(share: float, threshold: float) -> str:
+    """`share` with three decimals, or as many as it takes to look smaller than `threshold`: 0.98968 < 0.99."""
+    return next((text for digits in range(3, 9) if float(text := f"{share:.{digits}f}") < threshold), f"{share:g}")
 
 
 def explain_width(question: Question, chosen: Selection) -> str | None:

@@ -20,6 +20,7 @@ from gradiend_ui.engine.selection import (
     SelectionPolicy,
     policy_named,
     select,
+    shown_below,
     strengthening_feature_factors,
     winning_feature_factors,
 )
@@ -261,3 +262,9 @@ def test_every_class_and_goal_has_its_winner() -> None:
     assert [w["goal"] for w in winners_of(question(), BASE, cells[:1])] == ["weaken", "strengthen"]
     assert winners_of(question(), CellScore(None), cells) == []
     assert picture_of(question(), Grid((-1, 1), (0.1, 0.2)), BASE, cells)["winners"] == winners
+
+
+def test_a_share_below_the_threshold_looks_smaller_than_it() -> None:
+    assert shown_below(0.973, 0.99) == "0.973"
+    assert shown_below(0.98968, 0.99) == "0.9897"
+    assert shown_below(0.9899996, 0.99) == "0.9899996"

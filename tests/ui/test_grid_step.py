@@ -15,9 +15,11 @@ from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.grid.files import grid_csv, grid_json, stem_of
 from gradiend_ui.ui.grid.reason import build_reason, picked_cell
+from gradiend_ui.ui.grid.verdict import verdict
 from gradiend_ui.ui.grid.wiring import known_shows, write_grid
 from gradiend_ui.ui.tree import text_of
 from gradiend_ui.ui.viewer import View, Viewers
+from gradiend_ui.ui.words import Words
 
 SWEEP = {
     "file": "decoder_grid_cache.json",
@@ -34,7 +36,8 @@ CELL = {"feature_factor": -1.0, "learning_rate": 0.2}
 def test_the_reason_names_runner_up_rejected_and_threshold(make_picture, options, words) -> None:
     text = text_of(build_reason(make_picture(), options, {"feature_factor": -1.0, "learning_rate": 0.2}, words))
     assert "★ Best cell" in text
-    assert "(-1, 0.2) wins." in text
+    assert "(−1, 0.2) wins: P(F) 0.710, base 0.110; LMS 1.008 of base." in text
+    assert "(−1, 0.5) has 0.760 but LMS 0.959 < 0.99." in text
     assert "(−1, 0.1) 0.470, LMS 1.02 of base" in text
     assert "(−1, 0.5) 0.760, LMS 0.959 of base" in text
     assert "0.99 is 1.9 masked tokens wide" in text
@@ -260,3 +263,14 @@ def test_the_note_says_whether_it_holds(
 
 def test_a_swept_run_has_no_such_note(make_picture, options, words) -> None:
     assert "imported" not in str(build_reason(make_picture(), options, CELL, words))
+
+
+def test_the_verdict_speaks_german_and_names_a_fallback(make_picture, options) -> None:
+    german = Words("de")
+    chosen = make_picture()["selection"]
+    assert verdict(chosen, options, german).startswith(
+        "(−1, 0.2) gewinnt: P(F) 0.710, Basis 0.110; LMS 1.008 der Basis."
+    )
+    told = verdict({**chosen, "fallback": True}, {**options, "goal": "weaken"}, german)
+    assert told.startswith("Keine Zelle hält den LMS bei 0.99") and "1 − P(F)" in told
+    assert "<" not in verdict({**chosen, "rejected": None}, options, german)

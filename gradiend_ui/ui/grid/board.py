@@ -131,8 +131,9 @@ def selected_cell(session: Session, view: View) -> dict[str, float] | None:
 
 
 def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View:
-    """Take over a `select` event of the maps: a hand picks a cell, `best` goes back to following the winner."""
-    if value.get("how") == "best":
+    """Take over a `select` event of the maps: a hand picks a cell; `best` goes back to following the winner, which
+    `follows` says has moved."""
+    if value.get("how") in ("best", "follows"):
         return viewers.change(page, chosen=None)
     return viewers.change(page, chosen=(float(value["feature_factor"]), float(value["learning_rate"])))
 

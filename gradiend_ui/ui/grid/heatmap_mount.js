@@ -208,7 +208,7 @@ function mountHeatmap(root, props, trigger, watch) {
     hideTip();
     schedule();
     const cell = current();
-    if (view.run && cell && signature(view, cell) !== emitted) emit(chosen ? 'arrived' : 'best');
+    if (view.run && cell && signature(view, cell) !== emitted) emit(chosen ? 'arrived' : 'follows');
   }
   function pictures() {
     if (!view) return [];

@@ -12,6 +12,7 @@ from typing import Any
 from gradiend_ui.figures.maps import place_of
 from gradiend_ui.figures.numbers import cell_name, change, plain, three_digits
 from gradiend_ui.ui.grid.measures import metric_title
+from gradiend_ui.ui.grid.verdict import verdict
 from gradiend_ui.ui.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.words import Words
 
@@ -161,7 +162,9 @@ def _winner(selection: Mapping[str, Any] | None, options: Mapping[str, Any], wor
     has_width = selection["threshold_tokens"] is not None
     return node(
         "div",
-        node("p", selection["why"], cls="why danger" if selection["fallback"] else "why", role="status"),
+        node(
+            "p", verdict(selection, options, words), cls="why danger" if selection["fallback"] else "why", role="status"
+        ),
         facts(
             fact("runner_up", _other(selection["runner_up"], selection, words)),
             fact("rejected", _other(selection["rejected"], selection, words)),

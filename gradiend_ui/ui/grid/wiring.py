@@ -21,6 +21,9 @@ from gradiend_ui.ui.viewer import View
 if TYPE_CHECKING:
     from gradiend_ui.ui.session import Session
 
+CAME_PAINTED = ("follows", "arrived")
+"""Selections that a repainted board told of: row chart and reasons came with it."""
+
 
 def wire_grid(page: Page) -> Any:
     """Gives the event after which a cell is selected."""
@@ -30,7 +33,7 @@ def wire_grid(page: Page) -> Any:
         with for_people(page.words):
             known_view(page, name, run)
             view = board.choose(page.viewers, name, event.value)
-            if not run:
+            if not run or event.value.get("how") in CAME_PAINTED:
                 return [gr.skip(), gr.skip()]
             return list(board.show_cell(page.session, view, page.words))
 
