@@ -2,8 +2,7 @@
 
     python -m tests.screenshots [--only NAME]
 
-Starts `app.py` on the bundled demo with an empty data folder and drives it in Chromium. The pictures go to assets/docs,
-with at most 128 colours each, so that they stay small.
+Starts `app.py` on the bundled demo with an empty data folder and drives it in Chromium. The pictures go to assets/docs.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 FOLDER = ROOT / "assets" / "docs"
-COLOURS = 128
 HEIGHT = 900
 PASTED = """text;word;class;other word;other class
 the nurse said that [MASK] slept.;she;F;he;M
@@ -45,11 +43,11 @@ def opened(browser: Browser, address: str, width: int, theme: str) -> Page:
 
 
 def taken(page: Page, name: str, whole: bool = False) -> None:
-    """Save the page as assets/docs/<name>.png, with few colours."""
+    """Save the page as assets/docs/<name>.png."""
     page.wait_for_timeout(900)
     target = FOLDER / f"{name}.png"
     page.screenshot(path=str(target), full_page=whole)
-    Image.open(target).convert("RGB").quantize(COLOURS).save(target, optimize=True)
+    Image.open(target).convert("RGB").save(target, optimize=True)
     print(target.relative_to(ROOT), f"{target.stat().st_size // 1024} kB", flush=True)
 
 
@@ -128,6 +126,7 @@ def two_runs(browser: Browser, run: str) -> None:
     for place in range(2):
         page.get_by_role("button", name=re.compile("Put beside")).nth(place).click()
         page.wait_for_timeout(900)
+    page.mouse.move(700, 70)
     taken(page, "two-sweeps-1400-light")
     page.close()
 
