@@ -252,6 +252,8 @@ def explain(question: Question, chosen: Selection) -> str:
             f"No cell keeps the LMS at {threshold:g} of the base or above. {place} is the smallest step, taken as a "
             f"fallback: {what} {chosen.value:.3g}{base}; LMS {relative}."
         )
+    if chosen.learning_rate == 0:
+        return f"{place} is the base model itself: no cell that keeps enough of the LMS has a better {what}{base}."
     sentence = f"{place} wins: {what} {chosen.value:.3g}{base}; LMS {relative}."
     if chosen.rejected is not None and threshold is not None and chosen.base_lms:
         other = chosen.rejected

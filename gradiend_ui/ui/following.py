@@ -7,9 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.page import Page
+from gradiend_ui.ui.status import build_run_chip
 from gradiend_ui.ui.sweep import panel as sweep
 from gradiend_ui.ui.viewer import View
 
@@ -54,11 +55,20 @@ def painted(shown: board.Shown, loaded: bool, page: Page, last_state: str | None
     return [*board.values(shown), *buttons, gr.update(interactive=can_export)]
 
 
+def without_run(page: Page) -> list[Any]:
+    """Values for `Page.board_outputs` once the run is gone: its picture stays, the chip and the buttons know."""
+    chip, buttons = build_run_chip(None, page.words), sweep.button_states("", True, page.words)
+    known = {id(page.board.run_chip): chip}
+    shown = [known.get(id(output), gr.skip()) for output in board.outputs(page.board)]
+    return [*shown, *buttons, gr.update(interactive=False)]
+
+
 def follow_after(page: Page, event: Any) -> Any:
     """Watch the page's run once `event` has succeeded; gives the event of the run's end."""
 
     async def follow_run(run: str, request: gr.Request) -> AsyncIterator[list[Any]]:
-        yield [gr.skip()] * len(page.board_outputs)
+        nothing = [gr.skip()] * len(page.board_outputs)
+        yield nothing
         if not run:
             return
         name, last_state = page_of(request), None
@@ -66,9 +76,14 @@ def follow_after(page: Page, event: Any) -> Any:
             known_view(page, name, run)
         except GradiendUIError:
             return
-        async for shown in board.follow(page.session, page.viewers, name, run, page.words):
-            yield painted(shown, True, page, last_state)
-            last_state = shown.state
+        try:
+            async for shown in board.follow(page.session, page.viewers, name, run, page.words):
+                yield painted(shown, True, page, last_state)
+                last_state = shown.state
+        except NotFound as error:
+            gr.Warning(str(error), title=page.words("page.sweep_gone"))
+            yield without_run(page)
+        yield nothing  # Gradio shows the last yield again when this ends, which may be after a newer follower began
 
     return event.success(follow_run, page.run, page.board_outputs, **QUIET)
 

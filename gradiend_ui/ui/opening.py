@@ -29,7 +29,7 @@ def opened_outputs(page: Page) -> list[Any]:
         *data.opened_outputs(page.data, page.data_drawer),
         *sweep.opened_outputs(page.form, page.run_buttons),
         *compare.opened_outputs(page.compare),
-        *export.opened_outputs(page.export),
+        *export.opened_outputs(page.export, page.export_drawer),
         *page.board_outputs,
     ]
 

@@ -236,6 +236,7 @@ class Session:
             "position": self._store.position(run),
             "error": record.error,
             "imported": _imported(record),
+            "neutral_set": record.info["neutral_set"],
             **picture,
         }
 

@@ -93,4 +93,4 @@ def _note(picture: Mapping[str, Any], words: Words) -> str:
         return words("page.from_file")
     if picture["state"] == "failed":
         return words("page.see_note")
-    return ""
+    return words("page.measured_on", name=picture["neutral_set"]) if picture["neutral_set"] else ""

@@ -112,7 +112,7 @@ def test_own_sentences_and_export(watched: Page) -> None:
     answers = page.locator("#answers")
     expect(answers).to_contain_text("<b>engineer</b>")
     assert answers.locator("b").count() == 0
-    expect(answers.locator(".tokens tr").first).to_contain_text("she")
+    expect(answers.locator(".tokens tbody tr").first).to_contain_text("she")
     page.locator("#sentences textarea").fill("no mask")
     expect(answers).to_contain_text("[MASK]")
 

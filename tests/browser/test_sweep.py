@@ -73,7 +73,7 @@ def test_a_typed_grid_is_read_back_swept_extended_and_looked_at_closer(watched: 
     expect(typed(page, "factors")).to_have_value("-1.5, -1, -0.5")
     expect(page.locator("#rates-read")).to_contain_text("9 values: 0, 0.0125")
     expect(estimate).to_contain_text("27 cells (3 × 9): 2 known, 25 new")
-    expect(estimate).to_contain_text("1 of 3 rows can win")
+    expect(estimate).to_contain_text("2 of 3 rows cannot win")
 
 
 def test_another_part_is_other_numbers_and_stays_with_the_run(watched: Page) -> None:

@@ -87,6 +87,7 @@ def picture(**changes: Any) -> dict[str, Any]:
         "position": 0,
         "error": None,
         "imported": None,
+        "neutral_set": "pronoun-free",
         "feature_factors": [-1.0, 1.0],
         "learning_rates": [0.1, 0.2, 0.5],
         "metric": values,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.errors import BadGrid, NotFound
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.grid.files import grid_csv, grid_json, stem_of
 from gradiend_ui.ui.grid.reason import build_reason, picked_cell
@@ -274,3 +274,21 @@ def test_the_verdict_speaks_german_and_names_a_fallback(make_picture, options) -
     told = verdict({**chosen, "fallback": True}, {**options, "goal": "weaken"}, german)
     assert told.startswith("Keine Zelle hält den LMS bei 0.99") and "1 − P(F)" in told
     assert "<" not in verdict({**chosen, "rejected": None}, options, german)
+    assert "ist das Basismodell selbst" in verdict({**chosen, "learning_rate": 0.0}, options, german)
+
+
+def test_a_run_that_was_deleted_elsewhere_is_told_to_the_page_that_shows_it(session, options, words) -> None:
+    viewers = Viewers()
+    viewers.change("page", run="run-1", options=options)
+
+    def gone(_run: str) -> tuple[int, str, int]:
+        raise NotFound("There is no such run.")
+
+    async def first() -> None:
+        follower = board.follow(session, viewers, "page", "run-1", words)
+        await anext(follower)
+        session.revision = gone
+        await anext(follower)
+
+    with pytest.raises(NotFound):
+        asyncio.run(asyncio.wait_for(first(), 5))

@@ -11,6 +11,7 @@ from gradiend_ui.engine.errors import BadGrid, TooLarge
 from gradiend_ui.ui.sweep import form as sweep
 from gradiend_ui.ui.sweep import lists, panel, wiring
 from gradiend_ui.ui.sweep.estimate import build_estimate
+from gradiend_ui.ui.sweep.threshold import snapped
 from gradiend_ui.ui.tree import text_of
 from gradiend_ui.ui.words import Words
 
@@ -171,7 +172,7 @@ def test_notes_say_what_the_grid_cannot_answer(card, words) -> None:
         return text_of(build_estimate(form, DATA, card, words))
 
     dense = replace(FORM, preset="dense")
-    assert "2 of 5 rows can win; the others are there to be looked at" in notes(dense)
+    assert "3 of 5 rows cannot win for any class or goal" in notes(dense)
     assert "can win" not in notes(replace(dense, any_feature_factor=True))
     assert "weakening F takes feature factor +1" in notes(replace(TYPED, goal="weaken"))
     assert "No row can win: strengthening F takes feature factor −1" in notes(replace(TYPED, typed_factors="0.5"))
@@ -233,3 +234,7 @@ def test_what_does_not_apply_is_not_offered(card, words) -> None:
 def test_every_field_is_explained(words) -> None:
     for key in panel.EXPLAINED.values():
         assert len(words.help(key)) > 30 and len(Words("de").help(key)) > 30
+
+
+def test_a_threshold_out_of_range_is_the_one_that_the_box_snaps_to() -> None:
+    assert [snapped(x) for x in (2, 0.95, 0.5, None)] == [1.0, 0.95, 0.9, 0.99]

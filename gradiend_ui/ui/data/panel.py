@@ -184,7 +184,6 @@ def _limit(words: Words, name: str) -> gr.Number:
         value=None,
         label=words(f"data.{name}"),
         placeholder=words("data.everything"),
-        minimum=1,
         precision=0,
         min_width=0,
         elem_id=f"data-{name.replace('_', '-')}",

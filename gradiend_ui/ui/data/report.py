@@ -121,7 +121,8 @@ def read_as(report: Mapping[str, Any], words: Words) -> str:
     if report["delimiter"]:
         name = words(f"data.delimiter_{DELIMITER_NAMES[report['delimiter']]}")
         parts.append(words("data.separated", delimiter=name))
-    parts.append(words("data.size", columns=len(report["table_columns"]), rows=report["table_rows"]))
+    parts.append(words.counted("data.columns", len(report["table_columns"])))
+    parts.append(words.counted("data.rows", report["table_rows"]))
     return ", ".join(parts) + "."
 
 

@@ -113,12 +113,12 @@ def build_drawer(words: Words, about: Mapping[str, Any]) -> ExportDrawerWidgets:
     )
 
 
-def opened_outputs(widgets: ExportWidgets) -> list[Any]:
-    return [widgets.note]
+def opened_outputs(widgets: ExportWidgets, drawer_widgets: ExportDrawerWidgets) -> list[Any]:
+    return [widgets.note, drawer_widgets.name, drawer_widgets.classes, drawer_widgets.note, drawer_widgets.shown]
 
 
 def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
-    return [build_note(words("export.hint"))]
+    return [build_note(words("export.hint")), "", gr.CheckboxGroup(value=[]), build_note(""), 0]
 
 
 def build_note(sentence: str, kind: str = "quiet") -> Node:

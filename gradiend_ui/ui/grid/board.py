@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.figures.maps import Marks, Measure, build_maps, empty_picture
 from gradiend_ui.figures.row_chart import build_row_chart
 from gradiend_ui.ui.grid.files import stem_of
@@ -141,7 +141,7 @@ def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View:
 async def follow(session: Session, viewers: Viewers, page: str, run: str, words: Words) -> AsyncIterator[Shown]:
     """The newest state at once, then every change, at most eight a second.
 
-    Ends with the run, or when the page gets another follower.
+    Ends with the run, or when the page gets another follower. Raises NotFound when the run was deleted meanwhile.
     """
     if not run:
         return
@@ -157,6 +157,10 @@ async def follow(session: Session, viewers: Viewers, page: str, run: str, words:
                     return
                 await asyncio.sleep(FASTEST)
                 continue
+        except NotFound:
+            if viewers.get(page).run == run:
+                raise
+            return
         except GradiendUIError:
             return
         await asyncio.sleep(CHECK_IDLE if now[1] == "paused" else CHECK_EVERY)

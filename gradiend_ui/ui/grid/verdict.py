@@ -24,6 +24,8 @@ def verdict(selection: Mapping[str, Any], options: Mapping[str, Any], words: Wor
     }
     if selection["fallback"]:
         return words("grid.why_fallback", **won)
+    if selection["learning_rate"] == 0:
+        return words("grid.why_base", **won)
     rejected = selection["rejected"]
     if rejected is None or options["policy"] != THRESHOLD_POLICY or not selection["base_lms"]:
         return words("grid.why_wins", **won)

@@ -84,12 +84,14 @@ def _notes(form: Form, grid: Grid, card: Mapping[str, Any], words: Words) -> lis
         wanted = ", ".join(map(signed, wanted_feature_factors(name, form.asked_goal, strengthening)))
         goal = words(f"sweep.goal_{form.asked_goal}_verb", name=name)
         return [*notes, words("sweep.none_can_win", goal=goal, wanted=wanted)]
-    rows = zip(
-        *(_able(goal, each, strengthening, grid) for each in strengthening for goal in WINNER_GOALS), strict=True
-    )
-    able = sum(map(any, rows))
-    if able < len(grid.feature_factors):
-        notes.append(words("sweep.some_cannot_win", able=able, rows=len(grid.feature_factors)))
+    able = [
+        any(answers)
+        for answers in zip(
+            *(_able(goal, each, strengthening, grid) for each in strengthening for goal in WINNER_GOALS), strict=True
+        )
+    ]
+    if not all(able):
+        notes.append(words("sweep.some_cannot_win", unable=able.count(False), rows=len(able)))
     return notes
 
 

@@ -30,6 +30,7 @@ from gradiend_ui.ui.sweep.form import (
     WINNER_GOALS,
     first_options,
 )
+from gradiend_ui.ui.sweep.threshold import Threshold
 from gradiend_ui.ui.tree import Tree, node
 from gradiend_ui.ui.words import Words
 
@@ -105,7 +106,7 @@ def build(words: Words) -> tuple[FormWidgets, RunWidgets]:
         winner_goal = _choice("winner_goal", [(words(f"sweep.goal_{name}"), name) for name in WINNER_GOALS], words)
         preset = _choice("preset", [(words(f"sweep.preset_{name}"), name) for name in PRESETS], words)
         listed = lists.build(words)
-        ratio = gr.Slider(LOWEST_RATIO, 1.0, RATIO, step=0.005, label=words("sweep.ratio"), elem_id="ratio")
+        ratio = Threshold(LOWEST_RATIO, 1.0, RATIO, step=0.005, label=words("sweep.ratio"), elem_id="ratio")
         policies = [(words(f"sweep.policy_{name}"), name) for name in POLICIES]
         policy = gr.Dropdown(policies, value=POLICIES[0], label=words("sweep.policy"), elem_id="policy")
         part, token_boundary, any_factor, again = _build_more(words)

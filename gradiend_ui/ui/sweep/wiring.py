@@ -91,7 +91,9 @@ def _fine(page: Page, run: str, form: Form) -> tuple[tuple[float, ...], tuple[fl
 
 def wire_question(page: Page) -> None:
     """A moved winner repaints the maps, the row and the reasons by a listener of its own: every widget more costs
-    milliseconds. What the question changes in the form follows by another one."""
+    milliseconds. What the question changes in the form follows by another one. The threshold is watched by `change`:
+    a number out of range is snapped into it by the browser without an `input`.
+    """
 
     def move_winner(run: str, request: gr.Request, *values: Any) -> list[Any]:
         if not run:
@@ -114,7 +116,7 @@ def wire_question(page: Page) -> None:
     asking = [page.run, *(getattr(form, name) for name in described.ASKED_FIELDS)]
     asked = [form.target_class, form.class_list, form.goal, form.winner_goal, form.any_feature_factor]
     changed = [widget.input for widget in asked]
-    gr.on([form.policy.input, form.ratio.input, *changed], move_winner, asking, answers, **NEWEST)
+    gr.on([form.policy.input, form.ratio.change, *changed], move_winner, asking, answers, **NEWEST)
     outputs = [form.winner_goal, *told_outputs(page), *page.board_outputs]
     gr.on(changed, change_form, inputs, outputs, **NEWEST)
 
