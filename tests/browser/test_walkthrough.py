@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from browser.instructions import follow, instructions_of
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
