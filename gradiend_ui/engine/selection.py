@@ -253,7 +253,7 @@ def explain(question: Question, chosen: Selection) -> str:
             f"fallback: {what} {chosen.value:.3g}{base}; LMS {relative}."
         )
     if chosen.learning_rate == 0:
-        return f"{place} is the base model itself: no cell that keeps enough of the LMS has a better {what}{base}."
+        return f"{place} is the base model itself: no cell that may win is better than its {what} {chosen.value:.3g}."
     sentence = f"{place} wins: {what} {chosen.value:.3g}{base}; LMS {relative}."
     if chosen.rejected is not None and threshold is not None and chosen.base_lms:
         other = chosen.rejected

@@ -268,3 +268,8 @@ def test_a_share_below_the_threshold_looks_smaller_than_it() -> None:
     assert shown_below(0.973, 0.99) == "0.973"
     assert shown_below(0.98968, 0.99) == "0.9897"
     assert shown_below(0.9899996, 0.99) == "0.9899996"
+
+
+def test_a_winner_without_a_step_is_called_the_base_model() -> None:
+    chosen = select(question(), BASE, [score(Cell(-1, 0), 0.1, 0.40), score(Cell(-1, 0.5), 0.05, 0.40)])
+    assert chosen.why == "(-1, 0) is the base model itself: no cell that may win is better than its P(F) 0.1."

@@ -231,3 +231,8 @@ def test_a_card_is_read_block_by_block() -> None:
 def test_nothing_in_a_card_becomes_markup() -> None:
     assert inline("a <b>x</b> `c` **d**") == ["a <b>x</b> ", {"tag": "code", "attributes": {}, "children": ["c"]}, " ",
                                               {"tag": "strong", "attributes": {}, "children": ["d"]}]  # fmt: skip
+
+
+def test_another_model_begins_with_empty_options(card, words) -> None:
+    _, name, classes, _, shown = export.opened_values(card, None, words)
+    assert (name, classes.value, shown) == ("", [], 0)

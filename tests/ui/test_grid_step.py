@@ -7,11 +7,14 @@ import csv
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid, NotFound
+from gradiend_ui.ui.following import follow_after
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.grid.files import grid_csv, grid_json, stem_of
 from gradiend_ui.ui.grid.reason import build_reason, picked_cell
@@ -199,6 +202,7 @@ def test_a_hand_pins_a_cell_and_best_lets_it_go(session, options) -> None:
     viewers = Viewers()
     view = board.choose(viewers, "page", {"how": "pointer", "feature_factor": 1, "learning_rate": 0.5})
     assert board.cell_of(view, None) == {"feature_factor": 1.0, "learning_rate": 0.5}
+    assert board.choose(viewers, "page", {"how": "follows"}).chosen is None
     view = board.choose(viewers, "page", {"how": "best"})
     assert board.cell_of(view, {"feature_factor": -1.0, "learning_rate": 0.2, "value": 1}) == {
         "feature_factor": -1.0,
@@ -292,3 +296,22 @@ def test_a_run_that_was_deleted_elsewhere_is_told_to_the_page_that_shows_it(sess
 
     with pytest.raises(NotFound):
         asyncio.run(asyncio.wait_for(first(), 5))
+
+
+def test_a_follower_that_ends_changes_nothing_on_the_page(session, options, words, make_picture) -> None:
+    """Gradio repeats the last yield when a follower ends: an old picture would lie over a newer follower's."""
+    viewers = Viewers()
+    viewers.change("page", run="run-1", options=options)
+    session.pictures = [make_picture(state="finished", done=6)]
+    kept: dict[str, Any] = {}
+    event = SimpleNamespace(success=lambda function, *_, **__: kept.update(function=function))
+    outputs = [object()] * 11
+    page = SimpleNamespace(session=session, viewers=viewers, words=words, board_outputs=outputs, run=None)
+    follow_after(page, event)
+
+    async def yields() -> list[list[Any]]:
+        return [values async for values in kept["function"]("run-1", SimpleNamespace(session_hash="page"))]
+
+    seen = asyncio.run(asyncio.wait_for(yields(), 5))
+    nothing = [gr.skip()] * len(outputs)
+    assert seen[-1] == nothing and any(values != nothing for values in seen)

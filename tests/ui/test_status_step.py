@@ -54,3 +54,9 @@ def test_the_chip_says_where_the_numbers_come_from(make_picture, words) -> None:
     imported = {"file": "decoder_grid_cache.json", "check": "verified", "note": "Opened from decoder_grid_cache.json."}
     chip = status.build_run_chip(make_picture(state="finished", done=6, imported=imported), words)
     assert text_of(chip) == "finished 6/6 from a file"
+
+
+def test_a_finished_run_names_the_neutral_set_of_its_numbers(make_picture, words) -> None:
+    finished = make_picture(state="finished", done=6)
+    assert text_of(status.build_run_chip(finished, words)) == "finished 6/6 on pronoun-free"
+    assert " on " not in text_of(status.build_run_chip({**finished, "neutral_set": None}, words))

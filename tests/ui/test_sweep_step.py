@@ -11,7 +11,7 @@ from gradiend_ui.engine.errors import BadGrid, TooLarge
 from gradiend_ui.ui.sweep import form as sweep
 from gradiend_ui.ui.sweep import lists, panel, wiring
 from gradiend_ui.ui.sweep.estimate import build_estimate
-from gradiend_ui.ui.sweep.threshold import snapped
+from gradiend_ui.ui.sweep.threshold import Threshold, snapped
 from gradiend_ui.ui.tree import text_of
 from gradiend_ui.ui.words import Words
 
@@ -238,3 +238,6 @@ def test_every_field_is_explained(words) -> None:
 
 def test_a_threshold_out_of_range_is_the_one_that_the_box_snaps_to() -> None:
     assert [snapped(x) for x in (2, 0.95, 0.5, None)] == [1.0, 0.95, 0.9, 0.99]
+    slider = Threshold(0.9, 1.0, 0.99)
+    assert slider.preprocess(2) == 1.0
+    assert slider.get_block_name() == "slider"
