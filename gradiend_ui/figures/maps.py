@@ -43,11 +43,12 @@ class Measure:
 class Marks:
     """What is drawn over the cells. pinned: (feature factor, learning rate) with the letters A, B, C, D.
 
-    cannot: why a row that cannot win cannot, in a few words.
+    cannot: why a row that cannot win cannot, in a few words. chosen: the selected cell, None: the best one.
     """
 
     pinned: Sequence[tuple[float, float]] = ()
     cannot: str = ""
+    chosen: tuple[float, float] | None = None
 
 
 def build_maps(
@@ -84,6 +85,7 @@ def build_maps(
         "can_win": picture.get("can_win") or [True] * len(picture["feature_factors"]),
         "cannot": marks.cannot,
         "pinned": [place for cell in marks.pinned if (place := _place(picture, *cell))],
+        "chosen": _place(picture, *marks.chosen) if marks.chosen else None,
         "best": place_of(picture, picture["selection"]),
         "fallback": bool(picture["selection"] and picture["selection"]["fallback"]),
     }

@@ -19,7 +19,8 @@ class View:
     """`chosen` is (feature factor, learning rate), None means: follow the best cell.
 
     `shows` is what the maps show ("": what the goal decides by); `compared` is what the sentences on the page answer;
-    `pinned` are the cells A to D that stay beside the base: they belong to the run and go with it.
+    `pinned` are the cells A to D that stay beside the base: they belong to the run and go with it. `nth` orders the
+    page's selections: they travel side by side and may overtake each other.
     """
 
     run: str = ""
@@ -29,6 +30,7 @@ class View:
     follower: int = 0
     compared: tuple[Any, ...] | None = None
     pinned: tuple[tuple[float, float], ...] = ()
+    nth: float = 0.0
 
 
 class Viewers:
@@ -52,6 +54,15 @@ class Viewers:
             self._views.move_to_end(page)
             while len(self._views) > MOST_VIEWERS:
                 self._views.popitem(last=False)
+            return view
+
+    def choose(self, page: str, nth: float, chosen: tuple[float, float] | None) -> View | None:
+        """Take over the page's `nth` selection; None, and nothing taken over, where a newer one was here first."""
+        with self._lock:
+            old = self._views.get(page, View())
+            if nth < old.nth:
+                return None
+            self._views[page] = view = replace(old, chosen=chosen, nth=nth)
             return view
 
     def begin_to_follow(self, page: str, run: str) -> int:

@@ -18,6 +18,17 @@ SWEEP_SECONDS = 180
 A_NUMBER = re.compile(r"\d")
 SLOW = 20_000
 LITTLE_GRID = "0.1, 0.2"
+HOLD_NEXT_SELECTION = """() => {
+  const plain = window.fetch;
+  window.fetch = async (...request) => {
+    if (String(request[1]?.body).includes('"nth"')) {
+      window.fetch = plain;
+      await new Promise((done) => setTimeout(done, 1200));
+      window.wasHeld = true;
+    }
+    return plain(...request);
+  };
+}"""
 
 
 def maps(page: Page) -> Locator:
@@ -102,6 +113,22 @@ def test_the_whole_loop(watched: Page, context: BrowserContext) -> None:
     expect(headline(page)).to_contain_text("(−1, 0.5)")
     page.locator("#target-class label", has_text="M").click()
     expect(headline(page)).to_contain_text("(+1")
+
+
+def test_a_selection_that_the_network_overtakes_is_not_shown(watched: Page) -> None:
+    page = watched
+    start_small(page)
+    page.mouse.click(*center(page, 1, 0, columns=2))
+    expect(headline(page)).to_contain_text("(+1, 0.1)")
+    page.evaluate(HOLD_NEXT_SELECTION)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(300)
+    page.keyboard.press("ArrowDown")
+    expect(headline(page)).to_contain_text("(−1, 0.2)")
+    page.wait_for_function("window.wasHeld === true")
+    page.wait_for_timeout(600)
+    expect(headline(page)).to_contain_text("(−1, 0.2)")
+    expect(page.locator("#answers .answers")).to_have_attribute("data-cell", "(−1, 0.2)")
 
 
 def test_own_sentences_and_export(watched: Page) -> None:

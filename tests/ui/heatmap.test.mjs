@@ -10,7 +10,7 @@ const load = (files, names) => new Function(`${files.map(place).map(source).join
 
 const MAPS = ['plotting.js', 'heatmap.js', 'heatmap_figure.js', 'heatmap_words.js'];
 const plotting = load(['plotting.js'], ['formatNumber', 'formatSigned', 'axisCentres', 'axisEdges', 'axisTicks', 'ratePositions', 'parsed', 'fill', 'fileWord']);
-const heatmap = load(MAPS, ['readView', 'warp', 'rampColour', 'textColour', 'cellAt', 'moved', 'tooltipText', 'spoken', 'tableColumns', 'tableOrder', 'overlayPaths', 'diagonals', 'mapBox', 'figure', 'savedFigure', 'cellBox', 'arrangement', 'signature', 'rowTicks', 'numberText', 'clippedText', 'pinnedLetter', 'starPlace', 'hasProvisional']);
+const heatmap = load(MAPS, ['readView', 'warp', 'rampColour', 'textColour', 'cellAt', 'moved', 'tooltipText', 'spoken', 'tableColumns', 'tableOrder', 'overlayPaths', 'diagonals', 'mapBox', 'figure', 'savedFigure', 'cellBox', 'arrangement', 'signature', 'paintedFor', 'rowTicks', 'numberText', 'clippedText', 'pinnedLetter', 'starPlace', 'hasProvisional']);
 const chart = load(['plotting.js', 'row_chart.js'], ['chartFigure', 'savedChart', 'chartLabel', 'legendItems', 'topOf', 'isEmpty']);
 const tree = load(['tree.js'], ['isAllowed', 'TAGS']);
 
@@ -246,6 +246,13 @@ test('lines of the same kind differ in more than colour', () => {
   const line = (name) => ({ name, kind: 'further', tip: '', values: [0.1, 0.2, 0.3], base: 0 });
   const { data } = chart.chartFigure({ ...rowView, lines: [line('a'), line('b')] }, theme, 700, texts);
   assert.notEqual(data[0].marker.symbol, data[1].marker.symbol);
+});
+
+test('a board that was painted for another cell is known by it', () => {
+  assert.ok(heatmap.paintedFor(view({ chosen: null }), null) && heatmap.paintedFor(view(), null));
+  assert.ok(heatmap.paintedFor(view({ chosen: [0, 2] }), { row: 0, column: 2 }));
+  assert.ok(!heatmap.paintedFor(view({ chosen: [0, 1] }), { row: 0, column: 2 }));
+  assert.ok(!heatmap.paintedFor(view({ chosen: [0, 2] }), null) && !heatmap.paintedFor(view(), { row: 0, column: 2 }));
 });
 
 test('a value arrives as JSON, or not at all', () => {

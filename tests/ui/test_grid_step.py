@@ -200,14 +200,24 @@ def test_a_file_name_holds_no_odd_characters() -> None:
 
 def test_a_hand_pins_a_cell_and_best_lets_it_go(session, options) -> None:
     viewers = Viewers()
-    view = board.choose(viewers, "page", {"how": "pointer", "feature_factor": 1, "learning_rate": 0.5})
-    assert board.cell_of(view, None) == {"feature_factor": 1.0, "learning_rate": 0.5}
-    assert board.choose(viewers, "page", {"how": "follows"}).chosen is None
-    view = board.choose(viewers, "page", {"how": "best"})
-    assert board.cell_of(view, {"feature_factor": -1.0, "learning_rate": 0.2, "value": 1}) == {
+    view = board.choose(viewers, "page", {"how": "pointer", "feature_factor": 1, "learning_rate": 0.5, "nth": 1})
+    assert view is not None and board.cell_of(view, None) == {"feature_factor": 1.0, "learning_rate": 0.5}
+    view = board.choose(viewers, "page", {"how": "follows", "nth": 2})
+    assert view is not None and view.chosen is None
+    view = board.choose(viewers, "page", {"how": "best", "nth": 3})
+    assert view is not None and board.cell_of(view, {"feature_factor": -1.0, "learning_rate": 0.2, "value": 1}) == {
         "feature_factor": -1.0,
         "learning_rate": 0.2,
     }
+
+
+def test_a_selection_that_was_overtaken_changes_nothing() -> None:
+    viewers = Viewers()
+    newer = {"how": "key", "feature_factor": 1, "learning_rate": 0.5, "nth": 8}
+    older = {"how": "key", "feature_factor": -1, "learning_rate": 0.5, "nth": 7}
+    view = board.choose(viewers, "page", newer)
+    assert board.choose(viewers, "page", older) is None
+    assert viewers.get("page") == view and view is not None and view.chosen == (1.0, 0.5)
 
 
 def test_a_follower_shows_every_change_and_ends_with_the_run(session, options, make_picture, words) -> None:

@@ -88,7 +88,7 @@ def _cell(picture: dict[str, Any], view: View, words: Words) -> tuple[dict[str, 
 def _maps(session: Session, picture: dict[str, Any], view: View, board: Board, words: Words) -> dict[str, Any]:
     """The maps' payload with what belongs to the page: what is shown, why rows cannot win, what files are called."""
     name, goal = view.options["target_class"], view.options["goal"]
-    marks = Marks(view.pinned, words(f"grid.cannot_win_{goal}", name=name))
+    marks = Marks(view.pinned, words(f"grid.cannot_win_{goal}", name=name), view.chosen)
     payload = build_maps(picture, view.run, board.maps, board.details, marks=marks, matrix=board.matrix)
     model = str(session.run_info(view.run)["card"]["name"])
     subtitle = f"{model}, {words(f'grid.winner_{goal}', name=name)}"
@@ -130,12 +130,12 @@ def selected_cell(session: Session, view: View) -> dict[str, float] | None:
     return cell_of(view, session.picture(view.run, view.options)["selection"])
 
 
-def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View:
+def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View | None:
     """Take over a `select` event of the maps: a hand picks a cell; `best` goes back to following the winner, which
-    `follows` says has moved."""
-    if value.get("how") in ("best", "follows"):
-        return viewers.change(page, chosen=None)
-    return viewers.change(page, chosen=(float(value["feature_factor"]), float(value["learning_rate"])))
+    `follows` says has moved. None where a newer selection overtook this one."""
+    follows = value.get("how") in ("best", "follows")
+    chosen = None if follows else (float(value["feature_factor"]), float(value["learning_rate"]))
+    return viewers.choose(page, float(value["nth"]), chosen)
 
 
 async def follow(session: Session, viewers: Viewers, page: str, run: str, words: Words) -> AsyncIterator[Shown]:

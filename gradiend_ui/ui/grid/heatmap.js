@@ -166,6 +166,11 @@ function barTicks(map, box) {
   return { tickvals: indices.map((k) => k / last), ticktext: indices.map((k) => (map.ramp === 'change' ? formatSigned(map.stops[k]) : formatPlain(map.stops[k]))) };
 }
 
+// Whether what came with the payload tells of the cell that is selected here (null: of the best one).
+function paintedFor(view, chosen) {
+  return String(view.chosen ?? '') === (chosen ? `${chosen.row},${chosen.column}` : '');
+}
+
 function signature(view, cell) {
   return cell ? JSON.stringify([view.run, cell.row, cell.column, view.status[cell.row][cell.column], view.maps.map((map) => map.values[cell.row]?.[cell.column])]) : '';
 }

@@ -7,7 +7,7 @@ function mountHeatmap(root, props, trigger, watch) {
   const find = (name) => root.querySelector(name);
   const host = find('.maps'), live = find('.spoken'), tip = find('.tip'), twin = find('.twin'), scale = find('.matrix-scale');
   const texts = JSON.parse(JSON.stringify(props.texts || {})), uid = `grid-${Math.random().toString(36).slice(2, 8)}`;
-  let view = null, chosen = null, origin = null, frames = [], timer = null, sentAt = 0, emitted = '';
+  let view = null, chosen = null, origin = null, frames = [], timer = null, sentAt = 0, nth = 0, emitted = '';
   const best = () => (view?.best ? { row: view.best[0], column: view.best[1] } : null);
   const current = () => chosen || best();
   const table = mountTable(twin, texts, (cell) => choose(cell, 'pointer'));
@@ -23,9 +23,11 @@ function mountHeatmap(root, props, trigger, watch) {
   function send(how) {
     const cell = current();
     if (!cell) return;
+    timer = null;
     sentAt = performance.now();
+    nth = Math.max(nth + 1, Date.now());
     emitted = signature(view, cell);
-    trigger('select', { index: [cell.row, cell.column], value: { feature_factor: view.rows[cell.row], learning_rate: view.columns[cell.column], how, rev: view.rev }, selected: true });
+    trigger('select', { index: [cell.row, cell.column], value: { feature_factor: view.rows[cell.row], learning_rate: view.columns[cell.column], how, nth, rev: view.rev }, selected: true });
   }
   // A key that is held sends its first and its last cell only.
   function emit(how) {
@@ -208,7 +210,9 @@ function mountHeatmap(root, props, trigger, watch) {
     hideTip();
     schedule();
     const cell = current();
-    if (view.run && cell && signature(view, cell) !== emitted) emit(chosen ? 'arrived' : 'follows');
+    if (!view.run || !cell || timer) return;
+    if (paintedFor(view, chosen)) { if (signature(view, cell) !== emitted) emit(chosen ? 'arrived' : 'follows'); }
+    else emit(chosen ? 'pointer' : 'best');  // the board was painted before it knew of this selection: ask for it again
   }
   function pictures() {
     if (!view) return [];

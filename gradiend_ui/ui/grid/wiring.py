@@ -33,9 +33,11 @@ def wire_grid(page: Page) -> Any:
         with for_people(page.words):
             known_view(page, name, run)
             view = board.choose(page.viewers, name, event.value)
-            if not run or event.value.get("how") in CAME_PAINTED:
+            if view is None or not run or event.value.get("how") in CAME_PAINTED:
                 return [gr.skip(), gr.skip()]
-            return list(board.show_cell(page.session, view, page.words))
+            shown = board.show_cell(page.session, view, page.words)
+            is_newest = page.viewers.get(name).nth == view.nth
+            return list(shown) if is_newest else [gr.skip(), gr.skip()]
 
     def select_in_row(event: gr.SelectData) -> Any:
         return gr.update(goto=[int(event.index[0]), int(event.index[1]), time.time()])
