@@ -141,9 +141,23 @@ def narrow(browser: Browser, run: str) -> None:
     page.close()
 
 
+def other_demo(browser: Browser, address: str) -> None:
+    """The other GRADIEND on the same base model, swept."""
+    page = opened(browser, address, 1400, "light")
+    page.get_by_text("Open another GRADIEND").first.click()
+    page.click("#load-other-demo")
+    page.wait_for_function("document.querySelector('#health h2')?.textContent.includes('demo-number')", timeout=60_000)
+    page.wait_for_timeout(1500)
+    page.click("#start")
+    page.wait_for_timeout(1500)
+    finished(page)
+    taken(page, "number-1400-light")
+    page.close()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["before", "data", "after", "runs", "narrow"], help="take these only")
+    parser.add_argument("--only", choices=["before", "data", "after", "runs", "narrow", "other"], help="take these only")
     only = parser.parse_args().only
     from playwright.sync_api import sync_playwright
 
@@ -163,6 +177,7 @@ def main() -> int:
                     "after": lambda: after_a_sweep(browser, run),
                     "narrow": lambda: narrow(browser, run),
                     "runs": lambda: two_runs(browser, run),
+                    "other": lambda: other_demo(browser, address),
                 }
                 for name, take in takers.items():
                     if only in (None, name):

@@ -16,6 +16,7 @@ FLOORS: dict[str, int] = {
     "engine.errors": 0,
     "engine.values": 0,
     "engine.machine_memory": 0,
+    "engine.demos": 0,
     "engine.archives": 1,
     "engine.safetensors_header": 1,
     "engine.checkpoint": 1,
@@ -81,11 +82,13 @@ FLOORS: dict[str, int] = {
     "trainer": 6,
     "ui.session": 7,
     "ui": 7,
+    "demo": 7,
 }
 FORBIDDEN = {
     "engine": {"gradio", "plotly"},
     "figures": {"gradio", "torch", "transformers"},
     "ui": {"torch", "transformers"},
+    "demo": {"gradio", "plotly"},
 }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.companions import find_companions
+from gradiend_ui.engine.demos import checkpoint_folder
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
 from gradiend_ui.engine.health_card import Loaded
@@ -30,7 +31,6 @@ KEPT_TABLES = 4
 DATA_KEYS = ("rows", "columns", "neutral", "neutral_set")
 NO_NEUTRAL = "none"
 """As neutral_set: the evaluation rows stand in, although neutral texts lie beside the checkpoint."""
-DEMO = "demo"
 
 
 class Bench:
@@ -49,8 +49,8 @@ class Bench:
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
     def read_checkpoint(self, source: str, options: Mapping[str, Any]) -> Loaded:
-        """Read a checkpoint from disk: "demo" or a folder. Raises BadCheckpoint, BadBase, BadGrid, BadData."""
-        folder = self.demo_folder / "gradiend" if source == DEMO else Path(source).expanduser()
+        """Read a checkpoint: a bundled demo's name or a folder. Raises BadCheckpoint, BadBase, BadGrid, BadData."""
+        folder = checkpoint_folder(source, self.demo_folder)
         prompt = options.get("chat_prompt")
         if prompt is not None and not isinstance(prompt, bool):
             raise BadGrid(f"chat_prompt must be true or false, not {prompt!r}.")

@@ -30,7 +30,7 @@ def register(session: Session) -> None:
     """Add the endpoints to the `gr.Blocks` that is being built."""
 
     def load(source: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
-        """Open a trained GRADIEND ("demo" or a folder) and describe it."""
+        """Open a trained GRADIEND ("demo", "demo-number" or a folder) and describe it."""
         with for_scripts():
             return answer(session.load(source, options or {}))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from gradiend_ui.engine.demos import DEMOS
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, NotAllowed
 from gradiend_ui.engine.known_cells import known_cells
 from gradiend_ui.engine.pictures import Pictures
@@ -114,10 +115,10 @@ class Session:
         """The API's /load. Raises BadCheckpoint, BadBase, NotAllowed."""
         chosen = _options(options, LOAD_OPTIONS, "load")
         if not isinstance(source, str) or not source.strip():
-            raise BadGrid("source must be 'demo' or a folder.")
-        if source != "demo":
+            raise BadGrid(f"source must be {' or '.join(map(repr, DEMOS))}, or a folder.")
+        if source not in DEMOS:
             if self._public and source != self._default_source:
-                raise NotAllowed("This server opens its own demo only: paths on the server are not read.")
+                raise NotAllowed("This server opens its own demos only: paths on the server are not read.")
             source = str(Path(source).expanduser().resolve())
         if self._public and chosen.get("base_model"):
             raise NotAllowed("This server does not open other base models.")

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import demo_facts
 import pytest
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 SLOW = 60_000
+RATES = (0.1, 0.2)
+BEST = demo_facts.spoken(demo_facts.best("F", rates=RATES))
 SENTENCES = "the nurse said that [MASK] was tired.\nno mask here\nwhen [MASK] came home, [MASK] slept."
 
 
@@ -26,7 +29,7 @@ def answers(page: Page) -> Locator:
 def start_four_cells(page: Page) -> None:
     expect(page.locator("#start")).to_be_enabled(timeout=SLOW)
     page.locator("#preset label", has_text="typed").click()
-    page.locator("#typed-rates").locator("textarea, input").fill("0.1, 0.2")
+    page.locator("#typed-rates").locator("textarea, input").fill(", ".join(map(str, RATES)))
     expect(page.locator("#estimate")).to_contain_text("4 cells")
     page.click("#start")
     expect(page.locator("#run-chip .chip")).to_have_attribute("data-state", "finished", timeout=180_000)
@@ -48,7 +51,7 @@ def test_pins_masks_errors_copy_and_csv(watched: Page, context: BrowserContext) 
     expect(page.locator("#pin")).to_be_disabled()
 
     start_four_cells(page)
-    expect(answers(page)).to_have_attribute("data-cell", "(−1, 0.2)", timeout=SLOW)
+    expect(answers(page)).to_have_attribute("data-cell", BEST, timeout=SLOW)
     page.locator("#sentences textarea").fill(SENTENCES)
     expect(page.locator("#answers .problem")).to_contain_text("Sentence 2 has no [MASK]")
     expect(page.locator("#answers .tokens")).to_have_count(3)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import demo_facts
 import pytest
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
@@ -37,9 +38,11 @@ def choose(page: Page, widget: str, option: str) -> None:
 
 def test_own_rows_are_read_corrected_and_swept(watched: Page) -> None:
     page = watched
-    expect(page.locator("#data-summary")).to_contain_text("test: 144 of 670 rows, M, F", timeout=60_000)
+    rows, width = demo_facts.row_count("test"), demo_facts.neutral()["hits"] / 100
+    told = f"test: {rows} of {demo_facts.row_count()} rows, M, F"
+    expect(page.locator("#data-summary")).to_contain_text(told, timeout=60_000)
     page.locator("#change-data").click()
-    expect(page.locator("#data-measured .width")).to_contain_text("0.99 is 1.92 tokens here", timeout=SLOW)
+    expect(page.locator("#data-measured .width")).to_contain_text(f"0.99 is {width:.3g} tokens here", timeout=SLOW)
 
     page.get_by_role("button", name="Or paste rows").click()
     page.locator("#data-paste textarea").fill(pasted())

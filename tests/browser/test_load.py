@@ -167,3 +167,19 @@ def test_a_wrong_folder_is_told_with_the_nearest_one(watched: Page, run_folder: 
     expect(note).to_contain_text(f"did you mean '{run_folder}'?", timeout=SLOW)
     expect(card(watched).locator("h2")).to_contain_text("demo")
     expect(watched.locator("#start")).to_be_enabled()
+
+
+def test_two_demos_stand_on_one_base(watched: Page) -> None:
+    page = watched
+    ready(page)
+    base = fact(page, "base").text_content()
+    page.locator("#load-more button.label-wrap").click()
+    page.click("#load-other-demo")
+    expect(card(page).locator("h2")).to_contain_text("demo-number", timeout=SLOW)
+    expect(fact(page, "directions")).to_contain_text("PL")
+    assert fact(page, "base").text_content() == base
+    expect(page.locator("#answers .tokens").first).to_contain_text("they", timeout=SLOW)
+    expect(page.locator("#target-class")).to_contain_text("PL")
+    page.locator("#load-more button.label-wrap").click()
+    page.click("#load-demo")
+    expect(fact(page, "directions")).to_contain_text("pushes towards F", timeout=SLOW)

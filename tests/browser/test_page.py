@@ -6,6 +6,7 @@ import re
 import zipfile
 from typing import TYPE_CHECKING
 
+import demo_facts
 import pytest
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
@@ -17,7 +18,9 @@ pytestmark = pytest.mark.browser
 SWEEP_SECONDS = 180
 A_NUMBER = re.compile(r"\d")
 SLOW = 20_000
-LITTLE_GRID = "0.1, 0.2"
+LITTLE_RATES = (0.1, 0.2)
+LITTLE_GRID = ", ".join(map(str, LITTLE_RATES))
+LITTLE_BEST = demo_facts.spoken(demo_facts.best("F", rates=LITTLE_RATES))
 HOLD_NEXT_SELECTION = """() => {
   const plain = window.fetch;
   window.fetch = async (...request) => {
@@ -104,13 +107,13 @@ def test_the_whole_loop(watched: Page, context: BrowserContext) -> None:
 
     expect(chip(page)).to_have_attribute("data-state", "finished", timeout=SWEEP_SECONDS * 1000)
     page.click("#best")
-    expect(headline(page)).to_contain_text("(−1, 0.2)")
+    expect(headline(page)).to_contain_text(demo_facts.spoken(demo_facts.best("F")))
     expect(headline(page)).to_contain_text("Best cell")
     expect(page.locator("#reason .why")).to_contain_text("wins")
 
     page.locator("#ratio input[type=number]").fill("0.95")
     page.locator("#ratio input[type=number]").press("Enter")
-    expect(headline(page)).to_contain_text("(−1, 0.5)")
+    expect(headline(page)).to_contain_text(demo_facts.spoken(demo_facts.best("F", ratio=0.95)))
     page.locator("#target-class label", has_text="M").click()
     expect(headline(page)).to_contain_text("(+1")
 
@@ -134,7 +137,7 @@ def test_a_selection_that_the_network_overtakes_is_not_shown(watched: Page) -> N
 def test_own_sentences_and_export(watched: Page) -> None:
     page = watched
     start_small(page)
-    expect(headline(page)).to_contain_text("(−1, 0.2)")
+    expect(headline(page)).to_contain_text(LITTLE_BEST)
     page.locator("#sentences textarea").fill("the <b>engineer</b> said that [MASK] was tired.")
     answers = page.locator("#answers")
     expect(answers).to_contain_text("<b>engineer</b>")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import demo_facts
 import pytest
 
 from gradiend_ui.engine.base_model import load_base_model
@@ -49,12 +50,13 @@ def uploaded(lane: Lane, text: str, suffix: str = ".csv", encoding: str = "utf-8
 
 def test_the_card_tells_counts_and_words(lane: Lane) -> None:
     card = lane.handle("load", {"source": "demo", "options": {}})
-    assert ["F", "M", "test", 72] in card["row_counts"] and card["target_words"] == {"M": ["he"], "F": ["she"]}
+    assert ["F", "M", "test", demo_facts.row_count("test", "F")] in card["row_counts"]
+    assert card["target_words"] == {"M": ["he"], "F": ["she"]}
 
 
 def test_rows_beside_the_checkpoint_are_described(ask: Ask) -> None:
     found = ask("describe_rows", {})
-    assert found["rows"] == 670 and found["problem"] is None and not found["own"]
+    assert found["rows"] == demo_facts.row_count() and found["problem"] is None and not found["own"]
     assert len(found["first"]) == 5 and "[MASK]" in found["first"][0]["masked"]
 
 
@@ -105,13 +107,21 @@ def test_words_resolve_to_their_ids(ask: Ask) -> None:
 
 def test_the_width_of_the_threshold_in_tokens(ask: Ask) -> None:
     found = ask("describe_neutral", {"neutral_set": "pronoun-free"}, ratio=0.99)
-    assert (found["texts"], found["tokens"], found["hits"], found["rows"]) == (271, 496, 192, 144)
-    assert found["width_tokens"] == pytest.approx(1.92) and found["may_lose"] == 1
+    told, rows = demo_facts.neutral(), demo_facts.row_count("test")
+    assert (found["texts"], found["tokens"], found["hits"], found["rows"]) == (
+        told["texts"],
+        told["masked"],
+        told["hits"],
+        rows,
+    )
+    width = told["hits"] / 100
+    assert found["width_tokens"] == pytest.approx(width) and found["may_lose"] == math.floor(width)
     assert found["seconds_per_cell"] > 0 and found["name"] == "pronoun-free"
-    assert ask("describe_neutral", {"neutral_set": "gender-free"}, ratio=0.99)["width_tokens"] == pytest.approx(2.6)
+    other = demo_facts.neutral(demo_facts.GENDER_FREE)["hits"] / 100
+    assert ask("describe_neutral", {"neutral_set": "gender-free"}, ratio=0.99)["width_tokens"] == pytest.approx(other)
     assert ask("describe_neutral", {"neutral_set": "gender-free"}, ratio=1.0)["may_lose"] == 0
     fallback = ask("describe_neutral", {"neutral_set": "none"}, ratio=0.99)
-    assert fallback["name"] is None and "No neutral texts" in fallback["warnings"][0] and fallback["texts"] == 144
+    assert fallback["name"] is None and "No neutral texts" in fallback["warnings"][0] and fallback["texts"] == rows
     with pytest.raises(BadGrid, match="ratio"):
         ask("describe_neutral", {}, ratio=0)
 
@@ -146,7 +156,7 @@ def test_measuring_stops_within_its_budget(lane: Lane, ask: Ask) -> None:
     plan = lane._bench.plan(run)
     moments = iter(range(0, 1000, 4))
     found = measure_neutral(plan, Store(":memory:"), 0.99, lambda: float(next(moments)))
-    assert 0 < found["scored_tokens"] < found["tokens"] == 496
+    assert 0 < found["scored_tokens"] < found["tokens"] == demo_facts.neutral()["masked"]
 
 
 def test_causal_models_have_no_width_in_tokens() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import demo_facts
 import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
@@ -51,11 +53,13 @@ def finished(session: Session, run: str) -> dict[str, Any]:
     return session.cells(run)
 
 
-def test_load_tells_what_the_contract_says(session: Session) -> None:
+def test_load_tells_what_the_contract_says(session: Session, demo: Path) -> None:
     answer = session.load("demo")
     assert answer["classes"] == ["M", "F"] and answer["strengthening_feature_factor"] == {"M": 1.0, "F": -1.0}
-    assert answer["mapped_weights"] == 237_389 and answer["objective"] == "mlm_mask_token"
-    assert answer["rows"]["F"]["test"] == 72 and answer["neutral_sets"]["pronoun-free"] == 271
+    config = json.loads((demo / "gradiend" / "config.json").read_text())
+    assert answer["mapped_weights"] == config["architecture"]["input_dim"] and answer["objective"] == "mlm_mask_token"
+    assert answer["rows"]["F"]["test"] == demo_facts.row_count("test", "F")
+    assert answer["neutral_sets"]["pronoun-free"] == demo_facts.neutral()["texts"]
     assert answer["correlation"] > 0.99 and answer["converged"] is True and answer["warnings"] == []
     assert answer["seeds"] == [] and answer["finished_sweeps"] == []
     assert session.load("demo")["checkpoint"] == answer["checkpoint"]

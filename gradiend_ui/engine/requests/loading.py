@@ -12,9 +12,10 @@ from typing import Any
 from gradiend_ui.engine.archives import checkpoint_in, unpack_archive
 from gradiend_ui.engine.assumptions import BESIDE, GIVEN, Reading
 from gradiend_ui.engine.base_of_checkpoint import base_beside
-from gradiend_ui.engine.bench import DEMO, Bench, checked_direction
+from gradiend_ui.engine.bench import Bench, checked_direction
 from gradiend_ui.engine.checkpoint import find_checkpoint_folder
 from gradiend_ui.engine.companions import run_folder_of
+from gradiend_ui.engine.demos import DEMOS
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, GradiendUIError, NotFound, error_from
 from gradiend_ui.engine.finished_check import check, opened_info
 from gradiend_ui.engine.finished_sweeps import finished_sweeps, shown_scores, sweep_named
@@ -38,7 +39,7 @@ def load(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     Raises BadCheckpoint, BadBase, BadGrid, NotFound.
     """
     source, options = str(request["source"]), dict(request["options"])
-    name = str(request.get("name") or ("demo" if source == DEMO else Path(source).name))
+    name = str(request.get("name") or (source if source in DEMOS else Path(source).name))
     try:
         return _load(bench, source, options, name, str(request.get("shown") or name))
     except GradiendUIError as error:
@@ -95,7 +96,7 @@ def open_finished(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: str) -> dict[str, Any]:
-    if source != DEMO:
+    if source not in DEMOS:
         _check_folder(Path(source))
     if str(options.get(BASE, "")).startswith("~"):
         options[BASE] = str(Path(options[BASE]).expanduser())
@@ -123,7 +124,7 @@ def _read(bench: Bench, source: str, options: dict[str, Any]) -> tuple[Loaded, d
     try:
         loaded = bench.read_checkpoint(source, options)
     except BadBase:
-        place = None if base or source == DEMO else base_beside(find_checkpoint_folder(Path(source)))
+        place = None if base or source in DEMOS else base_beside(find_checkpoint_folder(Path(source)))
         if place is None:
             raise
         options, base = {**options, BASE: str(place)}, BESIDE
@@ -134,7 +135,7 @@ def _read(bench: Bench, source: str, options: dict[str, Any]) -> tuple[Loaded, d
 def _seed_taken(source: str, loaded: Loaded) -> int | None:
     """The number of the seed that stands for the run at `source`; None where the source is a checkpoint itself."""
     folder = loaded.model.checkpoint.folder
-    if source == DEMO or folder.resolve() == Path(source).expanduser().resolve() or folder.name == "model":
+    if source in DEMOS or folder.resolve() == Path(source).expanduser().resolve() or folder.name == "model":
         return None
     return next((seed.seed for seed in read_run_folder(Path(source).expanduser()).seeds if seed.folder == folder), None)
 

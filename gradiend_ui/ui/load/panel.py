@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gradiend_ui.engine.demos import DEMO
 from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.ui.load import health, questions
 from gradiend_ui.ui.load.questions import Asked, QuestionWidgets
@@ -20,7 +21,6 @@ from gradiend_ui.ui.words import Words
 if TYPE_CHECKING:
     from gradiend_ui.ui.session import Session
 
-DEMO = "demo"
 EXPLAINED: dict[str, str] = {"source": "load.source", "other-base": "load.other_base"}
 """Widget id: the text that explains it."""
 
@@ -36,6 +36,7 @@ class LoadWidgets:
     note: Tree
     more: gr.Accordion
     demo: gr.Button
+    other_demo: gr.Button
     zip: gr.UploadButton
     source: gr.Textbox
     load: gr.Button
@@ -55,6 +56,7 @@ def build(words: Words, allows_paths: bool) -> LoadWidgets:
         with gr.Accordion(words("load.more"), open=False, elem_id="load-more") as more:
             with gr.Row(elem_classes="buttons"):
                 demo = gr.Button(words("load.demo"), size="sm", elem_id="load-demo")
+                other_demo = gr.Button(words("load.other_demo"), size="sm", elem_id="load-other-demo")
                 archive = gr.UploadButton(
                     words("load.zip"), file_types=[".zip"], size="sm", visible=allows_paths, elem_id="load-zip"
                 )
@@ -74,7 +76,7 @@ def build(words: Words, allows_paths: bool) -> LoadWidgets:
             load = gr.Button(words("load.load"), size="sm", visible=allows_paths, elem_id="load")
     pending = gr.State({})
     return LoadWidgets(
-        card, assumed, finished, question, note, more, demo, archive, source, load, base, pending, beside
+        card, assumed, finished, question, note, more, demo, other_demo, archive, source, load, base, pending, beside
     )
 
 

@@ -5,11 +5,12 @@ Opening takes a while, so its callbacks are generators: first what is being done
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gradio as gr
 
+from gradiend_ui.engine.demos import DEMO, NUMBER_DEMO
 from gradiend_ui.engine.errors import BadBase, GradiendUIError
 from gradiend_ui.ui.compare.wiring import answer_after
 from gradiend_ui.ui.data import panel as data
@@ -61,9 +62,12 @@ def wire_sources(page: Page) -> None:
     """The demo, a folder, an uploaded zip, each with the base model that was given by hand."""
     widgets = page.load
 
-    def open_demo(checkpoint: str, request: gr.Request) -> Iterator[Updates]:
-        yield progress(page, "loading")
-        yield opened_or_asked(page, {"source": load.DEMO}, checkpoint, page_of(request))
+    def demo_opener(source: str) -> Callable[[str, gr.Request], Iterator[Updates]]:
+        def open_demo(checkpoint: str, request: gr.Request) -> Iterator[Updates]:
+            yield progress(page, "loading")
+            yield opened_or_asked(page, {"source": source}, checkpoint, page_of(request))
+
+        return open_demo
 
     def open_source(source: str, base: str, checkpoint: str, request: gr.Request) -> Iterator[Updates]:
         yield progress(page, "loading")
@@ -80,7 +84,8 @@ def wire_sources(page: Page) -> None:
 
     folder = [widgets.source, widgets.base, page.checkpoint]
     for trigger, function, inputs in (
-        (widgets.demo.click, open_demo, [page.checkpoint]),
+        (widgets.demo.click, demo_opener(DEMO), [page.checkpoint]),
+        (widgets.other_demo.click, demo_opener(NUMBER_DEMO), [page.checkpoint]),
         (widgets.load.click, open_source, folder),
         (widgets.source.submit, open_source, folder),
         (widgets.base.submit, open_source, folder),
