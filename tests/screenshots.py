@@ -157,7 +157,9 @@ def other_demo(browser: Browser, address: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["before", "data", "after", "runs", "narrow", "other"], help="take these only")
+    parser.add_argument(
+        "--only", choices=["before", "data", "after", "runs", "narrow", "other"], help="take these only"
+    )
     only = parser.parse_args().only
     from playwright.sync_api import sync_playwright
 

@@ -27,6 +27,7 @@ from gradiend_ui.trainer import TextPredictionTrainer
 
 FIGURES, PAGE = "figures.json", "demo.md"
 THRESHOLD = 0.99
+SIGNS = (-1.0, 1.0)
 DENSE_FACTORS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 DENSE_RATES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0)
 
@@ -93,11 +94,10 @@ def goal_figures(place: Place, training: Mapping[str, Any]) -> dict[str, Any]:
     """{class: the shipped seed's cell, chosen on validation rows, with what the test rows say of it}."""
     seed = next(found for found in training["seeds"] if found["seed"] == training["shipped"])
     cells = {name: cell for name, cell in seed["reached"].items() if cell["feature_factor"] is not None}
-    factors = sorted({cell["feature_factor"] for cell in cells.values()})
     rates = sorted({cell["learning_rate"] for cell in cells.values()})
+    asked = {"lrs": rates, "feature_factors": SIGNS, "use_cache": False}
     grids = [
-        shipped(place, PRONOUN, name).evaluate_decoder(lrs=rates, feature_factors=factors, use_cache=False)["grid"]
-        for name in (PRONOUN.sets if cells else ())
+        shipped(place, PRONOUN, name).evaluate_decoder(**asked)["grid"] for name in (PRONOUN.sets if cells else ())
     ]
     found = {}
     for name, cell in cells.items():

@@ -18,7 +18,7 @@ from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
 from gradiend_ui.engine.health_card import Loaded
 from gradiend_ui.engine.memory import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep, prepare
+from gradiend_ui.engine.plan import PreparedSweep, directed_classes, prepare
 from gradiend_ui.engine.store import Run, Store
 from gradiend_ui.engine.table_reading import ReadTable
 from gradiend_ui.engine.targets import ClassTargets, resolve_targets
@@ -189,7 +189,7 @@ class Bench:
 
 def with_known_classes(loaded: Loaded, data: EvalData) -> EvalData:
     """The same rows. Raises BadData where the checkpoint knows the direction of none of their classes."""
-    known = loaded.model.encoding_direction
+    known = directed_classes(loaded.model.encoding_direction)
     if known and not set(known) & set(data.classes):
         raise BadData(
             f"The rows hold the classes {', '.join(data.classes)}, and the checkpoint knows {', '.join(known)}: write "

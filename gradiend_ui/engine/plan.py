@@ -193,15 +193,19 @@ def plan_sweep(
     )
 
 
+def directed_classes(direction: Mapping[str, float]) -> list[str]:
+    """The classes that lie on one of the sides, +1 first; without those of identity rows, which lie at 0."""
+    return sorted((name for name in direction if direction[name]), key=lambda name: -direction[name])
+
+
 def class_order(model: ModelWithGradiend, data: EvalData) -> tuple[str, ...]:
     """The +1 class first, then -1, then the undirected ones that the rows hold."""
-    direction = {name: sign for name, sign in model.encoding_direction.items() if name in data.classes}
-    ordered = sorted(direction, key=lambda name: -direction[name])
-    chosen = [name for name in ordered if direction[name]] or list(data.classes)
+    known = directed_classes(model.encoding_direction)
+    chosen = [name for name in known if name in data.classes] or list(data.classes)
     if len(chosen) < 2:
         raise BadData(
             f"A sweep needs rows of at least two classes of the GRADIEND; the rows hold {', '.join(data.classes)} "
-            f"and the checkpoint knows {', '.join(model.encoding_direction) or 'no class'}."
+            f"and the checkpoint knows {', '.join(known) or 'no class'}."
         )
     return tuple(chosen)
 

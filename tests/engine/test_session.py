@@ -93,7 +93,7 @@ def test_a_sweep_is_followed_selected_and_compared(session: Session, handle: str
     assert picture["selection"] == chosen and picture["metric"][0][1] == chosen["value"]
     both = session.compare(run, [chosen_cell(chosen)], ["the engineer said that [MASK] was tired."])
     mask = both["texts"][0]["masks"][0]
-    assert mask["cells"][0]["classes"]["F"] > 0.9 > 0.3 > mask["base"]["classes"]["F"]
+    assert mask["cells"][0]["classes"]["F"] > 0.8 > 0.3 > mask["base"]["classes"]["F"]
     assert session.run_info(run)["spec"]["learning_rates"] == [0.05, 0.2]
 
 
