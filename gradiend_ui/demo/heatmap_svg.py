@@ -33,7 +33,7 @@ def heatmap_svg(
     bottom = TOP + CELL_HEIGHT * len(feature_factors)
     for row, factor in enumerate(feature_factors):
         top = bottom - CELL_HEIGHT * (row + 1)
-        parts.append(_text(LEFT - 8, top + 19, f"{factor:+g}".replace("-", "−"), MUTED, "end"))
+        parts.append(_text(LEFT - 8, top + 19, (f"{factor:+g}" if factor else "0").replace("-", "−"), MUTED, "end"))
         for column in range(len(learning_rates)):
             parts += _cell(LEFT + CELL_WIDTH * column, top, values[row][column], passes(row, column))
     for column, rate in enumerate(learning_rates):
@@ -58,9 +58,7 @@ def _cell(x: float, y: float, value: float, passes: bool) -> list[str]:
     ink = PAPER if value > 0.5 else INK
     drawn = [f'<rect x="{x}" y="{y}" width="{CELL_WIDTH - 1}" height="{CELL_HEIGHT - 1}" fill="{colour(value)}"/>']
     if not passes:
-        drawn.append(
-            f'<path d="M{x} {y + CELL_HEIGHT - 1}L{x + CELL_WIDTH - 1} {y}" stroke="#b42318" stroke-width="1.2"/>'
-        )
+        drawn.append(f'<path d="M{x} {y + CELL_HEIGHT - 1}L{x + CELL_WIDTH - 1} {y}" stroke="#b42318" opacity="0.65"/>')
     return [*drawn, _text(x + CELL_WIDTH / 2, y + 19, f"{value:.2f}", ink)]
 
 

@@ -95,7 +95,7 @@ def goal_figures(place: Place, training: Mapping[str, Any]) -> dict[str, Any]:
     seed = next(found for found in training["seeds"] if found["seed"] == training["shipped"])
     cells = {name: cell for name, cell in seed["reached"].items() if cell["feature_factor"] is not None}
     rates = sorted({cell["learning_rate"] for cell in cells.values()})
-    asked = {"lrs": rates, "feature_factors": SIGNS, "use_cache": False}
+    asked: dict[str, Any] = {"lrs": rates, "feature_factors": SIGNS, "use_cache": False}
     grids = [
         shipped(place, PRONOUN, name).evaluate_decoder(**asked)["grid"] for name in (PRONOUN.sets if cells else ())
     ]

@@ -34,6 +34,7 @@ def pasted() -> str:
 def choose(page: Page, widget: str, option: str) -> None:
     page.locator(f"#{widget} input").click()
     page.get_by_role("option", name=option, exact=True).click()
+    expect(page.get_by_role("option")).to_have_count(0, timeout=SLOW)  # the list fades out
 
 
 def test_own_rows_are_read_corrected_and_swept(watched: Page) -> None:
