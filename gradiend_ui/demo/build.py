@@ -124,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CannotFetch as error:
         print(f"The build stopped: {error}", file=sys.stderr)
         return 1
-    print(f"{len(FEATURES)} GRADIENDs on one base model lie in {place.out}")
+    if options.until == names[-1]:
+        print(f"{len(FEATURES)} GRADIENDs on one base model lie in {place.out}")
     return 0
 
 
