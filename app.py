@@ -16,6 +16,12 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from gradiend_ui.ui.session import Session
 
 HOST, SPACE_HOST, PORT = "127.0.0.1", "0.0.0.0", 7860
 DEMO = "demo"
@@ -63,23 +69,36 @@ def serve(options: argparse.Namespace) -> int:
         signal.signal(name, lambda number, frame: end(done, number, frame))
     try:
         session = Session.open(
-            data_dir=options.data_dir, public=bool(os.environ.get("SPACE_ID")), default_source=options.checkpoint
+            data_dir=options.data_dir,
+            public=bool(os.environ.get("SPACE_ID")),
+            default_source=options.checkpoint,
+            start_worker=False,
         )
     except GradiendUIError as error:
         print(error, file=sys.stderr)
         return 2
     try:
-        os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(session.about()["data_dir"]) / "downloads"))
-        from gradiend_ui.ui.layout import build_app, launch_options
-
-        blocks = build_app(session)
-        blocks.launch(server_name=options.host, server_port=options.port, prevent_thread_lock=True, **launch_options())
+        blocks = open_page(session, options)
+        session.start_worker()  # only now: loading torch would take the page's share of the cores
         print(f"GRADIEND is ready: http://{options.host}:{options.port}", flush=True)
         done.wait()
         blocks.close(verbose=False)
     finally:
         session.close()
     return 0
+
+
+def open_page(session: Session, options: argparse.Namespace) -> gr.Blocks:
+    """Build the page and serve it; returns as soon as it answers."""
+    from gradiend_ui.ui.start_up import quick_start
+
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(session.about()["data_dir"]) / "downloads"))
+    with quick_start():
+        from gradiend_ui.ui.layout import build_app, launch_options
+
+        blocks = build_app(session)
+        blocks.launch(server_name=options.host, server_port=options.port, prevent_thread_lock=True, **launch_options())
+    return blocks
 
 
 def end(done: threading.Event, number: int, frame: FrameType | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,6 +31,7 @@ from gradiend_ui.engine.mask_head import holds_mask_head, load_causal_under_mask
 Model = Any  # a transformers PreTrainedModel
 Tokenizer = Any  # a transformers tokenizer
 DeviceMap: TypeAlias = "str | Mapping[str, int | str]"
+ModelReader: TypeAlias = "Callable[[str, Any, torch.dtype, DeviceMap | None], Model]"
 MLM, CLM, CLOZE, MASK_HEAD = "mlm_mask_token", "clm_next_token", "clm_sequence_cloze", "clm_mlm_head"
 ENCODER_MLM, DECODER, DECODER_CLOZE = "seq2seq_encoder_mlm", "seq2seq_decoder", "seq2seq_decoder_sequence_cloze"
 MASKED, CAUSAL, SEQ2SEQ = "masked", "causal", "seq2seq"
@@ -128,7 +129,7 @@ class BaseModel:
         digest = hashlib.sha256(self.objective.encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
         digest.update(self.model.config.to_json_string(use_diff=False).encode())
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         digest.update((backend.to_str() if backend is not None else str(sorted(self.tokenizer.get_vocab()))).encode())
@@ -161,6 +162,19 @@ def base_model_location(checkpoint: Checkpoint, given: str | None) -> str:
     return stated
 
 
+def read_model(location: str, config: Any, torch_dtype: torch.dtype, device_map: DeviceMap | None = None) -> Model:
+    """The weights at a folder or Hub id in the class that their `config` asks for.
+
+    Weights of a safetensors file that are stored as `torch_dtype` stay where they are: mapped, read when first used
+    and shared with other processes; others are converted, which copies them. Raises BadBase, and as transformers does.
+    """
+    if holds_mask_head(location):
+        return load_causal_under_mask_head(location, config, torch_dtype, device_map)
+    return AUTO_CLASSES[kind_of(config, location)].from_pretrained(
+        location, config=config, dtype=torch_dtype, device_map=device_map, trust_remote_code=False
+    )
+
+
 def load_base_model(
     location: str,
     *,
@@ -171,24 +185,20 @@ def load_base_model(
     chat_prompt: bool | None = None,
     device: str | torch.device | None = None,
     device_map: DeviceMap | None = None,
+    read: ModelReader = read_model,
 ) -> BaseModel:
     """Load model and tokenizer from a folder or Hub id, in evaluation mode, as `torch_dtype`.
 
     tokenizer: where it lies when not with the model. chat_prompt: None decides by the tokenizer's path or name.
     device: where the model goes, None leaves it on the CPU. device_map: handed to transformers (needs accelerate).
+    read: what brings the weights, for one who has them already.
     Raises BadBase when it cannot be found or read, is no language model, or the objective does not fit its kind.
     """
     _check_placement(torch_dtype, device, device_map)
     try:
         config = AutoConfig.from_pretrained(location, trust_remote_code=False)
         scored_by = chosen_objective(config, location, objective)
-        if holds_mask_head(location):
-            model = load_causal_under_mask_head(location, config, torch_dtype, device_map)
-        else:
-            auto = next(AUTO_CLASSES[kind] for kind, names in OBJECTIVES_OF.items() if scored_by in names)
-            model = auto.from_pretrained(
-                location, config=config, dtype=torch_dtype, device_map=device_map, trust_remote_code=False
-            )
+        model = read(location, config, torch_dtype, device_map)
         if device is not None:
             model.to(device)
     except GradiendUIError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -53,6 +54,23 @@ class Scoring:
 SCORED_AS_TRAINED = Scoring()
 
 
+class BaseLoader(Protocol):
+    """Whatever brings a base model from a folder or Hub id: `load_base_model`, or one who keeps what was loaded."""
+
+    def __call__(
+        self,
+        location: str,
+        *,
+        tokenizer: str | None,
+        torch_dtype: torch.dtype,
+        objective: str,
+        rhs_window: int,
+        chat_prompt: bool | None,
+        device: str | torch.device | None,
+        device_map: DeviceMap | None,
+    ) -> BaseModel: ...
+
+
 def load_base(
     checkpoint: Checkpoint,
     given: str | Path | Model | None,
@@ -61,12 +79,13 @@ def load_base(
     device: str | torch.device | None,
     device_map: DeviceMap | None,
     scoring: Scoring = SCORED_AS_TRAINED,
+    load: BaseLoader = load_base_model,
 ) -> tuple[BaseModel, str]:
     """The base model of `checkpoint`, and where it can be found again: an absolute path or a Hub id.
 
     given: a folder, a Hub id or a loaded model; None is what metadata.base_model says. tokenizer: None is what
     metadata.tokenizer says of that one, else the base model's own. scoring: what is None there is as the checkpoint
-    says, and the chat prompt by the stated path or name.
+    says, and the chat prompt by the stated path or name. load: what brings a base model that is not given.
     Raises BadBase when it is named nowhere, cannot be loaded, or does not suit metadata.prediction_objective.
     """
     named = checkpoint.metadata.get("tokenizer")
@@ -78,7 +97,7 @@ def load_base(
         return _base_given(checkpoint, unwrapped(given), tokenizer, objective, window, scoring, device)
     location = _absolute(base_model_location(checkpoint, None if given is None else str(given)))
     stated_base = checkpoint.metadata.get("base_model")
-    base = load_base_model(
+    base = load(
         location,
         tokenizer=tokenizer if isinstance(tokenizer, str) else None,
         torch_dtype=torch_dtype,

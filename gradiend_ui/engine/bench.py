@@ -11,6 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from gradiend_ui.engine.base_of_checkpoint import Scoring, load_base
 from gradiend_ui.engine.companions import find_companions
 from gradiend_ui.engine.demos import checkpoint_folder
 from gradiend_ui.engine.errors import BadData, BadGrid
@@ -19,11 +22,13 @@ from gradiend_ui.engine.health_card import Loaded
 from gradiend_ui.engine.memory import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import PreparedSweep, directed_classes, prepare
+from gradiend_ui.engine.shared_bases import SharedBases, overwritten
 from gradiend_ui.engine.store import Run, Store
 from gradiend_ui.engine.table_reading import ReadTable
 from gradiend_ui.engine.targets import ClassTargets, resolve_targets
+from gradiend_ui.engine.trained import Trained, read_trained
 from gradiend_ui.engine.uploaded_tables import read_upload, upload_path
-from gradiend_ui.engine.values import Cell, Grid, SweepSpec, spec_from_mapping
+from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, Cell, Grid, SweepSpec, spec_from_mapping
 
 KEPT_CHECKPOINTS = 3
 KEPT_PLANS = 8
@@ -41,6 +46,7 @@ class Bench:
         self.data_dir = data_dir
         self.demo_folder = demo_folder
         self.answers = Memory()
+        self._bases = SharedBases()
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()
         self._tables: OrderedDict[str, ReadTable] = OrderedDict()
@@ -49,23 +55,38 @@ class Bench:
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
     def read_checkpoint(self, source: str, options: Mapping[str, Any]) -> Loaded:
-        """Read a checkpoint: a bundled demo's name or a folder. Raises BadCheckpoint, BadBase, BadGrid, BadData."""
+        """Read a checkpoint: a bundled demo's name or a folder. Its base model is the one in use, where that is it.
+
+        Raises BadCheckpoint, BadBase, BadGrid, BadData.
+        """
         folder = checkpoint_folder(source, self.demo_folder)
         prompt = options.get("chat_prompt")
         if prompt is not None and not isinstance(prompt, bool):
             raise BadGrid(f"chat_prompt must be true or false, not {prompt!r}.")
-        model = ModelWithGradiend.from_pretrained(folder, options.get("base_model"), chat_prompt=prompt)
+        model = self._with_base(read_trained(folder), options.get("base_model"), Scoring(chat_prompt=prompt))
         given = options.get("encoding_direction")
         if given:
             model.feature_class_encoding_direction = checked_direction(given)
         return Loaded(model, model.workspace(), find_companions(model.checkpoint.folder, model.source))
 
+    def _with_base(self, trained: Trained, given: str | None, scoring: Scoring) -> ModelWithGradiend:
+        """As `ModelWithGradiend.from_pretrained` joins them, around a base model that others may use too."""
+        load = self._bases.load
+        base, location = load_base(trained.checkpoint, given, None, torch.float32, None, None, scoring, load)
+        return ModelWithGradiend(trained, base, location)
+
     def keep_checkpoint(self, handle: str, loaded: Loaded) -> None:
+        """Keep it, drop the longest unused one, and with it the plans that were made for what is dropped."""
         _keep(self._loaded, handle, loaded, KEPT_CHECKPOINTS)
+        models = {id(kept.model) for kept in self._loaded.values()}
+        self._plans = OrderedDict((run, plan) for run, plan in self._plans.items() if id(plan.model) in models)
 
     def checkpoint(self, handle: str) -> Loaded:
-        """The checkpoint of this handle, read again when it was dropped. Raises NotFound and as reading does."""
-        if handle not in self._loaded:
+        """The checkpoint of this handle, read again when it was dropped or its base model was overwritten.
+
+        Raises NotFound and as reading does.
+        """
+        if handle not in self._loaded or overwritten(self._loaded[handle].model.base):
             source, options, _ = self.store.checkpoint(handle)
             self.keep_checkpoint(handle, self.read_checkpoint(source, options))
         self._loaded.move_to_end(handle)
@@ -134,10 +155,16 @@ class Bench:
         return loaded.companions.neutral[name]
 
     def prepared(
-        self, loaded: Loaded, spec: SweepSpec, data_options: Mapping[str, Any], grid: Grid | None = None
+        self,
+        loaded: Loaded,
+        spec: SweepSpec,
+        data_options: Mapping[str, Any],
+        grid: Grid | None = None,
+        limits: BatchLimits = DEFAULT_LIMITS,
     ) -> PreparedSweep:
+        """limits: the most that is scored at once."""
         rows, neutral = self.rows(loaded, data_options), self.neutral(loaded, data_options)
-        plan = prepare(loaded.model, spec, rows, neutral, grid=grid)
+        plan = prepare(loaded.model, spec, rows, neutral, grid=grid, limits=limits)
         return replace(plan, warnings=(*plan.warnings, *rows.notes))
 
     def keep_plan(self, run: str, plan: PreparedSweep) -> None:
@@ -147,9 +174,7 @@ class Bench:
         """The run's plan, made again when it was dropped. Raises BadData when its ingredients have changed."""
         if run_id not in self._plans:
             record = self.store.run(run_id)
-            options, data_options = split_options(record.request)
-            grid = Grid(tuple(record.info["feature_factors"]), tuple(record.info["learning_rates"]))
-            plan = self.prepared(self.checkpoint(record.checkpoint), spec_from_mapping(options), data_options, grid)
+            plan = self.planned(record, BatchLimits(**record.info.get("batches", {})))
             if plan.fingerprint != record.info["fingerprint"]:
                 raise BadData(
                     "The checkpoint or its data changed since this run began: its numbers would not fit together. "
@@ -157,6 +182,12 @@ class Bench:
                 )
             self.keep_plan(run_id, plan)
         return self._plans[run_id]
+
+    def planned(self, record: Run, limits: BatchLimits) -> PreparedSweep:
+        """The plan of a run's request, with other limits if need be."""
+        options, data_options = split_options(record.request)
+        grid = Grid(tuple(record.info["feature_factors"]), tuple(record.info["learning_rates"]))
+        return self.prepared(self.checkpoint(record.checkpoint), spec_from_mapping(options), data_options, grid, limits)
 
     # --- runs ----------------------------------------------------------------------------------------------------
 

@@ -24,16 +24,22 @@ DTYPES: Mapping[str, torch.dtype] = {
     "bfloat16": torch.bfloat16,
     "float64": torch.float64,
 }
-FACTS = {"chosen_for": "chosen for", "data": "data", "neutral_set": "neutral set", "split": "split"}
+FACTS = {
+    "chosen_for": "chosen for",
+    "data": "data",
+    "neutral_set": "neutral set",
+    "split": "split",
+    "precision": "scores measured in",
+}
 
 
 @dataclass(frozen=True)
 class Rewrite:
     """What an export is made of: the cell, the part, and what is known of it (scores, data) for card and recipe.
 
-    facts: may hold "scores" (rows of [what, base, rewritten]), "chosen_for", "data", "neutral_set", "split" and
-    "data_fingerprint". latent_point: the feature factors of a GRADIEND with several latents, in place of the cell's
-    single one. dtype: a name of `DTYPES` that the weights are converted to; None leaves the base model's.
+    facts: may hold "scores" (rows of [what, base, rewritten]), "chosen_for", "data", "neutral_set", "split",
+    "precision" and "data_fingerprint". latent_point: the feature factors of a GRADIEND with several latents, in place
+    of the cell's single one. dtype: a name of `DTYPES` that the weights are converted to; None leaves the base model's.
     """
 
     cell: Cell

@@ -25,11 +25,14 @@ def deciding_tokens(
     if not isinstance(policy, LMSThresholdPolicy):
         return None
     found: list[int] = []
+    needs: dict[int, int] = {}
     for candidate, loses in _deciding(policy, metric, chosen, candidates, base_lms):
         if candidate.hits_of is None:
             return None
         hits, total = candidate.hits_of
-        needed = _needed(policy, base_lms, total)
+        if total not in needs:
+            needs[total] = _needed(policy, base_lms, total)
+        needed = needs[total]
         if loses and needed > 0:
             found.append(hits - needed + 1)
         elif not loses and needed <= total:

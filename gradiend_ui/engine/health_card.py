@@ -22,7 +22,10 @@ from gradiend_ui.engine.plan import class_order, prepare
 from gradiend_ui.engine.run_folder import read_run_folder
 from gradiend_ui.engine.values import (
     DEFAULT_LEARNING_RATES,
+    DEFAULT_LIMITS,
+    DEFAULT_PRECISION,
     DENSE_FEATURE_FACTORS,
+    BatchLimits,
     Cell,
     CellScore,
     SweepSpec,
@@ -31,8 +34,7 @@ from gradiend_ui.engine.workspace import Workspace
 
 NO_ROWS = "No evaluation rows lie beside this checkpoint: give rows to start a sweep."
 NO_DIRECTION = "No file tells the direction of the classes: give encoding_direction."
-TOKENS_PER_BLOCK, READS_PER_BLOCK = 4096, 1024
-"""The most that one block of rows or texts holds, see `objectives` and `lms`."""
+ROUNDED_BYTES = 2
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def notes_of(card: Mapping[str, Any]) -> list[str]:
     return [text for text in dict.fromkeys(card["warnings"]) if text not in told]
 
 
-def sizes_of(model: ModelWithGradiend) -> Sizes:
+def sizes_of(
+    model: ModelWithGradiend, limits: BatchLimits = DEFAULT_LIMITS, precision: str = DEFAULT_PRECISION
+) -> Sizes:
     """What a sweep of this model keeps in memory, in bytes; one block of rows is estimated generously."""
     parameters = dict(model.base_model.named_parameters())
     embedding = model.base_model.get_input_embeddings().weight
@@ -125,7 +129,9 @@ def sizes_of(model: ModelWithGradiend) -> Sizes:
         gradiend=sum(tensor.nbytes for tensor in tensors),
         touched=sum(parameters[part.name].nbytes for part in model.mapped),
         mapped=sum((part.stop - part.start) * item for part in model.mapped if part.positions is not None),
-        batch=batch_bytes(TOKENS_PER_BLOCK, hidden, vocabulary, READS_PER_BLOCK, item),
+        update=len(model) * item,
+        batch=batch_bytes(limits.tokens, hidden, vocabulary, limits.points, item),
+        rounded=0 if precision == DEFAULT_PRECISION else sum(p.numel() for p in parameters.values()) * ROUNDED_BYTES,
     )
 
 
@@ -187,9 +193,19 @@ def export_facts(info: Mapping[str, Any], scores: Sequence[CellScore], cell: Cel
     rows = f"{info['rows']} rows" if info["rows"] else "rows"
     origin = f", scores from {imported['file']} ({imported['check']})" if imported else ""
     unknown = bool(imported) and not imported["lms_known"]
+    facts = {} if found is None or found.precision == DEFAULT_PRECISION else {"precision": _precision(base)}
     return {
+        **facts,
         "data": f"{rows} of split {info['spec']['split']}{origin}",
         "neutral_set": info["neutral_set"] or ("not known" if unknown else "none (evaluation rows)"),
         "scores": table,
         "data_fingerprint": info["fingerprint"],
     }
+
+
+def _precision(base: CellScore) -> str:
+    """The precision of rounded scores, and how far it moves the base model's."""
+    off = base.rounding or {"probability": None, "lms": None}
+    told = [(off["probability"], "in a probability"), (off["lms"], "in the LMS")]
+    parts = [f"{error:.2g} {what}" for error, what in told if error is not None]
+    return f"{base.precision}: on the base model at most {', '.join(parts)} off float32" if parts else base.precision

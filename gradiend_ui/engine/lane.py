@@ -11,13 +11,21 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gradiend_ui.engine.bench import Bench
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.requests import data, exporting, loading, side_by_side, sweeping
+from gradiend_ui.engine.requests.sweeping import course_of, plan_smaller
+from gradiend_ui.engine.shared_bases import while_unchanged
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.sweep import Progress, run
 
 log = logging.getLogger(__name__)
+PACE = 0.2
+"""Seconds between two looks at an unfinished cell: a person sees no more, and each one costs."""
+NO_MEMORY = "can't allocate memory"
+"""What PyTorch says when the CPU's memory is used up."""
 
 REQUESTS: Mapping[str, Callable[[Bench, Mapping[str, Any]], Any]] = {
     "load": loading.load,
@@ -25,6 +33,7 @@ REQUESTS: Mapping[str, Callable[[Bench, Mapping[str, Any]], Any]] = {
     "unpack": loading.unpack,
     "open_finished": loading.open_finished,
     "start": sweeping.start,
+    "finish_cell": sweeping.finish_cell,
     "compare": side_by_side.compare,
     "compare_base": side_by_side.compare_base,
     "export": exporting.export,
@@ -70,11 +79,25 @@ class Lane:
         """The one place that may catch everything: a failing run must not take the lane with it."""
         try:
             action()
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            self._out_of_memory(run_id, error)
         except GradiendUIError as error:
             self._fail(run_id, str(error))
         except Exception as error:
+            if isinstance(error, RuntimeError) and NO_MEMORY in str(error):
+                self._out_of_memory(run_id, error)
+                return
             log.exception("run %s failed", run_id)
             self._fail(run_id, f"The sweep met an unexpected error ({type(error).__name__}): see the server's log.")
+
+    def _out_of_memory(self, run_id: str, error: BaseException) -> None:
+        """Begin anew with smaller blocks; where they cannot be smaller, the run has failed."""
+        log.warning("run %s: out of memory: %s", run_id, error)
+        self._current = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if not plan_smaller(self._bench, run_id):
+            self._fail(run_id, "The memory does not hold a single row beside this model: use a machine with more.")
 
     def _fail(self, run_id: str, sentence: str) -> None:
         self._current = None
@@ -83,7 +106,9 @@ class Lane:
     def _begin(self, run_id: str) -> None:
         loaded = self._bench.checkpoint(self._store.run(run_id).checkpoint)
         plan = self._bench.plan(run_id)
-        self._current = (run_id, run(plan, loaded.workspace, self._store, run_id, reuse=not plan.spec.again))
+        course = course_of(self._bench, run_id, plan)
+        progress = run(plan, loaded.workspace, self._store, run_id, reuse=not plan.spec.again, course=course, pace=PACE)
+        self._current = (run_id, while_unchanged(loaded.model.base, progress))
 
     def _advance(self, run_id: str, progress: Iterator[Progress]) -> None:
         if next(progress, None) is None:

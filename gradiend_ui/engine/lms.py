@@ -19,27 +19,31 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from gradiend_ui.engine.base_model import CAUSAL, MASKED, BaseModel
+from gradiend_ui.engine.batches import Blocks, cut, spread_blocks
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.objectives.probabilities import length_sorted_chunks
 from gradiend_ui.engine.readout import Batch, Readout, padded
+from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
 
 Model = Any
 MASKED_SHARE = 0.15
 MASK_SEED = 42
-TEXTS_PER_BLOCK = 32
-TOKENS_PER_BLOCK = 4096
-LIKELIHOOD_POINTS_PER_BLOCK = 1024
+TEXTS_PER_CHUNK = 32
 MAX_NATS = 700.0
 NO_LIMIT = 1_000_000
 NO_LABEL = -100  # what transformers calls a position that is not asked for
+Results: TypeAlias = Mapping[int, NDArray[Any]]
 _Wanted: TypeAlias = tuple[Batch, torch.Tensor]
 
 
 class LmsMeasurement(Protocol):
-    """Neutral texts prepared for one model; `block_texts[i]` is how many texts block i holds."""
+    """Neutral texts prepared for one model; `block_texts[i]` is how many texts block i holds, and `first_look` are the
+    numbers of the blocks that a first look at a cell takes."""
 
     @property
     def block_texts(self) -> tuple[int, ...]: ...
+
+    @property
+    def first_look(self) -> tuple[int, ...]: ...
 
     @property
     def tokens(self) -> int: ...
@@ -48,8 +52,18 @@ class LmsMeasurement(Protocol):
         """The raw result of one block; `summarise` knows how to read it."""
         ...
 
-    def summarise(self, results: Mapping[int, NDArray[Any]]) -> dict[str, float]:
+    def summarise(self, results: Results) -> dict[str, float]:
         """The LMS and its companions over the blocks present, {} for none."""
+        ...
+
+    def error(self, results: Results, base: Results | None = None) -> float | None:
+        """Standard error of the LMS of a part of the blocks as an estimate of the LMS of all of them; with `base`,
+        results of the base model for the same part, of the difference between the two. None where the part is too
+        small to tell."""
+        ...
+
+    def bounds(self, results: Results) -> tuple[float, float]:
+        """(least, most) that the LMS of all blocks can be when these blocks are known; equal when all are."""
         ...
 
 
@@ -59,17 +73,24 @@ class MaskedLms:
     ignored: vocabulary ids whose positions are masked but not counted.
     """
 
-    def __init__(self, base: BaseModel, texts: Sequence[str], ignored: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        texts: Sequence[str],
+        ignored: frozenset[int] = frozenset(),
+        limits: BatchLimits = DEFAULT_LIMITS,
+    ) -> None:
         tokenizer = base.tokenizer
         encoded = base.encode(texts, base.max_length)
         draw = random.Random(MASK_SEED)
         drawn = [draw.sample(range(len(ids)), max(1, int(MASKED_SHARE * len(ids)))) for ids in encoded]
         self._tokenizer = tokenizer
         self._spelling: dict[int, str] = {}
-        chunks = length_sorted_chunks([len(ids) for ids in encoded], TEXTS_PER_BLOCK, TOKENS_PER_BLOCK)
+        blocks = cut([len(ids) for ids in encoded], [None] * len(encoded), limits)
+        self.first_look = blocks.first_look
         self._batches: list[Batch] = []
         self._truth: list[list[int]] = []
-        for chunk in chunks:
+        for chunk in blocks.chunks:
             masked, points, truth = [], [], []
             for row, place in enumerate(chunk):
                 ids = list(encoded[place])
@@ -81,7 +102,7 @@ class MaskedLms:
                 masked.append(ids)
             self._batches.append(Batch(*padded(masked, base.pad_id), *_points(points)))
             self._truth.append(truth)
-        self.block_texts = tuple(len(chunk) for chunk in chunks)
+        self.block_texts = tuple(len(chunk) for chunk in blocks.chunks)
         if not self.tokens:
             raise BadData("Every masked token of the neutral texts is a target token: give other neutral texts.")
         sample = next(batch for batch, truth in zip(self._batches, self._truth, strict=True) if truth)
@@ -100,7 +121,7 @@ class MaskedLms:
         predicted = self._readout.logits(model, self._batches[block]).argmax(dim=-1)
         return predicted.to(torch.int32).cpu().numpy()
 
-    def summarise(self, results: Mapping[int, NDArray[Any]]) -> dict[str, float]:
+    def summarise(self, results: Results) -> dict[str, float]:
         """{"lms", "accuracy", "precision", "recall", "f1", "hits", "total"}; the middle three are support-weighted.
 
         Prediction and truth are compared as decoded, lower-cased text; any special token equals any other.
@@ -122,6 +143,30 @@ class MaskedLms:
             "total": float(len(truth)),
         }
 
+    def error(self, results: Results, base: Results | None = None) -> float | None:
+        """See `LmsMeasurement`: from the positions that are right, or at which only one of the two is right.
+
+        Two made-up positions of either kind keep a few tokens without a change from looking like certainty.
+        """
+        if base is None:
+            return standard_error(np.append(self._right(results), [1.0, 0.0]), self.tokens)
+        changes = self._right(results) - self._right({block: base[block] for block in results})
+        return standard_error(np.append(changes, [1.0, -1.0]), self.tokens)
+
+    def bounds(self, results: Results) -> tuple[float, float]:
+        """See `LmsMeasurement`: no position that is left is right, or every one."""
+        right = self._right(results)
+        hits, left = int(right.sum()), self.tokens - len(right)
+        return hits / self.tokens, (hits + left) / self.tokens
+
+    def _right(self, results: Results) -> NDArray[np.float64]:
+        """1 for each counted position of these blocks that is predicted rightly, else 0; (positions,)."""
+        pairs = ((self._truth[block], results[block].tolist()) for block in sorted(results))
+        right = [
+            self._spelled(t) == self._spelled(p) for wanted, said in pairs for t, p in zip(wanted, said, strict=True)
+        ]
+        return np.array(right, dtype=np.float64)
+
     def _spelled(self, token: int) -> str:
         if token not in self._spelling:
             self._spelling[token] = self._tokenizer.decode([token], skip_special_tokens=True).lower()
@@ -132,6 +177,7 @@ class NoLms:
     """Stands where no text is to be scored: no block, no LMS."""
 
     block_texts: tuple[int, ...] = ()
+    first_look: tuple[int, ...] = ()
     tokens = 0
 
     def __init__(self, base: BaseModel, texts: Sequence[str], ignored: frozenset[int] = frozenset()) -> None:
@@ -141,8 +187,14 @@ class NoLms:
     def score(self, model: Model, block: int) -> NDArray[Any]:
         raise IndexError(f"There is no block {block}: no text is scored.")
 
-    def summarise(self, results: Mapping[int, NDArray[Any]]) -> dict[str, float]:
+    def summarise(self, results: Results) -> dict[str, float]:
         return {}
+
+    def error(self, results: Results, base: Results | None = None) -> float | None:
+        return None
+
+    def bounds(self, results: Results) -> tuple[float, float]:
+        return 0.0, 1.0
 
 
 def weighted_scores(truth: Sequence[str], predicted: Sequence[str]) -> tuple[float, float, float]:
@@ -162,10 +214,11 @@ def weighted_scores(truth: Sequence[str], predicted: Sequence[str]) -> tuple[flo
 class _TokenLikelihood:
     """Log-likelihood of prepared batches, each with the token that is wanted at each of its points."""
 
-    def __init__(self, base: BaseModel, chunks: Sequence[Sequence[int]], batches: Sequence[_Wanted]) -> None:
+    def __init__(self, base: BaseModel, blocks: Blocks, batches: Sequence[_Wanted]) -> None:
         self._batches = [batch for batch, _ in batches]
         self._wanted = [wanted for _, wanted in batches]
-        self.block_texts = tuple(len(chunk) for chunk in chunks)
+        self.block_texts = tuple(len(chunk) for chunk in blocks.chunks)
+        self.first_look = blocks.first_look
         sample = next((b for b, wanted in batches if len(wanted)), None)
         if sample is None:
             raise BadData("The neutral texts hold no token to predict: give longer texts.")
@@ -188,7 +241,7 @@ class _TokenLikelihood:
             result[:, 1].index_add_(0, batch.point_rows, torch.ones_like(nll))
         return result.numpy()
 
-    def summarise(self, results: Mapping[int, NDArray[Any]]) -> dict[str, float]:
+    def summarise(self, results: Results) -> dict[str, float]:
         """{"lms", "perplexity", "total_log_likelihood" (the summed NLL in nats), "total_tokens"}.
 
         A mean NLL that is not finite or above 700 nats gives lms 0 and perplexity infinity.
@@ -206,6 +259,31 @@ class _TokenLikelihood:
             "total_tokens": tokens,
         }
 
+    def error(self, results: Results, base: Results | None = None) -> float | None:
+        """See `LmsMeasurement`: from the texts' NLL around their mean, or its changes, through the slope of
+        1 / (1 + mean NLL)."""
+        if not results:
+            return None
+        now = np.concatenate([results[block] for block in sorted(results)])
+        tokens = now[:, 1].sum()
+        if not tokens or not np.isfinite(now).all():
+            return None
+        mean = now[:, 0].sum() / tokens
+        if base is None:
+            changes = now[:, 0] - mean * now[:, 1]
+        else:
+            changes = now[:, 0] - np.concatenate([base[block] for block in sorted(results)])[:, 0]
+        error = standard_error(changes * len(now) / tokens, sum(self.block_texts))
+        return None if error is None else float(error / (1.0 + mean) ** 2)
+
+    def bounds(self, results: Results) -> tuple[float, float]:
+        """See `LmsMeasurement`: a token's NLL is never negative, so the mean cannot fall below what is known."""
+        if len(results) == len(self.block_texts):
+            lms = self.summarise(results)["lms"]
+            return lms, lms
+        nll = math.fsum(float(result[:, 0].sum()) for result in results.values())
+        return 0.0, 1.0 / (1.0 + nll / self.tokens) if math.isfinite(nll) else 0.0
+
 
 class CausalLms(_TokenLikelihood):
     """Next-token log-likelihood of neutral texts; positions of `ignored` ids and padding do not count.
@@ -219,16 +297,20 @@ class CausalLms(_TokenLikelihood):
         base: BaseModel,
         texts: Sequence[str],
         ignored: frozenset[int] = frozenset(),
-        texts_per_chunk: int = TEXTS_PER_BLOCK,
+        texts_per_chunk: int = TEXTS_PER_CHUNK,
+        limits: BatchLimits = DEFAULT_LIMITS,
     ) -> None:
         limit = min(int(min(base.tokenizer.model_max_length, NO_LIMIT)), base.positions or NO_LIMIT)
         encoded = base.encode(texts, limit)
         if base.tokenizer.padding_side == "left":
-            starts = range(0, len(texts), texts_per_chunk)
-            chunks = [list(range(i, min(i + texts_per_chunk, len(texts)))) for i in starts]
+            blocks, widths = _pieces_of_chunks(len(texts), texts_per_chunk, limits), _widths(encoded, texts_per_chunk)
         else:
-            chunks = length_sorted_chunks([len(ids) for ids in encoded], TEXTS_PER_BLOCK, LIKELIHOOD_POINTS_PER_BLOCK)
-        super().__init__(base, chunks, [_causal_batch(base, [encoded[i] for i in chunk], ignored) for chunk in chunks])
+            blocks = cut([len(ids) for ids in encoded], [None] * len(encoded), limits, limits.points)
+            widths = [0] * len(encoded)
+        batches = [
+            _causal_batch(base, [encoded[i] for i in chunk], ignored, widths[chunk[0]]) for chunk in blocks.chunks
+        ]
+        super().__init__(base, blocks, batches)
 
 
 class Seq2SeqLms(_TokenLikelihood):
@@ -238,17 +320,25 @@ class Seq2SeqLms(_TokenLikelihood):
     with labels that are left out.
     """
 
-    def __init__(self, base: BaseModel, texts: Sequence[str], ignored: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        texts: Sequence[str],
+        ignored: frozenset[int] = frozenset(),
+        limits: BatchLimits = DEFAULT_LIMITS,
+    ) -> None:
         encoded = base.encode(texts, base.max_length)
-        chunks = length_sorted_chunks([len(ids) for ids in encoded], TEXTS_PER_BLOCK, LIKELIHOOD_POINTS_PER_BLOCK)
-        super().__init__(base, chunks, [_seq2seq_batch(base, [encoded[i] for i in chunk], ignored) for chunk in chunks])
+        blocks = cut([len(ids) for ids in encoded], [None] * len(encoded), limits, limits.points)
+        batches = [_seq2seq_batch(base, [encoded[i] for i in chunk], ignored) for chunk in blocks.chunks]
+        super().__init__(base, blocks, batches)
 
 
 def build_lms(
     base: BaseModel,
     texts: Sequence[str],
     ignored: frozenset[int] = frozenset(),
-    texts_per_chunk: int = TEXTS_PER_BLOCK,
+    texts_per_chunk: int = TEXTS_PER_CHUNK,
+    limits: BatchLimits = DEFAULT_LIMITS,
 ) -> LmsMeasurement:
     """The measurement that fits the kind of the base model; without texts one that measures nothing.
 
@@ -257,10 +347,17 @@ def build_lms(
     if not texts:
         return NoLms(base, texts, ignored)
     if base.kind == MASKED:
-        return MaskedLms(base, texts, ignored)
+        return MaskedLms(base, texts, ignored, limits)
     if base.kind == CAUSAL:
-        return CausalLms(base, texts, ignored, texts_per_chunk)
-    return Seq2SeqLms(base, texts, ignored)
+        return CausalLms(base, texts, ignored, texts_per_chunk, limits)
+    return Seq2SeqLms(base, texts, ignored, limits)
+
+
+def standard_error(values: NDArray[np.float64], total: int) -> float | None:
+    """Of the mean over `total` of which these are known; None for fewer than two."""
+    if len(values) < 2:
+        return None
+    return float(values.std(ddof=1) / math.sqrt(len(values)) * math.sqrt(max(0.0, 1 - len(values) / total)))
 
 
 def _points(points: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -268,10 +365,27 @@ def _points(points: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tens
     return rows, torch.tensor([position for _, position in points], dtype=torch.int64)
 
 
-def _causal_batch(base: BaseModel, sequences: list[list[int]], ignored: frozenset[int]) -> _Wanted:
-    """Inputs of one chunk, padded as the tokenizer pads, with every (position, next token) pair that counts."""
+def _pieces_of_chunks(texts: int, texts_per_chunk: int, limits: BatchLimits) -> Blocks:
+    """Places 0 to texts - 1 in their order; no block crosses the border of a chunk."""
+    pieces = [
+        tuple(range(start, min(start + limits.rows, chunk + texts_per_chunk, texts)))
+        for chunk in range(0, texts, texts_per_chunk)
+        for start in range(chunk, min(chunk + texts_per_chunk, texts), limits.rows)
+    ]
+    return Blocks(tuple(pieces), spread_blocks([[None]] * len(pieces)))
+
+
+def _widths(encoded: Sequence[Sequence[int]], texts_per_chunk: int) -> list[int]:
+    """For each text the length that its chunk is padded to."""
+    chunks = [encoded[start : start + texts_per_chunk] for start in range(0, len(encoded), texts_per_chunk)]
+    return [max(1, *(len(ids) for ids in chunk)) for chunk in chunks for _ in chunk]
+
+
+def _causal_batch(base: BaseModel, sequences: list[list[int]], ignored: frozenset[int], width: int = 0) -> _Wanted:
+    """Inputs of one block, padded as the tokenizer pads, to `width` tokens at least, with every (position, next token)
+    pair that counts."""
     sequences = [ids or [base.pad_id] for ids in sequences]
-    input_ids, attention_mask = padded(sequences, base.pad_id, base.tokenizer.padding_side)
+    input_ids, attention_mask = padded(sequences, base.pad_id, base.tokenizer.padding_side, width)
     counted = (attention_mask[:, :-1] != 0) & (attention_mask[:, 1:] != 0)
     if ignored:
         counted &= ~torch.isin(input_ids[:, 1:], torch.tensor(sorted(ignored)))

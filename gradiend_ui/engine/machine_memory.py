@@ -21,18 +21,26 @@ class Sizes:
     """What lies in memory during a sweep, in bytes.
 
     base: every weight of the base model. gradiend: encoder, decoder and mapped positions. touched: the parameters that
-    a rewrite changes, once; mapped: the mapped values of those, kept beside them. batch: one block of rows at work.
+    a rewrite changes, once; mapped: the mapped values of those, kept beside them. update: one update vector. batch: one
+    block of rows at work. rounded: the base in a lower precision, where that is asked for.
     """
 
     base: int
     gradiend: int
     touched: int
     mapped: int
+    update: int
     batch: int
+    rounded: int = 0
 
     @property
     def needed(self) -> int:
-        return self.base + self.gradiend + self.touched + self.mapped + self.batch
+        return self.base + self.gradiend + self.beyond_loaded
+
+    @property
+    def beyond_loaded(self) -> int:
+        """What a sweep takes once base model and GRADIEND are in memory."""
+        return self.touched + self.mapped + self.update + self.batch + self.rounded
 
 
 def batch_bytes(tokens: int, hidden: int, vocabulary: int, reads: int, item: int) -> int:

@@ -42,7 +42,7 @@ def load_causal_under_mask_head(
     folder = Path(location)
     weights = {name.removeprefix(WRAPPER_PREFIX): tensor for name, tensor in _weights(folder).items()}
     weights = {name: tensor for name, tensor in weights.items() if not name.startswith("classifier.")}
-    base = _stated_base(folder)
+    base = base_under_head(folder)
     if base is None:
         if device_map is not None:
             raise BadBase(f"{folder.name!r} names no base model: it cannot be spread by a device_map. Give a device.")
@@ -83,7 +83,7 @@ def _resize(model: Model, weights: Mapping[str, Tensor]) -> None:
             output.bias[before:] = output.bias[:before].mean()
 
 
-def _stated_base(folder: Path) -> str | None:
+def base_under_head(folder: Path) -> str | None:
     """The base model the head was put on; None where the folder holds all weights itself."""
     try:
         stated = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))

@@ -10,7 +10,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradiend_ui.engine.picture import picture_of
+from gradiend_ui.engine.picture import picture_on
+from gradiend_ui.engine.scored_grid import ScoredGrid
 from gradiend_ui.engine.selection import Question
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.values import Cell, CellScore, Grid
@@ -20,10 +21,12 @@ MOST_RUNS, MOST_QUESTIONS = 6, 8
 
 @dataclass
 class _Kept:
-    """One run: its scores by cell (None is the base) up to `rev`, and the answers to the latest questions."""
+    """One run: its scores by cell (None is the base) up to `rev`, the same on the grid, and the answers to the latest
+    questions."""
 
     rev: int = 0
     scores: dict[Cell | None, CellScore] = field(default_factory=dict)
+    scored: ScoredGrid | None = None
     answers: list[tuple[Question, dict[str, Any]]] = field(default_factory=list)
 
 
@@ -41,7 +44,9 @@ class Pictures:
             kept = self._newest(run)
             known = next((picture for asked, picture in kept.answers if asked == question), None)
             if known is None:
-                known = picture_of(question, grid, kept.scores[None], list(kept.scores.values())[1:])
+                if kept.scored is None or kept.scored.grid != grid:
+                    kept.scored = ScoredGrid(grid, kept.scores[None], list(kept.scores.values())[1:])
+                known = picture_on(question, kept.scored)
                 kept.answers = [(question, known), *kept.answers[: MOST_QUESTIONS - 1]]
             return kept.rev, known
 
@@ -50,7 +55,7 @@ class Pictures:
         rev, changed = self._store.cells(run, kept.rev)
         if changed:
             kept.scores.update((score.cell, score) for score in changed)
-            kept.answers = []
+            kept.scored, kept.answers = None, []
         kept.rev = rev
         self._kept[run] = kept
         while len(self._kept) > MOST_RUNS:

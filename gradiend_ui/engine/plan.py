@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,13 +21,13 @@ from gradiend_ui.engine.base_model import CLM, WINDOWED
 from gradiend_ui.engine.chat_prompt import CHAT_WARNING
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import EvalData, EvalRow, capped_neutral, texts_from_rows
-from gradiend_ui.engine.lms import TEXTS_PER_BLOCK, LmsMeasurement, build_lms
+from gradiend_ui.engine.lms import TEXTS_PER_CHUNK, LmsMeasurement, build_lms
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.objectives.choice import build_objective
 from gradiend_ui.engine.objectives.probabilities import Objective
 from gradiend_ui.engine.selection import goal_feature_factors
 from gradiend_ui.engine.targets import ClassTargets, ignored_ids, resolve_targets
-from gradiend_ui.engine.values import Cell, CellScore, Grid, SweepSpec
+from gradiend_ui.engine.values import DEFAULT_LIMITS, DEFAULT_PRECISION, BatchLimits, Cell, CellScore, Grid, SweepSpec
 
 SCORER_VERSION = 1
 """Part of every fingerprint: raise it whenever a change here or in the objectives may change a number."""
@@ -35,7 +37,8 @@ SCORER_VERSION = 1
 class PreparedSweep:
     """Everything that is fixed before the first cell. Blocks are numbered: rows first, then neutral texts.
 
-    fingerprint: changes with any ingredient of a number (weights, mapping, rows, texts, targets, part, plan, ...).
+    shared_fingerprint: changes with any ingredient of a number (weights, mapping, rows, texts, targets, part, plan,
+    ...) but the precision.
     """
 
     model: ModelWithGradiend
@@ -45,8 +48,25 @@ class PreparedSweep:
     targets: ClassTargets
     objective: Objective
     lms: LmsMeasurement
-    fingerprint: str
+    shared_fingerprint: str
     warnings: tuple[str, ...]
+    limits: BatchLimits = DEFAULT_LIMITS
+
+    @property
+    def fingerprint(self) -> str:
+        """Under which name the results of this sweep are kept: in its precision."""
+        return self.fingerprint_in(self.spec.precision)
+
+    def fingerprint_in(self, precision: str) -> str:
+        """The same for another precision: results of two precisions never meet."""
+        if precision == DEFAULT_PRECISION:
+            return self.shared_fingerprint
+        return hashlib.sha256(f"{self.shared_fingerprint} in {precision}".encode()).hexdigest()
+
+    @cached_property
+    def rows_by_dataset(self) -> Counter[str]:
+        """How many rows of each dataset are scored."""
+        return Counter(self.rows[place].label_class for block in self.objective.blocks for place in block.rows)
 
     @property
     def cells(self) -> tuple[Cell | None, ...]:
@@ -93,11 +113,12 @@ class PreparedSweep:
             for place, values in zip(self.objective.blocks[block].rows, result.tolist(), strict=True)
         ):
             row = self.rows[place]
-            present = self._present_classes(row)
+            present = self.present_classes(row)
             scored.append((row, {c: p for c, p in zip(self.objective.classes, values, strict=True) if c in present}))
         return scored
 
-    def _present_classes(self, row: EvalRow) -> frozenset[str]:
+    def present_classes(self, row: EvalRow) -> frozenset[str]:
+        """The classes whose probabilities are read in the row."""
         if self.targets.row_wise:
             return frozenset((row.label_class, row.alternative_class))
         return frozenset(self.objective.classes)
@@ -139,12 +160,13 @@ def prepare(
     seed: int = 0,
     grid: Grid | None = None,
     splits: Sequence[str] | None = None,
+    limits: BatchLimits = DEFAULT_LIMITS,
 ) -> PreparedSweep:
     """Plan a sweep: choose rows, resolve targets, tokenize and mask everything once.
 
     neutral: texts for the LMS; None uses the evaluation rows and leaves the target tokens out of the LMS.
     datasets: only rows of these label classes are scored (None: all). classes: class order (None: the model's).
-    splits: several splits in place of the spec's one.
+    splits: several splits in place of the spec's one. limits: the most that is scored at once.
     Raises BadData or BadGrid in a sentence.
     """
     names = tuple(classes or class_order(model, data))
@@ -157,7 +179,7 @@ def prepare(
     targets = resolve_targets(data.rows, names, spec.targets)
     rows = tuple(row for row in all_rows if datasets is None or row.label_class in datasets) or all_rows
     texts, ignored = _lms_texts(model, spec, neutral, rows, all_rows, targets, seed)
-    return plan_sweep(model, spec, grid, rows, targets, texts, ignored, texts_are_rows=neutral is None)
+    return plan_sweep(model, spec, grid, rows, targets, texts, ignored, texts_are_rows=neutral is None, limits=limits)
 
 
 def plan_sweep(
@@ -170,16 +192,18 @@ def plan_sweep(
     ignored: frozenset[int] = frozenset(),
     *,
     texts_are_rows: bool = False,
-    texts_per_chunk: int = TEXTS_PER_BLOCK,
+    texts_per_chunk: int = TEXTS_PER_CHUNK,
+    limits: BatchLimits = DEFAULT_LIMITS,
 ) -> PreparedSweep:
     """Plan a sweep of `grid` over chosen rows and texts; `prepare` chooses them for a page, the trainer by itself.
 
     texts: for the LMS; empty plans probabilities only. ignored: vocabulary ids that the LMS leaves out.
     texts_are_rows: the texts stand in for missing neutral ones, which is said in the warnings. texts_per_chunk: how
-    many texts the reference pads together, which moves the numbers of left-padding causal models only.
+    many texts the reference pads together, which moves the numbers of left-padding causal models only. limits: the most
+    that is scored at once.
     """
-    objective = build_objective(model.base, rows, targets, spec.token_boundary)
-    lms = build_lms(model.base, texts, ignored, texts_per_chunk)
+    objective = build_objective(model.base, rows, targets, spec.token_boundary, limits)
+    lms = build_lms(model.base, texts, ignored, texts_per_chunk, limits)
     return PreparedSweep(
         model=model,
         spec=spec,
@@ -188,8 +212,9 @@ def plan_sweep(
         targets=targets,
         objective=objective,
         lms=lms,
-        fingerprint=_fingerprint(model, spec, rows, targets, texts, ignored, objective, lms),
+        shared_fingerprint=_fingerprint(model, spec, rows, targets, texts, ignored, objective, lms),
         warnings=_warnings(model, targets, objective, texts_are_rows),
+        limits=limits,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gradiend_ui.engine.errors import BadGrid
-from gradiend_ui.engine.values import finite
+from gradiend_ui.engine.values import DEFAULT_RATIO, MOST_RATIO, finite
 
 CellId = Mapping[str, float]
 
@@ -58,10 +58,10 @@ class LMSThresholdPolicy:
     Raises BadGrid for another ratio, and in `select` when the base has no LMS. Source of the rule: `gradiend` 0.2.3.
     """
 
-    ratio: float = 0.99
+    ratio: float = DEFAULT_RATIO
 
     def __post_init__(self) -> None:
-        if not 0.0 <= finite(self.ratio, "ratio") <= 2.0:
+        if not 0.0 <= finite(self.ratio, "ratio") <= MOST_RATIO:
             raise BadGrid(f"ratio must be between 0 and 2, not {self.ratio}.")
 
     def passes(self, lms: float, base_lms: float) -> bool:
@@ -95,7 +95,7 @@ def smallest_step(candidates: Sequence[Candidate]) -> Candidate | None:
 POLICIES = ("lms_threshold", "lms_times_metric")
 
 
-def policy_named(name: str, ratio: float = 0.99) -> SelectionPolicy:
+def policy_named(name: str, ratio: float = DEFAULT_RATIO) -> SelectionPolicy:
     """The policy of this name. Raises BadGrid."""
     if name == "lms_threshold":
         return LMSThresholdPolicy(ratio)

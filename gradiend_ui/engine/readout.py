@@ -9,6 +9,7 @@ encoder-decoder model at its encoder. Knows no tasks.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 Model = Any
+TRIED_ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Batch:
 
     input_ids, attention_mask: int64 (rows, length); point_rows, point_positions: int64 (points,).
     decoder_input_ids: int64 (rows, decoder length), for encoder-decoder models read at their decoder.
+    position_ids: int64 (rows, length), None for 0, 1, 2, ...
     """
 
     input_ids: Tensor
@@ -31,22 +34,37 @@ class Batch:
     point_rows: Tensor
     point_positions: Tensor
     decoder_input_ids: Tensor | None = None
+    position_ids: Tensor | None = None
 
     def inputs(self, device: torch.device) -> dict[str, Tensor]:
         """What a transformers model takes, on `device`."""
         found = {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
         if self.decoder_input_ids is not None:
             found["decoder_input_ids"] = self.decoder_input_ids
+        if self.position_ids is not None:
+            found["position_ids"] = self.position_ids
         return {name: tensor.to(device) for name, tensor in found.items()}
+
+    def first_rows(self, count: int) -> Batch:
+        """The same for the first rows only."""
+        kept = self.point_rows < count
+        rest = (self.decoder_input_ids, self.position_ids)
+        return Batch(
+            self.input_ids[:count],
+            self.attention_mask[:count],
+            self.point_rows[kept],
+            self.point_positions[kept],
+            *(None if tensor is None else tensor[:count] for tensor in rest),
+        )
 
     def at_points(self, values: Tensor) -> Tensor:
         """`values` (rows, length, ...) at the points: (points, ...)."""
         return values[self.point_rows.to(values.device), self.point_positions.to(values.device)]
 
 
-def padded(sequences: list[list[int]], pad_id: int, side: str = "right") -> tuple[Tensor, Tensor]:
-    """input_ids and attention_mask, int64 (rows, longest), of token-id lists, filled up on one side."""
-    longest = max(len(ids) for ids in sequences)
+def padded(sequences: list[list[int]], pad_id: int, side: str = "right", width: int = 0) -> tuple[Tensor, Tensor]:
+    """input_ids and attention_mask, int64 (rows, longest or `width`), of token-id lists, filled up on one side."""
+    longest = max(width, *(len(ids) for ids in sequences))
     input_ids = torch.full((len(sequences), longest), pad_id, dtype=torch.int64)
     attention_mask = torch.zeros_like(input_ids)
     for row, ids in enumerate(sequences):
@@ -57,6 +75,44 @@ def padded(sequences: list[list[int]], pad_id: int, side: str = "right") -> tupl
 
 
 @dataclass(frozen=True)
+class Placed:
+    """A row of tokens, each at its position; attended: 1 where other tokens may look at it, else 0."""
+
+    ids: list[int]
+    positions: list[int]
+    attended: list[int]
+
+    @classmethod
+    def without_padding(cls, ids: list[int], width: int, pad_id: int, side: str) -> Placed:
+        """What a causal model's last position depends on when `ids` is padded to `width` tokens on one side.
+
+        Padding is never looked at: on the left it only moves the positions, on the right only the last one is read.
+        """
+        count = len(ids)
+        if side == "left" or count == width:
+            return cls(ids, list(range(width - count, width)), [1] * count)
+        return cls([*ids, pad_id], [*range(count), width - 1], [*[1] * count, 0])
+
+
+def placed(rows: list[Placed], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
+    """input_ids, attention_mask and position_ids, int64 (rows, longest), filled up on the right."""
+    input_ids, _ = padded([row.ids for row in rows], pad_id)
+    positions, _ = padded([row.positions for row in rows], 0)
+    attended, _ = padded([row.attended for row in rows], 0)
+    return input_ids, attended, positions
+
+
+def says_the_same(model: Model, batch: Batch, other: Batch) -> bool:
+    """Whether the model's logits at the points of both batches are the same, within 1e-4 absolute."""
+    plain = Readout("nowhere")
+    try:
+        first, second = plain.logits(model, batch), plain.logits(model, other)
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+        return False
+    return first.shape == second.shape and torch.allclose(first, second, rtol=1e-4, atol=1e-4)
+
+
+@dataclass(frozen=True)
 class Readout:
     """Reads logits of any weights of one architecture; `narrow_at` is "last layer", "head" or "nowhere"."""
 
@@ -64,7 +120,10 @@ class Readout:
 
     @classmethod
     def trying(cls, model: Model, batch: Batch) -> Readout:
-        """The earliest narrowing that gives this model's plain logits on `batch` (within 1e-4 absolute)."""
+        """The earliest narrowing that gives this model's plain logits on the first rows of `batch` with a point
+        (within 1e-4 absolute)."""
+        rows = int(batch.point_rows.min()) if len(batch.point_rows) else 0
+        batch = batch.first_rows(rows + TRIED_ROWS)
         plain = cls("nowhere").logits(model, batch)
         for place in ("last layer", "head"):
             if _narrowing_module(model, place) is None:
@@ -84,6 +143,11 @@ class Readout:
 
     def logits_with_graph(self, model: Model, batch: Batch) -> Tensor:
         """The same, differentiable: what a training's loss is computed from."""
+        lower = getattr(model, "lower_layers", None)
+        with nullcontext() if lower is None else lower.reading(batch):
+            return self._logits(model, batch)
+
+    def _logits(self, model: Model, batch: Batch) -> Tensor:
         inputs = batch.inputs(model.device)
         module = _narrowing_module(model, self.narrow_at)
         if module is None:

@@ -20,7 +20,7 @@ from gradiend_ui.engine.policies import (
     policy_named,
     smallest_step,
 )
-from gradiend_ui.engine.values import Cell, CellScore, finite_or_none
+from gradiend_ui.engine.values import Cell, CellScore, error_key, finite_or_none
 
 __all__ = [
     "BaseContext", "Candidate", "LMSThresholdPolicy", "LMSTimesMetricPolicy", "Question", "Selection",
@@ -56,6 +56,14 @@ class Question:
         """The metric of one cell: P(c) on the other class's rows, or 1 - P(c) on its own rows."""
         probability = self.probability(score)
         return probability if probability is None or self.goal == "strengthen" else 1.0 - probability
+
+    def error(self, score: CellScore) -> float | None:
+        """The standard error of a provisional score's metric; None where it is not known."""
+        if self.goal == "weaken":
+            return score.errors.get(error_key(self.target_class, self.target_class))
+        others = [name for name in self.classes if name != self.target_class]
+        keys = [error_key(other, self.target_class) for other in others]
+        return next((score.errors[key] for key in keys if key in score.errors), None)
 
     def probability(self, score: CellScore) -> float | None:
         """The probability the metric is made of."""
@@ -149,15 +157,18 @@ def _hits_of(score: CellScore) -> tuple[int, int] | None:
     return (int(hits), int(total)) if hits is not None and total else None
 
 
-def select(question: Question, base: CellScore, scores: Sequence[CellScore]) -> Selection:
+def select(
+    question: Question, base: CellScore, scores: Sequence[CellScore], known: Sequence[Candidate] | None = None
+) -> Selection:
     """Answer the question over the cells that are finished.
 
+    known: `candidates_of` the question, where somebody keeps them: no policy changes them.
     Raises NotFound while the base or every candidate is missing, naming what is missing.
     """
     base_lms = finite_or_none(base.lms_value)
     if not base.is_final or base_lms is None:
         raise NotFound("The base model is not scored yet: the selection appears with the first finished cells.")
-    candidates = candidates_of(question, scores)
+    candidates = candidates_of(question, scores) if known is None else known
     if not candidates:
         raise NotFound(_nothing_to_choose(question, scores))
     name = question.metric_name

@@ -78,9 +78,11 @@ def cell_key(cell: Cell | None) -> str:
 
 
 def fingerprints_of(run: Run) -> tuple[str, ...]:
-    """Under which names the block results of a run are stored: the shared one and that of a run scored again."""
+    """Under which names the block results of a run are stored: the shared ones (of its precision, and of others that it
+    looks into) and those of a run scored again."""
     shared = run.info.get("fingerprint")
-    return (str(shared), f"{shared}/{run.id}") if shared else ()
+    names = [str(shared), *run.info.get("other_fingerprints", ())] if shared else []
+    return tuple(name for shared_name in names for name in (shared_name, f"{shared_name}/{run.id}"))
 
 
 class Store(Database):
@@ -250,6 +252,21 @@ class Store(Database):
                 (state, error, time.time(), run, *only_from),
             )
         return self.revision(run)[1]
+
+    def plan_again(self, run: str, info: Mapping[str, Any]) -> None:
+        """Begin the run anew under another plan: nothing of it is scored yet, and it waits for its turn."""
+        _check_id(run)
+        scores = [CellScore(score.cell) for score in self.cells(run)[1]]
+        with self._writing() as db:
+            db.execute(
+                "UPDATE runs SET info = ?, rev = rev + 1, done = 0, eta = NULL, state = 'queued' "
+                "WHERE id = ? AND state = 'running'",
+                (json.dumps(info, default=float), run),
+            )
+            db.executemany(
+                "UPDATE run_cells SET score = ?, rev = (SELECT rev FROM runs WHERE id = ?) WHERE run = ? AND place = ?",
+                [(json.dumps(score.to_json()), run, run, place) for place, score in enumerate(scores)],
+            )
 
     def next_queued(self) -> str | None:
         """The run that waits longest, None when nobody waits."""

@@ -15,14 +15,25 @@ from gradiend_ui.engine.errors import BadGrid, TooLarge
 Part = Literal["decoder", "decoder-weight", "decoder-bias", "decoder-sum", "encoder-weight"]
 Goal = Literal["strengthen", "weaken", "both"]
 TokenBoundary = Literal["reference", "natural"]
+Precision = Literal["float32", "bfloat16"]
+FirstLook = Literal["same", "bfloat16", "off"]
 Status = Literal["pending", "provisional", "final", "skipped", "failed"]
 RunState = Literal["queued", "running", "paused", "stopped", "interrupted", "finished", "failed"]
 
 PARTS: tuple[str, ...] = get_args(Part)
 GOALS: tuple[str, ...] = get_args(Goal)
 TOKEN_BOUNDARIES: tuple[str, ...] = get_args(TokenBoundary)
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+FIRST_LOOKS: tuple[str, ...] = get_args(FirstLook)
 ACTIVE_STATES: frozenset[str] = frozenset({"queued", "running", "paused"})
 MAX_CELLS = 10_000
+DEFAULT_RATIO, MOST_RATIO = 0.99, 2.0
+"""Which share of the base's LMS must stay: by default, and the largest that can be asked for."""
+DEFAULT_PRECISION = "float32"
+LMS_ERROR = "lms"
+"""The name of the LMS among a score's errors."""
+BASE_LMS = "base_lms"
+"""In the LMS of a provisional score that is not corrected by it: what the base scores on the same texts."""
 
 DEFAULT_LEARNING_RATES: tuple[float, ...] = tuple(
     factor * 10.0**exponent if exponent >= 0 else factor / 10.0**-exponent
@@ -92,6 +103,26 @@ def _axis(values: Iterable[float], what: str) -> tuple[float, ...]:
     return tuple(numbers)
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """The most that is scored at once: rows or texts, padded tokens, and positions with logits over a vocabulary.
+
+    Part of a plan: chosen before a run, kept with it, never changed inside it.
+    """
+
+    rows: int = 32
+    tokens: int = 4096
+    points: int = 1024
+
+    def halved(self) -> BatchLimits | None:
+        """Half of each; None when a block is a single row already."""
+        if self.rows == 1:
+            return None
+        return BatchLimits(self.rows // 2, max(1, self.tokens // 2), max(1, self.points // 2))
+
+
+DEFAULT_LIMITS = BatchLimits()
+
 ProbsByDataset = Mapping[str, Mapping[str, float]]
 
 
@@ -103,6 +134,9 @@ class CellScore:
     lms:  {"lms": in [0, 1], higher is better, ...}: masked models add accuracy, precision, recall, f1, hits and
           total; causal ones perplexity, total_log_likelihood and total_tokens. Empty before any text was scored.
     rows_done / rows_total: scored rows and texts out of all of them; equal in a final score.
+    errors: {"d|c": of P(c) on the rows of d, "lms": of the LMS}. Of a provisional score the standard errors; of the
+            final score of the base in another precision than float32 the differences from float32.
+    precision: of the model's numbers; scores of different precisions are never mixed.
     """
 
     cell: Cell | None
@@ -112,6 +146,8 @@ class CellScore:
     rows_done: int = 0
     rows_total: int = 0
     reason: str | None = None
+    errors: Mapping[str, float] = field(default_factory=dict)
+    precision: str = DEFAULT_PRECISION
 
     @property
     def is_final(self) -> bool:
@@ -121,6 +157,18 @@ class CellScore:
     def lms_value(self) -> float | None:
         """The language-modelling score in [0, 1], or None before any neutral text was scored."""
         return self.lms.get("lms")
+
+    @property
+    def rounding(self) -> dict[str, float | None] | None:
+        """How far a final score in another precision is from float32, where that was measured: {"probability": the
+        largest difference of any, "lms"}, None for what is not known."""
+        if self.precision == DEFAULT_PRECISION or not self.is_final or not self.errors:
+            return None
+        probabilities = [error for name, error in self.errors.items() if name != LMS_ERROR]
+        return {
+            "probability": finite_or_none(max(probabilities, default=None)),
+            "lms": finite_or_none(self.errors.get(LMS_ERROR)),
+        }
 
     def strengthen_metric(self, target_class: str, classes: Sequence[str], on_other_class: bool = True) -> float | None:
         """P(target_class) on the rows of the first *other* class, in class order, that has rows.
@@ -155,6 +203,8 @@ class CellScore:
             "rows_done": self.rows_done,
             "rows_total": self.rows_total,
             "reason": self.reason,
+            **({"errors": {name: finite_or_none(value) for name, value in self.errors.items()}} if self.errors else {}),
+            **({} if self.precision == DEFAULT_PRECISION else {"precision": self.precision}),
         }
 
     @classmethod
@@ -171,7 +221,14 @@ class CellScore:
             rows_done=data["rows_done"],
             rows_total=data["rows_total"],
             reason=data["reason"],
+            errors={name: number(value) for name, value in data.get("errors", {}).items()},
+            precision=data.get("precision", DEFAULT_PRECISION),
         )
+
+
+def error_key(dataset: str, name: str) -> str:
+    """The name of P(name) on the rows of `dataset` among a score's errors."""
+    return f"{dataset}|{name}"
 
 
 def finite_or_none(value: float | None) -> float | None:
@@ -188,6 +245,10 @@ class SweepSpec:
     feature_factors: default derived from the goal and the classes' directions; learning_rates: default 16 values
     targets: {class: tokens}, "label" (row-wise) or None (inferred from the rows)
     split: rows of this split are scored ("all": every row); max_rows / max_neutral: caps, None = all
+    precision: of the final numbers. first_look: a part of the data for every cell before the rest of any, in the same
+    precision or in bfloat16, or "off"
+    winner_only: score no more than it takes to be sure of the winner of each class and goal at `winner_ratio` of the
+    base's LMS; the other cells are skipped
     """
 
     target_classes: tuple[str, ...] | None = None
@@ -196,7 +257,10 @@ class SweepSpec:
     learning_rates: tuple[float, ...] = DEFAULT_LEARNING_RATES
     part: Part = "decoder"
     token_boundary: TokenBoundary = "reference"
-    precision: Literal["float32"] = "float32"
+    precision: Precision = "float32"
+    first_look: FirstLook = "same"
+    winner_only: bool = False
+    winner_ratio: float = DEFAULT_RATIO
     split: str = "test"
     max_rows: int | None = None
     max_neutral: int | None = None
@@ -207,11 +271,15 @@ class SweepSpec:
         _one_of(self.goal, GOALS, "goal")
         _one_of(self.part, PARTS, "part")
         _one_of(self.token_boundary, TOKEN_BOUNDARIES, "token_boundary")
-        _one_of(self.precision, ("float32",), "precision")
+        _one_of(self.precision, PRECISIONS, "precision")
+        _one_of(self.first_look, FIRST_LOOKS, "first_look")
         if not isinstance(self.split, str) or not self.split:
             raise BadGrid(f"split must be the name of a split or 'all', not {self.split!r}.")
-        if not isinstance(self.again, bool):
-            raise BadGrid(f"again must be true or false, not {self.again!r}.")
+        for name in ("again", "winner_only"):
+            if not isinstance(getattr(self, name), bool):
+                raise BadGrid(f"{name} must be true or false, not {getattr(self, name)!r}.")
+        if not 0.0 <= finite(self.winner_ratio, "winner_ratio") <= MOST_RATIO:
+            raise BadGrid(f"winner_ratio must be between 0 and {MOST_RATIO:g}, not {self.winner_ratio}.")
         for name in ("max_rows", "max_neutral"):
             cap = getattr(self, name)
             if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 1):

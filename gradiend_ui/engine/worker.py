@@ -14,8 +14,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 
+from gradiend_ui.engine.cores import usable_cores
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.store import Store
@@ -31,6 +33,7 @@ def serve(connection: Connection, store_path: Path, data_dir: Path, demo_folder:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", module="transformers")
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     store = Store(store_path)
     lane = Lane(store, data_dir, demo_folder)
     busy = True

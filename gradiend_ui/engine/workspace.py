@@ -1,57 +1,197 @@
 """The rewritten twin of a base model, for any cell, without ever touching the base.
 
 A twin shares every untouched tensor with the base and owns copies of the touched ones only. Each write starts from
-the base's values: nothing accumulates, nothing has to be restored. Knows parameters and updates, no scoring.
+the base's values: nothing accumulates, nothing has to be restored. In a lower precision base and twin are rounded
+copies, each number rounded once, from its float32 value. Knows parameters and updates, no scoring.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gradiend_ui.engine.lower_layers import LowerLayers, lower_layers_of
+from gradiend_ui.engine.machine_memory import available_bytes
+from gradiend_ui.engine.packed_linear import (
+    PackedLinear,
+    multiplies_packed,
+    pack_linears,
+    placeholders,
+    read_by_linears_only,
+)
 from gradiend_ui.engine.param_map import MappedParameter
+from gradiend_ui.engine.values import DEFAULT_PRECISION
 
 Model = Any
+DTYPES: Mapping[str, torch.dtype] = {"bfloat16": torch.bfloat16}
+"""What a model is rounded to for each precision but the default one, which takes it as it was loaded."""
+
+
+REMEMBERED_SHARE = 4
+"""What is computed once below the lowest touched layer takes at most this part of the free memory."""
+
+PACKING_TAKES = 2
+"""How often a model's weights must fit into the free memory for its layers to be packed."""
 
 
 class Workspace:
-    """One scratch copy of the touched parameters of `base_model`.
+    """One scratch copy of the touched parameters of `base_model`, made when it is first needed.
 
-    Memory beyond the base: the touched parameters once, and the mapped base values once for pruned GRADIENDs.
+    Memory beyond the base: the touched parameters once, and the mapped base values once for pruned GRADIENDs; what is
+    multiplied packed (see `packed_linear`) and not touched lies there once more. In another precision the whole base,
+    rounded, instead of sharing it.
     """
 
-    def __init__(self, base_model: Model, mapped: Sequence[MappedParameter]) -> None:
-        self.base_model = base_model
+    def __init__(
+        self,
+        base_model: Model,
+        mapped: Sequence[MappedParameter],
+        precision: str = DEFAULT_PRECISION,
+        *,
+        plain: bool = False,
+    ) -> None:
+        """plain: nothing packed and nothing remembered, as a model is used outside of a sweep."""
+        self._loaded_model = base_model
         self._mapped = tuple(mapped)
-        self._twin = twin_of(base_model, {parameter.name for parameter in mapped})
-        self._originals = mapped_values(dict(base_model.named_parameters()), mapped)
+        self._precision = precision
+        self._plain = plain
         self._written: tuple[int, float] | None = None
         self._update: Tensor | None = None
+        self._base_layers: list[PackedLinear] = []
+
+    @cached_property
+    def base_model(self) -> Model:
+        """The base model as it is scored: a copy with the loaded model's own tensors, or rounded ones."""
+        if self._precision != DEFAULT_PRECISION:
+            return scoring_copy(rounded(self._loaded_model, DTYPES[self._precision]), {})
+        model = scoring_copy(self._loaded_model, {})
+        self._base_layers = [layer for own in self._packable(model).values() for layer in own]
+        return model
+
+    @property
+    def twin(self) -> Model:
+        """The model that `rewritten` gives; its touched parameters are those of the cell asked for last."""
+        return self._made.model
+
+    @cached_property
+    def _made(self) -> _Twin:
+        touched = {part.name for part in self._mapped}
+        if not self._may_pack:
+            source = self._loaded_model if self._precision == DEFAULT_PRECISION else self.base_model
+            plain = scoring_copy(source, own_copies(source, touched))
+            plain.lower_layers = self._lower_layers(plain)
+            return _Twin(plain, {}, frozenset())
+        alone = read_by_linears_only(self._loaded_model, touched)
+        copies = own_copies(self._loaded_model, touched - alone) | placeholders(self._loaded_model, alone)
+        model = scoring_copy(self._loaded_model, copies)
+        layers = pack_linears(model)
+        model.lower_layers = self._lower_layers(model)
+        return _Twin(model, layers, frozenset(alone))
+
+    def _lower_layers(self, model: Model) -> LowerLayers | None:
+        if self._plain:
+            return None
+        return lower_layers_of(
+            model, {part.name for part in self._mapped}, (available_bytes() or 0) // REMEMBERED_SHARE
+        )
+
+    @cached_property
+    def _may_pack(self) -> bool:
+        if self._plain or self._precision != DEFAULT_PRECISION:
+            return False
+        free = available_bytes()
+        enough = free is None or PACKING_TAKES * sum(p.nbytes for p in self._loaded_model.parameters()) < free
+        return enough and multiplies_packed(self._loaded_model)
+
+    def _packable(self, model: Model) -> dict[str, list[PackedLinear]]:
+        return pack_linears(model) if self._may_pack else {}
+
+    @cached_property
+    def _base_parameters(self) -> dict[str, nn.Parameter]:
+        return dict(self._loaded_model.named_parameters())
+
+    @cached_property
+    def _originals(self) -> tuple[Tensor, ...]:
+        return mapped_values(self._base_parameters, self._mapped)
 
     def rewritten(self, update: Tensor, learning_rate: float) -> Model:
         """The twin holding `base + learning_rate * update`; valid until the next call. `update` is (input_dim,)."""
         if self._written != (id(update), learning_rate):
             self._written = None  # an interrupted write leaves no claim behind
-            write_update(dict(self._twin.named_parameters()), self._originals, self._mapped, update, learning_rate)
+            for layer in self._base_layers:
+                layer.drop()
+            self._write(update, learning_rate)
             self._update = update  # kept alive, so that its id cannot be reused
             self._written = (id(update), learning_rate)
-        return self._twin
+        return self.twin
+
+    @torch.no_grad()
+    def _write(self, update: Tensor, learning_rate: float) -> None:
+        made = self._made
+        parameters = dict(made.model.named_parameters())
+        for part, original in zip(self._mapped, self._originals, strict=True):
+            layers = made.layers.get(part.name, ())
+            if part.name not in made.packed_only:
+                write_update(parameters, (original,), (part,), update, learning_rate)
+                for layer in layers:
+                    layer.drop()
+                continue
+            weight = torch.empty_like(self._base_parameters[part.name])
+            if part.positions is not None:
+                weight.copy_(self._base_parameters[part.name])
+            write_update(
+                {part.name: nn.Parameter(weight, requires_grad=False)}, (original,), (part,), update, learning_rate
+            )
+            for layer in layers:
+                layer.pack(weight)
+
+    def in_precision(self, precision: str) -> Workspace:
+        """A workspace over the same loaded model in another precision; this one where it is the default."""
+        return self if precision == DEFAULT_PRECISION else Workspace(self._loaded_model, self._mapped, precision)
 
 
-def twin_of(model: Model, touched: set[str]) -> Model:
-    """A copy of `model` that owns its `touched` parameters and shares all other parameters and buffers."""
-    shared: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
-    shared |= {id(p): p for name, p in model.named_parameters() if name not in touched}
-    twin = copy.deepcopy(model, shared)
-    with torch.no_grad():
-        for name, parameter in twin.named_parameters():
-            if name in touched:
-                parameter.add_(0.0)  # -0.0 becomes 0.0, as adding a zero update does in the reference
-    return twin
+@dataclass(frozen=True)
+class _Twin:
+    """A model to write cells into. layers: by the name of the weight they multiply; packed_only: weights that lie in
+    the layers alone, their parameters are placeholders."""
+
+    model: Model
+    layers: Mapping[str, list[PackedLinear]]
+    packed_only: frozenset[str]
+
+
+def scoring_copy(model: Model, replaced: Mapping[int, nn.Parameter]) -> Model:
+    """A copy of `model` that shares all its tensors but the parameters that `replaced` has by their id."""
+    memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
+    memo |= {id(parameter): parameter for parameter in model.parameters()}
+    found = copy.deepcopy(model, memo | dict(replaced))
+    found.config.use_cache = False  # nothing is continued from what is scored
+    return found
+
+
+def own_copies(model: Model, names: set[str]) -> dict[int, nn.Parameter]:
+    """A copy of each of these parameters, by the id of the one it stands for; -0.0 becomes 0.0, as adding a zero
+    update does in the reference."""
+    return {
+        id(parameter): nn.Parameter(parameter.detach() + 0.0, requires_grad=False)
+        for name, parameter in model.named_parameters()
+        if name in names
+    }
+
+
+def rounded(model: Model, dtype: torch.dtype) -> Model:
+    """A copy of `model` with every parameter in `dtype`; buffers (positions, rotary frequencies) are shared as they
+    are, since rounding them would move whole positions."""
+    memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(parameter.detach().to(dtype), requires_grad=False)
+    return copy.deepcopy(model, memo)
 
 
 def mapped_values(parameters: Mapping[str, nn.Parameter], mapped: Sequence[MappedParameter]) -> tuple[Tensor, ...]:

@@ -1,8 +1,9 @@
 """Payload of the linked maps: one table of values per map over (feature factor, learning rate).
 
 Rows are feature factors, columns learning rates, both ascending. A table is sent once, however many maps and details
-read it. Knows nothing of how the values came about, of the words on the page or how they are drawn; the colours
-themselves are in the style sheet (`ramp` names one).
+read it; not at all where the page already holds the *ground*, the tables of this run at this revision. Knows nothing of
+how the values came about, of the words on the page or how they are drawn; the colours themselves are in the style sheet
+(`ramp` names one).
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from gradiend_ui.figures.numbers import finite_table
 TOPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 KEPT_STOPS = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 LOW_QUANTILE, HIGH_QUANTILE = 0.02, 0.98
+
+OF_CELLS = ("status", "reason", "rows_done", "rows_total")
+"""What a picture tells of its cells whatever is asked."""
 
 Table = list[list[Any]]
 Kind = Literal["probability", "change", "kept", "number"]
@@ -59,29 +63,34 @@ def build_maps(
     *,
     marks: Marks | None = None,
     matrix: int = 0,
+    held: str = "",
 ) -> dict[str, Any]:
     """The payload of a run's newest picture (the keys of `Session.picture`).
 
     measures: one map each; details: further numbers for tooltips and the table
     matrix: how many maps stand in a row, for small multiples with one scale; 0: one below the other.
+    held: the ground that the page has; where it is still this one, what no question changes is left out.
     """
     marks = marks or Marks()
+    ground = f"{run}:{picture['rev']}" if run else ""
+    is_held = bool(ground) and held == ground
+    known = {item.key for item in (*details, *(m for m in measures if m.kind == "kept"))} if is_held else set()
     shared = shared_top([item.values for item in measures if item.kind == "probability"]) if matrix else None
-    tables = {item.key: finite_table(item.values) for item in (*measures, *details)}
+    tables = {item.key: finite_table(item.values) for item in (*measures, *details) if item.key not in known}
     return {
         "run": run,
         "rev": picture["rev"],
+        "ground": ground,
+        "held": is_held,
         "rows": picture["feature_factors"],
         "columns": picture["learning_rates"],
         "tables": tables,
         "maps": [_map(item, shared) for item in measures],
         "details": [{"label": item.title, "table": item.key, "base": item.base} for item in details],
         "matrix": matrix,
-        "status": picture["status"],
-        "reason": picture["reason"],
+        **({} if is_held else {key: picture[key] for key in OF_CELLS}),
+        "errors": _errors(picture),
         "passes": picture["passes"],
-        "rows_done": picture["rows_done"],
-        "rows_total": picture["rows_total"],
         "can_win": picture.get("can_win") or [True] * len(picture["feature_factors"]),
         "cannot": marks.cannot,
         "pinned": [place for cell in marks.pinned if (place := _place(picture, *cell))],
@@ -89,6 +98,14 @@ def build_maps(
         "best": place_of(picture, picture["selection"]),
         "fallback": bool(picture["selection"] and picture["selection"]["fallback"]),
     }
+
+
+def _errors(picture: Mapping[str, Any]) -> dict[str, Table] | None:
+    """Standard errors of the deciding number and of the LMS in every cell; None where no value is provisional."""
+    tables = {"metric": picture.get("metric_error") or [], "lms": picture.get("lms_error") or []}
+    if not any(value is not None for table in tables.values() for row in table for value in row):
+        return None
+    return {name: finite_table(table) for name, table in tables.items()}
 
 
 def empty_picture(feature_factors: Sequence[float], learning_rates: Sequence[float]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_CELLS = 4
 MOST_TEXTS = 20
 NOT_FINITE = "The value is not a finite number: the rewritten model overflowed."
-EXPORT_KEYS = ("feature_factor", "learning_rate")
+CELL_KEYS = ("feature_factor", "learning_rate")
 FREE: dict[str, Any] = {"concurrency_limit": None}
 
 
@@ -59,6 +59,11 @@ def register(session: Session) -> None:
         with for_scripts():
             return answer(session.resume(run))
 
+    def finish_cell(run: str, cell: dict[str, Any]) -> dict[str, Any]:
+        """Score a cell that a sweep with winner_only skipped; the run goes on for it."""
+        with for_scripts():
+            return answer(session.finish_cell(run, check_cell(cell)))
+
     def stop(run: str) -> dict[str, Any]:
         """End a sweep; finished cells stay."""
         with for_scripts():
@@ -85,7 +90,7 @@ def register(session: Session) -> None:
         with for_scripts():
             return shelve(session.export(run, check_export(options)))
 
-    for function in (load, start_sweep, open_finished, cells, pause, resume, stop, select, compare):
+    for function in (load, start_sweep, open_finished, cells, pause, resume, finish_cell, stop, select, compare):
         gr.api(function, api_name=function.__name__, **FREE)
     _register_export(export)
 
@@ -103,11 +108,22 @@ def _register_export(export: Any) -> None:
 def check_export(options: Any) -> dict[str, Any]:
     """Options with a cell, or with the classes whose best cells are wanted, and the only kind there is."""
     has_classes = isinstance(options, dict) and bool(options.get("target_classes"))
-    if not has_classes and not (isinstance(options, dict) and all(_is_number(options.get(k)) for k in EXPORT_KEYS)):
+    if not has_classes and not _names_a_cell(options):
         raise BadGrid(
             f"Exporting needs the two numbers feature_factor and learning_rate, or target_classes, not {options!r}."
         )
     return {"kind": "checkpoint", **options}
+
+
+def check_cell(cell: Any) -> dict[str, Any]:
+    """A cell by its two numbers and nothing else."""
+    if not _names_a_cell(cell):
+        raise BadGrid(f"A cell is named by the two numbers feature_factor and learning_rate, not {cell!r}.")
+    return {key: cell[key] for key in CELL_KEYS}
+
+
+def _names_a_cell(options: Any) -> bool:
+    return isinstance(options, dict) and all(_is_number(options.get(key)) for key in CELL_KEYS)
 
 
 def check_compare(cells: Any, texts: Any) -> None:

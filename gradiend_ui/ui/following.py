@@ -23,6 +23,8 @@ QUIET: dict[str, Any] = {
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
 NEWEST: dict[str, Any] = {**AT_ONCE, "trigger_mode": "always_last"}
 EVERY: dict[str, Any] = {**AT_ONCE, "trigger_mode": "multiple"}
+WITH_HELD = """(_, ...values) => [document.querySelector('#maps [data-held]')?.dataset.held || '', ...values]"""
+"""The first of the inputs becomes the ground that the maps hold: what the page has need not be sent again."""
 PUT_RUN_IN_URL = """(run) => {
   const url = new URL(location);
   if (run) url.searchParams.set('run', run); else url.searchParams.delete('run');

@@ -21,7 +21,7 @@ from gradiend_ui.engine.known_cells import known_cells
 from gradiend_ui.engine.pictures import Pictures
 from gradiend_ui.engine.selection import Question, policy_named, select
 from gradiend_ui.engine.store import Run, Store
-from gradiend_ui.engine.values import CellScore, Grid, finite_or_none
+from gradiend_ui.engine.values import DEFAULT_PRECISION, CellScore, Grid, finite_or_none
 from gradiend_ui.engine.worker_client import WorkerClient
 from gradiend_ui.ui.compare.desk import CompareDesk
 from gradiend_ui.ui.data.desk import DataDesk
@@ -79,10 +79,16 @@ class Session:
 
     @classmethod
     def open(
-        cls, data_dir: Path | None = None, public: bool = False, default_source: str = "demo", **options: Any
+        cls,
+        data_dir: Path | None = None,
+        public: bool = False,
+        default_source: str = "demo",
+        start_worker: bool = True,
+        **options: Any,
     ) -> Session:
         """Open the data folder (default: the user's data directory) and start the worker in the background.
 
+        start_worker: False leaves that to `start_worker`, or to the first request that needs it.
         Raises Busy when another server holds the folder.
         """
         session = cls(
@@ -91,8 +97,13 @@ class Session:
             default_source=default_source,
             **options,
         )
-        session._worker.start()
+        if start_worker:
+            session.start_worker()
         return session
+
+    def start_worker(self) -> None:
+        """Start the worker unless it runs; returns at once, it loads its libraries by itself."""
+        self._worker.start()
 
     def close(self) -> None:
         """End the worker, mark what was running as interrupted, give the folder free."""
@@ -211,6 +222,12 @@ class Session:
         self._worker.ask("wake")
         return {"state": self._store.revision(run)[1] if state == "queued" else state}
 
+    def finish_cell(self, run: str, cell: Mapping[str, Any]) -> dict[str, Any]:
+        """The API's /finish_cell: score a cell that a search for the winner skipped. Raises NotFound, BadGrid."""
+        self._store.revision(run)
+        answer: dict[str, Any] = self._worker.ask("finish_cell", run=run, cell=dict(cell))
+        return answer
+
     def stop(self, run: str) -> dict[str, Any]:
         stoppable = ("queued", "running", "paused", "interrupted")
         return {"state": self._store.set_state(run, "stopped", only_from=stoppable)}
@@ -238,6 +255,8 @@ class Session:
             "error": record.error,
             "imported": _imported(record),
             "neutral_set": record.info["neutral_set"],
+            "precision": record.info["spec"].get("precision", DEFAULT_PRECISION),
+            "search": _search(record),
             **picture,
         }
 
@@ -321,6 +340,15 @@ def _imported(record: Run) -> dict[str, Any] | None:
     return None if imported is None else {key: imported[key] for key in ("file", "check", "note")}
 
 
+def _search(record: Run) -> dict[str, Any] | None:
+    """{ratio, goals, target_classes} whose winners a run looks for; None for one that scores every cell."""
+    spec = record.info["spec"]
+    if not spec.get("winner_only"):
+        return None
+    goals = ["strengthen", "weaken"] if spec["goal"] == "both" else [spec["goal"]]
+    return {"ratio": spec["winner_ratio"], "goals": goals, "target_classes": spec["target_classes"]}
+
+
 def _touched(score: CellScore) -> bool:
     return score.status != "pending"
 
@@ -342,6 +370,8 @@ def cell_json(score: CellScore, classes: Sequence[str]) -> dict[str, Any]:
         "lms": data["lms"],
         "rows_done": data["rows_done"],
         "reason": data["reason"],
+        "errors": data.get("errors", {}),
+        "precision": score.precision,
     }
 
 

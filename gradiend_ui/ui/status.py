@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from gradiend_ui.engine.values import DEFAULT_PRECISION
 from gradiend_ui.figures.numbers import big, clock
 from gradiend_ui.ui.tree import Node, node
 from gradiend_ui.ui.words import Words
@@ -28,23 +30,52 @@ def build_model_chip(card: Mapping[str, Any] | None, words: Words) -> Node:
 
 
 def build_run_chip(picture: Mapping[str, Any] | None, words: Words) -> Node:
-    """State, cells done, time left or the place in the queue, or that the numbers come from a file."""
+    """State, what is going on, cells done, time left or place in the queue, or that the numbers come from a file."""
     if picture is None:
         return node("div", node("span", words("page.no_run")), cls="chip run empty", role="status", data_state="")
     state, done, total = picture["state"], picture["done"], picture["total"]
+    phase = phase_of(picture)
+    told = words(f"page.phase_{phase}_told", share=f"{100 * seen_share(picture):.0f}") if phase else None
+    precision = None if picture["precision"] == DEFAULT_PRECISION else picture["precision"]
     return node(
         "div",
         node("span", cls="dot"),
-        node("strong", words(f"page.state_{state}")),
+        node("strong", words(f"page.phase_{phase}" if phase else f"page.state_{state}")),
+        node("span", told, cls="phase wide") if told else None,
         node("span", f"{done}/{total}", cls="num"),
+        node("span", precision, cls="wide") if precision else None,
         node("span", _note(picture, words), cls="num left"),
         node("span", cls="bar", style=f"--p: {done / total if total else 0:.4f}", aria_hidden="true"),
         cls=f"chip run {state}",
         role="status",
         data_state=state,
         data_done=done,
-        title=picture["error"],
+        data_phase=phase,
+        title=picture["error"] or told,
     )
+
+
+def phase_of(picture: Mapping[str, Any]) -> str:
+    """What a running sweep is at: "look" (at all cells, before any is finished), "finish" (those that were seen) or
+    "search" (for the winner alone); "" where that says nothing more than that it runs."""
+    if picture["state"] != "running":
+        return ""
+    if picture["search"] is not None:
+        return "search"
+    status = [name for row in picture["status"] for name in row]
+    seen, unseen = status.count("provisional"), status.count("pending")
+    if seen > 1 and unseen:
+        return "look"
+    return "finish" if seen and not unseen else ""
+
+
+def seen_share(picture: Mapping[str, Any]) -> float:
+    """The share of rows and texts that most provisional cells are scored on, in [0, 1]."""
+    rows = zip(picture["status"], picture["rows_done"], strict=True)
+    counts = Counter(
+        done for names, dones in rows for name, done in zip(names, dones, strict=True) if name == "provisional"
+    )
+    return counts.most_common(1)[0][0] / picture["rows_total"] if counts and picture["rows_total"] else 0.0
 
 
 def build_steps(words: Words, *, loaded: bool, state: str, has_cells: bool) -> Node:

@@ -1,10 +1,12 @@
-"""How fast the page answers on a finished grid, in milliseconds: threshold drag, class switch, cell move.
+"""How fast the page answers on a finished grid, in milliseconds: threshold, class, metric, colours, cell.
 
     python -m tests.benchmarks.interaction [--json OUT] [--times N]
 
-Starts `app.py` on the demo with an empty data folder, writes two finished sweeps with made-up but consistent numbers
-into its store (144 and 2,500 cells: nothing is swept), and acts in Chromium as a hand would. A time runs from the input
-to the last painted change of the maps and of the reason card.
+Starts `app.py` on the demo with an empty data folder, writes three finished sweeps with made-up but consistent numbers
+into its store (144, 576 and 2,500 cells: nothing is swept), and acts in Chromium as a hand would. A time runs from the
+input until the frame with the last change of the maps and of the reason card is painted. `metric` shows the own rows or
+the other class's, `colour scale` the change against the base (other colours, ends that clip) or back, `theme` dark or
+light.
 """
 
 from __future__ import annotations
@@ -36,20 +38,30 @@ if TYPE_CHECKING:
 RATES = "learning rates"
 GRIDS = {
     "dense, 9 x 16": Grid(DENSE_FEATURE_FACTORS, DEFAULT_LEARNING_RATES),
+    "typed, 24 x 24": Grid(read_axis("-3:2.75:24", RATES).values, read_axis("0.001:100:23 log, 0.15", RATES).values),
     "typed, 50 x 50": Grid(read_axis("-3:3:49, 1.05", RATES).values, read_axis("0.001:100:49 log, 0.15", RATES).values),
 }
 TOTAL, BASE_HITS = 500, 200
 QUIET_MS = 250
 RATIOS = (0.95, 0.99, 0.92, 0.97, 0.9, 0.985, 0.94, 1.0)
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+SHOWS = "#maps .shows input[value={}]"
 FIGURE = f"{'grid':16} {'action':18} {'median':>8} {'95 %':>8}"
 
 TIME_AN_ACTION = """
 async ([selector, kind, value]) => {
   const watched = ['#maps', '#reason'].map((name) => document.querySelector(name));
   const target = document.querySelector(selector);
-  let last = 0;
-  const observer = new MutationObserver(() => { requestAnimationFrame(() => { last = performance.now(); }); });
+  let last = 0, changed = false, watching = true;
+  const painted = new MessageChannel();
+  const frame = () => painted.port2.postMessage(null);
+  painted.port1.onmessage = () => {
+    if (changed) last = performance.now();
+    changed = false;
+    if (watching) requestAnimationFrame(frame);
+  };
+  requestAnimationFrame(frame);
+  const observer = new MutationObserver(() => { changed = true; });
   const everything = { subtree: true, childList: true, attributes: true, characterData: true };
   for (const element of watched) observer.observe(element, everything);
   const begin = performance.now();
@@ -62,6 +74,7 @@ async ([selector, kind, value]) => {
   } else target.click();
   while (performance.now() - Math.max(begin + 600, last) < QUIET) await new Promise((done) => setTimeout(done, 20));
   observer.disconnect();
+  watching = false;
   return last ? last - begin : null;
 }
 """.replace("QUIET", str(QUIET_MS))
@@ -112,7 +125,17 @@ def measure(page: Page, address: str, times: int) -> dict[str, list[float]]:
     drags = [("#ratio input[type=range]", "drag", RATIOS[k % len(RATIOS)]) for k in range(times + 1)]
     classes = [(f"#target-class label:nth-of-type({1 + k % 2}) input", "click", None) for k in range(times + 1)]
     keys = [("#maps [role=grid]", "key", "ArrowLeft" if k % 6 < 3 else "ArrowRight") for k in range(times + 1)]
-    return {"threshold drag": timed(page, drags), "class switch": timed(page, classes), "cell move": timed(page, keys)}
+    metrics = [(SHOWS.format(("own", "other")[k % 2]), "click", None) for k in range(times + 1)]
+    scales = [(SHOWS.format(("change", "other")[k % 2]), "click", None) for k in range(times + 1)]
+    themes = [("#theme", "click", None)] * (times + 1)
+    return {
+        "threshold drag": timed(page, drags),
+        "class switch": timed(page, classes),
+        "metric": timed(page, metrics),
+        "colour scale": timed(page, scales),
+        "theme": timed(page, themes),
+        "cell move": timed(page, keys),
+    }
 
 
 def figures_of(times: Mapping[str, list[float]]) -> dict[str, tuple[float, float]]:

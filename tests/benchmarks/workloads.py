@@ -121,6 +121,8 @@ def _word_tokenizer(size: int, kind: str) -> Any:
         ends = [("[CLS]", 2), ("[SEP]", 3)]
         tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
         named |= {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    else:
+        named |= {"bos_token": "[CLS]", "eos_token": "[SEP]"}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **named)
 
 

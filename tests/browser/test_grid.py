@@ -13,11 +13,12 @@ import pytest
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
 pytestmark = pytest.mark.browser
 SWEEP = 180_000
 RATES = "-0.1, 0, 0.1, 0.2"
+HELD = r"\"held\":true"
 
 
 @pytest.fixture
@@ -63,6 +64,27 @@ def test_the_maps_show_what_is_asked_for(page: Page) -> None:
     page.locator("#goal label", has_text="weaken").click()
     expect(maps(page)).to_have_attribute("data-shows", "own")
     expect(titles.first).to_contain_text("1 − P(F) on F rows")
+
+
+def test_only_what_changed_is_sent_and_what_is_missing_asked_for(page: Page) -> None:
+    answers: list[str] = []
+
+    def on_another_ground(route: Route) -> None:
+        """The answer for another class stands on tables that the page does not have."""
+        if answers or '"lms_threshold"' not in (route.request.post_data or ""):
+            route.continue_()
+            return
+        answer = route.fetch()
+        answers.append(answer.text())
+        route.fulfill(response=answer, body=re.sub(r'(\\"ground\\":\\")[^"\\]+', r"\1gone:1", answers[0]))
+
+    page.route(re.compile("/run/predict"), on_another_ground)
+    page.locator("#target-class label", has_text="M").click()
+    expect(maps(page)).to_have_attribute("data-best", re.compile("^1,"))
+    assert HELD in answers[0] and r"\"tables\":{}" in answers[0], "tables that the page holds are sent again"
+    expect(page.locator("#maps .map-title").first).to_contain_text("P(M) on F rows")
+    page.locator("#target-class label", has_text="F").click()
+    expect(maps(page)).to_have_attribute("data-best", "0,3")
 
 
 def signed_rates_are_right(page: Page) -> None:

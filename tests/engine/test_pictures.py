@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.engine.picture import picture_of
 from gradiend_ui.engine.pictures import MOST_RUNS, Pictures
-from gradiend_ui.engine.selection import Question
+from gradiend_ui.engine.selection import LMSThresholdPolicy, LMSTimesMetricPolicy, Question
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.values import Cell, CellScore, Grid
 
@@ -75,6 +76,42 @@ def test_every_question_has_its_own_answer(store: CountingStore) -> None:
     assert pictures.of(run, GRID, other)[1]["metric"][0] == [0.8, pytest.approx(0.7)]
     assert pictures.of(run, GRID, QUESTION)[1]["other"] == "M"
     assert pictures.of(run, GRID, other)[1]["other"] == "F"
+
+
+@pytest.mark.parametrize("any_feature_factor", [True, False])
+@pytest.mark.parametrize("goal", ["strengthen", "weaken"])
+@pytest.mark.parametrize("policy", [LMSThresholdPolicy(0.5), LMSThresholdPolicy(1.5), LMSTimesMetricPolicy()])
+def test_a_picture_is_the_same_whatever_was_asked_before(
+    store: CountingStore, policy: Any, goal: str, any_feature_factor: bool
+) -> None:
+    run, pictures = new_run(store), Pictures(store)
+    store.commit(run, 1, CellScore(GRID.cells[2], "provisional", rows_done=1, rows_total=4, errors={"lms": 0.1}))
+    base, *scores = store.cells(run)[1]
+    for name in QUESTION.classes:
+        pictures.of(run, GRID, Question(name, QUESTION.classes, QUESTION.strengthening))
+        asked = Question(name, QUESTION.classes, QUESTION.strengthening, goal, policy, any_feature_factor)
+        assert pictures.of(run, GRID, asked)[1] == picture_of(asked, GRID, base, scores)
+
+
+def test_another_threshold_reads_no_score_again(store: CountingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, pictures = new_run(store), Pictures(store)
+    first = pictures.of(run, GRID, QUESTION)[1]
+    monkeypatch.setattr(Question, "metric", only_of_the_base(Question.metric))
+    second = pictures.of(run, GRID, replace(QUESTION, policy=LMSThresholdPolicy(1.01)))[1]
+    assert all(second[key] is first[key] for key in ("metric", "lms", "lms_ratio", "status", "by_dataset"))
+    assert first["passes"] == [[True, True], [True, True]] and second["passes"] == [[False, False], [False, False]]
+    assert not first["selection"]["fallback"] and second["selection"]["fallback"]
+    monkeypatch.undo()
+    store.commit(run, 1, score(GRID.cells[0], 0.9))
+    assert pictures.of(run, GRID, QUESTION)[1]["by_dataset"]["M"]["F"][0][0] == 0.9
+
+
+def only_of_the_base(metric: Any) -> Any:
+    def read(question: Question, of: CellScore) -> float | None:
+        assert of.cell is None, "a cell was read again"
+        return metric(question, of)
+
+    return read
 
 
 def test_a_run_that_was_forgotten_is_read_again_and_an_unknown_one_refused(store: CountingStore) -> None:

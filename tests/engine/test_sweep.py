@@ -17,9 +17,10 @@ from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import PreparedSweep, default_feature_factors, prepare
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.store import Store, cell_key
 from gradiend_ui.engine.sweep import run
 from gradiend_ui.engine.values import Cell, CellScore, SweepSpec
+from gradiend_ui.engine.workspace import Workspace
 
 
 class MemoryStore:
@@ -30,6 +31,12 @@ class MemoryStore:
 
     def results(self, fingerprint: str, cell: Cell | None) -> dict[int, NDArray[Any]]:
         return dict(self._results.get((fingerprint, cell), {}))
+
+    def block_counts(self, fingerprint: str) -> dict[str, int]:
+        return {cell_key(cell): len(found) for (name, cell), found in self._results.items() if name == fingerprint}
+
+    def keep_results(self, fingerprint: str, cell: Cell | None, results: Mapping[int, NDArray[Any]]) -> None:
+        self._results.setdefault((fingerprint, cell), {}).update(results)
 
     def commit(
         self,
@@ -68,11 +75,16 @@ def test_learning_rate_zero_scores_as_the_base(
 
 
 def test_a_sweep_equals_the_rewritten_model(plan: PreparedSweep) -> None:
-    scores = finals(plan)
+    """Bit for bit with plain products, to the sixth digit with packed ones."""
+    plain = Workspace(plan.model.base_model, plan.model.mapped, plain=True)
+    scores = {step.score.cell: step.score for step in run(plan, plain, MemoryStore(), "r")}
+    packed = finals(plan)
     for cell in (Cell(-1, 0.1), Cell(1, 1.0)):
         rewritten = plan.model.rewrite_base_model(cell.learning_rate, cell.feature_factor)
         direct = plan.summarise(cell, {b: plan.score_block(rewritten, b) for b in range(len(plan.block_sizes))})
-        assert direct == scores[cell]
+        assert direct == scores[cell] and direct.lms == packed[cell].lms
+        for dataset, row in direct.probs_by_dataset.items():
+            assert packed[cell].probs_by_dataset[dataset] == pytest.approx(row, abs=1e-6)
 
 
 def test_the_base_is_bit_equal_after_a_sweep_an_exception_and_a_stop(plan: PreparedSweep) -> None:
@@ -168,3 +180,15 @@ def test_warnings_say_what_was_assumed(model: ModelWithGradiend, rows: pd.DataFr
     plan = prepare(model, SweepSpec(learning_rates=(0.1,), targets="label"), read_rows(rows), None)
     assert any("No neutral texts" in sentence for sentence in plan.warnings)
     assert any("its own two tokens" in sentence for sentence in plan.warnings)
+
+
+def test_a_pace_tells_less_and_keeps_everything(plan: PreparedSweep) -> None:
+    ticks = iter(range(10**6))
+    told, quiet = MemoryStore(), MemoryStore()
+    every = list(run(plan, plan.model.workspace(), told, "r"))
+    paced = list(run(plan, plan.model.workspace(), quiet, "r", pace=1e9, clock=lambda: float(next(ticks))))
+    assert len(paced) == len(every), "each block gives way to requests"
+    scores = [step.score for step in paced if step.score is not None]
+    assert [score.cell for score in scores][1:] == list(plan.grid.cells), "the first block, then finished cells only"
+    assert scores[1:] == [step.score for step in every if step.score is not None and step.score.is_final][1:]
+    assert quiet.block_counts(plan.fingerprint) == told.block_counts(plan.fingerprint)

@@ -99,14 +99,22 @@ def picture(**changes: Any) -> dict[str, Any]:
         "status": [["final", "final", "final"], ["provisional", "failed", "pending"]],
         "reason": [[None, None, None], [None, "not finite", None]],
         "passes": [[True, True, False], [True, None, None]],
+        "metric_error": [[None, None, None], [0.0234, None, None]],
+        "lms_error": [[None, None, None], [0.011, None, None]],
         "rows_done": [[4, 4, 4], [2, 1, 0]],
+        "precisions": [["float32"] * 3] * 2,
         "rows_total": 4,
         "by_dataset": {d: {"M": values, "F": values} for d in ("M", "F")},
         "base": {
             "metric": 0.11,
             "lms": 0.387,
             "probs_by_dataset": {"M": {"M": 0.86, "F": 0.11}, "F": {"M": 0.08, "F": 0.9}},
+            "precision": "float32",
         },
+        "precision": "float32",
+        "precision_error": None,
+        "search": None,
+        "skipped": 0,
         "selection": SELECTION,
         **changes,
     }
@@ -176,6 +184,10 @@ class ScriptedSession:
         return {"state": "paused"}
 
     resume = stop = pause
+
+    def finish_cell(self, run: str, cell: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(("finish_cell", run, cell))
+        return {"state": "queued"}
 
     def compare(self, run: str, cells: list[Any], texts: list[str], options: dict[str, Any]) -> dict[str, Any]:
         self.calls.append(("compare", run, cells, texts, options))

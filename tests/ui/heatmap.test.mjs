@@ -10,7 +10,7 @@ const load = (files, names) => new Function(`${files.map(place).map(source).join
 
 const MAPS = ['plotting.js', 'heatmap.js', 'heatmap_figure.js', 'heatmap_words.js'];
 const plotting = load(['plotting.js'], ['formatNumber', 'formatSigned', 'axisCentres', 'axisEdges', 'axisTicks', 'ratePositions', 'parsed', 'fill', 'fileWord']);
-const heatmap = load(MAPS, ['readView', 'warp', 'rampColour', 'textColour', 'cellAt', 'moved', 'tooltipText', 'spoken', 'tableColumns', 'tableOrder', 'overlayPaths', 'diagonals', 'mapBox', 'figure', 'savedFigure', 'cellBox', 'arrangement', 'signature', 'paintedFor', 'rowTicks', 'numberText', 'clippedText', 'pinnedLetter', 'starPlace', 'hasProvisional']);
+const heatmap = load(MAPS, ['readView', 'warp', 'rampColour', 'textColour', 'cellAt', 'moved', 'tooltipText', 'spoken', 'tableColumns', 'tableOrder', 'overlayPaths', 'diagonals', 'mapBox', 'figure', 'savedFigure', 'cellBox', 'arrangement', 'signature', 'paintedFor', 'rowTicks', 'numberText', 'clippedText', 'pinnedLetter', 'starPlace', 'hasFaint']);
 const chart = load(['plotting.js', 'row_chart.js'], ['chartFigure', 'savedChart', 'chartLabel', 'legendItems', 'topOf', 'isEmpty']);
 const tree = load(['tree.js'], ['isAllowed', 'TAGS']);
 
@@ -32,6 +32,20 @@ const payload = (changes = {}) => ({
   can_win: [true, true], cannot: 'cannot win for F', pinned: [], matrix: 0, shows: 'other', file: { stem: 'demo_F', subtitle: 'demo, more F' }, ...changes,
 });
 const view = (changes = {}) => heatmap.readView(JSON.stringify(payload(changes)));
+
+test('what a value leaves out comes from the view before it', () => {
+  const whole = view({ ground: 'r:5', held: false });
+  const { status, reason, rows_done: rows, rows_total: total, ...rest } = payload({ ground: 'r:5', held: true, passes: [[false, true, true], [true, null, null]] });
+  const sent = JSON.stringify({ ...rest, tables: {} }), light = heatmap.readView(sent, whole);
+  assert.deepEqual([light.status, light.reason, light.rows_done, light.rows_total], [status, reason, rows, total]);
+  assert.deepEqual(light.passes[0], [false, true, true]);
+  assert.equal(light.maps[0].values, whole.maps[0].values);
+  assert.equal(light.details[0].values, whole.details[0].values);
+  const changed = { ...rest, tables: { 'F|M': [[0, 0, 0], [1, 1, 1]] } };
+  assert.deepEqual(heatmap.readView(JSON.stringify(changed), light).maps[0].values, [[0, 0, 0], [1, 1, 1]]);
+  assert.equal(heatmap.readView(sent, view({ ground: 'r:6', held: false })), null);
+  assert.equal(heatmap.readView(sent), null);
+});
 
 test('numbers have three significant digits and a real minus sign', () => {
   assert.deepEqual([0.71234, 12.34, 1, 0, null, NaN, -0.00012].map(plotting.formatNumber), ['0.712', '12.3', '1.00', '0', '–', '–', '−1.2e−4']);

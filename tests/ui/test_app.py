@@ -21,6 +21,7 @@ PUBLIC = {
     "cells": ["run", "rev"],
     "pause": ["run"],
     "resume": ["run"],
+    "finish_cell": ["run", "cell"],
     "stop": ["run"],
     "select": ["run", "options"],
     "open_finished": ["checkpoint", "options"],
@@ -130,3 +131,15 @@ def test_a_space_listens_on_all_interfaces(monkeypatch: pytest.MonkeyPatch) -> N
     assert app.read_arguments([]).host == "127.0.0.1"
     monkeypatch.setenv("SPACE_ID", "someone/space")
     assert app.read_arguments([]).host == "0.0.0.0"
+
+
+def test_an_idle_server_rests(blocks) -> None:
+    """Gradio's queue looks for work a thousand times a second by default; the attribute that says so is its own."""
+    import gradio as gr
+
+    async def plain():
+        with gr.Blocks() as made:
+            pass
+        return made
+
+    assert asyncio.run(plain())._queue.sleep_when_free < blocks._queue.sleep_when_free <= 0.05

@@ -69,6 +69,28 @@ def test_maps_hold_every_number_once_and_the_best_cell(make_picture, options) ->
     json.dumps(payload, allow_nan=False)
 
 
+def test_what_the_page_holds_is_not_sent_again(make_picture, options) -> None:
+    whole = payload_of(make_picture(), options)
+    assert not whole["held"] and whole["ground"] == f"run-1:{make_picture()['rev']}"
+    light = payload_of(make_picture(), options, held=whole["ground"])
+    assert light["held"] and light["tables"] == {} and "status" not in light
+    assert {key: light[key] for key in ("maps", "details", "passes", "best")} == {
+        key: whole[key] for key in ("maps", "details", "passes", "best")
+    }
+    change = payload_of(make_picture(), options, "change", held=whole["ground"])
+    assert list(change["tables"]) == ["change"], "the page has none of another question's numbers"
+    weaken = payload_of(make_picture(), {**options, "goal": "weaken"}, held=whole["ground"])
+    assert list(weaken["tables"]) == ["metric"]
+
+
+def test_a_page_that_holds_another_ground_gets_everything(make_picture, options) -> None:
+    whole, rev = payload_of(make_picture(), options), make_picture()["rev"]
+    for held in ("", f"run-1:{rev + 1}", f"run-2:{rev}"):
+        assert payload_of(make_picture(), options, held=held) == whole
+    board = measures(make_picture(), options)
+    assert build_maps(make_picture(), "", board.maps, board.details, held="")["held"] is False
+
+
 def test_the_maps_show_what_is_asked_for(make_picture, options) -> None:
     titles = {shows: [item.title for item in measures(make_picture(), options, shows).maps] for shows in SHOWS}
     assert titles["other"] == ["P(F) on M rows", "LMS / base"]

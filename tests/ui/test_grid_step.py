@@ -19,7 +19,7 @@ from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.grid.files import grid_csv, grid_json, stem_of
 from gradiend_ui.ui.grid.reason import build_reason, picked_cell
 from gradiend_ui.ui.grid.verdict import verdict
-from gradiend_ui.ui.grid.wiring import known_shows, write_grid
+from gradiend_ui.ui.grid.wiring import held_by, known_shows, write_grid
 from gradiend_ui.ui.tree import text_of
 from gradiend_ui.ui.viewer import View, Viewers
 from gradiend_ui.ui.words import Words
@@ -119,6 +119,15 @@ def test_the_board_shows_one_picture(session, options, words) -> None:
     assert shown.state == "running"
 
 
+def test_the_board_leaves_out_what_the_page_holds(session, options, words) -> None:
+    view = View(run="run-1", options=options)
+    whole = board.show(session, view, words).maps
+    light = board.show_maps(session, view, words, whole["ground"])
+    assert light["held"] and not light["tables"]
+    assert light == board.show(session, view, words, whole["ground"]).maps
+    assert board.show_maps(session, view, words) == whole
+
+
 def test_the_board_shows_what_the_page_wants_and_marks_pinned_cells(session, options, words) -> None:
     view = View(run="run-1", options=options, shows="all", pinned=((-1.0, 0.5),))
     maps = board.show(session, view, words).maps
@@ -135,6 +144,7 @@ def test_a_move_repaints_row_chart_and_reason_only(session, options, words) -> N
 
 def test_what_the_maps_can_show_is_checked() -> None:
     assert known_shows({"shows": "own"}) == "own"
+    assert [held_by(data) for data in ({"held": "run-1:3"}, {"held": None}, {}, None)] == ["run-1:3", "", "", ""]
     for data in ({"shows": "<b>"}, {}, None):
         with pytest.raises(BadGrid, match="The maps show one of other, own, change, all"):
             known_shows(data)
@@ -175,6 +185,7 @@ def test_the_json_has_everything(make_picture) -> None:
         "lms_ratio": 0.958,
         "passes": False,
         "can_win": True,
+        "precision": "float32",
         "probs_by_dataset": {d: {"M": 0.76, "F": 0.76} for d in "MF"},
         "reason": None,
     }

@@ -28,6 +28,8 @@ FORM = sweep.Form(
     typed_rates="0.2; 0.1, 0.1",
     part="decoder",
     token_boundary="reference",
+    arithmetic="float32",
+    winner_only=False,
     again=True,
 )
 TYPED = replace(FORM, preset="typed")

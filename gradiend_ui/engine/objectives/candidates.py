@@ -10,11 +10,9 @@ from typing import Any
 
 from gradiend_ui.engine.eval_data import EvalRow
 from gradiend_ui.engine.targets import ClassTargets
+from gradiend_ui.engine.values import BatchLimits
 
 Tokenizer = Any
-TOKENS_PER_BLOCK = 4096
-POINTS_PER_BLOCK = 1024
-ROWS_PER_BLOCK = 32
 
 
 def row_candidates(row: EvalRow, targets: ClassTargets) -> list[tuple[int, str]]:
@@ -60,6 +58,6 @@ def right_context(tokenizer: Tokenizer, text: str, window: int) -> str:
     return text if len(ids) <= window else str(tokenizer.decode(ids[:window], skip_special_tokens=True))
 
 
-def block_cost(lengths: Sequence[int], points: int) -> int:
+def block_cost(lengths: Sequence[int], points: int, limits: BatchLimits) -> int:
     """What one row with inputs of these lengths takes of a block, in tokens: many read points weigh more."""
-    return max(len(lengths) * max(lengths), points * TOKENS_PER_BLOCK // POINTS_PER_BLOCK)
+    return max(len(lengths) * max(lengths), points * limits.tokens // limits.points)

@@ -13,21 +13,26 @@ from gradiend_ui.engine.objectives.seq2seq_decoder import Seq2SeqDecoder
 from gradiend_ui.engine.objectives.seq2seq_encoder_mlm import Seq2SeqEncoderMlm
 from gradiend_ui.engine.objectives.sequence_cloze import SequenceCloze
 from gradiend_ui.engine.targets import ClassTargets
+from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
 
 
 def build_objective(
-    base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, token_boundary: str = "reference"
+    base: BaseModel,
+    rows: Sequence[EvalRow],
+    targets: ClassTargets,
+    token_boundary: str = "reference",
+    limits: BatchLimits = DEFAULT_LIMITS,
 ) -> Objective:
     """`rows` prepared for the objective of `base`; token_boundary is read by "clm_next_token" only.
 
     Raises BadData when no row can be scored.
     """
     if base.objective == MLM:
-        return MlmMaskToken(base, rows, targets)
+        return MlmMaskToken(base, rows, targets, limits)
     if base.objective == CLM:
-        return ClmNextToken(base, rows, targets, token_boundary)
+        return ClmNextToken(base, rows, targets, token_boundary, limits)
     if base.objective == CLOZE:
-        return SequenceCloze(base, rows, targets)
+        return SequenceCloze(base, rows, targets, limits)
     if base.objective == ENCODER_MLM:
-        return Seq2SeqEncoderMlm(base, rows, targets)
-    return Seq2SeqDecoder(base, rows, targets)
+        return Seq2SeqEncoderMlm(base, rows, targets, limits)
+    return Seq2SeqDecoder(base, rows, targets, limits)

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 
 from gradiend_ui.engine.base_model import MLM, BaseModel
+from gradiend_ui.engine.batches import cut
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import MASK, EvalRow
-from gradiend_ui.engine.objectives.probabilities import RowBlock, TargetReads, length_sorted_chunks, score_block
+from gradiend_ui.engine.objectives.probabilities import RowBlock, TargetReads, score_block
 from gradiend_ui.engine.readout import Batch, Readout, padded
 from gradiend_ui.engine.targets import ClassTargets, Ids, TargetVocabulary
+from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
 
 Model = Any
-ROWS_PER_BLOCK = 32
-TOKENS_PER_BLOCK = 4096
 
 
 class MlmMaskToken:
@@ -30,7 +30,9 @@ class MlmMaskToken:
 
     name = MLM
 
-    def __init__(self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets) -> None:
+    def __init__(
+        self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS
+    ) -> None:
         self.classes = targets.classes
         self._base = base
         self._tokenizer = base.tokenizer
@@ -41,9 +43,10 @@ class MlmMaskToken:
         scorable = [i for i in range(len(rows)) if i not in set(self.unscorable)]
         if not scorable:
             raise BadData("In every row the mask lies behind the model's length limit: shorten the texts.")
-        chunks = length_sorted_chunks([len(encoded[i]) for i in scorable], ROWS_PER_BLOCK, TOKENS_PER_BLOCK)
+        blocks = cut([len(encoded[i]) for i in scorable], [rows[i].label_class for i in scorable], limits)
         by_pieces = {1: encoded} | {k: self._encode(k) for k in self._piece_counts() if k > 1}
-        self.blocks = tuple(self._block([scorable[i] for i in chunk], by_pieces) for chunk in chunks)
+        self.blocks = tuple(self._block([scorable[i] for i in chunk], by_pieces) for chunk in blocks.chunks)
+        self.first_look = blocks.first_look
         self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0])
 
     def score(self, model: Model, block: RowBlock) -> Tensor:

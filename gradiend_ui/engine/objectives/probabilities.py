@@ -115,6 +115,11 @@ class Objective(Protocol):
     def blocks(self) -> tuple[RowBlock, ...]: ...
 
     @property
+    def first_look(self) -> tuple[int, ...]:
+        """The numbers of the blocks that a first look at a cell takes: a small part with rows of every dataset."""
+        ...
+
+    @property
     def classes(self) -> tuple[str, ...]: ...
 
     @property
@@ -136,16 +141,3 @@ def score_block(readout: Readout | EncoderReadout, model: Model, block: RowBlock
     for batch, reads in block.reads:
         reads.add_to(out, readout.logits(model, batch))
     return out
-
-
-def length_sorted_chunks(lengths: Sequence[int], max_rows: int, max_tokens: int) -> list[list[int]]:
-    """Places 0..n-1 in order of length (stable), cut into chunks of at most max_rows rows and max_tokens padded
-    tokens (at least one row each). Little padding, and the same plan for the same lengths."""
-    chunks: list[list[int]] = []
-    current: list[int] = []
-    for place in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if current and (len(current) == max_rows or (len(current) + 1) * lengths[place] > max_tokens):
-            chunks.append(current)
-            current = []
-        current.append(place)
-    return [*chunks, current] if current else chunks

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 
 from gradiend_ui.engine.base_model import DECODER_CLOZE, BaseModel
+from gradiend_ui.engine.batches import cut
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import MASK, EvalRow
 from gradiend_ui.engine.objectives.candidates import (
-    ROWS_PER_BLOCK,
-    TOKENS_PER_BLOCK,
     added_ids,
     block_cost,
     plain_ids,
@@ -26,9 +25,10 @@ from gradiend_ui.engine.objectives.candidates import (
     row_candidates,
 )
 from gradiend_ui.engine.objectives.gap import gap_mark, sentinel_id
-from gradiend_ui.engine.objectives.probabilities import CandidateReads, RowBlock, length_sorted_chunks, score_block
+from gradiend_ui.engine.objectives.probabilities import CandidateReads, RowBlock, score_block
 from gradiend_ui.engine.readout import Batch, Readout, padded
 from gradiend_ui.engine.targets import ClassTargets
+from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
 
 Model = Any
 Candidate = tuple[int, list[int]]  # class column, ids the decoder must say
@@ -37,19 +37,22 @@ Candidate = tuple[int, list[int]]  # class column, ids the decoder must say
 class Seq2SeqDecoder:
     """Rows prepared for scoring at the decoder; every row can be scored."""
 
-    def __init__(self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets) -> None:
+    def __init__(
+        self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS
+    ) -> None:
         self.name = base.objective
         self.classes = targets.classes
         self._base = base
         candidates = [self._candidates(row, targets) for row in rows]
         encoded = base.encode([encoder_text(base, row.masked) for row in rows], base.max_length)
         costs = [
-            block_cost([len(ids) + len(said) for _, said in own], sum(len(said) for _, said in own))
+            block_cost([len(ids) + len(said) for _, said in own], sum(len(said) for _, said in own), limits)
             for ids, own in zip(encoded, candidates, strict=True)
         ]
-        chunks = length_sorted_chunks(costs, ROWS_PER_BLOCK, TOKENS_PER_BLOCK)
+        blocks = cut(costs, [row.label_class for row in rows], limits)
+        self.first_look = blocks.first_look
         self.blocks = tuple(
-            self._block(chunk, [encoded[i] for i in chunk], [candidates[i] for i in chunk]) for chunk in chunks
+            self._block(chunk, [encoded[i] for i in chunk], [candidates[i] for i in chunk]) for chunk in blocks.chunks
         )
         self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0])
 
@@ -73,7 +76,7 @@ class Seq2SeqDecoder:
         return found
 
     def _block(
-        self, places: list[int], encoded: Sequence[list[int]], candidates: Sequence[Sequence[Candidate]]
+        self, places: Sequence[int], encoded: Sequence[list[int]], candidates: Sequence[Sequence[Candidate]]
     ) -> RowBlock:
         flat = [(row, column, said) for row, own in enumerate(candidates) for column, said in own]
         input_ids, attention_mask = padded([encoded[row] for row, _, _ in flat], self._base.pad_id)

@@ -16,17 +16,17 @@ import torch
 from torch import Tensor
 
 from gradiend_ui.engine.base_model import ENCODER_MLM, BaseModel
+from gradiend_ui.engine.batches import cut
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import MASK, EvalRow
 from gradiend_ui.engine.objectives.candidates import target_ids
 from gradiend_ui.engine.objectives.gap import gap_mark, gap_mark_id
-from gradiend_ui.engine.objectives.probabilities import RowBlock, TargetReads, length_sorted_chunks, score_block
+from gradiend_ui.engine.objectives.probabilities import RowBlock, TargetReads, score_block
 from gradiend_ui.engine.readout import Batch, EncoderReadout, padded
 from gradiend_ui.engine.targets import ClassTargets, TargetVocabulary
+from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
 
 Model = Any
-ROWS_PER_BLOCK = 32
-TOKENS_PER_BLOCK = 4096
 
 
 class Seq2SeqEncoderMlm:
@@ -34,7 +34,9 @@ class Seq2SeqEncoderMlm:
 
     name = ENCODER_MLM
 
-    def __init__(self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets) -> None:
+    def __init__(
+        self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS
+    ) -> None:
         self.classes = targets.classes
         self._base = base
         self._rows = tuple(rows)
@@ -46,9 +48,10 @@ class Seq2SeqEncoderMlm:
         self.cut_off = frozenset(place for place, mark in enumerate(marks) if mark is None)
         if len(self.cut_off) == len(rows):
             raise BadData("In every row the mask lies behind the model's length limit: shorten the texts.")
-        chunks = length_sorted_chunks([len(ids) for ids in encoded], ROWS_PER_BLOCK, TOKENS_PER_BLOCK)
+        blocks = cut([len(ids) for ids in encoded], [row.label_class for row in rows], limits)
+        self.first_look = blocks.first_look
         self.blocks = tuple(
-            self._block(chunk, [encoded[i] for i in chunk], [marks[i] for i in chunk]) for chunk in chunks
+            self._block(chunk, [encoded[i] for i in chunk], [marks[i] for i in chunk]) for chunk in blocks.chunks
         )
         self.readout = EncoderReadout()
 
@@ -68,7 +71,7 @@ class Seq2SeqEncoderMlm:
             "their mask lies behind the length limit.",
         )
 
-    def _block(self, places: list[int], encoded: list[list[int]], marks: Sequence[int | None]) -> RowBlock:
+    def _block(self, places: Sequence[int], encoded: list[list[int]], marks: Sequence[int | None]) -> RowBlock:
         entries = [
             (row, column, (token,))
             for row, place in enumerate(places)

@@ -15,20 +15,20 @@ import torch
 from torch import Tensor
 
 from gradiend_ui.engine.base_model import CLOZE, BaseModel
+from gradiend_ui.engine.batches import cut
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import MASK, EvalRow
 from gradiend_ui.engine.objectives.candidates import (
-    ROWS_PER_BLOCK,
-    TOKENS_PER_BLOCK,
     added_ids,
     block_cost,
     plain_ids,
     right_context,
     row_candidates,
 )
-from gradiend_ui.engine.objectives.probabilities import CandidateReads, RowBlock, length_sorted_chunks, score_block
+from gradiend_ui.engine.objectives.probabilities import CandidateReads, RowBlock, score_block
 from gradiend_ui.engine.readout import Batch, Readout, padded
 from gradiend_ui.engine.targets import ClassTargets
+from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
 
 Model = Any
 Candidate = tuple[int, list[int], list[int]]  # class column, ids of the left context, ids that must follow
@@ -39,7 +39,9 @@ class SequenceCloze:
 
     name = CLOZE
 
-    def __init__(self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets) -> None:
+    def __init__(
+        self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS
+    ) -> None:
         self.classes = targets.classes
         self._base = base
         self._rows = len(rows)
@@ -48,9 +50,10 @@ class SequenceCloze:
         scorable = [place for place in range(len(rows)) if place not in set(self.unscorable)]
         if not scorable:
             raise BadData(f"No row has text left of {MASK} that fits the model: there is nothing to continue.")
-        costs = [_cost(candidates[place]) for place in scorable]
-        chunks = length_sorted_chunks(costs, ROWS_PER_BLOCK, TOKENS_PER_BLOCK)
-        places = [[scorable[i] for i in chunk] for chunk in chunks]
+        costs = [_cost(candidates[place], limits) for place in scorable]
+        blocks = cut(costs, [rows[place].label_class for place in scorable], limits)
+        self.first_look = blocks.first_look
+        places = [[scorable[i] for i in chunk] for chunk in blocks.chunks]
         self.blocks = tuple(self._block(chunk, [candidates[place] for place in chunk]) for chunk in places)
         self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0])
 
@@ -101,6 +104,6 @@ class SequenceCloze:
         )
 
 
-def _cost(candidates: Sequence[Candidate]) -> int:
+def _cost(candidates: Sequence[Candidate], limits: BatchLimits) -> int:
     lengths = [len(before) + len(added) for _, before, added in candidates]
-    return block_cost(lengths, sum(len(added) for _, _, added in candidates))
+    return block_cost(lengths, sum(len(added) for _, _, added in candidates), limits)

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from gradiend_ui.engine.bench import Bench, split_options
+import torch
+
+from gradiend_ui.engine.bench import Bench, cell_of, split_options
+from gradiend_ui.engine.course import Course, WholeGrid
+from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
+from gradiend_ui.engine.health_card import Loaded, sizes_of
+from gradiend_ui.engine.machine_memory import available_bytes
+from gradiend_ui.engine.plan import PreparedSweep
 from gradiend_ui.engine.requests.data import rows_summary
-from gradiend_ui.engine.values import spec_from_mapping
+from gradiend_ui.engine.selection import Question
+from gradiend_ui.engine.store import cell_key
+from gradiend_ui.engine.values import DEFAULT_LIMITS, PRECISIONS, BatchLimits, SweepSpec, spec_from_mapping
+from gradiend_ui.engine.winner_search import WinnerSearch
+
+KEPT_OPTIONS = (
+    "goal", "part", "token_boundary", "split", "again", "precision", "first_look", "winner_only", "winner_ratio",
+)  # fmt: skip
+GPU_LIMITS = BatchLimits(rows=256, tokens=32_768, points=8192)
+GIGABYTE = 2**30
 
 
 def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,7 +34,8 @@ def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     options, data_options = split_options(request["spec"])
     data_options |= {key: bench.given(data_options, key) for key in ("rows", "neutral") if key in data_options}
     spec = spec_from_mapping(options)
-    plan = bench.prepared(loaded, spec, data_options)
+    limits = limits_for(loaded, spec)
+    plan = bench.prepared(loaded, spec, data_options, limits=limits)
     info = {
         "classes": list(plan.targets.classes),
         "strengthening": loaded.model.strengthening_feature_factor,
@@ -28,10 +46,102 @@ def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
         **rows_summary(loaded, bench.rows(loaded, data_options), plan.targets.words),
         "neutral_tokens": plan.lms.tokens,
         "warnings": list(plan.warnings),
-        "fingerprint": plan.fingerprint,
-        "spec": {name: getattr(spec, name) for name in ("goal", "part", "token_boundary", "split", "again")}
+        **planned_info(plan),
+        "spec": {name: getattr(spec, name) for name in KEPT_OPTIONS}
         | {"target_classes": list(spec.target_classes or plan.targets.classes)},
     }
     run_id = bench.store.create_run(handle, {**options, **data_options}, info, plan.grid.cells)
     bench.keep_plan(run_id, plan)
     return {"run": run_id, "cells": len(plan.grid), "position": bench.store.position(run_id)}
+
+
+def planned_info(plan: PreparedSweep) -> dict[str, Any]:
+    """What is noted of a plan with its run: under which names its results are kept, and how it is cut into blocks."""
+    names = {plan.fingerprint_in(precision) for precision in PRECISIONS}
+    return {
+        "fingerprint": plan.fingerprint,
+        "other_fingerprints": sorted(names - {plan.fingerprint}),
+        "batches": asdict(plan.limits),
+    }
+
+
+def limits_for(loaded: Loaded, spec: SweepSpec) -> BatchLimits:
+    """The most that is scored at once: what suits the device, less where its memory is short.
+
+    Raises TooLarge when not even single rows fit.
+    """
+    device = loaded.model.base_model.device
+    limits: BatchLimits | None = GPU_LIMITS if device.type == "cuda" else DEFAULT_LIMITS
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_bytes()
+    needed = 0
+    while limits is not None:
+        needed = sizes_of(loaded.model, limits, spec.precision).beyond_loaded
+        if free is None or needed <= free:
+            return limits
+        limits = limits.halved()
+    raise TooLarge(
+        f"This sweep needs {needed / GIGABYTE:.1f} GB of memory beside the loaded model, and "
+        f"{(free or 0) / GIGABYTE:.1f} GB are free: close other programs, or sweep on a machine with more."
+    )
+
+
+def plan_smaller(bench: Bench, run_id: str) -> bool:
+    """Plan a run that ran out of memory again, with half as much at once; False when it is single rows already.
+
+    The run begins anew: results of different blocks are not mixed.
+    """
+    record = bench.store.run(run_id)
+    limits = BatchLimits(**record.info["batches"]).halved()
+    if limits is None:
+        return False
+    plan = bench.planned(record, limits)
+    bench.keep_plan(run_id, plan)
+    info = {**record.info, **planned_info(plan)}
+    info["other_fingerprints"] += [record.info["fingerprint"], *record.info["other_fingerprints"]]
+    said = f"The memory was too small for the blocks of this sweep: it began anew with {limits.rows} rows at a time."
+    info["warnings"] = [*(text for text in record.info["warnings"] if not text.startswith(said[:20])), said]
+    bench.store.plan_again(run_id, info)
+    return True
+
+
+def course_of(bench: Bench, run_id: str, plan: PreparedSweep) -> Course:
+    """In which order the cells of a run are scored, as its spec asks for."""
+    spec = plan.spec
+    if spec.winner_only:
+        return WinnerSearch(plan, winner_questions(plan), spec.winner_ratio, lambda: _wanted(bench, run_id, plan))
+    fingerprint = f"{plan.fingerprint}/{run_id}" if spec.again else plan.fingerprint
+    counts = bench.store.block_counts(fingerprint)
+    known = [counts.get(cell_key(cell), 0) for cell in plan.cells]
+    first_look = {"same": spec.precision, "bfloat16": "bfloat16", "off": None}[spec.first_look]
+    return WholeGrid(plan, known, first_look)
+
+
+def finish_cell(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+    """{run, cell} -> {state}: score a cell that a search for the winner skipped. Raises NotFound, BadGrid.
+
+    The run goes on for it; nothing else of it is computed again.
+    """
+    record, cell = bench.store.run(str(request["run"])), cell_of(request["cell"])
+    plan = bench.plan(record.id)
+    if cell not in plan.grid.cells:
+        raise NotFound(f"({cell.feature_factor:g}, {cell.learning_rate:g}) is no cell of this sweep.")
+    if not plan.spec.winner_only:
+        raise BadGrid("This sweep scores every cell by itself: only one that looks for the winner skips cells.")
+    asked = {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}
+    bench.store.set_info(record.id, {**record.info, "wanted": [*record.info.get("wanted", ()), asked]})
+    return {"state": bench.store.set_state(record.id, "queued", only_from=("finished",))}
+
+
+def _wanted(bench: Bench, run_id: str, plan: PreparedSweep) -> list[int]:
+    """The places of the cells that were asked for by themselves, so far."""
+    wanted = {cell_of(cell) for cell in bench.store.run(run_id).info.get("wanted", ())}
+    return [place for place, cell in enumerate(plan.cells) if cell in wanted]
+
+
+def winner_questions(plan: PreparedSweep) -> list[Question]:
+    """Whose winners a sweep is to find: the spec's classes, for its goal or for both."""
+    spec, classes = plan.spec, plan.targets.classes
+    goals = ("strengthen", "weaken") if spec.goal == "both" else (spec.goal,)
+    factors = plan.model.strengthening_feature_factor
+    known = {name: factors[name] for name in classes if name in factors}
+    return [Question(name, classes, known, goal) for goal in goals for name in spec.target_classes or classes]

@@ -18,7 +18,7 @@ from gradiend_ui.figures.maps import Marks, Measure, build_maps, empty_picture
 from gradiend_ui.figures.row_chart import build_row_chart
 from gradiend_ui.ui.grid.files import stem_of
 from gradiend_ui.ui.grid.heatmap import Heatmap
-from gradiend_ui.ui.grid.measures import Board, board_of, kept_measure, lms_measure, row_lines
+from gradiend_ui.ui.grid.measures import board_of, kept_measure, lms_measure, row_lines
 from gradiend_ui.ui.grid.reason import build_reason
 from gradiend_ui.ui.grid.row_chart import RowChart
 from gradiend_ui.ui.status import build_run_chip, build_steps
@@ -59,12 +59,12 @@ class Shown:
     state: str
 
 
-def show(session: Session, view: View, words: Words) -> Shown:
-    """The newest picture of the view's run."""
+def show(session: Session, view: View, words: Words, held: str = "") -> Shown:
+    """The newest picture of the view's run. held: the ground of the maps that the page already has."""
     picture = session.picture(view.run, view.options)
     row_chart, reason = _cell(picture, view, words)
     return Shown(
-        maps=_maps(session, picture, view, board_of(picture, view.options, view.shows, words), words),
+        maps=_maps(session, picture, view, words, held),
         row_chart=row_chart,
         reason=reason,
         run_chip=build_run_chip(picture, words),
@@ -85,11 +85,17 @@ def _cell(picture: dict[str, Any], view: View, words: Words) -> tuple[dict[str, 
     return build_row_chart(picture, lines, cell, ratio), build_reason(picture, view.options, cell, words)
 
 
-def _maps(session: Session, picture: dict[str, Any], view: View, board: Board, words: Words) -> dict[str, Any]:
+def show_maps(session: Session, view: View, words: Words, held: str = "") -> dict[str, Any]:
+    """The maps alone: all that another choice of what they show changes."""
+    return _maps(session, session.picture(view.run, view.options), view, words, held)
+
+
+def _maps(session: Session, picture: dict[str, Any], view: View, words: Words, held: str) -> dict[str, Any]:
     """The maps' payload with what belongs to the page: what is shown, why rows cannot win, what files are called."""
+    board = board_of(picture, view.options, view.shows, words)
     name, goal = view.options["target_class"], view.options["goal"]
     marks = Marks(view.pinned, words(f"grid.cannot_win_{goal}", name=name), view.chosen)
-    payload = build_maps(picture, view.run, board.maps, board.details, marks=marks, matrix=board.matrix)
+    payload = build_maps(picture, view.run, board.maps, board.details, marks=marks, matrix=board.matrix, held=held)
     model = str(session.run_info(view.run)["card"]["name"])
     subtitle = f"{model}, {words(f'grid.winner_{goal}', name=name)}"
     file = {"stem": stem_of(model, name, goal, view.run), "subtitle": subtitle}

@@ -31,12 +31,24 @@ def grid_csv(picture: Mapping[str, Any]) -> str:
     writer = csv.writer(target, lineterminator="\n")
     names = [safe(f"P({name}) on {dataset} rows") for name, dataset in pairs]
     writer.writerow(
-        ["feature_factor", "learning_rate", "status", "lms", "lms_ratio", "passes", "can_win", *names, "reason"]
+        [
+            "feature_factor",
+            "learning_rate",
+            "status",
+            "lms",
+            "lms_ratio",
+            "passes",
+            "can_win",
+            "precision",
+            *names,
+            "reason",
+        ]
     )
     for cell in _cells(picture):
         numbers = [cell["probs_by_dataset"].get(dataset, {}).get(name) for name, dataset in pairs]
         head = [cell[key] for key in ("feature_factor", "learning_rate", "status", "lms", "lms_ratio")]
         flags = [_flag(cell["passes"]), _flag(cell["can_win"])]
+        flags.append(cell["precision"] or "")
         writer.writerow([*map(_number, head), *flags, *map(_number, numbers), safe(cell["reason"] or "")])
     return target.getvalue()
 
@@ -52,6 +64,8 @@ def grid_json(picture: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         "metric": picture["metric_label"],
         "selection": picture["selection"],
         "winners": picture.get("winners"),
+        "precision": picture["precision"],
+        "precision_error": picture["precision_error"],
         "base": base,
         "cells": cells,
     }
@@ -70,7 +84,7 @@ def _cells(picture: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _base(picture: Mapping[str, Any]) -> dict[str, Any]:
-    base = picture["base"] or {"lms": None, "metric": None, "probs_by_dataset": {}}
+    base = picture["base"] or {"lms": None, "metric": None, "probs_by_dataset": {}, "precision": None}
     return {
         "feature_factor": None,
         "learning_rate": None,
@@ -80,6 +94,7 @@ def _base(picture: Mapping[str, Any]) -> dict[str, Any]:
         "lms_ratio": None if base["lms"] is None else 1.0,
         "passes": None,
         "can_win": None,
+        "precision": base["precision"],
         "probs_by_dataset": base["probs_by_dataset"],
         "reason": None,
     }
@@ -98,6 +113,7 @@ def _cell(picture: Mapping[str, Any], row: int, column: int) -> dict[str, Any]:
         "lms_ratio": at("lms_ratio"),
         "passes": at("passes"),
         "can_win": (picture.get("can_win") or [True] * len(picture["feature_factors"]))[row],
+        "precision": at("precisions") if at("rows_done") else None,
         "probs_by_dataset": {
             dataset: {name: values[row][column] for name, values in classes.items()}
             for dataset, classes in picture["by_dataset"].items()

@@ -6,10 +6,12 @@ const SMALL = { left: 34, right: 6, top: 2, ticks: 18, axis: 0 };
 const GAP = 10, NARROWEST = 150, MOST_NUMBERS = 400;
 const DARK_TEXT = '#14181f', LIGHT_TEXT = '#ffffff';
 
-// A value of the component as the functions here read it: every map and detail gets its table.
-function readView(value) {
-  const view = parsed(value);
-  if (!view) return null;
+// A value of the component as the functions here read it: every map and detail gets its table. What a value leaves out
+// comes from `held`, the view before it; null where that stands on another ground.
+function readView(value, held = null) {
+  const sent = parsed(value);
+  if (!sent || (sent.held && sent.ground !== held?.ground)) return null;
+  const view = sent.held ? { ...held, ...sent, tables: { ...held.tables, ...sent.tables } } : sent;
   const withValues = (item) => ({ ...item, values: view.tables[item.table] });
   return { ...view, maps: view.maps.map(withValues), details: view.details.map(withValues) };
 }
@@ -52,14 +54,18 @@ function warp(value, stops) {
   return 1;
 }
 
-function channel(colour, at) {
-  return parseInt(colour.slice(1 + 2 * at, 3 + 2 * at), 16);
+const CHANNELS = new WeakMap();
+
+// Red, green and blue of every colour of a ramp, read once.
+function channels(ramp) {
+  if (!CHANNELS.has(ramp)) CHANNELS.set(ramp, ramp.map((colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16))));
+  return CHANNELS.get(ramp);
 }
 
 function rampColour(ramp, share) {
   const place = Math.min(share * (ramp.length - 1), ramp.length - 1 - 1e-9);
-  const low = Math.floor(place);
-  return [0, 1, 2].map((at) => Math.round(channel(ramp[low], at) + (place - low) * (channel(ramp[low + 1], at) - channel(ramp[low], at))));
+  const low = Math.floor(place), [from, to] = [channels(ramp)[low], channels(ramp)[low + 1]];
+  return from.map((value, at) => Math.round(value + (place - low) * (to[at] - value)));
 }
 
 function textColour(ramp, share) {
@@ -106,16 +112,34 @@ function cellBox(view, box, cell) {
   return { left: x[cell.column], top: (view.rows.length - 1 - cell.row) * height, width: x[cell.column + 1] - x[cell.column], height };
 }
 
+// A cell whose value may still move: it is drawn faint, and signed by dots (provisional) or a dash (skipped).
+function isFaint(status) {
+  return status === 'provisional' || status === 'skipped';
+}
+
+function hasFaint(view) {
+  return view.status.some((line) => line.some(isFaint));
+}
+
+// Where the sign of a faint cell stands: below its number, or in the middle of a small or an empty cell. All in shares
+// of the cell from its left and top.
+function signPlaces(status, value, wide, high) {
+  const isRoomy = wide >= 24 && high >= 18, y = isRoomy && value !== null ? 1 - 4 / high : 0.5;
+  if (status === 'skipped') return { y, xs: isRoomy ? [0.36, 0.64] : [0.25, 0.75] };
+  return { y, xs: isRoomy ? [0.5 - 5 / wide, 0.5, 0.5 + 5 / wide] : [0.5] };
+}
+
 // Marks over the cells as paths of an SVG as large as the plot area: outlines of cells without a value, strokes over
-// failed (crossed) and skipped (struck) ones, and the cells below the threshold by the ink that shows on them.
+// failed (crossed) and skipped (struck) ones, dots on provisional ones, and the cells below the threshold by the ink
+// that shows on them.
 function overlayPaths(view, map, ramp, box) {
   const x = columnPixels(view, box), height = box.innerHeight / view.rows.length, inset = box.gap === 1 ? 0.5 : 1.5;
-  const paths = { empty: '', cross: '', dark: '', light: '' };
+  const paths = { empty: '', cross: '', dots: '', dash: '', dark: '', light: '' };
   const pixel = (value) => Math.round(value * 10) / 10;
   eachCell(view, (row, column) => {
     const value = map.values[row][column], status = view.status[row][column];
     const fails = view.passes[row][column] === false && value !== null;
-    if (value !== null && !fails && status !== 'failed' && status !== 'skipped') return;
+    if (value !== null && !fails && status !== 'failed' && !isFaint(status)) return;
     const left = pixel(x[column] + inset), top = pixel((view.rows.length - 1 - row) * height + inset);
     const wide = pixel(x[column + 1] - x[column] - 2 * inset), high = pixel(height - 2 * inset);
     const square = `M${left} ${top}h${wide}v${high}h${-wide}z`;
@@ -123,7 +147,10 @@ function overlayPaths(view, map, ramp, box) {
     if (fails) paths[textColour(ramp, warp(value, map.stops)) === DARK_TEXT ? 'dark' : 'light'] += square;
     const [x0, x1, y0, y1] = [left + 0.28 * wide, left + 0.72 * wide, top + 0.28 * high, top + 0.72 * high].map(pixel);
     if (status === 'failed') paths.cross += `M${x0} ${y0}L${x1} ${y1}M${x0} ${y1}L${x1} ${y0}`;
-    if (status === 'skipped') paths.cross += `M${x0} ${pixel(top + high / 2)}H${x1}`;
+    if (!isFaint(status)) return;
+    const { y, xs } = signPlaces(status, value, wide, high), [first, ...rest] = xs.map((share) => pixel(left + share * wide));
+    if (status === 'skipped') paths.dash += `M${first} ${pixel(top + y * high)}H${rest[0]}`;
+    else paths.dots += [first, ...rest].map((at) => `M${at} ${pixel(top + y * high)}h0`).join('');
   });
   return paths;
 }

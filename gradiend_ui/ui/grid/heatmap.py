@@ -49,8 +49,9 @@ def plot_script(*files: str, mount: str) -> str:
 class Heatmap(gr.HTML):
     """Its events carry plain values.
 
-    `select`: `index` [row, column] and `value` {feature_factor, learning_rate, how, rev}; `input`: {shows}, what the
-    maps are to show; `submit`: {format}, the file of all cells that is asked for.
+    `select`: `index` [row, column] and `value` {feature_factor, learning_rate, how, rev}; `input`: {shows, held}, what
+    the maps are to show and the ground they have; `submit`: {format}, the file of all cells that is asked for;
+    `apply`: {feature_factor, learning_rate}, a skipped cell that is to be scored.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 // Knows no number; needs plotting.js and heatmap_grid.js (tagged) before it.
 
 const SHOWS = ['other', 'own', 'change', 'all'];
-const KEYS = ['star', 'outline', 'pinned', 'hatched', 'faint', 'hollow', 'crossed'];
+const KEYS = ['star', 'outline', 'pinned', 'hatched', 'faint', 'struck', 'hollow', 'crossed'];
 const FORMATS = ['png', 'svg'];
 const ANSWER_WITHIN = 5000;
 
@@ -10,8 +10,11 @@ function explainedText(text, tip) {
   return tagged('span', { class: 'explained', tabindex: 0, 'data-tip': tip, 'aria-description': tip }, text);
 }
 
+// Gives a function that shows what a view needs: only a search for the winner skips cells.
 function mountLegend(root, texts) {
   root.replaceChildren(...KEYS.map((kind) => tagged('span', { class: `cell-key ${kind}` }, texts[`key_${kind}`])));
+  const struck = root.querySelector('.struck');
+  return (view) => { struck.hidden = !view.status.some((line) => line.includes('skipped')); };
 }
 
 // Radios of what the maps show; `ask(name)` is called for a choice. Gives a function that shows what is chosen; a choice

@@ -6,11 +6,7 @@ const INKS = { dark: 'rgba(20,24,31,.5)', light: 'rgba(255,255,255,.55)' };
 const CLEAR = 'rgba(0,0,0,0)';
 
 function cellTable(view, map, wanted) {
-  return map.values.map((line, row) => line.map((value, column) => ((view.status[row][column] === 'provisional') === wanted ? warp(value, map.stops) : null)));
-}
-
-function hasProvisional(view) {
-  return view.status.some((line) => line.includes('provisional'));
+  return map.values.map((line, row) => line.map((value, column) => (isFaint(view.status[row][column]) === wanted ? warp(value, map.stops) : null)));
 }
 
 function heatTraces(view, map, theme, box) {
@@ -24,7 +20,7 @@ function heatTraces(view, map, theme, box) {
     type: 'heatmap', x, y, z: cellTable(view, map, wanted), zmin: 0, zmax: 1, xgap: box.gap, ygap: box.gap, hoverinfo: 'skip', opacity,
     colorscale: ramp.map((colour, k) => [k / (ramp.length - 1), colour]), ...(wanted || box.isSmall ? { showscale: false } : { showscale: true, colorbar }),
   });
-  return hasProvisional(view) ? [heat(false, 1), heat(true, 0.45)] : [heat(false, 1)];
+  return hasFaint(view) ? [heat(false, 1), heat(true, 0.45)] : [heat(false, 1)];
 }
 
 function numberText(map, value) {
@@ -47,7 +43,7 @@ function numbersTraces(view, map, theme, box) {
     trace.x.push(centres[column]);
     trace.y.push(row);
     trace.text.push(numberText(map, value));
-    trace.textfont.color.push(view.status[row][column] === 'provisional' ? theme.ink : textColour(ramp, warp(value, map.stops)));
+    trace.textfont.color.push(isFaint(view.status[row][column]) ? theme.ink : textColour(ramp, warp(value, map.stops)));
   });
   return [trace];
 }
@@ -75,6 +71,10 @@ function lineTrace(points, color, width) {
   return { type: 'scatter', mode: 'lines', ...points, hoverinfo: 'skip', connectgaps: false, line: { color, width } };
 }
 
+function dotTrace({ x, y }, color) {
+  return { type: 'scatter', mode: 'markers', x, y, hoverinfo: 'skip', marker: { symbol: 'circle', size: 2.6, color } };
+}
+
 // Rising lines through a box of pixels, as [x0, y0, x1, y1].
 function diagonals(width, height, gap = 6) {
   const lines = [];
@@ -89,7 +89,7 @@ function diagonals(width, height, gap = 6) {
 function markTraces(view, map, theme, box) {
   const edges = axisEdges(axisCentres(view.columns)), ramp = theme.ramps[map.ramp];
   const perX = (edges[edges.length - 1] - edges[0]) / box.innerWidth, perY = view.rows.length / box.innerHeight;
-  const lines = { empty: { x: [], y: [] }, cross: { x: [], y: [] }, dark: { x: [], y: [] }, light: { x: [], y: [] } };
+  const lines = Object.fromEntries(['empty', 'cross', 'dash', 'dots', 'dark', 'light'].map((name) => [name, { x: [], y: [] }]));
   const add = (line, ...points) => { for (const [x, y] of [...points, [null, null]]) { line.x.push(x); line.y.push(y); } };
   eachCell(view, (row, column) => {
     const [left, right, low, high] = [edges[column] + perX, edges[column + 1] - perX, row - 0.5 + perY, row + 0.5 - perY];
@@ -98,12 +98,17 @@ function markTraces(view, map, theme, box) {
     const [x0, x1, y0, y1] = [at(0.28, left, right), at(0.72, left, right), at(0.28, low, high), at(0.72, low, high)];
     if (value === null) add(lines.empty, [left, low], [right, low], [right, high], [left, high], [left, low]);
     if (status === 'failed') { add(lines.cross, [x0, y0], [x1, y1]); add(lines.cross, [x0, y1], [x1, y0]); }
-    if (status === 'skipped') add(lines.cross, [x0, row], [x1, row]);
+    if (isFaint(status)) {
+      const sign = signPlaces(status, value, (right - left) / perX, (high - low) / perY), y = high - sign.y * (high - low);
+      const points = sign.xs.map((share) => [at(share, left, right), y]);
+      if (status === 'skipped') add(lines.dash, ...points);
+      else for (const [x] of points) { lines.dots.x.push(x); lines.dots.y.push(y); }
+    }
     if (view.passes[row][column] !== false || value === null) return;
     const ink = textColour(ramp, warp(value, map.stops)) === DARK_TEXT ? lines.dark : lines.light;
     for (const [a, b, c, d] of diagonals((right - left) / perX, (high - low) / perY)) add(ink, [left + a * perX, low + b * perY], [left + c * perX, low + d * perY]);
   });
-  return [lineTrace(lines.empty, theme.hair, 1), lineTrace(lines.cross, theme.failed, 2), lineTrace(lines.dark, INKS.dark, 0.9), lineTrace(lines.light, INKS.light, 0.9)];
+  return [lineTrace(lines.empty, theme.hair, 1), lineTrace(lines.cross, theme.failed, 2), lineTrace(lines.dash, theme.ink, 1.8), dotTrace(lines.dots, theme.ink), lineTrace(lines.dark, INKS.dark, 0.9), lineTrace(lines.light, INKS.light, 0.9)];
 }
 
 function starTraces(view, theme) {

@@ -7,12 +7,12 @@ function mountHeatmap(root, props, trigger, watch) {
   const find = (name) => root.querySelector(name);
   const host = find('.maps'), live = find('.spoken'), tip = find('.tip'), twin = find('.twin'), scale = find('.matrix-scale');
   const texts = JSON.parse(JSON.stringify(props.texts || {})), uid = `grid-${Math.random().toString(36).slice(2, 8)}`;
-  let view = null, chosen = null, origin = null, frames = [], timer = null, sentAt = 0, nth = 0, emitted = '';
+  let view = null, chosen = null, origin = null, frames = [], timer = null, telling = false, width = 0, sentAt = 0, nth = 0, emitted = '', hovered = null;
   const best = () => (view?.best ? { row: view.best[0], column: view.best[1] } : null);
   const current = () => chosen || best();
   const table = mountTable(twin, texts, (cell) => choose(cell, 'pointer'));
-  const showChosen = mountShows(find('.shows'), uid, texts, (name) => trigger('input', { shows: name }));
-  mountLegend(find('.legend'), texts);
+  const showChosen = mountShows(find('.shows'), uid, texts, (name) => trigger('input', { shows: name, held: view?.ground }));
+  const showKeys = mountLegend(find('.legend'), texts);
   mountSave(find('.save'), texts, pictures, (format) => trigger('submit', { format }));
   find('.save summary').textContent = texts.save;
   find('.twin summary').textContent = texts.table;
@@ -41,6 +41,11 @@ function mountHeatmap(root, props, trigger, watch) {
     if (how !== 'key') live.textContent = spoken(view, view.maps[0], cell.row, cell.column, texts);
     markCell();
     emit(how);
+    if (how === 'pointer' || how === 'enter') finish(cell);
+  }
+  // A skipped cell that a hand picks is asked for: it is scored then.
+  function finish({ row, column }) {
+    if (view.run && view.status[row][column] === 'skipped') trigger('apply', { feature_factor: view.rows[row], learning_rate: view.columns[column] });
   }
   function chooseBest() {
     if (!view) return;
@@ -71,14 +76,18 @@ function mountHeatmap(root, props, trigger, watch) {
     const cell = event.key === 'Enter' ? current() : moved(view, current(), event.key, event.ctrlKey);
     if (!cell) return;
     event.preventDefault();
-    choose(cell, 'key');
+    choose(cell, event.key === 'Enter' ? 'enter' : 'key');
   }
-  function hideTip() { tip.hidden = true; }
+  function hideTip() { tip.hidden = true; hovered = null; }
+  function showTip(cell) {
+    hovered = cell;
+    fillTip(tip, tooltipText(view, cell.row, cell.column, texts), texts);
+    tip.hidden = false;
+  }
   function onHover(frame, event) {
     const cell = event.pointerType !== 'touch' && place(frame, event);
     if (!cell) return hideTip();
-    fillTip(tip, tooltipText(view, cell.row, cell.column, texts), texts);
-    tip.hidden = false;
+    showTip(cell);
     const outer = root.getBoundingClientRect();
     const x = event.clientX - outer.left, y = event.clientY - outer.top;
     tip.style.left = `${Math.max(4, Math.min(x + 14, outer.width - tip.offsetWidth - 4))}px`;
@@ -148,7 +157,7 @@ function mountHeatmap(root, props, trigger, watch) {
     scale.replaceChildren(tagged('span', {}, fill(texts.scale, { value: formatPlain(map.stops[map.stops.length - 1]) })), bar, ...(map.clipped ? [clippedNote(map)] : []), ...cannotNote());
   }
   async function drawMap(frame, theme) {
-    const map = view.maps[frame.k], shown = view, box = mapBox(shown, host.clientWidth, frame.k);
+    const map = view.maps[frame.k], shown = view, box = mapBox(shown, width, frame.k);
     frame.box = box;
     frame.outer.dataset.map = map.name;
     frame.outer.classList.toggle('whole', Boolean(shown.matrix) && !box.isSmall);
@@ -158,9 +167,10 @@ function mountHeatmap(root, props, trigger, watch) {
     frame.area.style.setProperty('--left', `${box.left}px`);
     frame.area.style.setProperty('--top', `${box.top}px`);
     frame.area.style.height = `${box.height}px`;
-    const marked = JSON.stringify([map.values, shown.passes, shown.status, shown.best, shown.fallback, shown.pinned, map.stops, box, theme.paper]);
+    const cells = printed(map.values), status = printed(shown.status);
+    const marked = [cells, printed(shown.passes), status, JSON.stringify([shown.best, shown.fallback, shown.pinned, map.stops, box, theme.paper])].join();
     if (marked !== frame.marked) { frame.marked = marked; drawOverlay(frame, map, theme); }
-    const drawn = JSON.stringify([map.values, map.stops, map.ramp, shown.rows, shown.columns, shown.can_win, hasProvisional(shown) && shown.status, box, theme.paper]);
+    const drawn = [cells, hasFaint(shown) && status, JSON.stringify([map.stops, map.ramp, shown.rows, shown.columns, shown.can_win, box, theme.paper])].join();
     if (drawn === frame.drawn) return;
     frame.drawn = drawn;
     const { data, layout } = figure(shown, map, theme, box, texts);
@@ -178,7 +188,7 @@ function mountHeatmap(root, props, trigger, watch) {
     overlay.setAttribute('height', box.innerHeight);
     overlay.replaceChildren(
       defs, make('path', { class: 'empty', d: paths.empty }), make('path', { fill: `url(#${uid}-${frame.k}-dark)`, d: paths.dark }), make('path', { fill: `url(#${uid}-${frame.k}-light)`, d: paths.light }),
-      make('path', { class: 'crosses', d: paths.cross }), ...pins, ...(star ? [make('polygon', { class: view.fallback ? 'star open' : 'star', points: starPoints(star.x, star.y, box.isSmall || box.gap === 1 ? 5.5 : 7) })] : []),
+      make('path', { class: 'crosses', d: paths.cross }), make('path', { class: 'dashes', d: paths.dash }), make('path', { class: box.gap === 1 ? 'dots small' : 'dots', d: paths.dots }), ...pins, ...(star ? [make('polygon', { class: view.fallback ? 'star open' : 'star', points: starPoints(star.x, star.y, box.isSmall || box.gap === 1 ? 5.5 : 7) })] : []),
     );
   }
   function pinMark(make, { left, top, width, height }, letter) {
@@ -186,14 +196,16 @@ function mountHeatmap(root, props, trigger, watch) {
     mark.append(make('rect', { x: left + 1, y: top + 1, width: Math.max(1, width - 2), height: Math.max(1, height - 2) }), make('rect', { class: 'tag', x: left, y: top, width: 11, height: 11 }), make('text', { x: left + 5.5, y: top + 9 }, letter));
     return mark;
   }
-  async function draw() {
+  async function draw(across, theme) {
     if (!view) return;
-    const drawn = view, theme = readTheme(root);
+    const drawn = view;
+    width = across;
     buildFrames();
-    const kind = arrangement(drawn, host.clientWidth);
+    const kind = arrangement(drawn, width);
     host.className = `maps ${kind}`;
     host.style.setProperty('--across', drawn.matrix || 1);
     scaleLine(theme);
+    showKeys(drawn);
     showChosen(drawn.shows);
     await Promise.all(frames.map((frame) => drawMap(frame, theme)));
     markCell();
@@ -203,12 +215,26 @@ function mountHeatmap(root, props, trigger, watch) {
   const schedule = drawingLoop(host, draw);
   function update() {
     const before = view;
-    view = readView(props.value);
-    if (!view) return;
+    const newest = readView(props.value, before);
+    if (!newest) return askForAll();
+    view = newest;
+    root.dataset.held = view.ground;
     const sameGrid = before && before.run === view.run && String(before.rows) === String(view.rows) && String(before.columns) === String(view.columns);
     if (!sameGrid) { chosen = null; origin = null; }
-    hideTip();
+    if (sameGrid && hovered) showTip(hovered);  // a running sweep must not take the tip from under the pointer
+    else hideTip();
     schedule();
+    if (telling) return;
+    telling = true;
+    const known = nth;
+    afterPaint(() => { telling = false; if (nth === known) tell(); });
+  }
+  // A value that stands on tables which are not here (the page was built anew, or shows another run by now).
+  function askForAll() {
+    const sent = parsed(props.value);
+    if (sent?.shows) trigger('input', { shows: sent.shows, held: '' });
+  }
+  function tell() {
     const cell = current();
     if (!view.run || !cell || timer) return;
     if (paintedFor(view, chosen)) { if (signature(view, cell) !== emitted) emit(chosen ? 'arrived' : 'follows'); }

@@ -2,9 +2,16 @@
 
 function statusWords(view, row, column, texts) {
   const status = view.status[row][column];
-  if (status === 'provisional') return fill(texts.provisional, { done: view.rows_done[row][column], total: view.rows_total });
+  if (status === 'provisional') return [fill(texts.provisional, { done: view.rows_done[row][column], total: view.rows_total }), errorWords(view, row, column, texts)].filter(Boolean).join(', ');
   const reason = view.reason[row][column];
-  return (status === 'final' ? '' : texts[status] || status) + (reason ? `: ${reason}` : '');
+  const told = (status === 'final' ? '' : texts[status] || status) + (reason ? `: ${reason}` : '');
+  return status === 'skipped' ? `${told.replace(/\.$/, '')}. ${texts.skipped_advice}` : told;
+}
+
+// How far a provisional value may still move; nothing where that is not known.
+function errorWords(view, row, column, texts) {
+  const [metric, lms] = view.errors ? [view.errors.metric[row][column], view.errors.lms[row][column]] : [null, null];
+  return metric === null || lms === null ? '' : fill(texts.provisional_error, { metric: formatNumber(metric), lms: formatNumber(lms) });
 }
 
 function cellTitle(view, row, column, texts) {

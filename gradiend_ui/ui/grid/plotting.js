@@ -115,21 +115,24 @@ const LONGEST_REST = 200;
 
 // Draws at most one frame at a time, the newest value only; again on a new width and when the theme changes. After a
 // frame the page is left alone for as long as the frame took, so that a slow machine still answers clicks.
+// Width and colours are kept until they change: to ask for them while the page is being changed costs a layout each.
 function drawingLoop(root, draw) {
-  let busy = false, dirty = false, width = 0, restUntil = 0;
+  let busy = false, dirty = false, width = 0, theme = null, restUntil = 0;
   async function frame() {
-    if (busy || !dirty || !root.clientWidth || !globalThis.Plotly) return;
+    if (busy || !dirty || !width || !globalThis.Plotly) return;
     busy = true;
     dirty = false;
     const began = performance.now();
-    try { await draw(); } finally { busy = false; }
+    theme = theme || readTheme(root);
+    try { await draw(width, theme); } finally { busy = false; }
     restUntil = performance.now() + Math.min(LONGEST_REST, performance.now() - began);
     if (dirty) soon();
   }
   function soon() {
     const rest = restUntil - performance.now();
     if (rest > 8) setTimeout(() => requestAnimationFrame(frame), rest);
-    else requestAnimationFrame(frame);
+    else if (document.hidden) requestAnimationFrame(frame);
+    else queueMicrotask(frame);
   }
   function schedule() {
     dirty = true;
@@ -140,13 +143,28 @@ function drawingLoop(root, draw) {
     width = root.clientWidth;
     schedule();
   });
-  const theme = new MutationObserver(() => {
+  const colours = new MutationObserver(() => {
+    theme = null;
     if (root.isConnected) schedule();
-    else { theme.disconnect(); resize.disconnect(); }
+    else { colours.disconnect(); resize.disconnect(); }
   });
   resize.observe(root);
-  theme.observe(document.body, { attributes: true, attributeFilter: ['class'] });
+  colours.observe(document.body, { attributes: true, attributeFilter: ['class'] });
   return schedule;
+}
+
+// Calls `act` once the page is painted; at once where nobody looks.
+function afterPaint(act) {
+  if (document.hidden) act();
+  else requestAnimationFrame(() => setTimeout(act));
+}
+
+const PRINTED = new WeakMap();
+
+// A value that nobody changes as text, written once: what is drawn is compared by it.
+function printed(value) {
+  if (!PRINTED.has(value)) PRINTED.set(value, JSON.stringify(value));
+  return PRINTED.get(value);
 }
 
 // A component's value arrives as JSON: the frontend would clone and proxy nested values on every update.

@@ -9,10 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gradiend_ui.engine.values import DEFAULT_PRECISION
 from gradiend_ui.figures.maps import place_of
 from gradiend_ui.figures.numbers import cell_name, change, plain, three_digits
 from gradiend_ui.ui.grid.measures import metric_title
-from gradiend_ui.ui.grid.verdict import verdict
+from gradiend_ui.ui.grid.verdict import search_notes, verdict
 from gradiend_ui.ui.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.words import Words
 
@@ -33,8 +34,10 @@ def build_reason(
         _imported(picture["imported"], words),
         _headline(picture, cell, words),
         _numbers(picture, options, place, words),
+        _precision(picture, words),
         _cell_note(picture, place, options, words),
         _winner(picture["selection"], options, words),
+        *search_notes(picture, options, words),
         _winners(picture.get("winners") or (), cell, words),
         cls="reason",
     )
@@ -60,6 +63,19 @@ def _imported(imported: Mapping[str, Any] | None, words: Words) -> Node | None:
     role = "alert" if kind == "danger" else "status"
     word = node("strong", words(f"grid.{check}"))
     return node("p", word, node("span", imported["note"] + advice), cls=f"imported {kind}", role=role)
+
+
+def _precision(picture: Mapping[str, Any], words: Words) -> Node | None:
+    """What the numbers were computed in, where it is not float32, and how far that moves the base model's."""
+    if picture["precision"] == DEFAULT_PRECISION:
+        return None
+    off, label = picture["precision_error"], picture["precision"]
+    if off is None:
+        text = words("grid.rounded_unknown", precision=label)
+    else:
+        named = {key: three_digits(off[key]) for key in ("probability", "lms")}
+        text = words("grid.rounded", precision=label, **named)
+    return node("p", explained(text, words.help("grid.rounded")), cls="line quiet precision")
 
 
 def _headline(picture: Mapping[str, Any], cell: Mapping[str, Any] | None, words: Words) -> Node:
@@ -142,14 +158,27 @@ def _cell_state(picture: Mapping[str, Any], place: list[int], words: Words) -> t
     status, reason = picture["status"][row][column], picture["reason"][row][column]
     if status == "provisional":
         done, total = picture["rows_done"][row][column], picture["rows_total"]
-        return words("grid.provisional_rows", done=done, total=total), ""
+        said = words("grid.provisional_rows", done=done, total=total) + _errors(picture, row, column, words)
+        precision = picture["precisions"][row][column]
+        return said if precision == picture["precision"] else f"{said} · {precision}", ""
     if status != "final":
         word = words(f"grid.{status}")
-        return f"{word}: {reason}" if reason else word, "warn" if status == "failed" else "quiet"
+        told = f"{word}: {reason}" if reason else word
+        if status == "skipped":
+            return f"{told.removesuffix('.')}. {words('grid.skipped_advice')}", "quiet"
+        return told, "warn" if status == "failed" else "quiet"
     passes = picture["passes"][row][column]
     if passes is False:
         return words("grid.below"), "warn"
     return words("grid.passes" if passes else "grid.final_line"), "good"
+
+
+def _errors(picture: Mapping[str, Any], row: int, column: int, words: Words) -> str:
+    """How far a provisional value may still move; nothing where that is not known."""
+    metric, lms = (picture[key][row][column] for key in ("metric_error", "lms_error"))
+    if metric is None or lms is None:
+        return ""
+    return " · " + words("grid.provisional_error", metric=three_digits(metric), lms=three_digits(lms))
 
 
 def _winner(selection: Mapping[str, Any] | None, options: Mapping[str, Any], words: Words) -> Node | None:

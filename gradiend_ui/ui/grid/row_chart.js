@@ -21,12 +21,12 @@ function place(view, line) {
 
 function lineTraces(view, theme) {
   const x = axisCentres(view.columns);
-  const opacity = (status) => (status === 'provisional' ? 0.4 : 1);
+  const isFaint = (status) => status === 'provisional' || status === 'skipped';
   return view.lines.map((line) => {
     const { symbol, ...style } = lineStyle(line.kind, theme, place(view, line));
     return {
       type: 'scatter', mode: 'lines+markers', name: line.name, x, y: line.values, connectgaps: false, hoverinfo: 'skip',
-      line: style, marker: { size: 5, symbol, color: style.color, opacity: view.status.map(opacity) },
+      line: style, marker: { size: 5, symbol: view.status.map((status) => (isFaint(status) ? `${symbol}-open` : symbol)), color: style.color, opacity: view.status.map((status) => (isFaint(status) ? 0.6 : 1)) },
     };
   });
 }
@@ -98,7 +98,7 @@ function isEmpty(view) {
 function mountRowChart(element, props, trigger, watch) {
   const root = element.querySelector('.row-plot'), legend = element.querySelector('.legend'), title = element.querySelector('.row-title'), empty = element.querySelector('.row-empty');
   const texts = JSON.parse(JSON.stringify(props.texts || {}));
-  let view = null, painted = '';
+  let view = null, painted = '', plotted = '';
   empty.textContent = texts.row_none;
   function fillLegend() {
     const items = legendItems(view, texts);
@@ -112,17 +112,19 @@ function mountRowChart(element, props, trigger, watch) {
       item.setAttribute('aria-description', tip);
     });
   }
-  async function draw() {
+  async function draw(width, theme) {
     if (!view) return;
-    const theme = readTheme(element), key = JSON.stringify([{ ...view, rev: 0 }, root.clientWidth, theme.paper]);
+    const key = JSON.stringify([{ ...view, rev: 0 }, width, theme.paper]), lines = JSON.stringify([{ ...view, rev: 0, column: 0, threshold: 0 }, width, theme.paper]);
     if (key !== painted) {
       painted = key;
       title.textContent = fill(texts.row_title, { factor: formatSigned(view.feature_factor) });
       fillLegend();
       empty.hidden = !isEmpty(view);
       root.setAttribute('aria-label', chartLabel(view, texts));
-      const { data, layout } = chartFigure(view, theme, root.clientWidth, texts);
-      await Plotly.react(root, data, layout, { staticPlot: true, responsive: false });
+      const { data, layout } = chartFigure(view, theme, width, texts);
+      if (lines === plotted) await Plotly.relayout(root, { shapes: layout.shapes });
+      else await Plotly.react(root, data, layout, { staticPlot: true, responsive: false });
+      plotted = lines;
     }
     Object.assign(element.dataset, { rev: view.rev, row: view.row, column: view.column ?? '' });
   }

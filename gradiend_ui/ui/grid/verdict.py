@@ -1,4 +1,5 @@
-"""Why the best cell won, in the page's language: the engine's sentence, from the same selection. Knows no widget."""
+"""Why the best cell won, in the page's language: the engine's sentence, from the same selection; and what a search for
+the winner left out. Knows no widget."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any
 
 from gradiend_ui.engine.selection import shown_below
 from gradiend_ui.figures.numbers import cell_name, plain, three_digits
+from gradiend_ui.ui.tree import Node, node
 from gradiend_ui.ui.words import Words
 
 THRESHOLD_POLICY = "lms_threshold"
@@ -36,6 +38,29 @@ def verdict(selection: Mapping[str, Any], options: Mapping[str, Any], words: Wor
         "ratio": won["ratio"],
     }
     return f"{words('grid.why_wins', **won)} {words('grid.why_rejected', **turned_down)}"
+
+
+def search_notes(picture: Mapping[str, Any], options: Mapping[str, Any], words: Words) -> list[Node]:
+    """What a search for the winner left unfinished, and whether that matters for what is asked now; [] without one."""
+    search, skipped = picture["search"], picture["skipped"]
+    if search is None or not skipped:
+        return []
+    notes = [node("p", words("grid.search_saved", skipped=skipped, total=picture["total"]), cls="line quiet searched")]
+    if not is_searched(search, options):
+        looked_for = words("grid.search_question", ratio=plain(search["ratio"]))
+        notes.append(node("p", f"{words('grid.search_other')} {looked_for}", cls="line warn searched", role="status"))
+    return notes
+
+
+def is_searched(search: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    """Whether the question is one whose winner the search made certain."""
+    return (
+        options["policy"] == THRESHOLD_POLICY
+        and options["ratio"] == search["ratio"]
+        and not options["any_feature_factor"]
+        and options["goal"] in search["goals"]
+        and options["target_class"] in search["target_classes"]
+    )
 
 
 def _kept(lms: float, base_lms: float | None, words: Words) -> str:

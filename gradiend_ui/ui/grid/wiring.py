@@ -1,4 +1,5 @@
-"""Listeners of the maps: a selected cell, what is shown, a point of the row chart, a winner, the file of all cells."""
+"""Listeners of the maps: a selected cell, a skipped one that is asked for, what is shown, a point of the row chart, a
+winner, the file of all cells."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import gradio as gr
 
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.ui.downloads import press, shelve_text
-from gradiend_ui.ui.following import AT_ONCE, EVERY, known_view, page_of
+from gradiend_ui.ui.following import AT_ONCE, EVERY, QUIET, follow_after, known_view, page_of
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.grid.files import FORMATS, grid_csv, grid_json, stem_of
 from gradiend_ui.ui.grid.measures import SHOWS
@@ -50,7 +51,11 @@ def wire_grid(page: Page) -> Any:
         with for_people(page.words):
             known_view(page, name, run)
             view = page.viewers.change(name, shows=known_shows(event._data))
-            return board.show(page.session, view, page.words).maps if run else gr.skip()
+            return board.show_maps(page.session, view, page.words, held_by(event._data)) if run else gr.skip()
+
+    def finish(run: str, event: gr.EventData) -> None:
+        with for_people(page.words):
+            page.session.finish_cell(run, event._data if isinstance(event._data, dict) else {})
 
     def save(run: str, event: gr.EventData, request: gr.Request) -> Any:
         with for_people(page.words):
@@ -62,6 +67,7 @@ def wire_grid(page: Page) -> Any:
     shown.row_chart.select(select_in_row, None, shown.maps, **EVERY)
     shown.reason.select(select_winner, None, shown.maps, **EVERY)
     shown.maps.input(change_shows, page.run, shown.maps, **EVERY)
+    follow_after(page, shown.maps.apply(finish, page.run, None, **QUIET))
     saved = shown.maps.submit(save, page.run, shown.file, **AT_ONCE)
     saved.success(None, None, None, js=press("grid-file"), api_visibility="private")
     return selected
@@ -73,6 +79,11 @@ def known_shows(data: Any) -> str:
     if shows not in SHOWS:
         raise BadGrid(f"The maps show one of {', '.join(SHOWS)}, not {shows!r}.")
     return str(shows)
+
+
+def held_by(data: Any) -> str:
+    """The ground that the page's maps hold, "" for none."""
+    return str(data.get("held") or "") if isinstance(data, dict) else ""
 
 
 def write_grid(session: Session, view: View, data: Any) -> str:

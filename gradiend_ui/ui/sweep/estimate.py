@@ -13,7 +13,19 @@ from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.selection import Question, wanted_feature_factors, winning_feature_factors
 from gradiend_ui.engine.values import Grid
 from gradiend_ui.figures.numbers import clock, signed
-from gradiend_ui.ui.sweep.form import DECODER, FACTORS, FINE, LISTED, RATES, WINNER_GOALS, Form, build_spec, read_grid
+from gradiend_ui.ui.sweep.form import (
+    BFLOAT16,
+    DECODER,
+    FACTORS,
+    FINE,
+    LISTED,
+    LOOK_BFLOAT16,
+    RATES,
+    WINNER_GOALS,
+    Form,
+    build_spec,
+    read_grid,
+)
 from gradiend_ui.ui.tree import Node, node
 from gradiend_ui.ui.words import Words
 
@@ -42,7 +54,7 @@ def build_estimate(
         return node("p", str(error), cls="estimate danger", role="alert")
     return node(
         "div",
-        _line(_cost(grid, known, data, card, words)),
+        _line(_cost(form, grid, known, data, card, words)),
         *(node("p", note, cls="estimate-note") for note in _notes(form, grid, card, words)),
     )
 
@@ -63,20 +75,26 @@ def _is_told_above(form: Form) -> bool:
     return False
 
 
-def _cost(grid: Grid, known: int, data: Mapping[str, Any], card: Mapping[str, Any], words: Words) -> str:
+def _cost(form: Form, grid: Grid, known: int, data: Mapping[str, Any], card: Mapping[str, Any], words: Words) -> str:
+    """Cells and time; a cell's time was measured in float32, and a search for the winner finishes some cells only."""
     rows, columns = len(grid.feature_factors), len(grid.learning_rates)
     size = words.counted("sweep.cells", len(grid), rows=rows, columns=columns)
     if known == len(grid):
         return size + words("sweep.all_known")
     share = words("sweep.some_known", known=known, new=len(grid) - known) if known else ""
     seconds = data.get("seconds_per_cell") or card["seconds_per_cell"]
-    time = clock((len(grid) - known) * seconds) if seconds else None
-    return size + share + (words("sweep.about", time=time) if time else words("sweep.time_unknown"))
+    if not seconds:
+        return size + share + words("sweep.time_unknown")
+    how = "at_most" if form.winner_only else "about"
+    time = words(f"sweep.{how}", time=clock((len(grid) - known) * seconds))
+    return size + share + time + (words("sweep.in_float32") if form.arithmetic == BFLOAT16 else "")
 
 
 def _notes(form: Form, grid: Grid, card: Mapping[str, Any], words: Words) -> list[str]:
     """What the grid cannot answer as it is described."""
     notes = [] if form.part == DECODER else [words("sweep.part_ignores_factor")]
+    if form.winner_only and form.arithmetic == LOOK_BFLOAT16:
+        notes.append(words("sweep.look_unused"))
     strengthening, name = card["strengthening_feature_factor"], str(form.asked_class)
     if form.any_feature_factor or name not in strengthening or len(strengthening) < 2:
         return notes

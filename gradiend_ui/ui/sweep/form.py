@@ -11,7 +11,7 @@ from typing import Any
 
 from gradiend_ui.engine.axes import quick_axes, read_axis
 from gradiend_ui.engine.errors import BadGrid
-from gradiend_ui.engine.values import Grid
+from gradiend_ui.engine.values import DEFAULT_PRECISION, Grid
 
 DEFAULT, DENSE, QUICK, FINE, TYPED = "default", "dense", "quick", "fine", "typed"
 PRESETS = (DEFAULT, DENSE, QUICK, FINE, TYPED)
@@ -23,6 +23,14 @@ POLICIES = ("lms_threshold", "lms_times_metric")
 RATIO, LOWEST_RATIO = 0.99, 0.9
 FACTORS, RATES = "feature factors", "learning rates"
 DECODER = "decoder"
+BFLOAT16 = "bfloat16"
+LOOK_BFLOAT16 = "look_bfloat16"
+ARITHMETICS: Mapping[str, Mapping[str, str]] = {
+    DEFAULT_PRECISION: {},
+    LOOK_BFLOAT16: {"first_look": BFLOAT16},
+    BFLOAT16: {"precision": BFLOAT16},
+}
+"""Choices of the numbers that a sweep computes with, and what each says in a spec."""
 REFERENCE = "reference"
 CAUSAL_OBJECTIVE = "clm_next_token"
 NO_MODEL = "There is no model to sweep yet. Load the demo or a folder first."
@@ -60,6 +68,8 @@ class Form(Asked):
     typed_rates: str
     part: str
     token_boundary: str
+    arithmetic: str
+    winner_only: bool
     again: bool
 
 
@@ -109,8 +119,11 @@ def build_spec(form: Form, data: Mapping[str, Any], card: Mapping[str, Any]) -> 
         "learning_rates": list(grid.learning_rates),
         "part": form.part,
         "again": bool(form.again),
+        **ARITHMETICS[form.arithmetic],
         **data.get("spec", {}),
     }
+    if form.winner_only:
+        spec |= {"winner_only": True, "winner_ratio": float(form.ratio)}
     if is_causal(card):
         spec["token_boundary"] = form.token_boundary
     if form.preset == QUICK:
@@ -133,6 +146,13 @@ def preset_of(spec: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     return TYPED
 
 
+def arithmetic_of(spec: Mapping[str, Any]) -> str:
+    """Which of `ARITHMETICS` a spec asks for; a spec of an earlier version asks for none."""
+    if spec.get("precision", DEFAULT_PRECISION) != DEFAULT_PRECISION:
+        return BFLOAT16
+    return LOOK_BFLOAT16 if spec.get("first_look") == BFLOAT16 else DEFAULT_PRECISION
+
+
 def first_class(card: Mapping[str, Any], spec: Mapping[str, Any] | None) -> str:
     targets = (spec or {}).get("target_classes")
     return str(targets[-1] if targets else card["classes"][-1])
@@ -145,12 +165,19 @@ def first_goals(spec: Mapping[str, Any] | None) -> tuple[str, str]:
     return known, STRENGTHEN if known == BOTH else known
 
 
+def first_ratio(spec: Mapping[str, Any] | None) -> float:
+    """The threshold of a page that has just opened: the one whose winner a sweep looked for, else the usual one."""
+    if not spec or not spec.get("winner_only"):
+        return RATIO
+    return min(max(float(spec["winner_ratio"]), LOWEST_RATIO), 1.0)
+
+
 def first_options(card: Mapping[str, Any], spec: Mapping[str, Any] | None) -> dict[str, Any]:
     """The options of a page that has just opened."""
     return {
         "target_class": first_class(card, spec),
         "goal": first_goals(spec)[1],
         "policy": POLICIES[0],
-        "ratio": RATIO,
+        "ratio": first_ratio(spec),
         "any_feature_factor": False,
     }

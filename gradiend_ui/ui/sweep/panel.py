@@ -12,10 +12,11 @@ from typing import Any
 import gradio as gr
 
 from gradiend_ui.engine.axes import spelled
-from gradiend_ui.engine.values import PARTS, TOKEN_BOUNDARIES
+from gradiend_ui.engine.values import DEFAULT_PRECISION, PARTS, TOKEN_BOUNDARIES
 from gradiend_ui.ui.sweep import form as described
 from gradiend_ui.ui.sweep import lists
 from gradiend_ui.ui.sweep.form import (
+    ARITHMETICS,
     BOTH,
     DECODER,
     DEFAULT,
@@ -63,6 +64,8 @@ EXPLAINED: dict[str, str] = {
     "policy": "sweep.policy",
     "part": "sweep.part",
     "token-boundary": "sweep.token_boundary",
+    "arithmetic": "sweep.arithmetic",
+    "winner-only": "sweep.winner_only",
     "any-factor": "sweep.any_factor",
     "again": "sweep.again",
 }
@@ -85,6 +88,8 @@ class FormWidgets:
     typed_rates: gr.Textbox
     part: gr.Dropdown
     token_boundary: gr.Radio
+    arithmetic: gr.Dropdown
+    winner_only: gr.Checkbox
     again: gr.Checkbox
     lists: lists.ListWidgets
 
@@ -109,7 +114,8 @@ def build(words: Words) -> tuple[FormWidgets, RunWidgets]:
         ratio = Threshold(LOWEST_RATIO, 1.0, RATIO, step=0.005, label=words("sweep.ratio"), elem_id="ratio")
         policies = [(words(f"sweep.policy_{name}"), name) for name in POLICIES]
         policy = gr.Dropdown(policies, value=POLICIES[0], label=words("sweep.policy"), elem_id="policy")
-        part, token_boundary, any_factor, again = _build_more(words)
+        winner_only = _switch("winner_only", words)
+        more = _build_more(words)
         run = _build_buttons(words)
     form = FormWidgets(
         target_class,
@@ -118,13 +124,15 @@ def build(words: Words) -> tuple[FormWidgets, RunWidgets]:
         winner_goal,
         policy,
         ratio,
-        any_factor,
+        more.any_factor,
         preset,
         listed.factors,
         listed.rates,
-        part,
-        token_boundary,
-        again,
+        more.part,
+        more.token_boundary,
+        more.arithmetic,
+        winner_only,
+        more.again,
         listed,
     )
     return form, run
@@ -147,8 +155,23 @@ def _choice(name: str, choices: list[tuple[str, str]], words: Words) -> gr.Radio
     )
 
 
-def _build_more(words: Words) -> tuple[gr.Dropdown, gr.Radio, gr.Checkbox, gr.Checkbox]:
-    """What few sweeps need, closed until asked for."""
+def _switch(name: str, words: Words) -> gr.Checkbox:
+    return gr.Checkbox(False, label=words(f"sweep.{name}"), elem_id=name.replace("_", "-"), container=False)
+
+
+@dataclass(frozen=True)
+class _More:
+    """What few sweeps need."""
+
+    part: gr.Dropdown
+    token_boundary: gr.Radio
+    arithmetic: gr.Dropdown
+    any_factor: gr.Checkbox
+    again: gr.Checkbox
+
+
+def _build_more(words: Words) -> _More:
+    """Closed until asked for."""
     with gr.Accordion(words("sweep.more"), open=False, elem_id="sweep-more"):
         part = gr.Dropdown(_parts(None, words), value=DECODER, label=words("sweep.part"), elem_id="part")
         boundaries = [(words(f"sweep.token_boundary_{name}"), name) for name in TOKEN_BOUNDARIES]
@@ -160,9 +183,12 @@ def _build_more(words: Words) -> tuple[gr.Dropdown, gr.Radio, gr.Checkbox, gr.Ch
             elem_classes="stacked",
             visible=False,
         )
-        any_factor = gr.Checkbox(False, label=words("sweep.any_factor"), elem_id="any-factor", container=False)
-        again = gr.Checkbox(False, label=words("sweep.again"), elem_id="again", container=False)
-    return part, token_boundary, any_factor, again
+        numbers = [(words(f"sweep.arithmetic_{name}"), name) for name in ARITHMETICS]
+        arithmetic = gr.Dropdown(
+            numbers, value=DEFAULT_PRECISION, label=words("sweep.arithmetic"), elem_id="arithmetic"
+        )
+        any_factor, again = _switch("any_factor", words), _switch("again", words)
+    return _More(part, token_boundary, arithmetic, any_factor, again)
 
 
 def _parts(card: Mapping[str, Any] | None, words: Words) -> list[tuple[str, str]]:
@@ -206,13 +232,15 @@ def form_values(card: Mapping[str, Any], spec: Mapping[str, Any] | None, words: 
         "goal": gr.update(value=goal),
         "winner_goal": gr.update(value=winner_goal, visible=goal == BOTH),
         "policy": gr.update(value=POLICIES[0]),
-        "ratio": gr.update(value=RATIO),
+        "ratio": gr.update(value=described.first_ratio(spec)),
         "any_feature_factor": gr.update(value=False),
         "preset": gr.update(value=preset),
         "typed_factors": gr.update(value=factors),
         "typed_rates": gr.update(value=rates),
         "part": gr.update(choices=_parts(card, words), value=part if part in PARTS else DECODER),
         "token_boundary": gr.update(value=boundary, visible=described.is_causal(card)),
+        "arithmetic": gr.update(value=described.arithmetic_of(spec or {})),
+        "winner_only": gr.update(value=bool((spec or {}).get("winner_only"))),
         "again": gr.update(value=False),
         "group": gr.update(visible=preset in LISTED),
         "factors_read": lists.build_read_back(factors, described.FACTORS, words),

@@ -10,7 +10,7 @@ import gradio as gr
 
 from gradiend_ui.engine.axes import fine_axes, spelled
 from gradiend_ui.engine.errors import BadGrid, GradiendUIError
-from gradiend_ui.ui.following import AT_ONCE, NEWEST, QUIET, follow_after, page_of, painted, show_run_in_url
+from gradiend_ui.ui.following import AT_ONCE, NEWEST, QUIET, WITH_HELD, follow_after, page_of, painted, show_run_in_url
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.page import Page
 from gradiend_ui.ui.refusals import for_people
@@ -95,12 +95,12 @@ def wire_question(page: Page) -> None:
     a number out of range is snapped into it by the browser without an `input`.
     """
 
-    def move_winner(run: str, request: gr.Request, *values: Any) -> list[Any]:
+    def move_winner(held: str, run: str, request: gr.Request, *values: Any) -> list[Any]:
         if not run:
             return [gr.skip()] * len(answers)
         with for_people(page.words):
             view = page.viewers.change(page_of(request), run=run, options=described.read_options(Asked(*values)))
-            shown = board.show(page.session, view, page.words)
+            shown = board.show(page.session, view, page.words, held)
             return [shown.maps, shown.row_chart, shown.reason]
 
     def change_form(checkpoint: str, run: str, *values: Any) -> list[Any]:
@@ -113,10 +113,10 @@ def wire_question(page: Page) -> None:
     form = page.form
     inputs = [page.checkpoint, page.run, *page.form_inputs]
     answers = [page.board.maps, page.board.row_chart, page.board.reason]
-    asking = [page.run, *(getattr(form, name) for name in described.ASKED_FIELDS)]
+    asking = [page.run, page.run, *(getattr(form, name) for name in described.ASKED_FIELDS)]
     asked = [form.target_class, form.class_list, form.goal, form.winner_goal, form.any_feature_factor]
     changed = [widget.input for widget in asked]
-    gr.on([form.policy.input, form.ratio.change, *changed], move_winner, asking, answers, **NEWEST)
+    gr.on([form.policy.input, form.ratio.change, *changed], move_winner, asking, answers, js=WITH_HELD, **NEWEST)
     outputs = [form.winner_goal, *told_outputs(page), *page.board_outputs]
     gr.on(changed, change_form, inputs, outputs, **NEWEST)
 
@@ -159,7 +159,7 @@ def wire_grid(page: Page) -> None:
     outputs = [*told_outputs(page), *page.board_outputs]
     gr.on(form.preset.input, change_preset, inputs, [form.lists.group, *outputs], **NEWEST)
     gr.on([form.typed_factors.change, form.typed_rates.change], change_lists, inputs, outputs, **NEWEST)
-    for widget in (form.part, form.token_boundary, form.again):
+    for widget in (form.part, form.token_boundary, form.arithmetic, form.winner_only, form.again):
         estimate_after(page, widget.input(None, **AT_ONCE))
 
 

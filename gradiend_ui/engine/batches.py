@@ -1,0 +1,73 @@
+"""How rows and texts are cut into blocks, the unit of scoring, of the store and of a first look.
+
+A block is little padded, small enough for a device, and the same for the same lengths and limits. Of every group a
+part that is spread evenly over all lengths comes in blocks of its own: what a first look at a cell takes. Plain
+numbers; knows no tokenizer and no tensor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from gradiend_ui.engine.values import BatchLimits
+
+FIRST_SHARE = 0.07
+"""Which part of the rows and texts a first look takes."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """chunks: places of rows or texts, each once; first_look: the numbers of the chunks that a first look takes."""
+
+    chunks: tuple[tuple[int, ...], ...]
+    first_look: tuple[int, ...]
+
+
+def cut(costs: Sequence[int], groups: Sequence[Hashable], limits: BatchLimits, most_cost: int | None = None) -> Blocks:
+    """Blocks of one group each, in order of cost, the parts for a first look in front.
+
+    costs: tokens of each row or text; groups: what must not share a block, a row's class for example. most_cost: the
+    most that a block costs when it is padded to its dearest row; None takes limits.tokens.
+    """
+    most = limits.tokens if most_cost is None else most_cost
+    first: list[tuple[int, ...]] = []
+    rest: list[tuple[int, ...]] = []
+    for group in dict.fromkeys(groups):
+        own = sorted((place for place, name in enumerate(groups) if name == group), key=lambda place: costs[place])
+        sample = set(spread_over(own, FIRST_SHARE))
+        first += _chunks([place for place in own if place in sample], costs, limits.rows, most)
+        rest += _chunks([place for place in own if place not in sample], costs, limits.rows, most)
+    return Blocks((*first, *rest), tuple(range(len(first))))
+
+
+def spread_over(places: Sequence[int], share: float) -> list[int]:
+    """`share` of the places, rounded up, at equal distances; none of none."""
+    count = math.ceil(share * len(places))
+    return [places[int((k + 0.5) * len(places) / count)] for k in range(count)]
+
+
+def spread_blocks(groups: Sequence[Sequence[Hashable]]) -> tuple[int, ...]:
+    """Which of some given blocks a first look takes: spread evenly, and at least one with each group.
+
+    groups: the groups of each block's rows.
+    """
+    chosen = spread_over(range(len(groups)), FIRST_SHARE)
+    for block, own in enumerate(groups):
+        seen = {name for number in chosen for name in groups[number]}
+        if not set(own) <= seen:
+            chosen.append(block)
+    return tuple(sorted(chosen))
+
+
+def _chunks(places: Sequence[int], costs: Sequence[int], most_rows: int, most_cost: int) -> list[tuple[int, ...]]:
+    """`places`, ascending in cost, cut at most_rows rows or most_cost padded tokens; at least one row in each."""
+    chunks: list[tuple[int, ...]] = []
+    current: list[int] = []
+    for place in places:
+        if current and (len(current) == most_rows or (len(current) + 1) * costs[place] > most_cost):
+            chunks.append(tuple(current))
+            current = []
+        current.append(place)
+    return [*chunks, tuple(current)] if current else chunks

@@ -1,0 +1,115 @@
+"""Linear layers whose weight lies in memory as oneDNN multiplies it fastest.
+
+On a CPU the products of a model run 1.1 to 2 times as fast that way, the vocabulary's most; values differ in the last
+digits from the plain order of additions. A packed layer keeps the weight once more or, for a weight that it alone
+reads, instead of the plain one. Knows modules and tensors, no rewrite.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Model = Any
+FEW_TOKENS = 6
+
+
+class PackedLinear:
+    """What a linear layer does in place of its own forward, without gradients."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        self._linear = linear
+        self._packed: Tensor | None = None
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """`values` (..., in features) -> (..., out features)."""
+        if self._packed is None:
+            self.pack(self._linear.weight)
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(values, self._packed, self._linear.bias, "none", [], "")
+        return product
+
+    def pack(self, weight: Tensor) -> None:
+        """Take over the values of `weight` (out features, in features); it is not needed any more then."""
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None)
+
+    def drop(self) -> None:
+        """Forget the packed values; the layer's own weight is packed again when it is next needed."""
+        self._packed = None
+
+
+def pack_linears(model: Model) -> dict[str, list[PackedLinear]]:
+    """Let every plain linear layer of `model` multiply packed: {its weight's name in `named_parameters`: the layers}.
+
+    Empty where this machine or model has nothing to gain: another device than the CPU, another type than float32.
+    """
+    if not torch._C._has_mkldnn or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return {}
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found: dict[str, list[PackedLinear]] = {}
+    for module in model.modules():
+        if type(module) is nn.Linear and module.weight.device.type == "cpu" and module.weight.dtype == torch.float32:
+            packed = PackedLinear(module)
+            module.forward = packed  # type: ignore[method-assign, assignment]
+            found.setdefault(names[id(module.weight)], []).append(packed)
+    return found
+
+
+def read_by_linears_only(model: Model, names: set[str]) -> set[str]:
+    """Those of the parameters that no other module holds (an embedding that is tied to the output layer is held by
+    both)."""
+    holders: Counter[int] = Counter()
+    linears: Counter[int] = Counter()
+    for module in model.modules():
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                holders[id(parameter)] += 1
+                linears[id(parameter)] += type(module) is nn.Linear and parameter is module.weight
+    return {name for name, p in model.named_parameters() if name in names and holders[id(p)] == linears[id(p)]}
+
+
+def placeholders(model: Model, names: set[str]) -> dict[int, nn.Parameter]:
+    """Parameters of the same shapes that take no memory, by the id of the one each stands for. Every number is NaN:
+    who reads one notices."""
+    return {
+        id(p): nn.Parameter(torch.full((1,) * p.dim(), torch.nan, dtype=p.dtype).expand(p.shape), requires_grad=False)
+        for name, p in model.named_parameters()
+        if name in names
+    }
+
+
+@torch.inference_mode()
+def multiplies_packed(model: Model) -> bool:
+    """Whether `model` says the same with packed layers whose plain weights are gone; tried on a few tokens."""
+    names = {name for name, _ in model.named_parameters()}
+    alone = read_by_linears_only(model, names)
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in (*model.buffers(), *model.parameters())}
+    trial = copy.deepcopy(model, memo)
+    layers = pack_linears(trial)
+    if not layers:
+        return False
+    try:
+        plain = _few_logits(model)
+        for name, parameter in model.named_parameters():
+            for layer in layers.get(name, ()):
+                layer.pack(parameter)
+        gone = placeholders(model, alone)
+        for module in trial.modules():
+            if type(module) is nn.Linear and id(module.weight) in gone:
+                module.weight = gone[id(module.weight)]
+        packed = _few_logits(trial)
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+        return False
+    return plain.shape == packed.shape and torch.allclose(plain, packed, rtol=1e-4, atol=1e-4)
+
+
+def _few_logits(model: Model) -> Tensor:
+    ids = torch.arange(FEW_TOKENS).unsqueeze(0)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = ids
+    logits: Tensor = model(**inputs).logits
+    return logits

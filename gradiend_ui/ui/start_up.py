@@ -1,0 +1,58 @@
+"""What lets the server start quickly: nothing here changes what it does once it runs.
+
+At each start Gradio parses the source of every component, to write interface files (.pyi) for editors beside it: half
+the time that importing it takes, and files among one's own sources. A server needs none. Knows nothing of the page.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import ModuleType
+
+WRITES_STUBS, WRITER = "gradio.component_meta", "create_or_modify_pyi"
+
+
+@contextmanager
+def quick_start() -> Iterator[None]:
+    """Inside, Gradio is imported without writing interface files, and garbage is not looked for.
+
+    What was made inside is not looked through again later: it is there to stay.
+    """
+    finder, collects = _WithoutStubs(), gc.isenabled()
+    sys.meta_path.insert(0, finder)
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        gc.freeze()
+        if collects:
+            gc.enable()
+
+
+class _WithoutStubs(MetaPathFinder):
+    """Finds the one module of Gradio that writes the files, and has it loaded without its writer."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path, target) if fullname == WRITES_STUBS else None
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _LoaderWithoutWriter(spec.loader.name, spec.loader.path)
+        return spec
+
+
+class _LoaderWithoutWriter(SourceFileLoader):
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        if hasattr(module, WRITER):  # another version of Gradio may have none
+            setattr(module, WRITER, _write_nothing)
+
+
+def _write_nothing(component_class: type, class_name: str, events: Sequence[object]) -> None:
+    """In place of Gradio's own, with its arguments."""
