@@ -76,11 +76,12 @@ class Results(Protocol):
 
 
 def measure_neutral(
-    plan: PreparedSweep, store: Results, ratio: float, clock: Callable[[], float] = time.monotonic
+    plan: PreparedSweep, base: Any, store: Results, ratio: float, clock: Callable[[], float] = time.monotonic
 ) -> dict[str, Any]:
     """What the base model makes of the plan's neutral texts, and what keeping the share `ratio` of it means.
 
-    The base is scored here for at most BUDGET_SECONDS; its blocks go to the store, where the sweep finds them.
+    base: the base model as a sweep of the plan scores it. It is scored here for at most BUDGET_SECONDS; its blocks go
+    to the store, where the sweep finds them.
     Gives texts, tokens (that count), scored_tokens, lms in [0, 1], then for masked models hits, width_tokens and
     may_lose, for others perplexity and perplexity_limit; seconds_per_cell from one block of rows and one of texts.
     """
@@ -94,7 +95,7 @@ def measure_neutral(
         if known or (block and clock() - started > BUDGET_SECONDS):
             continue
         begun = clock()
-        new[block] = plan.score_block(plan.model.base_model, block)
+        new[block] = plan.score_block(base, block)
         timed[block] = (clock() - begun) / max(1, sizes[block])
     store.keep_results(plan.fingerprint, None, {block: new[block] for block in new if block not in results})
     results |= new

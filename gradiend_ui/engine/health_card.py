@@ -168,9 +168,10 @@ def probe(loaded: Loaded) -> tuple[float | None, tuple[str, ...]]:
         plan = prepare(loaded.model, spec, companions.rows, neutral)
     except GradiendUIError:
         return None, ()
-    plan.score_block(loaded.model.base_model, 0)  # warm-up
+    base = loaded.workspace.base_model
+    plan.score_block(base, 0)  # warm-up
     started = time.monotonic()
-    plan.score_block(loaded.model.base_model, 0)
+    plan.score_block(base, 0)
     rows = plan.block_sizes[0]
     return (time.monotonic() - started) / rows * sum(plan.block_sizes), plan.warnings
 

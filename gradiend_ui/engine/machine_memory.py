@@ -29,8 +29,8 @@ class Sizes:
     gradiend: int
     touched: int
     mapped: int
-    update: int
     batch: int
+    update: int = 0
     rounded: int = 0
 
     @property

@@ -44,5 +44,7 @@ def test_what_a_sweep_needs(model: ModelWithGradiend) -> None:
     assert sizes.touched == 4 * sum(parameters[part.name].numel() for part in model.mapped)
     assert 0 < sizes.mapped < sizes.touched
     assert sizes.gradiend >= 4 * 3 * len(model), "encoder, decoder and its bias"
-    assert Sizes(1, 2, 3, 4, 5).needed == 15
+    assert sizes.update == 4 * len(model) and sizes.rounded == 0
+    assert sizes_of(model, precision="bfloat16").rounded == sizes.base // 2
+    assert Sizes(1, 2, 3, 4, 5, 6, 7).needed == 28 and Sizes(1, 2, 3, 4, 5, 6, 7).beyond_loaded == 25
     assert batch_bytes(tokens=2, hidden=3, vocabulary=5, reads=7, item=4) == 4 * (14 * 6 + 2 * 35)

@@ -12,7 +12,7 @@ from gradiend_ui.engine.picture import picture_of
 from gradiend_ui.engine.pictures import MOST_RUNS, Pictures
 from gradiend_ui.engine.selection import LMSThresholdPolicy, LMSTimesMetricPolicy, Question
 from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.values import Cell, CellScore, Grid
+from gradiend_ui.engine.values import BASE_LMS, Cell, CellScore, Grid
 
 GRID = Grid((-1.0, 1.0), (0.1, 0.2))
 QUESTION = Question("F", ("M", "F"), {"M": 1.0, "F": -1.0})
@@ -122,3 +122,25 @@ def test_a_run_that_was_forgotten_is_read_again_and_an_unknown_one_refused(store
     assert store.read == [5] * (MOST_RUNS + 2)
     with pytest.raises(NotFound):
         pictures.of("nonsense", GRID, QUESTION)
+
+
+def test_before_the_base_is_final_its_lms_on_the_same_texts_is_compared_with() -> None:
+    cells = list(GRID.cells)
+    look = CellScore(cells[0], "provisional", {"M": {"F": 0.3}}, {"lms": 0.45, BASE_LMS: 0.5}, 2, 4)
+    part = CellScore(None, "provisional", {"M": {"F": 0.1}}, {"lms": 0.8}, 3, 4)
+    early = picture_of(QUESTION, GRID, part, [look])
+    assert early["lms_ratio"][0] == [pytest.approx(0.9), None] and early["passes"][0] == [None, None]
+    whole = picture_of(QUESTION, GRID, score(None, 0.1), [look, score(cells[1], 0.2)])
+    assert whole["lms_ratio"][0] == [pytest.approx(0.9), 1.0]
+    assert whole["passes"][0] == [None, True], "another part of the texts says nothing of the threshold"
+
+
+def test_a_picture_counts_skipped_cells_and_tells_of_rounding() -> None:
+    cells = list(GRID.cells)
+    skipped = replace(score(cells[0], 0.2), status="skipped", reason="Cannot win.")
+    rounded = replace(score(None, 0.1), precision="bfloat16", errors={"M|F": 0.002, "F|F": 0.001, "lms": 0.003})
+    picture = picture_of(QUESTION, GRID, rounded, [skipped])
+    assert picture["skipped"] == 1 and picture["precision_error"] == {"probability": 0.002, "lms": 0.003}
+    assert picture["base"]["precision"] == "bfloat16" and picture["precisions"][0] == ["float32", "float32"]
+    exact = replace(rounded, precision="float32")
+    assert picture_of(QUESTION, GRID, exact, [])["precision_error"] is None, "of a first look in bfloat16"

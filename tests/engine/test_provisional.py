@@ -18,7 +18,7 @@ from gradiend_ui.engine.plan import PreparedSweep, prepare
 from gradiend_ui.engine.provisional import Estimator
 from gradiend_ui.engine.selection import Question
 from gradiend_ui.engine.sweep import run
-from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, SweepSpec
+from gradiend_ui.engine.values import BASE_LMS, BatchLimits, Cell, CellScore, SweepSpec
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +149,13 @@ def _data(plan: PreparedSweep) -> Any:
             columns=["masked", "label", "label_class", "alternative", "alternative_class", "split"],
         )
     )
+
+
+def test_a_first_look_tells_the_bases_lms_on_the_same_texts_until_the_base_is_known(large: PreparedSweep) -> None:
+    scores = steps(large, first_look="float32")
+    base_known = next(k for k, score in enumerate(scores) if score.cell is None and score.is_final)
+    look = [s for s in scores[:base_known] if s.cell is not None and s.rows_done > 8 and s.lms]
+    part = [s for s in scores[:base_known] if s.cell is None][len(first_blocks(large)) - 1]
+    last = {score.cell: score for score in look}
+    assert {score.lms[BASE_LMS] for score in last.values()} == {part.lms_value}
+    assert not any(BASE_LMS in score.lms for score in scores[base_known:])

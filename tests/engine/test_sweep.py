@@ -189,6 +189,6 @@ def test_a_pace_tells_less_and_keeps_everything(plan: PreparedSweep) -> None:
     paced = list(run(plan, plan.model.workspace(), quiet, "r", pace=1e9, clock=lambda: float(next(ticks))))
     assert len(paced) == len(every), "each block gives way to requests"
     scores = [step.score for step in paced if step.score is not None]
-    assert [score.cell for score in scores][1:] == list(plan.grid.cells), "the first block, then finished cells only"
-    assert scores[1:] == [step.score for step in every if step.score is not None and step.score.is_final][1:]
+    assert [score.cell for score in scores] == [None, *plan.cells], "the first block, then finished cells only"
+    assert scores[1:] == [step.score for step in every if step.score is not None and step.score.is_final]
     assert quiet.block_counts(plan.fingerprint) == told.block_counts(plan.fingerprint)

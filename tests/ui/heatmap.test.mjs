@@ -151,6 +151,25 @@ test('empty cells are outlined, failed ones crossed and failing ones hatched in 
   assert.equal(none.dark + none.light, '');
 });
 
+test('what may still move is faint, with dots or a dash that a colour-blind eye sees, and tells its standard error', () => {
+  const status = [['final', 'skipped', 'final'], ['provisional', 'skipped', 'pending']];
+  const shown = view({ status, errors: { metric: [[null, 0.1, null], [0.0234, null, null]], lms: [[null, 0.1, null], [0.011, null, null]] } });
+  const box = heatmap.mapBox(shown, 700, 1), count = (path, letter) => path.split(letter).length - 1;
+  const paths = heatmap.overlayPaths(shown, shown.maps[0], theme.ramps.probability, box);
+  assert.deepEqual([count(paths.dots, 'M'), count(paths.dash, 'M'), paths.cross], [3, 2, '']);
+  const small = heatmap.overlayPaths(shown, shown.maps[0], theme.ramps.probability, heatmap.mapBox(shown, 120, 1));
+  assert.equal(count(small.dots, 'M'), 1);
+  const { data, layout } = heatmap.figure(shown, shown.maps[0], theme, box, texts);
+  assert.deepEqual([data[0].z[0][1], data[1].z[0][1], data[1].opacity], [null, 0.71, 0.45]);
+  assert.ok(!('datarevision' in layout), 'with it, Plotly leaves other numbers of the same revision undrawn');
+  assert.match(heatmap.tooltipText(shown, 1, 0, texts).note, /^provisional, 2 of 4 rows, standard error 0\.023 of the probability, 0\.011 of the LMS$/);
+  assert.match(heatmap.spoken(shown, shown.maps[0], 1, 0, texts), /standard error 0\.023/);
+  const reason = [[null, 'Cannot win: it is small.', null], [null, null, null]];
+  assert.match(heatmap.spoken(view({ status, reason }), shown.maps[0], 0, 1, texts), /skipped: Cannot win: it is small\. A click \(or Enter\) scores it\./);
+  const rows = chart.chartFigure({ ...rowView, status: ['final', 'provisional', 'skipped'] }, theme, 700, texts).data;
+  assert.deepEqual(rows[0].marker.symbol, ['circle', 'circle-open', 'circle-open']);
+});
+
 test('diagonals stay inside their box', () => {
   for (const [x0, y0, x1, y1] of heatmap.diagonals(20, 30)) {
     assert.ok(x0 >= 0 && x1 <= 20 && y0 >= 0 && y1 <= 30 + 1e-9 && x1 > x0);

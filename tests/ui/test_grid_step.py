@@ -336,3 +336,71 @@ def test_a_follower_that_ends_changes_nothing_on_the_page(session, options, word
     seen = asyncio.run(asyncio.wait_for(yields(), 5))
     nothing = [gr.skip()] * len(outputs)
     assert seen[-1] == nothing and any(values != nothing for values in seen)
+
+
+SEARCH = {"ratio": 0.99, "goals": ["strengthen"], "target_classes": ["F"]}
+
+
+def searched(make_picture: Any, **changes: Any) -> Any:
+    """A finished search for the winner: one cell was skipped."""
+    picture = make_picture(state="finished", done=6, search=SEARCH, skipped=1, **changes)
+    status = [["final", "final", "final"], ["skipped", "failed", "final"]]
+    return {**picture, "status": status, "reason": [[None] * 3, ["Cannot win: it is small.", "not finite", None]]}
+
+
+def test_a_search_says_what_it_left_and_what_nobody_knows_then(make_picture, options, words) -> None:
+    text = text_of(build_reason(searched(make_picture), options, CELL, words))
+    assert "Found without finishing 1 of 6 cells." in text and "another question" not in text
+    assert "runner-up" not in text and "rejected" not in text and "decide the winner" not in text
+    whole = text_of(build_reason(make_picture(), options, CELL, words))
+    assert "Found without" not in whole and "runner-up" in whole
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ratio": 0.95}, {"goal": "weaken"}, {"policy": "lms_times_metric"}, {"any_feature_factor": True},
+        {"target_class": "M"},
+    ],
+)  # fmt: skip
+def test_another_question_than_the_searched_one_is_told(make_picture, options, words, change: dict[str, Any]) -> None:
+    nothing = searched(make_picture, selection=None)
+    for picture in (searched(make_picture), nothing):
+        text = text_of(build_reason(picture, {**options, **change}, CELL, words))
+        assert "another question (goal strengthen, LMS 0.99): skipped cells might win here" in text
+    complete = {**searched(make_picture), "skipped": 0}
+    assert "another question" not in text_of(build_reason(complete, {**options, **change}, CELL, words))
+
+
+def test_a_skipped_cell_says_why_and_how_it_is_scored(make_picture, options, words) -> None:
+    skipped = {"feature_factor": 1.0, "learning_rate": 0.1}
+    text = text_of(build_reason(searched(make_picture), options, skipped, words))
+    assert "skipped: Cannot win: it is small. A click (or Enter) scores it." in text
+
+
+def test_rounded_numbers_tell_how_far_they_are_off(make_picture, options, words) -> None:
+    off = {"probability": 0.0015, "lms": 0.001}
+    text = text_of(build_reason(make_picture(precision="bfloat16", precision_error=off), options, CELL, words))
+    assert "bfloat16: base at most 0.002 off in P, 0.001 in LMS" in text
+    unknown = text_of(build_reason(make_picture(precision="bfloat16"), options, CELL, words))
+    assert "numbers in bfloat16" in unknown
+    assert "float32" not in text_of(build_reason(make_picture(), options, CELL, words))
+    provisional = {"feature_factor": 1.0, "learning_rate": 0.1}
+    mixed = make_picture(precisions=[["float32"] * 3, ["bfloat16"] * 3])
+    assert "0.011 of the LMS · bfloat16" in text_of(build_reason(mixed, options, provisional, words))
+
+
+def test_the_files_tell_the_precision(make_picture) -> None:
+    picture = make_picture(precision="bfloat16", precisions=[["bfloat16"] * 3] * 2)
+    lines = list(csv.DictReader(io.StringIO(grid_csv(picture))))
+    assert [line["precision"] for line in lines[1:]] == ["bfloat16"] * 5 + [""], "nothing is scored of the last"
+    off = {"probability": 0.0015, "lms": 0.001}
+    content = json.loads(grid_json({**picture, "precision_error": off}, {}))
+    assert (content["precision"], content["precision_error"]) == ("bfloat16", off)
+
+
+def test_the_maps_get_the_errors_only_where_a_value_may_move(session, options, make_picture, words) -> None:
+    maps = board.show(session, View(run="run-1", options=options), words).maps
+    assert maps["errors"]["metric"][1] == [0.0234, None, None] and maps["errors"]["lms"][1][0] == 0.011
+    session.pictures = [make_picture(metric_error=[[None] * 3] * 2, lms_error=[[None] * 3] * 2)]
+    assert board.show(session, View(run="run-1", options=options), words).maps["errors"] is None

@@ -60,3 +60,27 @@ def test_a_finished_run_names_the_neutral_set_of_its_numbers(make_picture, words
     finished = make_picture(state="finished", done=6)
     assert text_of(status.build_run_chip(finished, words)) == "finished 6/6 on pronoun-free"
     assert " on " not in text_of(status.build_run_chip({**finished, "neutral_set": None}, words))
+
+
+def test_the_chip_tells_a_first_look_from_finishing(make_picture, words) -> None:
+    def chip(**changes: object) -> str:
+        return text_of(status.build_run_chip(make_picture(done=0, **changes), words))
+
+    rows = [[7, 7, 3], [0, 0, 0]]
+    look = chip(status=[["provisional"] * 3, ["pending"] * 3], rows_done=rows, rows_total=100)
+    assert look.startswith("first look every cell from 7 % of the data 0/6")
+    finish = chip(status=[["final", "provisional", "provisional"], ["provisional"] * 3])
+    assert finish.startswith("finishing the picture is complete")
+    assert chip(status=[["provisional", "pending", "pending"], ["pending"] * 3]).startswith("sweeping 0/6")
+    paused = make_picture(state="paused", status=[["provisional"] * 3, ["pending"] * 3])
+    assert text_of(status.build_run_chip(paused, words)).startswith("paused")
+
+
+def test_the_chip_tells_a_search_and_rounded_numbers(make_picture, words) -> None:
+    search = {"ratio": 0.99, "goals": ["strengthen"], "target_classes": ["M", "F"]}
+    running = status.build_run_chip(make_picture(search=search), words)
+    assert (
+        text_of(running).startswith("searching for the best cell") and running["attributes"]["data-phase"] == "search"
+    )
+    rounded = make_picture(state="finished", done=6, precision="bfloat16")
+    assert text_of(status.build_run_chip(rounded, words)) == "finished 6/6 bfloat16 on pronoun-free"

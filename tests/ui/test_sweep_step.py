@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid, TooLarge
+from gradiend_ui.engine.values import SPEC_FIELDS, spec_from_mapping
 from gradiend_ui.ui.sweep import form as sweep
 from gradiend_ui.ui.sweep import lists, panel, wiring
 from gradiend_ui.ui.sweep.estimate import build_estimate
@@ -243,3 +244,40 @@ def test_a_threshold_out_of_range_is_the_one_that_the_box_snaps_to() -> None:
     slider = Threshold(0.9, 1.0, 0.99)
     assert slider.preprocess(2) == 1.0
     assert slider.get_block_name() == "slider"
+
+
+def test_numbers_and_the_search_for_the_best_are_in_the_spec(card) -> None:
+    plain = sweep.build_spec(FORM, DATA, card)
+    assert not {"precision", "first_look", "winner_only", "winner_ratio"} & set(plain)
+    look = sweep.build_spec(replace(FORM, arithmetic="look_bfloat16"), DATA, card)
+    assert look["first_look"] == "bfloat16" and "precision" not in look
+    assert sweep.build_spec(replace(FORM, arithmetic="bfloat16"), DATA, card)["precision"] == "bfloat16"
+    search = sweep.build_spec(replace(FORM, winner_only=True, ratio=0.95), DATA, card)
+    assert (search["winner_only"], search["winner_ratio"]) == (True, 0.95)
+    for form in (FORM, replace(FORM, arithmetic="look_bfloat16"), replace(FORM, arithmetic="bfloat16")):
+        spec = {key: value for key, value in sweep.build_spec(form, DATA, card).items() if key in SPEC_FIELDS}
+        assert spec_from_mapping(spec) and sweep.arithmetic_of(spec) == form.arithmetic
+
+
+def test_a_search_is_shown_with_the_threshold_that_it_was_for(session, card, words) -> None:
+    spec = {**session.run_info("run-1")["spec"], "winner_only": True, "winner_ratio": 0.95, "precision": "bfloat16"}
+    values = panel.form_values(card, spec, words)
+    assert (shown(values, "winner_only"), shown(values, "ratio"), shown(values, "arithmetic")) == (
+        True,
+        0.95,
+        "bfloat16",
+    )
+    assert sweep.first_options(card, spec)["ratio"] == 0.95
+    assert sweep.first_ratio({**spec, "winner_ratio": 0.5}) == 0.9, "the slider's lowest"
+    fresh = panel.form_values(card, None, words)
+    assert (shown(fresh, "winner_only"), shown(fresh, "ratio"), shown(fresh, "arithmetic")) == (False, 0.99, "float32")
+
+
+def test_the_estimate_of_a_search_is_a_limit_and_of_rounded_numbers_a_comparison(card, words) -> None:
+    def estimate(form: sweep.Form) -> str:
+        return text_of(build_estimate(form, DATA, card, words))
+
+    assert estimate(replace(FORM, winner_only=True)) == "6 cells (2 × 3), at most 0:03"
+    assert estimate(replace(FORM, arithmetic="bfloat16")) == "6 cells (2 × 3), about 0:03 if it were float32"
+    assert "its own first look" in estimate(replace(FORM, winner_only=True, arithmetic="look_bfloat16"))
+    assert "its own first look" not in estimate(replace(FORM, arithmetic="look_bfloat16"))

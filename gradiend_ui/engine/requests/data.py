@@ -126,7 +126,8 @@ def describe_neutral(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]
     spec = spec_from_mapping({"feature_factors": [1.0], **options})
     plan = bench.prepared(loaded, spec, data_options)
     name = bench.neutral_name(loaded, data_options)
-    return {"name": name, "ratio": ratio, **measure_neutral(plan, bench.store, float(ratio))}
+    base = loaded.workspace.in_precision(spec.precision).base_model
+    return {"name": name, "ratio": ratio, **measure_neutral(plan, base, bench.store, float(ratio))}
 
 
 def _described(loaded: Loaded, data: EvalData, told: Mapping[str, Any]) -> dict[str, Any]:

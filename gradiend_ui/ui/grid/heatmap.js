@@ -125,7 +125,7 @@ function hasFaint(view) {
 // of the cell from its left and top.
 function signPlaces(status, value, wide, high) {
   const isRoomy = wide >= 24 && high >= 18, y = isRoomy && value !== null ? 1 - 4 / high : 0.5;
-  if (status === 'skipped') return { y, xs: isRoomy ? [0.36, 0.64] : [0.25, 0.75] };
+  if (status === 'skipped') return { y, xs: [-1, 1].map((side) => 0.5 + side * Math.min(0.25, 5 / wide)) };
   return { y, xs: isRoomy ? [0.5 - 5 / wide, 0.5, 0.5 + 5 / wide] : [0.5] };
 }
 

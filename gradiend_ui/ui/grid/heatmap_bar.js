@@ -10,11 +10,17 @@ function explainedText(text, tip) {
   return tagged('span', { class: 'explained', tabindex: 0, 'data-tip': tip, 'aria-description': tip }, text);
 }
 
-// Gives a function that shows what a view needs: only a search for the winner skips cells.
+// Gives a function that shows what a view needs: only a search for the winner skips cells; once it has, none is left
+// that is not computed.
 function mountLegend(root, texts) {
   root.replaceChildren(...KEYS.map((kind) => tagged('span', { class: `cell-key ${kind}` }, texts[`key_${kind}`])));
-  const struck = root.querySelector('.struck');
-  return (view) => { struck.hidden = !view.status.some((line) => line.includes('skipped')); };
+  const struck = root.querySelector('.struck'), hollow = root.querySelector('.hollow');
+  struck.hidden = true;
+  return (view) => {
+    const has = (status) => view.status.some((line) => line.includes(status));
+    struck.hidden = !has('skipped');
+    hollow.hidden = !struck.hidden && !has('pending');
+  };
 }
 
 // Radios of what the maps show; `ask(name)` is called for a choice. Gives a function that shows what is chosen; a choice

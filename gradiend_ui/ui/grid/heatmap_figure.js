@@ -55,7 +55,7 @@ function mapLayout(view, theme, box, texts) {
   const room = box.isSmall ? 30 : 34;
   const side = view.rows.length > 2 ? texts.axis_factor : texts.axis_factor_short;
   return {
-    datarevision: view.rev, width: box.width, height: box.height, font, dragmode: false, hovermode: false, showlegend: false,
+    width: box.width, height: box.height, font, dragmode: false, hovermode: false, showlegend: false,
     margin: { l: box.left, r: box.right, t: box.top, b: box.bottom, autoexpand: false }, paper_bgcolor: CLEAR, plot_bgcolor: CLEAR,
     xaxis: { ...axis, ...axisTicks(view.columns, centres, box.innerWidth, room), showticklabels: box.hasTicks, range: [edges[0], edges[edges.length - 1]], title: box.titled ? { text: texts.axis_rate, font, standoff: 6 } : undefined },
     yaxis: { ...axis, ...rowTicks(view, box), range: [-0.5, view.rows.length - 0.5], title: box.isSmall ? undefined : { text: side, font, standoff: 4 } },

@@ -36,7 +36,7 @@ def build_reason(
         _numbers(picture, options, place, words),
         _precision(picture, words),
         _cell_note(picture, place, options, words),
-        _winner(picture["selection"], options, words),
+        _winner(picture["selection"], options, bool(picture["skipped"]), words),
         *search_notes(picture, options, words),
         _winners(picture.get("winners") or (), cell, words),
         cls="reason",
@@ -181,7 +181,10 @@ def _errors(picture: Mapping[str, Any], row: int, column: int, words: Words) -> 
     return " · " + words("grid.provisional_error", metric=three_digits(metric), lms=three_digits(lms))
 
 
-def _winner(selection: Mapping[str, Any] | None, options: Mapping[str, Any], words: Words) -> Node | None:
+def _winner(
+    selection: Mapping[str, Any] | None, options: Mapping[str, Any], partial: bool, words: Words
+) -> Node | None:
+    """partial: some cells were left unfinished, so that nobody knows which one is second or how few tokens decide."""
     if selection is None:
         return node("div", cls="winner")
 
@@ -195,18 +198,18 @@ def _winner(selection: Mapping[str, Any] | None, options: Mapping[str, Any], wor
             "p", verdict(selection, options, words), cls="why danger" if selection["fallback"] else "why", role="status"
         ),
         facts(
-            fact("runner_up", _other(selection["runner_up"], selection, words)),
-            fact("rejected", _other(selection["rejected"], selection, words)),
-            fact("threshold", _tokens(selection, plain(options["ratio"]), words)) if has_width else None,
+            None if partial else fact("runner_up", _other(selection["runner_up"], selection, words)),
+            None if partial else fact("rejected", _other(selection["rejected"], selection, words)),
+            fact("threshold", _tokens(selection, plain(options["ratio"]), partial, words)) if has_width else None,
         ),
         cls="winner",
     )
 
 
-def _tokens(selection: Mapping[str, Any], cut: str, words: Words) -> str:
+def _tokens(selection: Mapping[str, Any], cut: str, partial: bool, words: Words) -> str:
     """How many masked tokens the threshold is wide, and how few of them decide the winner."""
     width, deciding = selection["threshold_tokens"], selection.get("decided_by_tokens")
-    if deciding is None:
+    if deciding is None or partial:
         return words("grid.tokens_wide", ratio=cut, tokens=f"{width:.1f}")
     return f"{words('grid.tokens_here', ratio=cut, tokens=f'{width:.1f}')}; {words.counted('grid.decided', deciding)}"
 

@@ -55,7 +55,7 @@ function chartFigure(view, theme, width, texts, size = CHART) {
   return {
     data: lineTraces(view, theme),
     layout: {
-      datarevision: view.rev, width, height: size.height, font, dragmode: false, hovermode: false, showlegend: false,
+      width, height: size.height, font, dragmode: false, hovermode: false, showlegend: false,
       margin: { l: size.left, r: size.right, t: size.top, b: size.bottom, autoexpand: false }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
       xaxis: { ...axis, ...axisTicks(view.columns, centres, width - size.left - size.right), range: [edges[0], edges[edges.length - 1]], showgrid: false, ticklabelstandoff: 2, title: { text: texts.axis_rate, font, standoff: 6 } },
       yaxis: { ...axis, range: [0, topOf(view)], nticks: 5, gridcolor: theme.hair, title: { text: texts.axis_share, font, standoff: 4 } },

@@ -47,8 +47,9 @@ def search_notes(picture: Mapping[str, Any], options: Mapping[str, Any], words: 
         return []
     notes = [node("p", words("grid.search_saved", skipped=skipped, total=picture["total"]), cls="line quiet searched")]
     if not is_searched(search, options):
-        looked_for = words("grid.search_question", ratio=plain(search["ratio"]))
-        notes.append(node("p", f"{words('grid.search_other')} {looked_for}", cls="line warn searched", role="status"))
+        goal = words(f"sweep.goal_{'both' if len(search['goals']) > 1 else search['goals'][0]}")
+        text = words("grid.search_other", goal=goal, ratio=plain(search["ratio"]))
+        notes.append(node("p", text, cls="line warn searched", role="status"))
     return notes
 
 
