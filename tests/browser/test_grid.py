@@ -75,6 +75,9 @@ def test_only_what_changed_is_sent_and_what_is_missing_asked_for(page: Page) -> 
             route.continue_()
             return
         answer = route.fetch()
+        if "ground" not in answer.text():  # the estimate, which is told anew when a sweep has ended
+            route.fulfill(response=answer)
+            return
         answers.append(answer.text())
         route.fulfill(response=answer, body=re.sub(r'(\\"ground\\":\\")[^"\\]+', r"\1gone:1", answers[0]))
 

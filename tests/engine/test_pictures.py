@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.errors import NotFound
+from gradiend_ui.engine.health_card import export_facts
 from gradiend_ui.engine.picture import picture_of
 from gradiend_ui.engine.pictures import MOST_RUNS, Pictures
 from gradiend_ui.engine.selection import LMSThresholdPolicy, LMSTimesMetricPolicy, Question
@@ -144,3 +145,17 @@ def test_a_picture_counts_skipped_cells_and_tells_of_rounding() -> None:
     assert picture["base"]["precision"] == "bfloat16" and picture["precisions"][0] == ["float32", "float32"]
     exact = replace(rounded, precision="float32")
     assert picture_of(QUESTION, GRID, exact, [])["precision_error"] is None, "of a first look in bfloat16"
+
+
+def test_an_export_names_the_precision_of_its_scores() -> None:
+    cell = GRID.cells[0]
+    info: dict[str, Any] = {"rows": 4, "spec": {"split": "test"}, "neutral_set": "n", "fingerprint": "f"}
+    off = {"M|F": 0.0015, "lms": 0.001}
+    rounded = [
+        replace(score(None, 0.1), precision="bfloat16", errors=off),
+        replace(score(cell, 0.2), precision="bfloat16"),
+    ]
+    told = "bfloat16: on the base model at most 0.0015 in a probability, 0.001 in the LMS off float32"
+    assert export_facts(info, rounded, cell)["precision"] == told
+    assert "precision" not in export_facts(info, [score(None, 0.1), score(cell, 0.2)], cell)
+    assert "precision" not in export_facts(info, rounded, None), "no scores are shown, so nothing is to be told of them"

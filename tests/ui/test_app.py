@@ -52,6 +52,16 @@ def test_the_public_functions_are_exactly_those_of_the_readme(blocks) -> None:
     assert found == PUBLIC
 
 
+def test_a_cell_that_is_asked_for_is_two_numbers() -> None:
+    assert api.check_cell({"feature_factor": -1, "learning_rate": 0.1, "x": 2}) == {
+        "feature_factor": -1,
+        "learning_rate": 0.1,
+    }
+    for cell in ({"learning_rate": 1.0}, {"feature_factor": math.nan, "learning_rate": 1.0}, None, [1, 2]):
+        with pytest.raises(BadGrid, match="two numbers"):
+            api.check_cell(cell)
+
+
 def test_every_listener_of_the_page_is_private(blocks) -> None:
     public = {function.api_name for function in blocks.fns.values() if function.api_visibility == "public"}
     assert public == set(PUBLIC)
