@@ -98,14 +98,14 @@ class Workspace:
         if self._plain:
             return None
         return lower_layers_of(
-            model, {part.name for part in self._mapped}, (available_bytes() or 0) // REMEMBERED_SHARE
+            model, {part.name for part in self._mapped}, (free_bytes(model.device) or 0) // REMEMBERED_SHARE
         )
 
     @cached_property
     def _may_pack(self) -> bool:
         if self._plain or self._precision != DEFAULT_PRECISION:
             return False
-        free = available_bytes()
+        free = free_bytes(self._loaded_model.device)
         enough = free is None or PACKING_TAKES * sum(p.nbytes for p in self._loaded_model.parameters()) < free
         return enough and multiplies_packed(self._loaded_model)
 
@@ -154,6 +154,11 @@ class Workspace:
     def in_precision(self, precision: str) -> Workspace:
         """A workspace over the same loaded model in another precision; this one where it is the default."""
         return self if precision == DEFAULT_PRECISION else Workspace(self._loaded_model, self._mapped, precision)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """What is free on the device that a model lies on: of the GPU's memory, or of the machine's; None when unknown."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else available_bytes()
 
 
 @dataclass(frozen=True)

@@ -297,11 +297,11 @@ def test_little_memory_means_small_blocks_and_none_a_refusal(
     handle = lane.handle("load", {"source": str(folder), "options": {}})["checkpoint"]
     loaded = lane._bench.checkpoint(handle)
     needed = sweeping.sizes_of(loaded.model, BatchLimits()).beyond_loaded
-    monkeypatch.setattr(sweeping, "available_bytes", lambda: needed)
+    monkeypatch.setattr(sweeping, "free_bytes", lambda _device: needed)
     assert sweeping.limits_for(loaded, SweepSpec()) == BatchLimits()
-    monkeypatch.setattr(sweeping, "available_bytes", lambda: needed - 1)
+    monkeypatch.setattr(sweeping, "free_bytes", lambda _device: needed - 1)
     assert sweeping.limits_for(loaded, SweepSpec()).rows == 16
-    monkeypatch.setattr(sweeping, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(sweeping, "free_bytes", lambda _device: 1000)
     with pytest.raises(TooLarge, match="GB of memory beside the loaded model"):
         lane.handle("start", {"checkpoint": handle, "spec": SPEC})
 

@@ -6,19 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
 from gradiend_ui.engine.bench import Bench, cell_of, split_options
 from gradiend_ui.engine.course import Course, WholeGrid
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.health_card import Loaded, sizes_of
-from gradiend_ui.engine.machine_memory import available_bytes
 from gradiend_ui.engine.plan import PreparedSweep
 from gradiend_ui.engine.requests.data import rows_summary
 from gradiend_ui.engine.selection import Question
 from gradiend_ui.engine.store import cell_key
 from gradiend_ui.engine.values import DEFAULT_LIMITS, PRECISIONS, BatchLimits, SweepSpec, spec_from_mapping
 from gradiend_ui.engine.winner_search import WinnerSearch
+from gradiend_ui.engine.workspace import free_bytes
 
 KEPT_OPTIONS = (
     "goal", "part", "token_boundary", "split", "again", "precision", "first_look", "winner_only", "winner_ratio",
@@ -72,7 +70,7 @@ def limits_for(loaded: Loaded, spec: SweepSpec) -> BatchLimits:
     """
     device = loaded.model.base_model.device
     limits: BatchLimits | None = GPU_LIMITS if device.type == "cuda" else DEFAULT_LIMITS
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_bytes()
+    free = free_bytes(device)
     needed = 0
     while limits is not None:
         needed = sizes_of(loaded.model, limits, spec.precision).beyond_loaded
