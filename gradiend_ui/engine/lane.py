@@ -22,7 +22,7 @@ from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.sweep import Progress, run
 
 log = logging.getLogger(__name__)
-PACE = 0.2
+PACE = 0.5
 """Seconds between two looks at an unfinished cell: a person sees no more, and each one costs."""
 NO_MEMORY = "can't allocate memory"
 """What PyTorch says when the CPU's memory is used up."""

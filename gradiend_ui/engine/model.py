@@ -80,11 +80,12 @@ class _State:
         digest = hashlib.sha256(self.base.fingerprint().encode())
         digest.update(repr(self.trained.gradiend.architecture).encode())
         for name, tensor in sorted(self.trained.gradiend.weights.items()):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
         for part in self.mapped:
             digest.update(f"{part.name}:{part.start}:{part.stop}".encode())
             if part.positions is not None:
-                digest.update(part.positions.numpy().tobytes())
+                digest.update(part.positions.contiguous().numpy().data)
         return digest.hexdigest()
 
 

@@ -16,20 +16,24 @@ from torch import Tensor, nn
 
 Model = Any
 FEW_TOKENS = 6
+INNER_ACTIVATION = "intermediate_act_fn"
 
 
 class PackedLinear:
     """What a linear layer does in place of its own forward, without gradients."""
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Linear, then: str = "none") -> None:
+        """then: "gelu" for the exact GELU of every product, "none" for the product alone."""
         self._linear = linear
+        self._then = then
         self._packed: Tensor | None = None
 
     def __call__(self, values: Tensor) -> Tensor:
         """`values` (..., in features) -> (..., out features)."""
         if self._packed is None:
             self.pack(self._linear.weight)
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(values, self._packed, self._linear.bias, "none", [], "")
+        multiply = torch.ops.mkldnn._linear_pointwise
+        product: Tensor = multiply(values, self._packed, self._linear.bias, self._then, [], "none")
         return product
 
     def pack(self, weight: Tensor) -> None:
@@ -49,13 +53,30 @@ def pack_linears(model: Model) -> dict[str, list[PackedLinear]]:
     if not torch._C._has_mkldnn or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return {}
     names = {id(parameter): name for name, parameter in model.named_parameters()}
+    with_gelu = _followed_by_gelu(model)
     found: dict[str, list[PackedLinear]] = {}
     for module in model.modules():
-        if type(module) is nn.Linear and module.weight.device.type == "cpu" and module.weight.dtype == torch.float32:
-            packed = PackedLinear(module)
+        if type(module) is nn.Linear and _packable(module):
+            packed = PackedLinear(module, "gelu" if module in with_gelu else "none")
             module.forward = packed  # type: ignore[method-assign, assignment]
             found.setdefault(names[id(module.weight)], []).append(packed)
     return found
+
+
+def _followed_by_gelu(model: Model) -> set[nn.Module]:
+    """The layers whose products go through an exact GELU right away (the BERT family's inner layers); the activation
+    itself is taken out of `model`, since the layer does it on the way."""
+    found: set[nn.Module] = set()
+    for module in model.modules():
+        dense, activation = getattr(module, "dense", None), getattr(module, INNER_ACTIVATION, None)
+        if type(dense) is nn.Linear and getattr(activation, "act", None) is nn.functional.gelu and _packable(dense):
+            setattr(module, INNER_ACTIVATION, nn.Identity())
+            found.add(dense)
+    return found
+
+
+def _packable(linear: nn.Linear) -> bool:
+    return linear.weight.device.type == "cpu" and linear.weight.dtype == torch.float32
 
 
 def read_by_linears_only(model: Model, names: set[str]) -> set[str]:

@@ -117,6 +117,12 @@ class Workspace:
         return dict(self._loaded_model.named_parameters())
 
     @cached_property
+    def _scratch(self) -> Tensor:
+        """Room for the largest weight that is packed, used again for each."""
+        sizes = [self._base_parameters[name].numel() for name in self._made.packed_only]
+        return torch.empty(max(sizes, default=0))
+
+    @cached_property
     def _originals(self) -> tuple[Tensor, ...]:
         return mapped_values(self._base_parameters, self._mapped)
 
@@ -142,9 +148,10 @@ class Workspace:
                 for layer in layers:
                     layer.drop()
                 continue
-            weight = torch.empty_like(self._base_parameters[part.name])
+            base = self._base_parameters[part.name]
+            weight = self._scratch[: base.numel()].view(base.shape)
             if part.positions is not None:
-                weight.copy_(self._base_parameters[part.name])
+                weight.copy_(base)
             write_update(
                 {part.name: nn.Parameter(weight, requires_grad=False)}, (original,), (part,), update, learning_rate
             )
@@ -224,8 +231,15 @@ def write_update(
     """
     for part, original in zip(mapped, originals, strict=True):
         parameter = parameters[part.name]
-        step = update[part.start : part.stop].to(parameter.device) * learning_rate
-        values = (original + step).to(parameter.dtype)
+        own = update[part.start : part.stop].to(parameter.device)
+        if part.positions is None and own.dtype == original.dtype == parameter.dtype and parameter.is_contiguous():
+            if original.data_ptr() == parameter.data_ptr():
+                parameter.view(-1).add_(own * learning_rate)
+            else:
+                torch.mul(own, learning_rate, out=parameter.view(-1))  # in place: new memory costs more than the sums
+                parameter.view(-1).add_(original)
+            continue
+        values = (original + own * learning_rate).to(parameter.dtype)
         if part.positions is None:
             parameter.copy_(values.view(parameter.shape))
         else:

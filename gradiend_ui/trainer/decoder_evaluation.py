@@ -31,6 +31,8 @@ from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore
 from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request
 
 log = logging.getLogger(__name__)
+PACE = 10.0
+"""Seconds between two looks at an unfinished cell, which nobody watches."""
 ROW_WISE_FILE = "decoder_row_wise_scores.csv"
 
 
@@ -133,7 +135,7 @@ class DecoderEvaluation:
             self._frames[run_id] = frames
         self._store.set_state(run_id, "running", only_from=("queued",))
         try:
-            for _ in run(plan, data.model.workspace(), self._store, run_id, reuse=reuse):
+            for _ in run(plan, data.model.workspace(), self._store, run_id, reuse=reuse, pace=PACE):
                 pass
         except BaseException:
             self._store.set_state(run_id, "interrupted", only_from=("running",))
