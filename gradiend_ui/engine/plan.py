@@ -29,7 +29,7 @@ from gradiend_ui.engine.selection import goal_feature_factors
 from gradiend_ui.engine.targets import ClassTargets, ignored_ids, resolve_targets
 from gradiend_ui.engine.values import DEFAULT_LIMITS, DEFAULT_PRECISION, BatchLimits, Cell, CellScore, Grid, SweepSpec
 
-SCORER_VERSION = 1
+SCORER_VERSION = 2
 """Part of every fingerprint: raise it whenever a change here or in the objectives may change a number."""
 
 
