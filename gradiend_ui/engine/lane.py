@@ -96,7 +96,15 @@ class Lane:
         self._current = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        if not plan_smaller(self._bench, run_id):
+        try:
+            planned = plan_smaller(self._bench, run_id)
+        except GradiendUIError as refusal:
+            self._fail(run_id, str(refusal))
+            return
+        except (MemoryError, RuntimeError) as again:  # not even the planning fits
+            log.warning("run %s: planning again failed: %s", run_id, again)
+            planned = False
+        if not planned:
             self._fail(run_id, "The memory does not hold a single row beside this model: use a machine with more.")
 
     def _fail(self, run_id: str, sentence: str) -> None:

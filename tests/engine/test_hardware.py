@@ -16,6 +16,7 @@ from test_sweep import MemoryStore
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from gradiend_ui.engine import lane as lane_module
 from gradiend_ui.engine import workspace as workspaces
 from gradiend_ui.engine.cores import usable_cores
 from gradiend_ui.engine.course import WholeGrid
@@ -289,6 +290,22 @@ def test_no_memory_for_a_single_row_fails_with_a_sentence(
     to_the_end(lane)
     record = lane._store.run(run_id)
     assert record.state == "failed" and "does not hold a single row" in (record.error or "")
+
+
+@pytest.mark.parametrize("error", [MemoryError("no"), torch.OutOfMemoryError("no"), NotFound("It is gone.")])
+def test_planning_that_fails_as_well_ends_the_run_and_not_the_lane(
+    lane: Lane, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_args: Any) -> Any:
+        raise error
+
+    run_id = started(lane, folder)
+    monkeypatch.setattr(PreparedSweep, "score_block", lambda *_args: bytearray(1 << 62))
+    monkeypatch.setattr(lane_module, "plan_smaller", refuse)
+    to_the_end(lane)
+    record = lane._store.run(run_id)
+    assert record.state == "failed" and record.error
+    assert ("It is gone." in record.error) == isinstance(error, NotFound)
 
 
 def test_little_memory_means_small_blocks_and_none_a_refusal(
