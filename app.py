@@ -1,8 +1,9 @@
-"""Start the app: `python app.py [--host 127.0.0.1] [--port 7860] [--data-dir DIR] [--checkpoint PATH]`.
+"""Start the app: `python app.py [--host 127.0.0.1] [--port 7860] [--data-dir DIR] [--checkpoint PATH] [--public]`.
 
 Importing this file does no work. torch lives in a worker process that the session spawns, so the guard at the end is
 essential.
-On a Hugging Face Space (SPACE_ID is set) it listens on all interfaces and takes no server paths.
+With --public, visitors are strangers: no server paths, no pickled files, quotas (see SECURITY.md). On a Hugging Face
+Space (SPACE_ID is set) that is the default, and it listens on all interfaces.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 HOST, SPACE_HOST, PORT = "127.0.0.1", "0.0.0.0", 7860
 DEMO = "demo"
+TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+NO_TOKEN = {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
+"""For visitors nothing is read with the server's own rights."""
 QUIET_SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
@@ -35,6 +39,13 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
     parser.add_argument("--port", type=int, default=PORT, help="port to listen on (%(default)s)")
     parser.add_argument("--data-dir", type=Path, default=None, help="where sweeps are kept (the user's data directory)")
     parser.add_argument("--checkpoint", default=DEMO, help="a trained GRADIEND to open first (the bundled demo)")
+    parser.add_argument("--export-dir", type=Path, default=None, help="where kept checkpoints go (the data directory)")
+    parser.add_argument(
+        "--public", action=argparse.BooleanOptionalAction, default=on_space, help="serve strangers (%(default)s)"
+    )
+    parser.add_argument(
+        "--proxies", type=int, default=int(on_space), help="proxies in front, which tell who asks (%(default)s)"
+    )
     return parser.parse_args(arguments)
 
 
@@ -52,6 +63,10 @@ def port_problem(host: str, port: int) -> str | None:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = read_arguments(arguments)
     os.environ.update(QUIET_SETTINGS)
+    if options.public:
+        os.environ.update(NO_TOKEN)
+        for name in TOKENS:
+            os.environ.pop(name, None)
     problem = port_problem(options.host, options.port)
     if problem:
         print(problem, file=sys.stderr)
@@ -70,9 +85,10 @@ def serve(options: argparse.Namespace) -> int:
     try:
         session = Session.open(
             data_dir=options.data_dir,
-            public=bool(os.environ.get("SPACE_ID")),
+            public=options.public,
             default_source=options.checkpoint,
             start_worker=False,
+            export_dir=options.export_dir and options.export_dir.expanduser().resolve(),
         )
     except GradiendUIError as error:
         print(error, file=sys.stderr)
@@ -90,14 +106,20 @@ def serve(options: argparse.Namespace) -> int:
 
 def open_page(session: Session, options: argparse.Namespace) -> gr.Blocks:
     """Build the page and serve it; returns as soon as it answers."""
-    from gradiend_ui.ui.start_up import quick_start
+    from gradiend_ui.ui.start_up import quick_start, share_arenas
 
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(session.about()["data_dir"]) / "downloads"))
+    share_arenas()
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(session.downloads_dir))
     with quick_start():
         from gradiend_ui.ui.layout import build_app, launch_options
+        from gradiend_ui.ui.lean_sessions import keep_sessions_lean
+        from gradiend_ui.ui.visitors import Visitors
 
-        blocks = build_app(session)
-        blocks.launch(server_name=options.host, server_port=options.port, prevent_thread_lock=True, **launch_options())
+        visitors = Visitors(options.public, options.proxies)
+        blocks = build_app(session, visitors)
+        served = launch_options(session, blocks, options.host, visitors)
+        blocks.launch(server_port=options.port, prevent_thread_lock=True, **served)
+        keep_sessions_lean(blocks)
     return blocks
 
 

@@ -1,4 +1,9 @@
-"""One SQLite file: a connection per thread, and writing as one transaction. Knows no table."""
+"""One SQLite file: a few connections that threads borrow, and writing as one transaction. Knows no table.
+
+A connection keeps up to two megabytes of pages, and a server's threads come and go: a connection per thread would pile
+up. WAL with synchronous = NORMAL: what was committed outlives the process whatever ends it; a power cut may take the
+last commits back, whole ones only, and never damages the file.
+"""
 
 from __future__ import annotations
 
@@ -9,46 +14,74 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+MOST_IDLE = 8
+"""Connections that are kept open while nobody uses them."""
+
 
 class Database:
     """The file at `path`, created when absent; ":memory:" keeps it in this process (one thread only)."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._writer = threading.local()
+        self._lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
 
     def close(self) -> None:
-        """Close every thread's connection; the database is not used afterwards."""
-        for connection in self._connections:
+        """Close every connection; the database is not used afterwards."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
             connection.close()
-        self._connections.clear()
-        self._local = threading.local()
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self._path, timeout=30.0, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            self._local.connection = connection
-            self._connections.append(connection)
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing: an exception inside takes everything back."""
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        """The connection that this thread is writing through, else an idle one, else a new one."""
+        own: sqlite3.Connection | None = getattr(self._writer, "connection", None)
+        if own is not None:
+            yield own
+            return
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or self._open()
         try:
             yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
+        finally:
+            with self._lock:
+                keeps = not self._closed and len(self._idle) < MOST_IDLE
+                if keeps:
+                    self._idle.append(connection)
+            if not keeps:
+                connection.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing: an exception inside takes everything back. Reads of this thread see what it has written."""
+        with self._borrowed() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            self._writer.connection = connection
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # SQLite itself takes back what a full disk cut off
+                    connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._writer.connection = None
 
     def _one(self, query: str, values: Sequence[Any]) -> Any:
-        return self._connection().execute(query, values).fetchone()
+        with self._borrowed() as connection:
+            return connection.execute(query, values).fetchone()
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        return self._connection().execute(query, values).fetchall()
+        with self._borrowed() as connection:
+            return connection.execute(query, values).fetchall()

@@ -20,6 +20,7 @@ from gradiend_ui.engine.requests.sweeping import course_of, plan_smaller
 from gradiend_ui.engine.shared_bases import while_unchanged
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.sweep import Progress, run
+from gradiend_ui.engine.trust import LOCAL, Trust
 
 log = logging.getLogger(__name__)
 PACE = 0.5
@@ -51,14 +52,21 @@ REQUESTS: Mapping[str, Callable[[Bench, Mapping[str, Any]], Any]] = {
 class Lane:
     """Serves one device. `demo_folder` holds the bundled demo; exports go under `data_dir`."""
 
-    def __init__(self, store: Store, data_dir: Path, demo_folder: Path) -> None:
-        self._bench = Bench(store, data_dir, demo_folder)
+    def __init__(self, store: Store, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL) -> None:
+        self._bench = Bench(store, data_dir, demo_folder, trust)
         self._store = store
         self._current: tuple[str, Iterator[Progress]] | None = None
 
     def handle(self, kind: str, request: Mapping[str, Any]) -> Any:
         """Answer one request, see `REQUESTS`. Raises GradiendUIError."""
         return REQUESTS[kind](self._bench, request)
+
+    def rest(self) -> None:
+        """Nothing has been asked for a while: give back the memory of models, plans and tables; they are read again."""
+        if self._current is None:
+            self._bench.forget()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
     def step(self) -> bool:
         """Score one block of the running or next queued run; False when nothing waits."""

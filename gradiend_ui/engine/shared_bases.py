@@ -23,11 +23,13 @@ from gradiend_ui.engine.base_model import (
     DeviceMap,
     Model,
     ModelReader,
+    check_source,
     load_base_model,
     read_model,
 )
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.mask_head import base_under_head, holds_mask_head
+from gradiend_ui.engine.trust import LOCAL, Trust
 
 MAPPED_SUFFIXES = (".safetensors", ".bin")
 """Files whose pages the loaded weights may still be."""
@@ -84,13 +86,17 @@ class SharedBases:
         chat_prompt: bool | None = None,
         device: str | torch.device | None = None,
         device_map: DeviceMap | None = None,
+        trust: Trust = LOCAL,
     ) -> BaseModel:
         """As `load_base_model`, or the base in use where the same is asked for and no file has changed since.
 
         With another tokenizer, objective or prompt it is a base of its own around the same weights. What a device or
-        device map places elsewhere is not shared, nor what has no version to tell it by. Raises BadBase.
+        device map places elsewhere is not shared, nor what has no version to tell it by. trust: for whom; strangers are
+        not given what is in use either where they may not bring it. Raises BadBase, NotAllowed, TooLarge.
         """
-        stored, words = stored_at(location), stored_at(tokenizer or location)
+        check_source(location, trust)
+        trust.check_place(tokenizer or location, "The tokenizer")
+        stored, words = stored_at(location, trust), stored_at(tokenizer or location, trust)
         placed = device is not None or device_map is not None
         asked = (stored, tokenizer, words, torch_dtype, objective, rhs_window, chat_prompt)
         read: ModelReader = read_model
@@ -110,15 +116,26 @@ class SharedBases:
             device=device,
             device_map=device_map,
             read=read,
+            trust=trust,
         )
         return base if read is read_model or stored is None else self._keep(asked, base, stored)
 
+    def forget(self) -> None:
+        """Keep no base for its own sake; those in use stay known."""
+        self._newest = None
+
     def _read(
-        self, stored: Stored, location: str, config: Any, torch_dtype: torch.dtype, device_map: DeviceMap | None
+        self,
+        stored: Stored,
+        location: str,
+        config: Any,
+        torch_dtype: torch.dtype,
+        device_map: DeviceMap | None,
+        trust: Trust,
     ) -> Model:
         model = self._models.get((stored, torch_dtype))
         if model is None:
-            self._models[stored, torch_dtype] = model = read_model(location, config, torch_dtype, device_map)
+            self._models[stored, torch_dtype] = model = read_model(location, config, torch_dtype, device_map, trust)
         return model
 
     def _keep(self, asked: Hashable, base: BaseModel, stored: Stored) -> SharedBase:
@@ -130,26 +147,26 @@ class SharedBases:
         return shared
 
 
-def stored_at(location: str) -> Stored | None:
+def stored_at(location: str, trust: Trust = LOCAL) -> Stored | None:
     """What tells one version of a model or tokenizer from another: its files, or a Hub id and its commit.
 
     The files of a base under a mask head belong to it. None where nothing tells. Raises BadBase as the head does.
     """
-    own = _version(location)
+    own = _version(location, trust)
     base = base_under_head(Path(location)) if holds_mask_head(location) else None
     if own is None or base is None:
         return own
-    under = _version(base)
+    under = _version(base, trust)
     return None if under is None else own + under
 
 
-def _version(location: str) -> Stored | None:
+def _version(location: str, trust: Trust) -> Stored | None:
     if os.path.isdir(location):
         return _files(location)
     try:
-        commit = AutoConfig.from_pretrained(location, trust_remote_code=False)._commit_hash
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError):
-        return None  # whoever loads it says why
+        commit = AutoConfig.from_pretrained(location, trust_remote_code=False, token=trust.hub_token)._commit_hash
+    except Exception:  # whoever loads it says why
+        return None
     return None if commit is None else (location, str(commit))
 
 

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from gradiend_ui.engine.database import Database
 from gradiend_ui.engine.errors import Busy, NotFound
+from gradiend_ui.engine.fair_queue import Waiting, fair_order
 from gradiend_ui.engine.values import Cell, CellScore
 
-SCHEMA_VERSION = 2
-"""2 added the names and notes of runs; a file of version 1 lacks only that table and gets it."""
+SCHEMA_VERSION = 3
+"""2 added the names and notes of runs, 3 whose they are; an older file lacks only these tables and gets them."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS checkpoints (
     id TEXT PRIMARY KEY, source TEXT NOT NULL, options TEXT NOT NULL, card TEXT NOT NULL, created REAL NOT NULL);
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS results (
     fingerprint TEXT NOT NULL, cell TEXT NOT NULL, block INTEGER NOT NULL, result BLOB NOT NULL,
     PRIMARY KEY (fingerprint, cell, block)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS run_labels (run TEXT PRIMARY KEY, name TEXT NOT NULL, note TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS run_visitors (run TEXT PRIMARY KEY, visitor TEXT NOT NULL) WITHOUT ROWID;
 """
 _RUN = (
     "SELECT id, checkpoint, request, info, state, rev, done, total, eta, error, created, "
@@ -46,6 +48,7 @@ _RUN = (
 )
 
 
+_WITH_VISITOR = "LEFT JOIN run_visitors ON run_visitors.run = runs.id"
 _RESULT_CELLS = "SELECT DISTINCT cell FROM results WHERE fingerprint = ?"
 _RESULT_SIZES = "SELECT cell, SUM(LENGTH(result)) FROM results WHERE fingerprint = ? GROUP BY cell"
 
@@ -115,11 +118,16 @@ class Store(Database):
     # --- runs ----------------------------------------------------------------------------------------------------
 
     def create_run(
-        self, checkpoint: str, request: Mapping[str, Any], info: Mapping[str, Any], cells: Sequence[Cell]
+        self,
+        checkpoint: str,
+        request: Mapping[str, Any],
+        info: Mapping[str, Any],
+        cells: Sequence[Cell],
+        visitor: str = "",
     ) -> str:
-        """Queue a run over `cells` (ascending) and the base; returns its unguessable id."""
+        """Queue a run over `cells` (ascending) and the base; returns its unguessable id. visitor: whose turn it takes."""
         scores = [CellScore(None), *(CellScore(cell) for cell in cells)]
-        return self._insert(checkpoint, request, info, scores, "queued")
+        return self._insert(checkpoint, request, info, scores, "queued", visitor)
 
     def create_finished_run(
         self, checkpoint: str, request: Mapping[str, Any], info: Mapping[str, Any], scores: Sequence[CellScore]
@@ -134,6 +142,7 @@ class Store(Database):
         info: Mapping[str, Any],
         scores: Sequence[CellScore],
         state: str,
+        visitor: str = "",
     ) -> str:
         run, now, total = secrets.token_urlsafe(12), time.time(), len(scores) - 1
         done = total if state == "finished" else 0
@@ -142,6 +151,8 @@ class Store(Database):
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?, 1, ?, ?, NULL, NULL, ?, ?)",
                 (run, checkpoint, json.dumps(request), json.dumps(info), state, done, total, now, now),
             )
+            if visitor:
+                db.execute("INSERT INTO run_visitors VALUES (?, ?)", (run, visitor))
             db.executemany(
                 "INSERT INTO run_cells VALUES (?, ?, 1, ?)",
                 [(run, place, json.dumps(score.to_json())) for place, score in enumerate(scores)],
@@ -187,6 +198,7 @@ class Store(Database):
             if not gone:
                 raise Busy("This run is being swept: stop it, then delete it.")
             db.execute("DELETE FROM run_labels WHERE run = ?", (run,))
+            db.execute("DELETE FROM run_visitors WHERE run = ?", (run,))
             db.execute("DELETE FROM run_cells WHERE run = ?", (run,))
             db.executemany(
                 "DELETE FROM results WHERE fingerprint = ? AND cell = ?",
@@ -228,12 +240,40 @@ class Store(Database):
 
     def position(self, run: str) -> int:
         """How many runs are in front of a queued run; 0 for any other."""
-        row = self._one(
-            "SELECT COUNT(*) FROM runs AS other, runs AS own WHERE own.id = ? AND own.state = 'queued' AND "
-            "(other.state = 'running' OR other.state = 'queued' AND other.queued < own.queued)",
-            (run,),
+        order = self._queue()
+        return order.index(run) + self._count("running") if run in order else 0
+
+    def next_queued(self) -> str | None:
+        """The run whose turn it is, None when nobody waits."""
+        return next(iter(self._queue()), None)
+
+    def active_runs(self, visitor: str | None = None) -> int:
+        """How many runs are queued or running: those of one visitor, None counts all."""
+        query = f"SELECT COUNT(*) FROM runs {_WITH_VISITOR} WHERE state IN ('queued', 'running')"
+        if visitor is None:
+            return int(self._one(query, ())[0])
+        return int(self._one(f"{query} AND COALESCE(visitor, '') = ?", (visitor,))[0])
+
+    def visitor(self, run: str) -> str:
+        """Whose run it is; "" where nobody was noted."""
+        _check_id(run)
+        row = self._one("SELECT visitor FROM run_visitors WHERE run = ?", (run,))
+        return "" if row is None else str(row[0])
+
+    def _queue(self) -> list[str]:
+        """The queued runs, next one first (see `fair_queue`)."""
+        waiting = self._all(
+            f"SELECT id, COALESCE(visitor, ''), queued FROM runs {_WITH_VISITOR} WHERE state = 'queued'"
         )
-        return 0 if row is None else int(row[0])
+        if len(waiting) < 2:
+            return [row[0] for row in waiting]
+        served = self._all(
+            f"SELECT COALESCE(visitor, ''), MAX(queued) FROM runs {_WITH_VISITOR} WHERE state != 'queued' GROUP BY 1"
+        )
+        return fair_order([Waiting(*row) for row in waiting], dict(served))
+
+    def _count(self, state: str) -> int:
+        return int(self._one("SELECT COUNT(*) FROM runs WHERE state = ?", (state,))[0])
 
     def set_info(self, run: str, info: Mapping[str, Any]) -> None:
         """Replace what is noted about the run."""
@@ -267,11 +307,6 @@ class Store(Database):
                 "UPDATE run_cells SET score = ?, rev = (SELECT rev FROM runs WHERE id = ?) WHERE run = ? AND place = ?",
                 [(json.dumps(score.to_json()), run, run, place) for place, score in enumerate(scores)],
             )
-
-    def next_queued(self) -> str | None:
-        """The run that waits longest, None when nobody waits."""
-        row = self._one("SELECT id FROM runs WHERE state = 'queued' ORDER BY queued, id LIMIT 1", ())
-        return None if row is None else str(row[0])
 
     def interrupt_active(self, reason: str, states: Sequence[str] = ("running", "queued")) -> int:
         """Mark runs without a worker as interrupted; returns how many."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,13 +22,16 @@ from gradiend_ui.engine.cores import usable_cores
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.trust import LOCAL, Trust
 
 IDLE_SECONDS = 0.5
+REST_VARIABLE, REST_SECONDS = "GRADIEND_UI_IDLE_SECONDS", 900.0
+"""After so long without a request or a sweep, models are unloaded. The first click after that reads them again."""
 STOP = "stop"
 log = logging.getLogger(__name__)
 
 
-def serve(connection: Connection, store_path: Path, data_dir: Path, demo_folder: Path) -> None:
+def serve(connection: Connection, store_path: Path, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL) -> None:
     """Serve until told to stop or the other end closes. Requests (number, kind, body) go before sweep blocks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
     transformers.utils.logging.set_verbosity_error()
@@ -35,18 +39,25 @@ def serve(connection: Connection, store_path: Path, data_dir: Path, demo_folder:
     warnings.filterwarnings("ignore", module="transformers")
     torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     store = Store(store_path)
-    lane = Lane(store, data_dir, demo_folder)
-    busy = True
+    lane = Lane(store, data_dir, demo_folder, trust)
+    rest_after = float(os.environ.get(REST_VARIABLE, REST_SECONDS))
+    busy, used, rested = True, time.monotonic(), False
     try:
         connection.send((0, "ready", os.getpid()))
         while True:
+            asked = False
             while connection.poll(0 if busy else IDLE_SECONDS):
                 number, kind, body = connection.recv()
                 if kind == STOP:
                     return
                 connection.send(_answer(lane, number, kind, body))
-                busy = True
+                asked = busy = True
             busy = lane.step()
+            if busy or asked:
+                used, rested = time.monotonic(), False
+            elif not rested and time.monotonic() - used > rest_after:
+                lane.rest()
+                rested = True
     except (EOFError, BrokenPipeError, ConnectionResetError):
         log.info("the server has gone: worker ends")
     finally:

@@ -17,9 +17,12 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.errors import Failed, error_from
+from gradiend_ui.engine.errors import Busy, Failed, error_from
+from gradiend_ui.engine.trust import LOCAL, Trust
 
 ANSWER_SECONDS = 900.0
+MOST_WAITING = 64
+"""Requests that wait for the worker; one more is refused at once instead of piling up."""
 WORKER_ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep instead of spinning: the server shares these cores
     "TOKENIZERS_PARALLELISM": "false",
@@ -27,17 +30,24 @@ WORKER_ENVIRONMENT = {
 }
 
 
-def _child(connection: Connection, store_path: Path, data_dir: Path, demo_folder: Path) -> None:
+def _child(connection: Connection, store_path: Path, data_dir: Path, demo_folder: Path, trust: Trust) -> None:
     from gradiend_ui.engine.worker import serve  # here, not above: it imports torch
 
-    serve(connection, store_path, data_dir, demo_folder)
+    serve(connection, store_path, data_dir, demo_folder, trust)
 
 
 class WorkerClient:
     """Owns one worker process. `on_death` is called, once per death, before the next worker starts."""
 
-    def __init__(self, store_path: Path, data_dir: Path, demo_folder: Path, on_death: Callable[[], None]) -> None:
-        self._paths = (store_path, data_dir, demo_folder)
+    def __init__(
+        self,
+        store_path: Path,
+        data_dir: Path,
+        demo_folder: Path,
+        on_death: Callable[[], None],
+        trust: Trust = LOCAL,
+    ) -> None:
+        self._paths = (store_path, data_dir, demo_folder, trust)
         self._on_death = on_death
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Future[Any]] = {}
@@ -57,10 +67,12 @@ class WorkerClient:
         return None if self._process is None else self._process.pid
 
     def ask(self, kind: str, **body: Any) -> Any:
-        """Send one request and wait for its answer. Raises the worker's refusal, or Failed when it died."""
+        """Send one request and wait for its answer. Raises the worker's refusal, Busy, or Failed when it died."""
         future: Future[Any] = Future()
         with self._lock:
             connection = self._ensure_alive()
+            if len(self._waiting) >= MOST_WAITING:
+                raise Busy(f"{MOST_WAITING} requests are waiting for the model: try again in a moment.")
             number = next(self._numbers)
             self._waiting[number] = future
             try:

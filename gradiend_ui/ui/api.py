@@ -15,6 +15,7 @@ import gradio as gr
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
 from gradiend_ui.ui.downloads import shelve
 from gradiend_ui.ui.refusals import for_scripts
+from gradiend_ui.ui.visitors import Visitors
 
 if TYPE_CHECKING:
     from gradiend_ui.ui.session import Session
@@ -26,7 +27,7 @@ CELL_KEYS = ("feature_factor", "learning_rate")
 FREE: dict[str, Any] = {"concurrency_limit": None}
 
 
-def register(session: Session) -> None:
+def register(session: Session, visitors: Visitors) -> None:
     """Add the endpoints to the `gr.Blocks` that is being built."""
 
     def load(source: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
@@ -34,10 +35,14 @@ def register(session: Session) -> None:
         with for_scripts():
             return answer(session.load(source, options or {}))
 
-    def start_sweep(checkpoint: str, spec: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
+    def start_sweep(
+        checkpoint: str,
+        spec: dict[str, Any] = {},  # noqa: B006
+        request: gr.Request = None,  # Gradio fills it in
+    ) -> dict[str, Any]:
         """Queue a sweep over (feature factor, learning rate) and give its run id."""
         with for_scripts():
-            return answer(session.start_sweep(checkpoint, spec or {}))
+            return answer(session.start_sweep(checkpoint, spec or {}, visitors.of(request)))
 
     def open_finished(checkpoint: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
         """Open a finished sweep that lies beside the checkpoint, without sweeping, and say whether it still holds."""
@@ -85,10 +90,10 @@ def register(session: Session) -> None:
             check_compare(cells, texts)
             return answer(session.compare(run, cells, texts, options or {}))
 
-    def export(run: str, options: dict[str, Any]) -> str:
+    def export(run: str, options: dict[str, Any], request: gr.Request) -> str:
         """Write the rewritten model of one cell, or of each class's best cell, as a zip file."""
         with for_scripts():
-            return shelve(session.export(run, check_export(options)))
+            return shelve(session.export(run, check_export(options), visitors.of(request)))
 
     for function in (load, start_sweep, open_finished, cells, pause, resume, finish_cell, stop, select, compare):
         gr.api(function, api_name=function.__name__, **FREE)

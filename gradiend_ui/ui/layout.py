@@ -11,18 +11,21 @@ from gradiend_ui.ui import api
 from gradiend_ui.ui.compare import panel as compare
 from gradiend_ui.ui.data import panel as data
 from gradiend_ui.ui.export import panel as export
+from gradiend_ui.ui.gate import Doors
 from gradiend_ui.ui.grid.board import BoardWidgets
 from gradiend_ui.ui.grid.heatmap import Heatmap
 from gradiend_ui.ui.grid.reason import build_reason
 from gradiend_ui.ui.grid.row_chart import RowChart
 from gradiend_ui.ui.load import panel as load
 from gradiend_ui.ui.page import HeaderWidgets, Page
+from gradiend_ui.ui.refusals import guard
 from gradiend_ui.ui.routes import app_kwargs, page_head
 from gradiend_ui.ui.runs import panel as runs
 from gradiend_ui.ui.status import build_model_chip, build_run_chip, build_steps
 from gradiend_ui.ui.sweep import panel as sweep
 from gradiend_ui.ui.tree import Node, Tree, facts, node
 from gradiend_ui.ui.viewer import Viewers
+from gradiend_ui.ui.visitors import Visitors
 from gradiend_ui.ui.wiring import wire
 from gradiend_ui.ui.words import LANGUAGES, NAMES, Words
 
@@ -34,6 +37,8 @@ FONTS = ["Plex", "ui-sans-serif", "system-ui", "sans-serif"]
 MONO = ["ui-monospace", "monospace"]
 KEEP_FILES = (3600, 24 * 3600)
 GRID_FILE = "grid-file"
+MOST_EVENTS = 256
+"""Events that may wait in Gradio's queue; one more is refused in a sentence."""
 QUEUE_PAUSE = 0.02
 """Seconds between two looks of Gradio's queue at what came in. Its own millisecond costs 5 % of a core, always."""
 GLOSSARY = ("feature_factor", "learning_rate", "probability", "kept")
@@ -47,20 +52,25 @@ EXPLAINED = {
 }
 
 
-def build_app(session: Session) -> gr.Blocks:
-    """The page in English at `/` and in German at `/de`, both wired to `session`; the API belongs to the first."""
-    viewers = Viewers()
+def build_app(session: Session, visitors: Visitors | None = None) -> gr.Blocks:
+    """The page in English at `/` and in German at `/de`, both wired to `session`; the API belongs to the first.
+
+    visitors: who is who; None for one person.
+    """
+    viewers, visitors = Viewers(), visitors or Visitors(public=False)
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=KEEP_FILES) as blocks:
-        api.register(session)
-        wire(_build_page(session, viewers, Words(LANGUAGES[0])), blocks)
+        api.register(session, visitors)
+        wire(_build_page(session, viewers, visitors, Words(LANGUAGES[0])), blocks)
     for language in LANGUAGES[1:]:
         with blocks.route(NAMES[language], f"/{language}"):
-            wire(_build_page(session, viewers, Words(language)), blocks)
+            wire(_build_page(session, viewers, visitors, Words(language)), blocks)
+    guard(blocks)
+    blocks.queue(max_size=MOST_EVENTS, api_open=not session.about()["public"])
     blocks._queue.sleep_when_free = QUEUE_PAUSE
     return blocks
 
 
-def _build_page(session: Session, viewers: Viewers, words: Words) -> Page:
+def _build_page(session: Session, viewers: Viewers, visitors: Visitors, words: Words) -> Page:
     """The widgets of one page: header, the bench with its three columns, the drawers."""
     gr.Navbar(visible=False)
     run = gr.Textbox(visible=False, elem_id="run-id")
@@ -80,6 +90,7 @@ def _build_page(session: Session, viewers: Viewers, words: Words) -> Page:
     return Page(
         session=session,
         viewers=viewers,
+        visitors=visitors,
         words=words,
         checkpoint=gr.State(""),
         run=run,
@@ -139,11 +150,21 @@ def _build_reason(words: Words) -> Tree:
         return Tree(build_reason(None, {}, None, words), elem_id="reason")
 
 
-def launch_options() -> dict[str, Any]:
-    """Keyword arguments for `Blocks.launch`, beside host and port."""
+def launch_options(session: Session, blocks: gr.Blocks, host: str, visitors: Visitors) -> dict[str, Any]:
+    """Keyword arguments for `Blocks.launch`, beside port and what only the server's owner decides."""
+    public = [function for function in blocks.fns.values() if function.api_visibility == "public"]
+    doors = Doors(
+        public=session.about()["public"],
+        host=host,
+        quotas=session.quotas,
+        names=frozenset(str(function.api_name) for function in public),
+        functions=frozenset(function._id for function in public),
+    )
     return {
+        "server_name": host,
+        "max_file_size": session.quotas.upload_bytes,
         "quiet": True,
-        "show_error": True,
+        "show_error": False,  # of errors that are no `gr.Error`: internals
         "max_threads": 200,
         "state_session_capacity": 500,
         "run_history": False,
@@ -154,7 +175,7 @@ def launch_options() -> dict[str, Any]:
         "footer_links": [],
         "head": page_head(),
         "theme": build_theme(),
-        "app_kwargs": app_kwargs(),
+        "app_kwargs": app_kwargs(doors, visitors),
     }
 
 

@@ -16,6 +16,7 @@ from gradiend_ui.ui.runs.panel import RunsWidgets
 from gradiend_ui.ui.sweep.panel import FORM_FIELDS, FormWidgets, RunWidgets
 from gradiend_ui.ui.tree import Tree
 from gradiend_ui.ui.viewer import Viewers
+from gradiend_ui.ui.visitors import Visitors
 from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Page:
 
     session: Session
     viewers: Viewers
+    visitors: Visitors
     words: Words
     checkpoint: gr.State
     run: gr.Textbox

@@ -18,6 +18,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from gradiend_ui.ui.gate import Doors, Gate
+from gradiend_ui.ui.visitors import Visitors
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -100,7 +103,7 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-def app_kwargs() -> dict[str, Any]:
+def app_kwargs(doors: Doors, visitors: Visitors) -> dict[str, Any]:
     """For `launch(app_kwargs=)`: the routes and the middleware."""
     policy = POLICY + (FRAMES_SPACE if os.environ.get("SPACE_ID") else FRAMES_LOCAL)
     return {
@@ -109,5 +112,8 @@ def app_kwargs() -> dict[str, Any]:
             Route("/app-static/app.css", style_sheet),
             Route("/app-static/page.js", page_js),
         ],
-        "middleware": [Middleware(SecurityHeaders, policy=policy)],
+        "middleware": [
+            Middleware(SecurityHeaders, policy=policy),
+            Middleware(Gate, doors=doors, visitors=visitors),
+        ],
     }

@@ -21,6 +21,7 @@ from gradiend_ui.engine.known_cells import known_cells
 from gradiend_ui.engine.pictures import Pictures
 from gradiend_ui.engine.selection import Question, policy_named, select
 from gradiend_ui.engine.store import Run, Store
+from gradiend_ui.engine.trust import LOCAL, public_trust
 from gradiend_ui.engine.values import DEFAULT_PRECISION, CellScore, Grid, finite_or_none
 from gradiend_ui.engine.worker_client import WorkerClient
 from gradiend_ui.ui.compare.desk import CompareDesk
@@ -28,6 +29,7 @@ from gradiend_ui.ui.data.desk import DataDesk
 from gradiend_ui.ui.export.desk import DOWNLOADS, ExportDesk
 from gradiend_ui.ui.ground import Ground
 from gradiend_ui.ui.load.uploads import Uploads
+from gradiend_ui.ui.quotas import Quotas
 from gradiend_ui.ui.runs.shelf import RunShelf
 
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo"
@@ -44,6 +46,7 @@ OLDER_CARD: dict[str, Any] = {
 LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_prompt", "seed"})
 SELECT_OPTIONS = frozenset({"target_class", "goal", "policy", "ratio", "any_feature_factor"})
 OPEN_OPTIONS = frozenset({"file"})
+RESUMABLE = ("paused", "stopped", "interrupted", "failed")
 
 
 class Session:
@@ -53,7 +56,15 @@ class Session:
     sweep, earlier runs and uploaded checkpoints.
     """
 
-    def __init__(self, data_dir: Path, *, public: bool, default_source: str, demo_folder: Path = DEMO_FOLDER) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        public: bool,
+        default_source: str,
+        demo_folder: Path = DEMO_FOLDER,
+        export_dir: Path | None = None,
+    ) -> None:
         self._data_dir = data_dir
         self._public = public
         self._default_source = default_source
@@ -69,8 +80,10 @@ class Session:
         self._store = Store(data_dir / STORE_FILE)
         self._pictures = Pictures(self._store)
         self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
-        self._worker = WorkerClient(data_dir / STORE_FILE, data_dir, demo_folder, self._on_worker_death)
-        ground = Ground(self._store, self._worker, data_dir, public)
+        owned = () if default_source in DEMOS else (Path(default_source).expanduser(),)
+        trust = public_trust(*owned) if public else LOCAL
+        self._worker = WorkerClient(data_dir / STORE_FILE, data_dir, demo_folder, self._on_worker_death, trust)
+        self._ground = ground = Ground(self._store, self._worker, data_dir, public, export_dir)
         self.data = DataDesk(ground)
         self.compared = CompareDesk(ground)
         self.shelf = RunShelf(ground, self.select)
@@ -117,8 +130,18 @@ class Session:
             "public": self._public,
             "allows_paths": not self._public,
             "default_source": self._default_source,
-            "data_dir": str(self._data_dir),
+            "data_dir": "" if self._public else str(self._data_dir),
         }
+
+    @property
+    def quotas(self) -> Quotas:
+        """What this server takes, of one visitor and of all."""
+        return self._ground.quotas
+
+    @property
+    def downloads_dir(self) -> Path:
+        """Where files for and from the browser pass through."""
+        return self._data_dir / "downloads"
 
     # --- load ----------------------------------------------------------------------------------------------------
 
@@ -145,16 +168,20 @@ class Session:
 
     # --- sweep ---------------------------------------------------------------------------------------------------
 
-    def start_sweep(self, checkpoint: str, spec: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The API's /start_sweep. Raises BadGrid, BadData, NotFound, NotAllowed."""
+    def start_sweep(self, checkpoint: str, spec: Mapping[str, Any] | None = None, visitor: str = "") -> dict[str, Any]:
+        """The API's /start_sweep. Raises BadGrid, BadData, NotFound, NotAllowed, Busy, TooLarge."""
         self._store.checkpoint(checkpoint)
+        self.quotas.check_runs(self._store.active_runs(visitor), self._store.active_runs())
         if spec is not None and not isinstance(spec, Mapping):
             raise BadGrid("spec must be an object of options.")
         request = dict(spec or {})
         for key in ("rows", "neutral"):
             if self._public and not _is_inline(request.get(key)):
                 raise NotAllowed(f"This server reads no paths: send {key} as records or texts.")
-        answer: dict[str, Any] = self._worker.ask("start", checkpoint=checkpoint, spec=request)
+        most = {"cells": self.quotas.cells, "rows": self.quotas.rows, "texts": self.quotas.texts}
+        answer: dict[str, Any] = self._worker.ask(
+            "start", checkpoint=checkpoint, spec=request, visitor=visitor, most=most
+        )
         return answer
 
     def known_cells(self, checkpoint: str, spec: Mapping[str, Any]) -> int:
@@ -188,6 +215,7 @@ class Session:
             "imported": _imported(record),
             "neutral_tokens": info["neutral_tokens"],
             "created": record.created,
+            "made_by": info.get("made_by"),
         }
 
     def revision(self, run: str) -> tuple[int, str, int]:
@@ -218,7 +246,11 @@ class Session:
         return {"state": self._store.set_state(run, "paused", only_from=("queued", "running"))}
 
     def resume(self, run: str) -> dict[str, Any]:
-        state = self._store.set_state(run, "queued", only_from=("paused", "stopped", "interrupted", "failed"))
+        """Queue the run again where it is not going on. Raises NotFound, Busy."""
+        if self._store.revision(run)[1] in RESUMABLE:
+            visitor = self._store.visitor(run)
+            self.quotas.check_runs(self._store.active_runs(visitor), self._store.active_runs())
+        state = self._store.set_state(run, "queued", only_from=RESUMABLE)
         self._worker.ask("wake")
         return {"state": self._store.revision(run)[1] if state == "queued" else state}
 
@@ -276,9 +308,9 @@ class Session:
         )
         return answer
 
-    def export(self, run: str, options: Mapping[str, Any]) -> str:
-        """The API's /export: path of a finished zip, kept for an hour. Raises BadGrid, BadName, NotFound, Failed."""
-        return self.exports.zip_of(run, options)
+    def export(self, run: str, options: Mapping[str, Any], visitor: str = "") -> str:
+        """The API's /export: path of a zip, kept for an hour. Raises BadGrid, BadName, NotFound, Busy, Failed."""
+        return self.exports.zip_of(run, options, visitor)
 
     def _on_worker_death(self) -> None:
         self._store.interrupt_active(

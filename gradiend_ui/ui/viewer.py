@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 MOST_VIEWERS = 1000
+FEW = 4
+"""So many followers are served at full speed; more share it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Viewers:
 
     def __init__(self) -> None:
         self._views: OrderedDict[str, View] = OrderedDict()
+        self._following = 0
         self._lock = threading.Lock()
 
     def get(self, page: str) -> View:
@@ -76,6 +81,22 @@ class Viewers:
     def may_follow(self, page: str, follower: int) -> bool:
         with self._lock:
             return page in self._views and self._views[page].follower == follower
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Count a follower while the block runs."""
+        with self._lock:
+            self._following += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._following -= 1
+
+    @property
+    def crowd(self) -> float:
+        """How much longer each follower waits between two looks, so that all together cost no more than a few: >= 1."""
+        return max(1.0, self._following / FEW)
 
     def forget(self, page: str) -> None:
         with self._lock:

@@ -145,7 +145,7 @@ class ScriptedSession:
     def card(self, checkpoint: str) -> dict[str, Any]:
         return CARD
 
-    def start_sweep(self, checkpoint: str, spec: dict[str, Any]) -> dict[str, Any]:
+    def start_sweep(self, checkpoint: str, spec: dict[str, Any], visitor: str = "") -> dict[str, Any]:
         self.calls.append(("start_sweep", checkpoint, spec))
         return {"run": RUN, "cells": 6, "position": 0}
 
@@ -205,7 +205,7 @@ class ScriptedSession:
     def base(self, checkpoint: str, texts: list[str], options: dict[str, Any]) -> dict[str, Any]:
         return self.compare(checkpoint, [], texts, options)
 
-    def export(self, run: str, options: dict[str, Any]) -> str:
+    def export(self, run: str, options: dict[str, Any], visitor: str = "") -> str:
         self.calls.append(("export", run, options))
         path = self.folder / "demo_ff-1_lr0.2.zip"
         path.write_bytes(b"zip")

@@ -13,6 +13,9 @@ import pytest
 
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
 from gradiend_ui.ui import api, routes
+from gradiend_ui.ui.gate import Doors
+from gradiend_ui.ui.quotas import LOCAL
+from gradiend_ui.ui.visitors import Visitors
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {
@@ -28,6 +31,7 @@ PUBLIC = {
     "compare": ["run", "cells", "texts", "options"],
     "export": ["run", "options"],
 }
+DOORS = Doors(public=False, host="testserver", quotas=LOCAL, names=frozenset(PUBLIC), functions=frozenset())
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:gradio", "ignore::ResourceWarning")
 
@@ -104,7 +108,7 @@ def test_plotly_and_the_style_sheet_come_from_here() -> None:
     from starlette.applications import Starlette
     from starlette.testclient import TestClient
 
-    kwargs = routes.app_kwargs()
+    kwargs = routes.app_kwargs(DOORS, Visitors(public=False))
     client = TestClient(Starlette(**kwargs))
     answer = client.get(routes.PLOTLY_URL)
     assert answer.status_code == 200

@@ -76,14 +76,15 @@ class Worker:
 class Exporting:
     """As much of a session as exporting needs, on a real store."""
 
-    def __init__(self, folder: Path, public: bool = False) -> None:
+    def __init__(self, folder: Path, public: bool = False, export_dir: Path | None = None) -> None:
+        folder.mkdir(exist_ok=True)
         store = Store(folder / "runs.sqlite")
         store.save_checkpoint("ck", "demo", {}, {"name": "my demo"})
         scores = [CellScore(None, "final"), CellScore(Cell(-1.0, 0.2), "final")]
         self.run = store.create_finished_run("ck", {}, {"classes": ["M", "F"]}, scores)
         self.worker, self.questions = Worker(), []
         self.folder = folder
-        self.exports = ExportDesk(Ground(store, self.worker, folder, public), self.select)  # type: ignore[arg-type]
+        self.exports = ExportDesk(Ground(store, self.worker, folder, public, export_dir), self.select)  # type: ignore[arg-type]
 
     def select(self, run: str, options: Any) -> dict[str, Any]:
         self.questions.append(dict(options))
@@ -142,7 +143,14 @@ def test_a_folder_is_kept_and_never_written_over(exporting: Exporting, words) ->
     with pytest.raises(BadName, match="exists already"):
         list(exporting.exports.write(exporting.run, options, keep=True))
     assert (kept / "mine.txt").read_text() == "mine"
-    assert list((exporting.folder / "exports").iterdir()) == []
+    assert [item.name for item in kept.parent.iterdir()] == ["she"], "nothing half lies beside it"
+
+
+def test_a_folder_goes_where_the_server_was_told_to_put_it(tmp_path: Path) -> None:
+    told = Exporting(tmp_path / "data", export_dir=tmp_path / "mine")
+    *_, last = told.exports.write(told.run, {**CELL, "name": "she"}, keep=True)
+    assert last["path"] == str(tmp_path / "mine" / "she")
+    assert [item.name for item in (tmp_path / "mine").iterdir()] == ["she"]
 
 
 def test_a_public_server_keeps_no_folders(tmp_path: Path) -> None:
@@ -157,8 +165,7 @@ def test_nothing_half_is_left_when_the_disk_is_full(exporting: Exporting) -> Non
     exporting.worker.fails = 2
     with pytest.raises(Failed, match="No space left"):
         list(exporting.exports.write(exporting.run, {"target_classes": ["F", "M"]}, keep=True))
-    assert list((exporting.folder / "exports").iterdir()) == []
-    assert not (exporting.folder / "exported").exists()
+    assert list((exporting.folder / "exported").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from gradiend_ui.engine.course import Course, WholeGrid
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.health_card import Loaded, sizes_of
 from gradiend_ui.engine.plan import PreparedSweep
+from gradiend_ui.engine.provenance import provenance
 from gradiend_ui.engine.requests.data import rows_summary
 from gradiend_ui.engine.selection import Question
 from gradiend_ui.engine.store import cell_key
@@ -23,17 +24,26 @@ KEPT_OPTIONS = (
 )  # fmt: skip
 GPU_LIMITS = BatchLimits(rows=256, tokens=32_768, points=8192)
 GIGABYTE = 2**30
+SIZE_WORDS = {"cells": "cells", "rows": "evaluation rows", "texts": "neutral texts"}
+PREPARED_AT_MOST = 10
+"""Times as many rows as may be scored are looked through to find them."""
 
 
 def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
-    """{checkpoint, spec} -> {run, cells, position}; the run is queued."""
+    """{checkpoint, spec, visitor?, most?} -> {run, cells, position}; the run is queued.
+
+    visitor: whose turn it takes. most: {"cells", "rows", "texts"}, the largest sweep that is taken. Raises TooLarge.
+    """
     handle = str(request["checkpoint"])
     loaded = bench.checkpoint(handle)
     options, data_options = split_options(request["spec"])
     data_options |= {key: bench.given(data_options, key) for key in ("rows", "neutral") if key in data_options}
     spec = spec_from_mapping(options)
     limits = limits_for(loaded, spec)
+    most = request.get("most") or {}
+    check_size(most, rows=-(-len(bench.rows(loaded, data_options).rows) // PREPARED_AT_MOST))
     plan = bench.prepared(loaded, spec, data_options, limits=limits)
+    check_size(most, cells=len(plan.grid), rows=len(plan.rows), texts=sum(plan.lms.block_texts))
     info = {
         "classes": list(plan.targets.classes),
         "strengthening": loaded.model.strengthening_feature_factor,
@@ -48,18 +58,32 @@ def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
         "spec": {name: getattr(spec, name) for name in KEPT_OPTIONS}
         | {"target_classes": list(spec.target_classes or plan.targets.classes)},
     }
-    run_id = bench.store.create_run(handle, {**options, **data_options}, info, plan.grid.cells)
+    run_id = bench.store.create_run(
+        handle, {**options, **data_options}, info, plan.grid.cells, str(request.get("visitor", ""))
+    )
     bench.keep_plan(run_id, plan)
     return {"run": run_id, "cells": len(plan.grid), "position": bench.store.position(run_id)}
 
 
+def check_size(most: Mapping[str, int], **counts: int) -> None:
+    """Whether a sweep is of a size that this server takes; a kind without a limit may be any. Raises TooLarge."""
+    for kind, count in counts.items():
+        if count > most.get(kind, count):
+            raise TooLarge(
+                f"The sweep has {count:,} {SIZE_WORDS[kind]}, and this server takes at most {most[kind]:,}: take "
+                "fewer, or run the app on your own machine."
+            )
+
+
 def planned_info(plan: PreparedSweep) -> dict[str, Any]:
-    """What is noted of a plan with its run: under which names its results are kept, and how it is cut into blocks."""
+    """What is noted of a plan with its run: under which names its results are kept, how it is cut into blocks, and what
+    makes its numbers."""
     names = {plan.fingerprint_in(precision) for precision in PRECISIONS}
     return {
         "fingerprint": plan.fingerprint,
         "other_fingerprints": sorted(names - {plan.fingerprint}),
         "batches": asdict(plan.limits),
+        "made_by": provenance(plan),
     }
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_urlsafe
+from secrets import token_hex, token_urlsafe
 from typing import Any
 
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
@@ -96,16 +96,26 @@ class ExportDesk:
             ],
         }
 
-    def write(self, run: str, options: Mapping[str, Any], *, keep: bool = False) -> Iterator[dict[str, Any]]:
+    def write(
+        self, run: str, options: Mapping[str, Any], *, keep: bool = False, visitor: str = ""
+    ) -> Iterator[dict[str, Any]]:
         """Write the export; one answer per step: {"step": "writing" | "packing" | "done", ...}.
 
         The last one has path, name and bytes: a zip that lives for an hour, or with keep=True the new folder under
-        the data folder. Nothing half is left behind. Raises as `plan`, and NotAllowed, BadName, Failed.
+        the data folder (or the folder that the server was given for them). Nothing half is left behind.
+        Raises as `plan`, and NotAllowed, BadName, Failed, Busy.
         """
+        with self._ground.exports.held(visitor):
+            yield from self._write(run, options, keep)
+
+    def _write(self, run: str, options: Mapping[str, Any], keep: bool) -> Iterator[dict[str, Any]]:
         plan = self.plan(run, options)
         target = self._kept_folder(plan.name) if keep else None
         self._drop_old()
-        stage = self._ground.data_dir / DOWNLOADS / token_urlsafe(12)
+        if target is None:
+            stage = self._ground.data_dir / DOWNLOADS / token_urlsafe(12)
+        else:  # beside its place: a rename works within one disk only
+            stage = target.parent / f".{plan.name}.partial-{token_hex(4)}"
         root = stage / plan.name
         finished = False
         try:
@@ -122,9 +132,9 @@ class ExportDesk:
         finally:
             shutil.rmtree(root if finished else stage, ignore_errors=True)
 
-    def zip_of(self, run: str, options: Mapping[str, Any]) -> str:
+    def zip_of(self, run: str, options: Mapping[str, Any], visitor: str = "") -> str:
         """The API's /export: path of a finished zip, kept for an hour. Raises as `write`."""
-        return str([step for step in self.write(run, options) if step["step"] == "done"][0]["path"])
+        return str([step for step in self.write(run, options, visitor=visitor) if step["step"] == "done"][0]["path"])
 
     def _pieces(self, run: str, options: Mapping[str, Any], known: Sequence[str]) -> tuple[Piece, ...]:
         question = {key: options[key] for key in QUESTION if options.get(key) is not None}
@@ -166,7 +176,7 @@ class ExportDesk:
     def _kept_folder(self, name: str) -> Path:
         if self._ground.public:
             raise NotAllowed("This server keeps no folders for its visitors: download the zip.")
-        target = self._ground.data_dir / KEPT / name
+        target = (self._ground.export_dir or self._ground.data_dir / KEPT) / name
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise BadName(f"{name!r} exists already in {str(target.parent)!r} and is not empty: choose another name.")
         return target

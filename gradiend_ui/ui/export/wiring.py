@@ -15,6 +15,7 @@ from gradiend_ui.ui.export import panel as export
 from gradiend_ui.ui.following import AT_ONCE, QUIET, known_view, page_of
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.page import Page
+from gradiend_ui.ui.refusals import refusal
 from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
@@ -55,10 +56,10 @@ def chosen_options(
 
 
 def steps(
-    session: Session, run: str, options: Mapping[str, Any], words: Words, keep: bool
+    session: Session, run: str, options: Mapping[str, Any], words: Words, keep: bool, visitor: str = ""
 ) -> Iterator[tuple[Any, str]]:
     """(note, path of the downloadable copy, "" until it is there) for each step. Raises GradiendUIError."""
-    for step in session.exports.write(run, options, keep=keep):
+    for step in session.exports.write(run, options, keep=keep, visitor=visitor):
         path = shelve(step["path"]) if step["step"] == "done" and not keep else ""
         yield export.build_step(step, words, keep), path
 
@@ -76,26 +77,26 @@ def wire_export(page: Page) -> None:
         cell = None if classes else board.selected_cell(page.session, view)
         return chosen_options(cell, view.options, words, classes, **given)
 
-    def written(run: str, options: dict[str, Any], keep: bool) -> Iterator[list[Any]]:
-        for note, path in steps(page.session, run, options, words, keep):
+    def written(run: str, options: dict[str, Any], keep: bool, request: gr.Request) -> Iterator[list[Any]]:
+        for note, path in steps(page.session, run, options, words, keep, page.visitors.of(request)):
             yield [note, gr.DownloadButton(value=path) if path else gr.skip()]
 
     def make(run: str, request: gr.Request) -> Iterator[list[Any]]:
         try:
-            yield from written(run, options_of(run, request), keep=False)
+            yield from written(run, options_of(run, request), False, request)
         except GradiendUIError as error:
             yield [export.build_note(str(error), "danger"), gr.skip()]
-            raise gr.Error(str(error), title=words("export.failed"), print_exception=False) from error
+            raise refusal(error, words("export.failed")) from error
 
     def make_chosen(
         run: str, name: str, dtype: str, classes: list[str], target: str, request: gr.Request
     ) -> Iterator[list[Any]]:
         try:
             options = options_of(run, request, classes, name=name, dtype=dtype)
-            yield from written(run, options, keep=target == export.FOLDER)
+            yield from written(run, options, target == export.FOLDER, request)
         except GradiendUIError as error:
             yield [export.build_note(str(error), "danger"), gr.skip()]
-            raise gr.Error(str(error), title=words("export.failed"), print_exception=False) from error
+            raise refusal(error, words("export.failed")) from error
 
     def describe(run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request) -> list[Any]:
         known = page.session.run_info(run)["classes"] if run else []

@@ -145,12 +145,18 @@ def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View | None:
 
 
 async def follow(session: Session, viewers: Viewers, page: str, run: str, words: Words) -> AsyncIterator[Shown]:
-    """The newest state at once, then every change, at most eight a second.
+    """The newest state at once, then every change, at most eight a second; with many followers, less often.
 
     Ends with the run, or when the page gets another follower. Raises NotFound when the run was deleted meanwhile.
     """
     if not run:
         return
+    with viewers.following():
+        async for shown in _changes(session, viewers, page, run, words):
+            yield shown
+
+
+async def _changes(session: Session, viewers: Viewers, page: str, run: str, words: Words) -> AsyncIterator[Shown]:
     follower = viewers.begin_to_follow(page, run)
     seen: tuple[int, str, int] | None = None
     while viewers.may_follow(page, follower):
@@ -161,7 +167,7 @@ async def follow(session: Session, viewers: Viewers, page: str, run: str, words:
                 yield await asyncio.to_thread(show, session, viewers.get(page), words)
                 if now[1] not in WATCHED:
                     return
-                await asyncio.sleep(FASTEST)
+                await asyncio.sleep(FASTEST * viewers.crowd)
                 continue
         except NotFound:
             if viewers.get(page).run == run:
@@ -169,7 +175,7 @@ async def follow(session: Session, viewers: Viewers, page: str, run: str, words:
             return
         except GradiendUIError:
             return
-        await asyncio.sleep(CHECK_IDLE if now[1] == "paused" else CHECK_EVERY)
+        await asyncio.sleep(CHECK_IDLE if now[1] == "paused" else CHECK_EVERY * viewers.crowd)
 
 
 def outputs(board: BoardWidgets) -> list[Any]:

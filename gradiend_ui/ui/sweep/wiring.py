@@ -193,7 +193,7 @@ def wire_run(page: Page) -> None:
     def start(checkpoint: str, request: gr.Request, *values: Any) -> str:
         with for_people(page.words):
             form, data = read(values)
-            run = start_sweep(page, checkpoint, form, data)
+            run = start_sweep(page, checkpoint, form, data, page.visitors.of(request))
             page.viewers.change(page_of(request), run=run, options=described.read_options(form), chosen=None)
             return run
 
@@ -217,9 +217,9 @@ def wire_run(page: Page) -> None:
     buttons.stop.click(stop, page.run, None, **QUIET)
 
 
-def start_sweep(page: Page, checkpoint: str, form: Form, data: Mapping[str, Any]) -> str:
+def start_sweep(page: Page, checkpoint: str, form: Form, data: Mapping[str, Any], visitor: str = "") -> str:
     """Queue the sweep that form and data describe and give its run id."""
     if not checkpoint:
         raise BadGrid(described.NO_MODEL)
     spec = described.build_spec(form, data, page.session.card(checkpoint))
-    return str(page.session.start_sweep(checkpoint, spec)["run"])
+    return str(page.session.start_sweep(checkpoint, spec, visitor)["run"])

@@ -1,0 +1,119 @@
+"""How much one visitor, and all of them together, may ask of this server; and counting what is under way.
+
+Knows no engine and no page. A visitor is a short name that `visitors` gives; "" is the one person of a local server.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gradiend_ui.engine.errors import Busy
+
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """The limits of one server. `_each`: of one visitor; the same without it: of all together.
+
+    runs: sweeps queued or going on. cells, rows, texts: of one sweep; texts are neutral ones. exports: being written.
+    uploads: being taken in. streams: open connections. body_bytes: one request. upload_bytes: one file.
+    """
+
+    runs: int
+    runs_each: int
+    cells: int
+    rows: int
+    texts: int
+    exports: int
+    exports_each: int
+    uploads: int
+    uploads_each: int
+    streams: int
+    streams_each: int
+    body_bytes: int
+    upload_bytes: int
+
+    def check_runs(self, own: int, all_together: int) -> None:
+        """Whether one more sweep may be queued. Raises Busy with what to do."""
+        if own >= self.runs_each:
+            raise Busy(
+                f"{own} of your sweeps are waiting or going on, and at most {self.runs_each} may: let one finish, or "
+                "stop one."
+            )
+        if all_together >= self.runs:
+            raise Busy(f"{all_together} sweeps are waiting, as many as this server takes: try again in a while.")
+
+
+LOCAL = Quotas(
+    runs=100,
+    runs_each=100,
+    cells=10_000,
+    rows=200_000,
+    texts=200_000,
+    exports=4,
+    exports_each=4,
+    uploads=8,
+    uploads_each=8,
+    streams=1000,
+    streams_each=1000,
+    body_bytes=256 * MEGABYTE,
+    upload_bytes=16 * 1024 * MEGABYTE,
+)
+"""One person on their own machine: only what would be a mistake is refused."""
+PUBLIC = Quotas(
+    runs=40,
+    runs_each=8,
+    cells=1000,
+    rows=2000,
+    texts=2000,
+    exports=3,
+    exports_each=2,
+    uploads=4,
+    uploads_each=2,
+    streams=2000,
+    streams_each=500,
+    body_bytes=8 * MEGABYTE,
+    upload_bytes=2 * 1024 * MEGABYTE,
+)
+"""Strangers, known by their address: a whole class may sit behind one."""
+
+
+class Slots:
+    """Places for work that is under way: so many of one visitor, so many of all. Safe to use from several threads."""
+
+    def __init__(self, what: str, most: int, most_each: int) -> None:
+        self._what, self._most, self._most_each = what, most, most_each
+        self._taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def held(self, visitor: str) -> Iterator[None]:
+        """Hold a place while the block runs. Raises Busy when none is free."""
+        self.take(visitor)
+        try:
+            yield
+        finally:
+            self.give_back(visitor)
+
+    def take(self, visitor: str) -> None:
+        """Raises Busy when no place is free."""
+        with self._lock:
+            if self._taken[visitor] >= self._most_each:
+                raise Busy(
+                    f"{self._taken[visitor]} of your {self._what} are under way, and at most {self._most_each} may be "
+                    "at once: wait until one is done."
+                )
+            if self._taken.total() >= self._most:
+                raise Busy(f"{self._taken.total()} {self._what} are under way, as many as this server does at once.")
+            self._taken[visitor] += 1
+
+    def give_back(self, visitor: str) -> None:
+        with self._lock:
+            self._taken[visitor] -= 1
+            if self._taken[visitor] <= 0:
+                del self._taken[visitor]

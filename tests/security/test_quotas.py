@@ -1,0 +1,72 @@
+"""Quotas of sweeps, exports and waiting requests, and the refusals' sentences."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from gradiend_ui.engine.errors import Busy, TooLarge
+from gradiend_ui.engine.requests.sweeping import check_size
+from gradiend_ui.ui.quotas import PUBLIC, Slots
+
+
+def test_a_visitor_has_so_many_sweeps() -> None:
+    PUBLIC.check_runs(PUBLIC.runs_each - 1, 5)
+    with pytest.raises(Busy, match=r"of your sweeps are waiting or going on, and at most 8 may"):
+        PUBLIC.check_runs(PUBLIC.runs_each, 5)
+    with pytest.raises(Busy, match="as many as this server takes"):
+        PUBLIC.check_runs(0, PUBLIC.runs)
+    replace(PUBLIC, runs=PUBLIC.runs + 1).check_runs(0, PUBLIC.runs)
+
+
+def test_a_sweep_has_a_largest_size() -> None:
+    check_size({}, cells=10**9)
+    check_size({"cells": 4}, cells=4, rows=99)
+    with pytest.raises(TooLarge, match="The sweep has 5 cells, and this server takes at most 4"):
+        check_size({"cells": 4}, cells=5)
+    with pytest.raises(TooLarge, match="2,001 neutral texts"):
+        check_size({"texts": 2000}, texts=2001)
+
+
+def test_places_are_held_and_given_back() -> None:
+    slots = Slots("exports", 2, 1)
+    with slots.held("anna"):
+        with pytest.raises(Busy, match="1 of your exports are under way"), slots.held("anna"):
+            raise AssertionError("a second place was given")
+        with slots.held("ben"), pytest.raises(Busy, match="as many as this server does at once"), slots.held("cleo"):
+            raise AssertionError("a third place was given")
+    with slots.held("anna"):
+        pass
+    with pytest.raises(ZeroDivisionError), slots.held("anna"):
+        raise ZeroDivisionError
+    with slots.held("anna"):
+        pass
+
+
+def test_places_hold_between_threads() -> None:
+    slots, most, entered, failed = Slots("exports", 3, 3), 0, [], []
+    lock = threading.Lock()
+    barrier = threading.Barrier(12)
+
+    def work() -> None:
+        barrier.wait()
+        try:
+            with slots.held("x"):
+                with lock:
+                    entered.append(1)
+                gate.wait()
+        except Busy:
+            failed.append(1)
+
+    gate = threading.Event()
+    threads = [threading.Thread(target=work) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    while len(entered) + len(failed) < 12:
+        threading.Event().wait(0.005)
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert (len(entered), len(failed), most) == (3, 9, 0)
