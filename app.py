@@ -93,6 +93,8 @@ def serve(options: argparse.Namespace) -> int:
     except GradiendUIError as error:
         print(error, file=sys.stderr)
         return 2
+    for notice in session.notices:
+        print(notice, file=sys.stderr, flush=True)
     try:
         blocks = open_page(session, options)
         session.start_worker()  # only now: loading torch would take the page's share of the cores

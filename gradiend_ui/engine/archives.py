@@ -8,7 +8,6 @@ bytes, and by names which folder is a GRADIEND; no tensors.
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import shutil
 import stat
@@ -20,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from gradiend_ui.engine.checked_json import read_json
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
+from gradiend_ui.engine.durable import reason_of, sync_names, sync_tree, touch
 from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.run_folder import is_checkpoint, nothing_found, read_run_folder
 
@@ -38,7 +39,6 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 CHUNK = 1024 * 1024
 SMALL_BYTES = 1024 * 1024
 MAX_NAME, MAX_DEPTH = 200, 8
-MAX_CONFIG_BYTES = 64 * 1024 * 1024
 ENCRYPTED_FLAG = 0x1
 
 
@@ -53,6 +53,8 @@ class Limits:
 
 
 LIMITS = Limits()
+PUBLIC_LIMITS = Limits(entries=500, total_bytes=2 * 1024**3, entry_bytes=2 * 1024**3, ratio=50)
+"""For strangers."""
 
 
 def unpack_archive(path: Path, uploads: Path, *, allow_pickled: bool, limits: Limits = LIMITS) -> Path:
@@ -61,10 +63,11 @@ def unpack_archive(path: Path, uploads: Path, *, allow_pickled: bool, limits: Li
     The folder appears whole or not at all. allow_pickled: whether .bin weights may lie in it.
     Raises BadCheckpoint, NotAllowed or TooLarge with the entry in question, Failed when the disk refuses.
     """
-    home = uploads / _hash_of(path)
-    if home.is_dir():
-        return home
     try:
+        home = uploads / _hash_of(path)
+        if home.is_dir():
+            touch(home)
+            return home
         with zipfile.ZipFile(path) as archive:
             members = checked_members(archive.infolist(), allow_pickled=allow_pickled, limits=limits)
             _check_disk(uploads, sum(member.file_size for member in members))
@@ -73,6 +76,8 @@ def unpack_archive(path: Path, uploads: Path, *, allow_pickled: bool, limits: Li
         raise BadCheckpoint(
             f"The file is no whole zip archive ({str(error)[:120]}): pack and upload it again."
         ) from error
+    except OSError as error:
+        raise Failed(f"The upload could not be unpacked: {reason_of(error)}. Free disk space and try again.") from error
 
 
 def checked_members(
@@ -128,11 +133,11 @@ def _is_source(folder: Path) -> bool:
     """Whether it can be opened: a GRADIEND (a base model is none) or the folder of a run that kept one."""
     config = folder / "config.json"
     if config.is_file():
-        if not is_checkpoint(folder) or config.stat().st_size > MAX_CONFIG_BYTES:
+        if not is_checkpoint(folder):
             return False
         try:
-            return describes_gradiend(json.loads(config.read_text(encoding="utf-8")))
-        except (ValueError, RecursionError):
+            return describes_gradiend(read_json(config))
+        except (OSError, ValueError):
             return False
     run = read_run_folder(folder)
     return run.checkpoint is not None or bool(run.seeds)
@@ -217,13 +222,15 @@ def _unpacked(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], home
             target.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(member) as packed:
                 left -= _write(packed, target, min(left, member.file_size), member.orig_filename)
+        sync_tree(stage)
         if not home.is_dir():
             stage.rename(home)
+            sync_names(home.parent)
         return home
-    except OSError as error:
+    except OSError:
         if home.is_dir():
             return home  # another upload of the same file was quicker
-        raise Failed(f"The upload could not be unpacked: {error.strerror}. Free disk space and try again.") from error
+        raise
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

@@ -16,22 +16,29 @@ from typing import Any, TypeAlias
 
 import torch
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
 )
 
+from gradiend_ui.engine.base_files import CONFIG, check_base_folder, check_config, check_described, read_object
+from gradiend_ui.engine.base_trouble import load_failure
 from gradiend_ui.engine.chat_prompt import in_chat_prompt, named_instruct
+from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.checkpoint import Checkpoint
-from gradiend_ui.engine.errors import BadBase, GradiendUIError
-from gradiend_ui.engine.mask_head import holds_mask_head, load_causal_under_mask_head
+from gradiend_ui.engine.errors import BadBase, BadData, GradiendUIError, NotAllowed
+from gradiend_ui.engine.mask_head import base_under_head, holds_mask_head, load_causal_under_mask_head
+from gradiend_ui.engine.trust import LOCAL, Trust
 
 Model = Any  # a transformers PreTrainedModel
 Tokenizer = Any  # a transformers tokenizer
 DeviceMap: TypeAlias = "str | Mapping[str, int | str]"
-ModelReader: TypeAlias = "Callable[[str, Any, torch.dtype, DeviceMap | None], Model]"
+ModelReader: TypeAlias = "Callable[[str, Any, torch.dtype, DeviceMap | None, Trust], Model]"
 MLM, CLM, CLOZE, MASK_HEAD = "mlm_mask_token", "clm_next_token", "clm_sequence_cloze", "clm_mlm_head"
 ENCODER_MLM, DECODER, DECODER_CLOZE = "seq2seq_encoder_mlm", "seq2seq_decoder", "seq2seq_decoder_sequence_cloze"
 MASKED, CAUSAL, SEQ2SEQ = "masked", "causal", "seq2seq"
@@ -54,6 +61,7 @@ KIND_WORDS = {MASKED: "a masked", CAUSAL: "a causal", SEQ2SEQ: "an encoder-decod
 WINDOWED = (CLOZE, DECODER, DECODER_CLOZE)
 """The objectives that look at the text right of the mask through `rhs_window`."""
 OBJECTIVES = tuple(name for names in OBJECTIVES_OF.values() for name in names)
+MAX_LOCATION = 1000
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 REFERENCE_MAX_LENGTH = 512
 WHOLE_RIGHT_CONTEXT = -1
@@ -114,6 +122,8 @@ class BaseModel:
         `max_length` tokens on the tokenizer's truncation side."""
         if not texts:
             return []
+        if any(map(is_broken, texts)):
+            raise BadData("A text holds half a character (a lone surrogate), which no model reads: type it again.")
         prepared = [in_chat_prompt(text) for text in texts] if self.chat_prompt else list(texts)
         encoded = self.tokenizer(
             prepared,
@@ -122,7 +132,17 @@ class BaseModel:
             max_length=max_length,
         )
         ids: list[list[int]] = encoded["input_ids"]
+        self._check_known(max((max(row) for row in ids if row), default=0))
         return ids
+
+    def _check_known(self, highest: int) -> None:
+        """Raises BadBase for a token id beyond the model's embedding: the tokenizer belongs to another model."""
+        known = embedding_rows(self.model)
+        if known is not None and highest >= known:
+            raise BadBase(
+                f"The tokenizer of {self.name!r} uses the token id {highest:,}, and the model knows {known:,} tokens: "
+                "give the base model with its own tokenizer."
+            )
 
     def fingerprint(self) -> str:
         """sha256 over every weight, the vocabulary and the configuration: equal only for equal numbers."""
@@ -148,8 +168,12 @@ def base_model_location(checkpoint: Checkpoint, given: str | None) -> str:
     if given:
         return given
     stated = checkpoint.metadata.get("base_model")
-    if not isinstance(stated, str) or not stated.strip():
+    if stated is not None and not isinstance(stated, str):
+        raise BadBase(f"config.json: metadata.base_model must be a folder or a Hub name, not {shown(stated)}.")
+    if stated is None or not stated.strip():
         raise BadBase("config.json names no base model (metadata.base_model): give one by hand.")
+    if len(stated) > MAX_LOCATION or not stated.isprintable():
+        raise BadBase(f"config.json: metadata.base_model {shown(stated)} is no folder and no Hub name.")
     if Path(stated).is_absolute():
         return stated
     inside = (checkpoint.folder / stated).resolve()
@@ -157,22 +181,55 @@ def base_model_location(checkpoint: Checkpoint, given: str | None) -> str:
         if not inside.is_relative_to(checkpoint.folder.resolve().parent):
             raise BadBase(f"metadata.base_model {stated!r} leads out of the checkpoint's parent: give one by hand.")
         return str(inside)
-    if stated.startswith("."):
+    if stated.startswith((".", "~")):
         raise BadBase(f"metadata.base_model {stated!r} is no folder beside the checkpoint: give one by hand.")
     return stated
 
 
-def read_model(location: str, config: Any, torch_dtype: torch.dtype, device_map: DeviceMap | None = None) -> Model:
+def read_model(
+    location: str,
+    config: Any,
+    torch_dtype: torch.dtype,
+    device_map: DeviceMap | None = None,
+    trust: Trust = LOCAL,
+) -> Model:
     """The weights at a folder or Hub id in the class that their `config` asks for.
 
     Weights of a safetensors file that are stored as `torch_dtype` stay where they are: mapped, read when first used
-    and shared with other processes; others are converted, which copies them. Raises BadBase, and as transformers does.
+    and shared with other processes; others are converted, which copies them. Weights that the files lack are never
+    drawn at random. Raises BadBase, and as transformers does.
     """
     if holds_mask_head(location):
-        return load_causal_under_mask_head(location, config, torch_dtype, device_map)
-    return AUTO_CLASSES[kind_of(config, location)].from_pretrained(
-        location, config=config, dtype=torch_dtype, device_map=device_map, trust_remote_code=False
+        return load_causal_under_mask_head(location, config, torch_dtype, device_map, trust)
+    auto_class = AUTO_CLASSES[kind_of(config, location)]
+    described = _described_weights(auto_class, config)
+    trust.check_parameters(described, _name_of(location))
+    if os.path.isdir(location):
+        check_described(described, Path(location))
+    model, told = auto_class.from_pretrained(
+        location,
+        config=config,
+        dtype=torch_dtype,
+        device_map=device_map,
+        trust_remote_code=False,
+        token=trust.hub_token,
+        use_safetensors=trust.use_safetensors,
+        output_loading_info=True,
     )
+    lacking = sorted(told["missing_keys"])
+    if lacking:
+        raise BadBase(
+            f"The weights of the base model {_name_of(location)!r} lack {lacking[0]!r} (of {len(lacking)} that its "
+            f"language model needs): give the whole model, with its language modelling head."
+        )
+    return model
+
+
+def _described_weights(auto_class: Any, config: Any) -> int:
+    """How many weights and buffer entries `config` asks for, without allocating one."""
+    with torch.device("meta"):
+        model = auto_class.from_config(config)
+    return sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
 
 
 def load_base_model(
@@ -186,28 +243,31 @@ def load_base_model(
     device: str | torch.device | None = None,
     device_map: DeviceMap | None = None,
     read: ModelReader = read_model,
+    trust: Trust = LOCAL,
 ) -> BaseModel:
     """Load model and tokenizer from a folder or Hub id, in evaluation mode, as `torch_dtype`.
 
     tokenizer: where it lies when not with the model. chat_prompt: None decides by the tokenizer's path or name.
     device: where the model goes, None leaves it on the CPU. device_map: handed to transformers (needs accelerate).
-    read: what brings the weights, for one who has them already.
-    Raises BadBase when it cannot be found or read, is no language model, or the objective does not fit its kind.
+    read: what brings the weights, for one who has them already. trust: for whom.
+    Raises BadBase when it cannot be found or read, is no language model, or the objective does not fit its kind;
+    NotAllowed and TooLarge for what strangers may not bring.
     """
     _check_placement(torch_dtype, device, device_map)
+    check_source(location, trust)
     try:
-        config = AutoConfig.from_pretrained(location, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(location, trust_remote_code=False, token=trust.hub_token)
         scored_by = chosen_objective(config, location, objective)
-        model = read(location, config, torch_dtype, device_map)
+        model = read(location, config, torch_dtype, device_map, trust)
         if device is not None:
             model.to(device)
-    except GradiendUIError:
+    except (GradiendUIError, MemoryError, torch.OutOfMemoryError):
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise BadBase(_load_failure(location, error)) from error
+    except Exception as error:  # transformers raises many kinds for files that are not its own
+        raise BadBase(load_failure(location, error)) from error
     return base_around(
         model,
-        load_tokenizer(tokenizer or location),
+        load_tokenizer(tokenizer or location, trust),
         scored_by,
         name=_name_of(location),
         rhs_window=rhs_window,
@@ -215,12 +275,54 @@ def load_base_model(
     )
 
 
-def load_tokenizer(location: str) -> Tokenizer:
-    """The tokenizer in a folder or of a Hub id; one without a padding token pads with its end token."""
+def check_source(location: str, trust: Trust) -> None:
+    """Look at the config.json of a folder or Hub id before it is built. Raises BadBase, NotAllowed, TooLarge."""
+    trust.check_place(location, "The base model")
+    if not os.path.isdir(location):
+        config = _fetched_config(location, trust)
+        check_config(config, location, trust)
+        check_shipped(config, location)
+        return
+    check_base_folder(Path(location), trust)
+    check_shipped(read_object(Path(location) / CONFIG, Path(location).name), location)
+    under = base_under_head(Path(location)) if holds_mask_head(location) else None
+    if under is not None:
+        if holds_mask_head(under):
+            raise BadBase(f"{Path(location).name!r} is a mask head on a mask head: give the base model.")
+        check_source(under, trust)
+
+
+def _fetched_config(location: str, trust: Trust) -> Mapping[str, Any]:
+    """The config.json of a Hub id as it is written. Raises BadBase."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise BadBase(_load_failure(location, error)) from error
+        config: Mapping[str, Any] = PreTrainedConfig.get_config_dict(location, token=trust.hub_token)[0]
+    except Exception as error:  # transformers and the Hub's client raise many kinds
+        raise BadBase(load_failure(location, error)) from error
+    return config
+
+
+def check_shipped(config: Mapping[str, Any], location: str) -> None:
+    """Raises BadBase for a model that transformers has no class for: code that comes with a model is never run."""
+    if config["model_type"] in CONFIG_MAPPING:
+        return
+    own = "code of its own (auto_map), which is never run" if "auto_map" in config else "no class of transformers"
+    raise BadBase(
+        f"config.json of the base model {_name_of(location)!r}: the model_type {shown(config['model_type'])} needs "
+        f"{own}: take a model that transformers has itself."
+    )
+
+
+def load_tokenizer(location: str, trust: Trust = LOCAL) -> Tokenizer:
+    """The tokenizer in a folder or of a Hub id; one without a padding token pads with its end token."""
+    trust.check_place(location, "The tokenizer")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False, token=trust.hub_token)
+    except (MemoryError, NotAllowed):
+        raise
+    except Exception as error:  # transformers and tokenizers raise many kinds for files that are not their own
+        raise BadBase(load_failure(location, error, "tokenizer")) from error
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise BadBase(f"The tokenizer of {_name_of(location)!r} cannot be used: give the base model's own.")
     if tokenizer.pad_token is None and tokenizer.eos_token is not None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -243,6 +345,10 @@ def base_around(
     scored_by = chosen_objective(model.config, own_name, objective)
     if scored_by == MLM and tokenizer.mask_token_id is None:
         raise BadBase(f"The tokenizer of {own_name!r} has no mask token: masked scoring is impossible.")
+    rows = embedding_rows(model)
+    special = [one for one in (tokenizer.mask_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) if one]
+    if rows is not None and scored_by == MLM and max(special, default=0) >= rows:
+        raise BadBase(f"The tokenizer of {own_name!r} belongs to another model: it knows more than {rows:,} tokens.")
     if isinstance(rhs_window, bool) or not isinstance(rhs_window, int):
         raise BadBase(f"rhs_window must be a whole number of tokens, -1 for all of them, not {rhs_window!r}.")
     model.eval()
@@ -278,7 +384,7 @@ def chosen_objective(config: Any, location: str, asked: str = "auto") -> str:
 
 def kind_of(config: Any, location: str) -> str:
     """ "masked", "causal" or "seq2seq", by the configuration alone (a path with "t5" in it says nothing)."""
-    names = config.architectures or []
+    names = [name for name in config.architectures or [] if isinstance(name, str)]
     if getattr(config, "is_encoder_decoder", False):
         if type(config) in AutoModelForSeq2SeqLM._model_mapping:
             return SEQ2SEQ
@@ -325,11 +431,7 @@ def _name_of(location: str) -> str:
     return Path(location).name if os.path.isabs(location) or os.path.isdir(location) else location
 
 
-def _load_failure(location: str, error: Exception) -> str:
-    name = Path(location).name if os.path.isabs(location) else location
-    if not os.path.isdir(location):
-        return (
-            f"The base model {name!r} is no local folder and could not be fetched from the Hub "
-            "(offline, unknown or gated): give a folder that holds it."
-        )
-    return f"The base model in {name!r} cannot be loaded: {str(error).strip().splitlines()[0][:300]}"
+def embedding_rows(model: Model) -> int | None:
+    """How many tokens the model's embedding knows; None where it has none of the usual kind."""
+    weight = getattr(model.get_input_embeddings(), "weight", None)
+    return int(weight.shape[0]) if isinstance(weight, torch.Tensor) else None

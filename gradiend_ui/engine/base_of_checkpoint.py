@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from gradiend_ui.engine.base_model import (
+    MAX_LOCATION,
+    OBJECTIVES,
     WHOLE_RIGHT_CONTEXT,
     BaseModel,
     DeviceMap,
@@ -25,13 +27,16 @@ from gradiend_ui.engine.base_model import (
     load_tokenizer,
 )
 from gradiend_ui.engine.chat_prompt import named_instruct
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.checkpoint import Checkpoint
 from gradiend_ui.engine.checkpoint_context import value_at
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.trust import LOCAL, Trust
 
 WINDOW_FIELD = "decoder_sequence_cloze_rhs_window"
 BASE_FOLDER = "base"
+MAX_WINDOW = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class BaseLoader(Protocol):
         chat_prompt: bool | None,
         device: str | torch.device | None,
         device_map: DeviceMap | None,
+        trust: Trust,
     ) -> BaseModel: ...
 
 
@@ -80,6 +86,7 @@ def load_base(
     device_map: DeviceMap | None,
     scoring: Scoring = SCORED_AS_TRAINED,
     load: BaseLoader = load_base_model,
+    trust: Trust = LOCAL,
 ) -> tuple[BaseModel, str]:
     """The base model of `checkpoint`, and where it can be found again: an absolute path or a Hub id.
 
@@ -88,9 +95,8 @@ def load_base(
     says, and the chat prompt by the stated path or name. load: what brings a base model that is not given.
     Raises BadBase when it is named nowhere, cannot be loaded, or does not suit metadata.prediction_objective.
     """
-    named = checkpoint.metadata.get("tokenizer")
-    if tokenizer is None and given is None and isinstance(named, str):
-        tokenizer = named
+    if tokenizer is None and given is None:
+        tokenizer = _stated_tokenizer(checkpoint)
     objective = scoring.objective or _stated_objective(checkpoint)
     window = _stated_window(checkpoint) if scoring.rhs_window is None else scoring.rhs_window
     if given is not None and not isinstance(given, (str, Path)):
@@ -106,6 +112,7 @@ def load_base(
         chat_prompt=scoring.prompted(tokenizer if isinstance(tokenizer, str) else str(given or stated_base)),
         device=device,
         device_map=device_map,
+        trust=trust,
     )
     if tokenizer is not None and not isinstance(tokenizer, str):
         base = replace(base, tokenizer=tokenizer)
@@ -140,17 +147,39 @@ def _base_given(
 
 def _stated_objective(checkpoint: Checkpoint) -> str:
     stated = checkpoint.metadata.get("prediction_objective") or "auto"
-    if not isinstance(stated, str):
-        raise BadBase("config.json: metadata.prediction_objective must be text.")
+    if not isinstance(stated, str) or len(stated) > MAX_LOCATION:
+        raise BadBase(f"config.json: metadata.prediction_objective must be a short text, not {shown(stated)}.")
+    if stated not in ("auto", *OBJECTIVES):
+        raise BadBase(
+            f"config.json: metadata.prediction_objective: there is no prediction objective {shown(stated)}; "
+            f"there are auto, {', '.join(OBJECTIVES)}."
+        )
     return stated
+
+
+def _stated_tokenizer(checkpoint: Checkpoint) -> str | None:
+    """Where `metadata.tokenizer` leads: a path relative to the checkpoint stays in that folder's parent."""
+    stated = checkpoint.metadata.get("tokenizer")
+    if not isinstance(stated, str) or not stated.strip():
+        return None
+    if len(stated) > MAX_LOCATION or not stated.isprintable():
+        raise BadBase(f"config.json: metadata.tokenizer {shown(stated)} is no folder and no Hub name.")
+    inside = (checkpoint.folder / stated).resolve()
+    beside = inside.is_relative_to(checkpoint.folder.resolve().parent)
+    if Path(stated).is_absolute() or (beside and not inside.is_dir() and not stated.startswith((".", "~"))):
+        return stated
+    if not beside or not inside.is_dir():
+        raise BadBase(f"config.json: metadata.tokenizer {stated!r} is no folder beside the checkpoint.")
+    return str(inside)
 
 
 def _stated_window(checkpoint: Checkpoint) -> int:
     """The window it was trained with: from config.json, else training.json, else the whole right context."""
     trained = value_at(checkpoint.training, "training_args", WINDOW_FIELD)
     stated = checkpoint.metadata.get(WINDOW_FIELD, WHOLE_RIGHT_CONTEXT if trained is None else trained)
-    if isinstance(stated, bool) or not isinstance(stated, int):
-        raise BadBase(f"{WINDOW_FIELD} of the checkpoint must be a whole number of tokens, not {stated!r}.")
+    if isinstance(stated, bool) or not isinstance(stated, int) or not WHOLE_RIGHT_CONTEXT <= stated <= MAX_WINDOW:
+        file = "config.json: metadata" if WINDOW_FIELD in checkpoint.metadata else "training.json: training_args"
+        raise BadBase(f"{file}.{WINDOW_FIELD} must be a whole number of tokens, -1 for all, not {shown(stated)}.")
     return stated
 
 

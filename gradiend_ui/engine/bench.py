@@ -5,6 +5,7 @@ Shared by all requests of one device. Knows no process and no pipe, and answers 
 
 from __future__ import annotations
 
+import gc
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,8 +16,9 @@ import torch
 
 from gradiend_ui.engine.base_of_checkpoint import Scoring, load_base
 from gradiend_ui.engine.companions import find_companions
-from gradiend_ui.engine.demos import checkpoint_folder
-from gradiend_ui.engine.errors import BadData, BadGrid
+from gradiend_ui.engine.confined_tables import read_upload_confined
+from gradiend_ui.engine.demos import DEMOS, checkpoint_folder
+from gradiend_ui.engine.errors import BadData, BadGrid, NotAllowed
 from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
 from gradiend_ui.engine.health_card import Loaded
 from gradiend_ui.engine.memory import Memory
@@ -27,7 +29,9 @@ from gradiend_ui.engine.store import Run, Store
 from gradiend_ui.engine.table_reading import ReadTable
 from gradiend_ui.engine.targets import ClassTargets, resolve_targets
 from gradiend_ui.engine.trained import Trained, read_trained
-from gradiend_ui.engine.uploaded_tables import read_upload, upload_path
+from gradiend_ui.engine.trust import LOCAL, Trust
+from gradiend_ui.engine.uploaded_tables import FOLDER as UPLOADS
+from gradiend_ui.engine.uploaded_tables import upload_path
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, Cell, Grid, SweepSpec, spec_from_mapping
 
 KEPT_CHECKPOINTS = 3
@@ -39,12 +43,16 @@ NO_NEUTRAL = "none"
 
 
 class Bench:
-    """Serves one device. `demo_folder` holds the bundled demo; exports and uploads go under `data_dir`."""
+    """Serves one device. `demo_folder` holds the bundled demo; exports and uploads go under `data_dir`.
 
-    def __init__(self, store: Store, data_dir: Path, demo_folder: Path) -> None:
+    trust: for whom it reads files.
+    """
+
+    def __init__(self, store: Store, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL) -> None:
         self.store = store
         self.data_dir = data_dir
         self.demo_folder = demo_folder
+        self.trust = trust
         self.answers = Memory()
         self._bases = SharedBases()
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
@@ -57,22 +65,34 @@ class Bench:
     def read_checkpoint(self, source: str, options: Mapping[str, Any]) -> Loaded:
         """Read a checkpoint: a bundled demo's name or a folder. Its base model is the one in use, where that is it.
 
-        Raises BadCheckpoint, BadBase, BadGrid, BadData.
+        Raises BadCheckpoint, BadBase, BadGrid, BadData, and NotAllowed or TooLarge for what strangers may not bring.
         """
         folder = checkpoint_folder(source, self.demo_folder)
+        trust = self._trust_in(source, folder)
         prompt = options.get("chat_prompt")
         if prompt is not None and not isinstance(prompt, bool):
             raise BadGrid(f"chat_prompt must be true or false, not {prompt!r}.")
-        model = self._with_base(read_trained(folder), options.get("base_model"), Scoring(chat_prompt=prompt))
+        scoring = Scoring(chat_prompt=prompt)
+        model = self._with_base(read_trained(folder, trust), options.get("base_model"), scoring, trust)
         given = options.get("encoding_direction")
         if given:
             model.feature_class_encoding_direction = checked_direction(given)
-        return Loaded(model, model.workspace(), find_companions(model.checkpoint.folder, model.source))
+        companions = find_companions(model.checkpoint.folder, model.source, trust)
+        return Loaded(model, model.workspace(), companions)
 
-    def _with_base(self, trained: Trained, given: str | None, scoring: Scoring) -> ModelWithGradiend:
+    def _trust_in(self, source: str, folder: Path) -> Trust:
+        """For whom a source is read: what strangers uploaded is read from its own upload and the demos only."""
+        if not self.trust.public or source in DEMOS or self.trust.owns(folder):
+            return LOCAL
+        uploads, place = (self.data_dir / UPLOADS).resolve(), folder.resolve()
+        if not place.is_relative_to(uploads) or place == uploads:
+            raise NotAllowed("This server opens its own demos and uploads: paths on the server are not read.")
+        return self.trust.within(uploads / place.relative_to(uploads).parts[0], self.demo_folder)
+
+    def _with_base(self, trained: Trained, given: str | None, scoring: Scoring, trust: Trust) -> ModelWithGradiend:
         """As `ModelWithGradiend.from_pretrained` joins them, around a base model that others may use too."""
         load = self._bases.load
-        base, location = load_base(trained.checkpoint, given, None, torch.float32, None, None, scoring, load)
+        base, location = load_base(trained.checkpoint, given, None, torch.float32, None, None, scoring, load, trust)
         return ModelWithGradiend(trained, base, location)
 
     def keep_checkpoint(self, handle: str, loaded: Loaded) -> None:
@@ -91,6 +111,16 @@ class Bench:
             self.keep_checkpoint(handle, self.read_checkpoint(source, options))
         self._loaded.move_to_end(handle)
         return self._loaded[handle]
+
+    def forget(self) -> None:
+        """Give the memory of everything that can be read again back."""
+        self._loaded.clear()
+        self._plans.clear()
+        self._tables.clear()
+        self._rows.clear()
+        self._bases.forget()
+        self.answers = Memory()
+        gc.collect()
 
     # --- data and plans ------------------------------------------------------------------------------------------
 
@@ -122,7 +152,7 @@ class Bench:
         """An uploaded table as it was read; the newest few stay in memory. Raises BadData, TooLarge."""
         path = upload_path(self.data_dir, upload)
         if path.name not in self._tables:
-            _keep(self._tables, path.name, read_upload(path), KEPT_TABLES)
+            _keep(self._tables, path.name, read_upload_confined(path), KEPT_TABLES)
         return self._tables[path.name]
 
     def _uploaded_rows(self, upload: object, columns: Mapping[str, str]) -> EvalData:

@@ -5,17 +5,14 @@ Plain Markdown from plain values; knows no disk.
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import torch
 
-import gradiend_ui
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.provenance import lines_of, versions
 from gradiend_ui.engine.values import Cell
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -24,6 +21,7 @@ DTYPES: Mapping[str, torch.dtype] = {
     "bfloat16": torch.bfloat16,
     "float64": torch.float64,
 }
+KEPT_IN_QUOTES = {'"': '\\"', "'": "'"}
 FACTS = {
     "chosen_for": "chosen for",
     "data": "data",
@@ -38,8 +36,9 @@ class Rewrite:
     """What an export is made of: the cell, the part, and what is known of it (scores, data) for card and recipe.
 
     facts: may hold "scores" (rows of [what, base, rewritten]), "chosen_for", "data", "neutral_set", "split",
-    "precision" and "data_fingerprint". latent_point: the feature factors of a GRADIEND with several latents, in place
-    of the cell's single one. dtype: a name of `DTYPES` that the weights are converted to; None leaves the base model's.
+    "precision", "data_fingerprint" and "made_by" (see `engine.provenance`).
+    latent_point: the feature factors of a GRADIEND with several latents, in place of the cell's single one.
+    dtype: a name of `DTYPES` that the weights are converted to; None leaves the base model's.
     """
 
     cell: Cell
@@ -99,7 +98,7 @@ tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
 | | |
 |---|---|
 {versions}| base weights and GRADIEND, sha256 | `{fingerprint}` |
-{data_hash}
+{data_hash}{made}
 ## Intended use
 
 Made to study what a feature direction does inside a language model, and to compare it with the base model.
@@ -142,6 +141,7 @@ def model_card(model: ModelWithGradiend, rewrite: Rewrite) -> str:
         script=script(model, rewrite, f"path/to/{_plain(model.checkpoint.folder.name)}", "rewritten"),
         versions="".join(f"| {name} | {number} |\n" for name, number in versions().items()),
         fingerprint=model.fingerprint,
+        made="".join(f"| {name} | {_plain(text)} |\n" for name, text in lines_of(facts.get("made_by"))),
         data_hash=f"| rows, texts and targets, sha256 | `{_plain(data_hash)}` |\n" if data_hash else "",
     )
 
@@ -166,16 +166,6 @@ def script(model: ModelWithGradiend, rewrite: Rewrite, source: str, folder: str,
     return f"import torch\n{lines}" if convert or loaded != "float32" else lines
 
 
-def versions() -> dict[str, str]:
-    """What made the weights."""
-    return {
-        "gradiend_ui": gradiend_ui.__version__,
-        "torch": torch.__version__,
-        "transformers": version("transformers"),
-        "python": ".".join(map(str, sys.version_info[:3])),
-    }
-
-
 def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
@@ -194,8 +184,8 @@ def _scores(rows: list[list[Any]]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Text as Python code, in double quotes."""
-    return json.dumps(text, ensure_ascii=False)
+    """Text as a literal of Python in double quotes; what is not printable, or turns the text around, is escaped."""
+    return '"{}"'.format("".join(KEPT_IN_QUOTES.get(letter) or repr(letter)[1:-1] for letter in text))
 
 
 def _plain(text: object) -> str:

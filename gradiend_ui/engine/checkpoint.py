@@ -12,15 +12,17 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from gradiend_ui.engine.checked_json import read_json, shown
 from gradiend_ui.engine.checkpoint_config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
@@ -35,10 +37,12 @@ from gradiend_ui.engine.checkpoint_config import (
 )
 from gradiend_ui.engine.checkpoint_context import encoding_direction_of, source_of, value_at
 from gradiend_ui.engine.errors import BadCheckpoint
-from gradiend_ui.engine.run_folder import nothing_found, read_run_folder
-from gradiend_ui.engine.safetensors_header import TensorInfo, read_header
+from gradiend_ui.engine.run_folder import leads_out, nothing_found, read_run_folder
+from gradiend_ui.engine.safetensors_header import FLOATS, TensorInfo, read_header
+from gradiend_ui.engine.trust import LOCAL, Trust
 
-MAX_JSON_BYTES = 64 * 1024 * 1024
+CONFIG = "config.json"
+MAX_FILE_NAME, MAX_TARGET_NAME = 200, 200
 DTYPES = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
@@ -80,7 +84,8 @@ class Checkpoint:
         """Encoder correlation at the best step, in [-1, 1], when training.json records it."""
         value = value_at(self.training, "best_score_checkpoint", "correlation")
         value = value_at(self.training, "training_stats", "correlation") if value is None else value
-        return float(value) if isinstance(value, (int, float)) else None
+        known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        return float(value) if known else None
 
     @property
     def converged(self) -> bool | None:
@@ -105,14 +110,14 @@ def find_checkpoint_folder(path: Path) -> Path:
     return found
 
 
-def read_checkpoint(path: Path | str) -> Checkpoint:
+def read_checkpoint(path: Path | str, trust: Trust = LOCAL) -> Checkpoint:
     """Read and check the checkpoint at `path`: a checkpoint folder, or a run folder (see `find_checkpoint_folder`).
 
-    Names, shapes, counts and file sizes are compared before any tensor is allocated.
-    Raises BadCheckpoint with the file and the field that do not fit.
+    Names, shapes, counts and file sizes are compared before any tensor is allocated. trust: for whom.
+    Raises BadCheckpoint with the file and the field that do not fit, NotAllowed for pickled files of strangers.
     """
     folder = find_checkpoint_folder(Path(path))
-    config = _read_json(folder / "config.json")
+    config = _read_json(_member(folder, CONFIG))
     if not describes_gradiend(config):
         hint = " (it looks like a plain base model)" if "model_type" in config else ""
         raise BadCheckpoint(
@@ -121,16 +126,19 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     architecture = parse_architecture(config["architecture"])
     entries = parse_entries(config["mapping"], architecture.input_dim)
     weights_file = _weights_file(folder)
+    trust.check_pickle(weights_file)
     if weights_file.suffix == ".safetensors":
-        _check_weights({name: info.shape for name, info in read_header(weights_file).items()}, architecture)
-    indices_file = _mapping_file(folder, config["mapping"], "indices_file", entries, "indices")
-    masks_file = _mapping_file(folder, config["mapping"], "masks_file", entries, "mask")
+        header = read_header(weights_file)
+        _check_weights(weights_file.name, {name: info.shape for name, info in header.items()}, architecture)
+        _check_floats(weights_file.name, {name: info.dtype for name, info in header.items()})
+    indices_file = _mapping_file(folder, config["mapping"], "indices_file", entries, "indices", trust)
+    masks_file = _mapping_file(folder, config["mapping"], "masks_file", entries, "mask", trust)
     metadata = {} if config.get("metadata") is None else config["metadata"]
     if not isinstance(metadata, Mapping):
         raise BadCheckpoint("config.json: metadata must be an object.")
     warnings: list[str] = []
-    training = _optional_json(folder / "training.json", warnings)
-    context = _optional_json(folder / "gradiend_context.json", warnings)
+    training = _optional_json(folder, "training.json", warnings)
+    context = _optional_json(folder, "gradiend_context.json", warnings)
     direction, direction_from = encoding_direction_of(context, training)
     if direction and direction_from != "gradiend_context.json":
         warnings.append(f"The direction of each class was taken from {direction_from}: gradiend_context.json has none.")
@@ -143,7 +151,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         masks_file=masks_file,
         metadata=metadata,
         source=source_of(context, training, warnings),
-        target=str(context.get("target", "diff")),
+        target=_target(context),
         encoding_direction=direction,
         direction_from=direction_from,
         training=training,
@@ -158,38 +166,52 @@ def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[
     masks and in stored order for indices; parameters of kind "all" have none.
     Raises BadCheckpoint for weights that are not finite and positions out of range or repeated.
     """
+    file = checkpoint.weights_file.name
     weights = _load(checkpoint.weights_file)
-    _check_weights({name: tuple(tensor.shape) for name, tensor in weights.items()}, checkpoint.architecture)
+    _check_weights(file, {name: tuple(tensor.shape) for name, tensor in weights.items()}, checkpoint.architecture)
+    _check_floats(file, {name: tensor.dtype for name, tensor in weights.items()})
+    dtype = _dtype(checkpoint.architecture)
     for name, tensor in weights.items():
         if not bool(torch.isfinite(tensor).all()):
-            raise BadCheckpoint(f"{checkpoint.weights_file.name}: {name} holds NaN or infinite weights.")
-    weights = {name: tensor.to(_dtype(checkpoint.architecture)) for name, tensor in weights.items()}
+            raise BadCheckpoint(f"{file}: {name} holds NaN or infinite weights.")
+        weights[name] = tensor.to(dtype, copy=True)  # not mapped: nobody can change it by writing to the file
+        if tensor.dtype != dtype and not bool(torch.isfinite(weights[name]).all()):
+            raise BadCheckpoint(f"{file}: {name} holds weights too large for {dtype} (architecture.torch_dtype).")
     indices = _load(checkpoint.indices_file) if checkpoint.indices_file else {}
     masks = _load(checkpoint.masks_file) if checkpoint.masks_file else {}
     positions: dict[str, torch.Tensor] = {}
     for entry in checkpoint.entries:
         if entry.kind != "all":
-            positions[entry.name] = _positions(entry, indices if entry.kind == "indices" else masks)
+            stored = indices if entry.kind == "indices" else masks
+            path = checkpoint.indices_file if entry.kind == "indices" else checkpoint.masks_file
+            positions[entry.name] = _positions(entry, stored, "the mapping file" if path is None else path.name)
     return weights, positions
 
 
+def _target(context: Mapping[str, Any]) -> str:
+    target = context.get("target", "diff")
+    if not isinstance(target, str) or len(target) > MAX_TARGET_NAME:
+        raise BadCheckpoint(f"gradiend_context.json: target must be a short text, not {shown(target)}.")
+    return target
+
+
 def _read_json(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise BadCheckpoint(f"{path.name} is larger than {MAX_JSON_BYTES // 2**20} MB.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        content = read_json(path)
+    except OSError as error:
+        raise BadCheckpoint(f"{path.name} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
         raise BadCheckpoint(f"{path.name} is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
         raise BadCheckpoint(f"{path.name} must hold a JSON object.")
     return content
 
 
-def _optional_json(path: Path, warnings: list[str]) -> dict[str, Any]:
-    if not path.is_file():
+def _optional_json(folder: Path, name: str, warnings: list[str]) -> dict[str, Any]:
+    if not (folder / name).is_file():
         return {}
     try:
-        return _read_json(path)
+        return _read_json(_member(folder, name))
     except BadCheckpoint as error:
         warnings.append(f"{error} It was ignored.")
         return {}
@@ -204,24 +226,25 @@ def _weights_file(folder: Path) -> Path:
 
 def _member(folder: Path, name: object) -> Path:
     """The file `name` of the folder; links may lead nowhere but into the folder or a Hub cache's blobs beside it."""
-    if not isinstance(name, str) or not name or Path(name).name != name or name in (".", ".."):
-        raise BadCheckpoint(f"config.json names the file {name!r}: only plain names inside the folder are read.")
+    plain = isinstance(name, str) and 0 < len(name) <= MAX_FILE_NAME and name.isprintable() and name not in (".", "..")
+    if not isinstance(name, str) or not plain or Path(name).name != name or "\\" in name:
+        raise BadCheckpoint(f"config.json names the file {shown(name)}: only plain names inside the folder are read.")
     path = folder / name
     if not path.is_file():
-        raise BadCheckpoint(f"{name} is missing from the checkpoint folder {folder.name}.")
-    target, home = path.resolve(), folder.resolve()
-    if not (target.is_relative_to(home) or target.is_relative_to(home.parent.parent / "blobs")):
+        raise BadCheckpoint(f"{name} is missing from the checkpoint folder {folder.name} (named in config.json), or is no plain file.")
+    if leads_out(path, folder):
         raise BadCheckpoint(f"{name} is a link that leads out of the checkpoint folder.")
     return path
 
 
 def _mapping_file(
-    folder: Path, mapping: Mapping[str, Any], field_name: str, entries: tuple[MapEntry, ...], kind: str
+    folder: Path, mapping: Mapping[str, Any], field_name: str, entries: tuple[MapEntry, ...], kind: str, trust: Trust
 ) -> Path | None:
     wanted = [entry for entry in entries if entry.kind == kind]
     if not wanted:
         return None
     path = _member(folder, mapping.get(field_name))
+    trust.check_pickle(path)
     if path.suffix == ".safetensors":
         header = read_header(path)
         for entry in wanted:
@@ -231,16 +254,22 @@ def _mapping_file(
 
 def _check_mapping_header(path: Path, entry: MapEntry, info: TensorInfo | None) -> None:
     if info is None:
-        raise BadCheckpoint(f"{path.name} has no tensor {entry.key!r} for parameter {entry.name!r}.")
+        raise BadCheckpoint(f"{path.name} has no tensor {shown(entry.key)} for parameter {entry.name!r}.")
     expected = entry.num_selected if entry.kind == "indices" else entry.numel
-    if info.numel != expected or info.dtype not in ("I32", "I64", "U8", "BOOL"):
+    if info.numel != expected or info.dtype not in ("I32", "I64", *(("U8", "BOOL") if entry.kind == "mask" else ())):
         raise BadCheckpoint(
-            f"{path.name}: {entry.key!r} has {info.numel:,} entries of {info.dtype}; "
+            f"{path.name}: {shown(entry.key)} has {info.numel:,} entries of {info.dtype}; "
             f"parameter {entry.name!r} needs {expected:,} {'positions' if entry.kind == 'indices' else 'mask bytes'}."
         )
 
 
-def _check_weights(shapes: Mapping[str, tuple[int, ...]], architecture: Architecture) -> None:
+def _check_floats(file: str, dtypes: Mapping[str, object]) -> None:
+    for name, dtype in dtypes.items():
+        if dtype not in (*FLOATS, *DTYPES.values()):
+            raise BadCheckpoint(f"{file}: {name} is stored as {dtype}; weights must be floating-point numbers.")
+
+
+def _check_weights(file: str, shapes: Mapping[str, tuple[int, ...]], architecture: Architecture) -> None:
     n, latent = architecture.input_dim, architecture.latent_dim
     expected: dict[str, tuple[int, ...]] = {
         ENCODER_WEIGHT: (latent, n),
@@ -251,27 +280,44 @@ def _check_weights(shapes: Mapping[str, tuple[int, ...]], architecture: Architec
         expected[DECODER_BIAS] = (n,)
     for name, shape in expected.items():
         if name not in shapes:
-            raise BadCheckpoint(f"The weights file has no tensor {name!r}.")
+            raise BadCheckpoint(f"{file} has no tensor {name!r}.")
         if shapes[name] != shape:
-            raise BadCheckpoint(f"The weights file: {name} has shape {shapes[name]}, the architecture needs {shape}.")
-    allowed = {*expected, *(ENCODER_NORM if architecture.activation_encoder == "id" else ())}
-    extra = sorted(set(shapes) - allowed)
-    if extra:
-        raise BadCheckpoint(f"The weights file holds {extra[0]!r}, which the architecture does not have.")
+            raise BadCheckpoint(f"{file}: {name} has shape {shapes[name]}, config.json needs {shape}.")
+    norm = dict.fromkeys(ENCODER_NORM, (latent,)) if architecture.activation_encoder == "id" else {}
+    for name, shape in shapes.items():
+        if name not in expected and name not in norm:
+            raise BadCheckpoint(f"{file} holds {shown(name)}, which the architecture in config.json does not have.")
+        if name in norm and shape != norm[name]:
+            raise BadCheckpoint(f"{file}: {name} has shape {shape}, the architecture in config.json has {norm[name]}.")
 
 
 def _load(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix == ".safetensors":
-        loaded: dict[str, torch.Tensor] = load_file(path)
+        try:
+            loaded: dict[str, torch.Tensor] = load_file(path)
+        except (SafetensorError, OSError, RuntimeError) as error:
+            raise BadCheckpoint(f"{path.name} cannot be read: {str(error)[:200]}.") from error
         return loaded
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a file that is not its own
-        reason = str(error).splitlines()[0][:200]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
         raise BadCheckpoint(f"{path.name} cannot be read as plain weights: {reason}.") from error
-    if not isinstance(content, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in content.values()):
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise BadCheckpoint(f"{path.name} must hold a table of tensors and nothing else.")
+    size = path.stat().st_size
+    for name, tensor in content.items():
+        _check_stored(path.name, name, tensor, size)
     return content
+
+
+def _check_stored(file: str, name: str, tensor: object, size: int) -> None:
+    """Raises BadCheckpoint unless it is a plain tensor whose values the file really holds: a pickle may claim any."""
+    if not isinstance(tensor, torch.Tensor):
+        raise BadCheckpoint(f"{file} must hold a table of tensors and nothing else.")
+    plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    if not plain or tensor.numel() * tensor.element_size() > size:
+        raise BadCheckpoint(f"{file}: {shown(name)} is no plain tensor that the file holds whole: save safetensors.")
 
 
 def _dtype(architecture: Architecture) -> torch.dtype:
@@ -279,22 +325,25 @@ def _dtype(architecture: Architecture) -> torch.dtype:
     return DTYPES.get(architecture.torch_dtype, torch.float32)
 
 
-def _positions(entry: MapEntry, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+def _positions(entry: MapEntry, tensors: Mapping[str, torch.Tensor], file: str) -> torch.Tensor:
     stored = tensors.get(str(entry.key))
     if stored is None:
-        raise BadCheckpoint(f"The mapping file has no tensor {entry.key!r} for parameter {entry.name!r}.")
+        raise BadCheckpoint(f"{file} has no tensor {shown(entry.key)} for parameter {entry.name!r}.")
     if entry.kind == "mask":
         if stored.numel() != entry.numel:
-            raise BadCheckpoint(f"The mask of {entry.name!r} has {stored.numel():,} entries, not {entry.numel:,}.")
+            raise BadCheckpoint(f"{file}: {entry.name!r} has {stored.numel():,} mask entries, not {entry.numel:,}.")
         flat = stored.reshape(-1).ne(0).nonzero().reshape(-1)
     else:
-        flat = stored.reshape(-1).to(torch.int64)
+        if stored.dtype not in (torch.int64, torch.int32):
+            raise BadCheckpoint(f"{file}: the positions of {entry.name!r} are {stored.dtype}, not whole numbers.")
+        flat = stored.reshape(-1).to(torch.int64, copy=True)
     if flat.numel() != entry.num_selected:
-        raise BadCheckpoint(f"{entry.name!r} selects {flat.numel():,} weights, not {entry.num_selected:,}.")
+        raise BadCheckpoint(f"{file}: {entry.name!r} selects {flat.numel():,} weights, not {entry.num_selected:,}.")
     if flat.numel() and (int(flat.min()) < 0 or int(flat.max()) >= entry.numel):
         raise BadCheckpoint(
-            f"{entry.name!r} maps position {int(flat.min())} to {int(flat.max())}; it has 0 to {entry.numel - 1}."
+            f"{file}: {entry.name!r} maps position {int(flat.min())} to {int(flat.max())}; "
+            f"it has 0 to {entry.numel - 1}."
         )
     if torch.unique(flat).numel() != flat.numel():
-        raise BadCheckpoint(f"{entry.name!r} maps one of its weights twice.")
+        raise BadCheckpoint(f"{file}: {entry.name!r} maps one of its weights twice.")
     return flat

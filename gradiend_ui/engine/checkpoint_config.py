@@ -9,9 +9,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadCheckpoint
 
 KINDS = ("all", "mask", "indices")
+MAX_DIMENSIONS, MAX_SIZE = 8, 2**40
+MAX_NAME, MAX_DTYPE_NAME = 1000, 40
 ENCODER_WEIGHT, ENCODER_BIAS = "encoder.0.linear.weight", "encoder.0.linear.bias"
 DECODER_WEIGHT, DECODER_BIAS = "decoder.0.linear.weight", "decoder.0.linear.bias"
 ENCODER_NORM = ("encoder.1.weight", "encoder.1.bias")  # only with the encoder activation "id"
@@ -74,20 +77,29 @@ def parse_architecture(data: object) -> Architecture:
     for name in ("input_dim", "latent_dim"):
         value = data.get(name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise BadCheckpoint(f"config.json: architecture.{name} must be a positive whole number, not {value!r}.")
+            raise BadCheckpoint(f"config.json: architecture.{name} must be a whole number from 1, not {shown(value)}.")
     encoder = str(data.get("activation_encoder") or "tanh").lower()
     decoder = str(data.get("activation_decoder", "id") or encoder).lower()
     for name, value in (("activation_encoder", encoder), ("activation_decoder", decoder)):
         if value not in ACTIVATIONS:
-            raise BadCheckpoint(f"config.json: architecture.{name} {value!r} is none of {', '.join(ACTIVATIONS)}.")
+            raise BadCheckpoint(f"config.json: architecture.{name} {shown(value)} is none of {', '.join(ACTIVATIONS)}.")
+    bias = data.get("bias_decoder", True)
+    if not isinstance(bias, bool):
+        raise BadCheckpoint(f"config.json: architecture.bias_decoder must be true or false, not {shown(bias)}.")
     return Architecture(
         input_dim=data["input_dim"],
         latent_dim=data["latent_dim"],
         activation_encoder=encoder,
         activation_decoder=decoder,
-        bias_decoder=bool(data.get("bias_decoder", True)),
-        torch_dtype=str(data.get("torch_dtype", "float32")),
+        bias_decoder=bias,
+        torch_dtype=_dtype_name(data.get("torch_dtype", "float32")),
     )
+
+
+def _dtype_name(stated: object) -> str:
+    if not isinstance(stated, str) or len(stated) > MAX_DTYPE_NAME:
+        raise BadCheckpoint(f"config.json: architecture.torch_dtype must be a dtype's name, not {shown(stated)}.")
+    return stated
 
 
 def parse_entries(mapping: object, input_dim: int) -> tuple[MapEntry, ...]:
@@ -112,14 +124,18 @@ def _entry(data: object) -> MapEntry:
     if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
         raise BadCheckpoint("config.json: every entry of mapping.param_map needs a name.")
     name, shape, kind = data["name"], data.get("shape"), data.get("repr")
-    if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape):
-        raise BadCheckpoint(f"config.json: parameter {name!r} has the shape {shape!r}.")
-    if kind not in KINDS:
-        raise BadCheckpoint(f"config.json: parameter {name!r} has repr {kind!r}; known: {', '.join(KINDS)}.")
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise BadCheckpoint(f"config.json: mapping.param_map holds {shown(name)}, which is no parameter's name.")
+    sizes = shape if isinstance(shape, list) and len(shape) <= MAX_DIMENSIONS else [0]
+    if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes):
+        raise BadCheckpoint(f"config.json: parameter {name!r} has the shape {str(shape)[:80]}.")
+    shape = sizes
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise BadCheckpoint(f"config.json: parameter {name!r} has repr {shown(kind)}; known: {', '.join(KINDS)}.")
     numel = math.prod(shape)
     count = numel if kind == "all" else data.get("num_selected")
     if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= numel:
-        raise BadCheckpoint(f"config.json: parameter {name!r} selects {count!r} of {numel:,} weights.")
+        raise BadCheckpoint(f"config.json: parameter {name!r} selects {shown(count)} of {numel:,} weights.")
     key = data.get("key")
     if kind != "all" and not isinstance(key, str):
         raise BadCheckpoint(f"config.json: parameter {name!r} names no key in the mapping file.")

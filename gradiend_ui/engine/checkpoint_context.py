@@ -10,9 +10,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadCheckpoint
 
 SOURCES = ("factual", "alternative", "diff")
+MAX_CLASSES, MAX_CLASS_NAME = 1000, 200
 DIRECTION_FROM_TRAINING = "The direction of each class was taken from training.json: gradiend_context.json has none."
 SOURCE_ASSUMED = "No file tells the source of the gradients: 'factual' is assumed."
 
@@ -34,11 +36,20 @@ def source_of(context: Mapping[str, Any], training: Mapping[str, Any], warnings:
 def encoding_direction_of(context: Mapping[str, Any], training: Mapping[str, Any]) -> tuple[dict[str, float], str]:
     stated = context.get("feature_class_encoding_direction")
     if isinstance(stated, Mapping) and stated:
-        return {str(name): _sign(value) for name, value in stated.items()}, "gradiend_context.json"
+        return _signs(stated, "gradiend_context.json"), "gradiend_context.json"
     means = _best_means(training)
     if means:
-        return {name: _sign(value) for name, value in means.items()}, "training.json"
+        return _signs(means, "training.json"), "training.json"
     return {}, ""
+
+
+def _signs(values: Mapping[str, object], file: str) -> dict[str, float]:
+    if len(values) > MAX_CLASSES:
+        raise BadCheckpoint(f"{file} names {len(values):,} classes; at most {MAX_CLASSES:,} are read.")
+    for name in values:
+        if len(name) > MAX_CLASS_NAME or not name.strip():
+            raise BadCheckpoint(f"{file}: {shown(name)} is no name of a class.")
+    return {name: _sign(value, f"{file}: the direction of class {name!r}") for name, value in values.items()}
 
 
 def value_at(data: Mapping[str, Any], *names: str) -> Any:
@@ -48,9 +59,9 @@ def value_at(data: Mapping[str, Any], *names: str) -> Any:
     return value
 
 
-def _sign(value: object) -> float:
+def _sign(value: object, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise BadCheckpoint(f"The direction of a class must be a number, not {value!r}.")
+        raise BadCheckpoint(f"{what} must be a number, not {shown(value)}.")
     return math.copysign(1.0, value) if value else 0.0
 
 

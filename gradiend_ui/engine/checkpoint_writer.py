@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from gradiend_ui.engine.checkpoint_config import Architecture, describes_gradiend, representation
+from gradiend_ui.engine.durable import reason_of, replace_folder, sync_names, sync_tree
 from gradiend_ui.engine.errors import BadName, Failed
 
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -71,8 +73,10 @@ def save_checkpoint(
         if training:
             _write_json(partial / "training.json", training)
         swap_in(partial, folder)
-    except OSError as error:
-        raise Failed(f"The checkpoint could not be written: {error.strerror or error}.") from error
+    except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
+        raise Failed(
+            f"The checkpoint could not be written: {reason_of(error)}. Free disk space, try again."
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -146,21 +150,21 @@ def _stored(chosen: torch.Tensor, kind: str, shape: tuple[int, ...]) -> torch.Te
 
 
 def swap_in(partial: Path, folder: Path) -> None:
-    """Put the finished `partial` where `folder` is or will be; `folder` keeps the files that are no checkpoint's."""
+    """Put the finished `partial` where `folder` is or will be; `folder` keeps the files that are no checkpoint's.
+
+    What was there lies at `partial` afterwards. Raises OSError.
+    """
     if not folder.exists():
+        sync_tree(partial)
         os.replace(partial, folder)
+        sync_names(folder.parent)
         return
     for kept in folder.iterdir():
         if kept.name not in OWN_FILES:
             _carry_over(kept, partial / kept.name)
-    old = folder.parent / f".{folder.name[:80]}.old-{secrets.token_hex(4)}"
-    os.replace(folder, old)
-    try:
-        os.replace(partial, folder)
-    except OSError:
-        os.replace(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    sync_tree(partial)
+    replace_folder(partial, folder, folder.parent / f".{folder.name[:80]}.old-{secrets.token_hex(4)}")
+    sync_names(folder.parent)
 
 
 def _carry_over(source: Path, target: Path) -> None:

@@ -7,19 +7,25 @@ run's `encoded_values*.csv`. Knows files and tables; no model.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.checked_json import read_json, shown
+from gradiend_ui.engine.confined_tables import read_file_confined
+from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
-from gradiend_ui.engine.recovered_rows import recover
+from gradiend_ui.engine.recovered_rows import ENCODED_VALUES, recover
+from gradiend_ui.engine.run_folder import leads_out
+from gradiend_ui.engine.table_reading import ReadTable, read_file
+from gradiend_ui.engine.trust import LOCAL, Trust
 
 MANIFEST = "demo.json"
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
-EXAMPLES = 3
+EXAMPLES, MAX_EXAMPLE = 3, 2000
+MAX_SETS, MAX_SET_NAME = 50, 200
+STRANGERS_CSV_BYTES = 16 * 1024 * 1024
 RECOVERED = "recovered"
 
 
@@ -46,28 +52,41 @@ def run_folder_of(checkpoint_folder: Path) -> Path | None:
     return parent.parent if parent.name == "seeds" and checkpoint_folder.name.startswith("seed_") else None
 
 
-def find_companions(checkpoint_folder: Path, source: str | None = None) -> Companions:
+def find_companions(checkpoint_folder: Path, source: str | None = None, trust: Trust = LOCAL) -> Companions:
     """Read what lies beside the checkpoint. Files that cannot be read become warnings, never errors.
 
-    source: what the GRADIEND was trained on, for a run's csv that does not tell (see `recovered_rows`).
+    source: what the GRADIEND was trained on, for a run's csv that does not tell (see `recovered_rows`). trust: for
+    whom; a stranger's tables are read in a process of their own, and nothing outside its upload.
     """
     run = run_folder_of(checkpoint_folder)
-    folders = tuple(dict.fromkeys((checkpoint_folder, checkpoint_folder.parent, run or checkpoint_folder)))
+    around = dict.fromkeys((checkpoint_folder, checkpoint_folder.parent, run or checkpoint_folder))
+    folders = tuple(folder for folder in around if _may_look(folder, trust))
     found = Companions()
     for folder in folders:
         manifest = _manifest(folder)
         if manifest or _tables(folder, "eval"):
-            found = _read(folder, manifest)
+            found = _read(folder, manifest, trust)
             break
-    return found if found.rows is not None else _with_recovered(found, run or checkpoint_folder, source)
+    return found if found.rows is not None else _with_recovered(found, run or checkpoint_folder, source, trust)
 
 
-def _with_recovered(found: Companions, run: Path, source: str | None) -> Companions:
+def _may_look(folder: Path, trust: Trust) -> bool:
+    place = folder.resolve()
+    return not trust.public or any(place.is_relative_to(home.resolve()) for home in trust.homes)
+
+
+def _with_recovered(found: Companions, run: Path, source: str | None, trust: Trust) -> Companions:
     """The same with rows out of the run's csv, where it has one, and the neutral texts that lie beside it."""
+    sizes = [path.stat().st_size for path in run.glob(ENCODED_VALUES) if path.is_file()] if trust.public else []
+    if any(size > STRANGERS_CSV_BYTES for size in sizes):
+        told = (
+            f"No rows were recovered from {ENCODED_VALUES}: files over {STRANGERS_CSV_BYTES // 2**20} MB are not read."
+        )
+        return replace(found, warnings=(*found.warnings, told))
     recovered, warnings = recover(run, source)
     if recovered is None:
         return replace(found, warnings=(*found.warnings, *warnings))
-    beside = found if found.neutral else _read(run, {})
+    beside = found if found.neutral else _read(run, {}, trust)
     if not beside.neutral and recovered.neutral:
         beside = replace(beside, neutral={RECOVERED: recovered.neutral}, neutral_set=RECOVERED)
     return replace(
@@ -81,7 +100,7 @@ def _with_recovered(found: Companions, run: Path, source: str | None) -> Compani
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        content = read_json(folder / MANIFEST)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -91,28 +110,68 @@ def _tables(folder: Path, stem: str) -> list[Path]:
     return sorted(p for p in folder.glob(f"{stem}*") if p.suffix in TABLE_SUFFIXES and p.is_file())
 
 
-def _read(folder: Path, manifest: Mapping[str, Any]) -> Companions:
-    warnings: list[str] = []
-    rows_files = [folder / Path(manifest["rows"]).name] if manifest.get("rows") else _tables(folder, "eval")[:1]
-    rows: EvalData | None = None
-    for path in rows_files:
-        try:
-            rows = read_rows(path)
-        except BadData as error:
-            warnings.append(f"{path.name} was not read: {error}")
+def _table(path: Path, trust: Trust) -> ReadTable:
+    """A table of the checkpoint's folder. Raises BadData, TooLarge, Failed."""
+    if leads_out(path, path.parent):
+        raise BadData("it is a link that leads out of its folder.")
+    return read_file_confined(path) if trust.public else read_file(path)
+
+
+def _whole(path: Path, trust: Trust) -> Any:
+    """The frame of a table without damaged rows. Raises as `_table`."""
+    table = _table(path, trust)
+    for number, reason in table.damaged.items():
+        raise BadData(f"row {number + 1} cannot be read: {reason}.")
+    return table.frame
+
+
+def _file_name(value: object, what: str) -> str:
+    """A file's plain name out of demo.json. Raises BadData."""
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(Path(value).name) <= MAX_SET_NAME:
+        raise BadData(f"{MANIFEST}: {what} names the file {shown(value)}, which is no plain file name.")
+    return Path(value).name
+
+
+def _rows_of(folder: Path, manifest: Mapping[str, Any], trust: Trust, warnings: list[str]) -> EvalData | None:
+    stated = manifest.get("rows") or next((path.name for path in _tables(folder, "eval")), None)
+    if stated is None:
+        return None
+    try:
+        return read_rows(_table(folder / _file_name(stated, "rows"), trust))
+    except (BadData, TooLarge, Failed) as error:
+        warnings.append(f"{stated if isinstance(stated, str) else MANIFEST} was not read: {error}")
+        return None
+
+
+def _neutral_of(
+    folder: Path, manifest: Mapping[str, Any], trust: Trust, warnings: list[str]
+) -> dict[str, tuple[str, ...]]:
     named = manifest.get("neutral") or {path.stem: path.name for path in _tables(folder, "neutral")}
     neutral: dict[str, tuple[str, ...]] = {}
-    for name, file_name in named.items():
+    if not isinstance(named, Mapping) or len(named) > MAX_SETS or any(len(name) > MAX_SET_NAME for name in named):
+        warnings.append(f"{MANIFEST} was not read: neutral must map at most {MAX_SETS} names to files.")
+        return neutral
+    for name, stated in named.items():
         try:
-            neutral[str(name)] = read_neutral(folder / Path(file_name).name)
-        except BadData as error:
-            warnings.append(f"{file_name} was not read: {error}")
-    chosen = manifest.get("neutral_set")
-    examples = manifest.get("examples") or [row.masked for row in (rows.rows[:EXAMPLES] if rows else ())]
+            neutral[str(name)] = read_neutral(_whole(folder / _file_name(stated, "neutral"), trust))
+        except (BadData, TooLarge, Failed) as error:
+            warnings.append(f"{stated if isinstance(stated, str) else MANIFEST} was not read: {error}")
+    return neutral
+
+
+def _read(folder: Path, manifest: Mapping[str, Any], trust: Trust) -> Companions:
+    warnings: list[str] = []
+    rows = _rows_of(folder, manifest, trust, warnings)
+    neutral = _neutral_of(folder, manifest, trust, warnings)
+    chosen, stated = manifest.get("neutral_set"), manifest.get("examples")
+    if not isinstance(stated, Sequence) or not all(isinstance(text, str) for text in stated):
+        stated = ()
+    examples = [text[:MAX_EXAMPLE] for text in stated if not isinstance(stated, str)]
+    examples = examples or [row.masked for row in (rows.rows[:EXAMPLES] if rows else ())]
     return Companions(
         rows=rows,
         neutral=neutral,
-        neutral_set=chosen if chosen in neutral else next(iter(neutral), None),
-        examples=tuple(str(text) for text in examples),
+        neutral_set=chosen if isinstance(chosen, str) and chosen in neutral else next(iter(neutral), None),
+        examples=tuple(examples),
         warnings=tuple(warnings),
     )

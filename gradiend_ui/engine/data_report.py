@@ -5,8 +5,6 @@ Knows tables, rows and a prepared sweep; no process and no page.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +15,13 @@ from numpy.typing import NDArray
 from gradiend_ui.engine.eval_data import COLUMNS, EvalData, RejectedRow
 from gradiend_ui.engine.plan import PreparedSweep
 from gradiend_ui.engine.row_counts import count_rows
+from gradiend_ui.engine.spreadsheet import csv_text
 from gradiend_ui.engine.table_reading import ReadTable
 from gradiend_ui.engine.values import Cell
 
 FIRST_ROWS = 5
 SHOWN_REJECTED = 50
 LONGEST_CELL = 200
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 BUDGET_SECONDS = 5.0
 """How long the base model is scored on neutral texts before the rest is estimated."""
 
@@ -52,19 +50,12 @@ def rows_found(data: EvalData) -> dict[str, Any]:
 
 def rejected_csv(rejected: Sequence[RejectedRow], read: ReadTable | None) -> str:
     """The rejected rows as a csv: row, reason, then the table's own columns. No cell begins a formula."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
     names = [] if read is None else [str(name) for name in read.frame.columns]
-    writer.writerow(["row", "reason", *map(harmless, names)])
+    lines: list[list[Any]] = [["row", "reason", *names]]
     for row in rejected:
         cells = [] if read is None else read.frame.iloc[row.number].tolist()
-        writer.writerow([row.number + 1, harmless(row.reason), *(harmless(_text(cell)) for cell in cells)])
-    return buffer.getvalue()
-
-
-def harmless(cell: str) -> str:
-    """The cell, with an apostrophe before it where a spreadsheet would take it for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+        lines.append([row.number + 1, row.reason, *map(_text, cells)])
+    return csv_text(lines, "\r\n")
 
 
 class Results(Protocol):

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.errors import BadData, Failed, TooLarge
+from gradiend_ui.engine.checked_json import read_json
+from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError
 from gradiend_ui.engine.values import MAX_CELLS, Cell, CellScore
 
 GRID_CACHE_FILE = "decoder_grid_cache.json"
-MAX_BYTES = 256 * 1024 * 1024
+MAX_BYTES, MAX_CACHE_VALUES = 64 * 1024 * 1024, 1_000_000
 _NAMES = {"max_rows": "max_size_training_like", "max_neutral": "max_size_neutral"}
 
 
@@ -128,17 +129,17 @@ def write_grid_cache(path: Path, cache: GridCache, classes: Sequence[str]) -> No
 
 def read_grid_cache(path: Path) -> GridCache:
     """Read a finished grid that we or the reference wrote. Raises BadData naming the file and the field."""
-    if path.stat().st_size > MAX_BYTES:
-        raise TooLarge(f"{path.name} is larger than {MAX_BYTES // 2**20} MB.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, max_bytes=MAX_BYTES, max_values=MAX_CACHE_VALUES)
     except (OSError, ValueError) as error:
         raise BadData(f"{path.name} cannot be read as JSON: {str(error).splitlines()[0]}.") from error
     try:
         return _parsed(content)
+    except GradiendUIError as error:
+        raise BadData(f"{path.name}: {error}") from error
     except KeyError as error:
         raise BadData(f"{path.name} is no finished grid: it lacks {error}.") from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadData(f"{path.name} is no finished grid: its content has another shape than such a file.") from error
 
 
@@ -156,8 +157,8 @@ def _parsed(content: Mapping[str, Any]) -> GridCache:
     return GridCache(
         part=str(content["part"]),
         split=str(content.get("split", "test")),
-        max_rows=content.get("max_size_training_like"),
-        max_neutral=content.get("max_size_neutral"),
+        max_rows=_cap(content, "max_rows"),
+        max_neutral=_cap(content, "max_neutral"),
         feature_factors=tuple(float(value) for value in content["feature_factors"]),
         learning_rates=tuple(float(value) for value in content["lrs"]),
         scores=tuple(scores),
@@ -166,6 +167,13 @@ def _parsed(content: Mapping[str, Any]) -> GridCache:
         prob_on_other_class=bool(context.get("prob_on_other_class", True)),
         fingerprint=content.get("fingerprint"),
     )
+
+
+def _cap(content: Mapping[str, Any], name: str) -> int | None:
+    cap = content.get(_NAMES[name])
+    if cap is not None and (type(cap) is not int or cap < 0):
+        raise ValueError(f"{_NAMES[name]} {cap!r}")
+    return cap
 
 
 def _score(entry: Mapping[str, Any]) -> CellScore:

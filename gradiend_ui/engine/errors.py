@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+LONGEST_SENTENCE = 800
+
 
 class GradiendUIError(Exception):
     """Base of all refusals; `str(error)` is the sentence, `error.code` the short code.
@@ -28,6 +30,14 @@ class GradiendUIError(Exception):
     """
 
     code: ClassVar[str] = "failed"
+
+    def __str__(self) -> str:
+        """The sentence; of a value too long to be read only its beginning and what follows it."""
+        sentence = super().__str__()
+        if len(sentence) <= LONGEST_SENTENCE:
+            return sentence
+        half = LONGEST_SENTENCE // 2
+        return f"{sentence[:half]} … {sentence[-half:]}"
 
 
 class BadCheckpoint(GradiendUIError):

@@ -15,13 +15,15 @@ from typing import Any, NamedTuple, TypeAlias
 import pandas as pd
 
 from gradiend_ui.engine.alternatives import with_alternatives
+from gradiend_ui.engine.checked_json import is_broken
 from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.table_reading import FILE_SUFFIXES as FILE_SUFFIXES
+from gradiend_ui.engine.table_reading import HALF_CHARACTER, ReadTable, check_size, from_records, read_file
 from gradiend_ui.engine.table_reading import MAX_ROWS as MAX_ROWS
-from gradiend_ui.engine.table_reading import ReadTable, read_file
 
 MASK = "[MASK]"
-MAX_TEXT = 20_000
+MAX_TEXT, MAX_WORD = 20_000, 500
+MAX_CLASSES = 1000
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "masked": ("masked", "template", "masked_text"),
@@ -164,15 +166,11 @@ def as_read(table: Table | ReadTable) -> ReadTable:
     if isinstance(table, (str, Path)):
         return read_file(Path(table))
     if isinstance(table, pd.DataFrame):
-        frame = table
-    else:
-        try:
-            frame = pd.DataFrame(list(table))
-        except (TypeError, ValueError) as error:
-            raise BadData(f"The rows must be a list of records, one object per row: {error}.") from error
-    if len(frame) > MAX_ROWS:
-        raise TooLarge(f"The table has {len(frame):,} rows; at most {MAX_ROWS:,} are read.")
-    return ReadTable(frame)
+        check_size(*table.shape)
+        return ReadTable(table)
+    if not isinstance(table, Sequence) or not all(isinstance(row, Mapping) for row in table):
+        raise BadData("The rows must be a list of records, one object per row.")
+    return from_records(table) if table else ReadTable(pd.DataFrame())
 
 
 def read_rows(
@@ -241,6 +239,11 @@ def require_rows(data: EvalData) -> EvalData:
         rejected = data.rejected
         first = f" First reason: row {rejected[0].number + 1}: {rejected[0].reason}." if rejected else ""
         raise BadData(f"None of the {len(rejected)} rows can be scored.{first}")
+    if len(data.classes) > MAX_CLASSES:
+        raise BadData(
+            f"The rows name {len(data.classes):,} classes; at most {MAX_CLASSES:,} are read: choose the columns that "
+            "hold the classes."
+        )
     return data
 
 
@@ -287,7 +290,9 @@ def _reason_to_reject(masked: str, words: tuple[str, str, str, str]) -> str | No
     for name, word in zip(("label", "label_class", "alternative", "alternative_class"), words, strict=True):
         if not word.strip():
             return f"its {name} is empty"
-    return None
+        if len(word) > MAX_WORD:
+            return f"its {name} is longer than {MAX_WORD} characters"
+    return HALF_CHARACTER if any(map(is_broken, (masked, *words))) else None
 
 
 def cased_like(word: str, pattern: str) -> str:
@@ -315,6 +320,9 @@ def read_neutral(table: Table | Sequence[str], *, keep_empty: bool = False) -> t
         if column is None:
             raise BadData(f"Neutral texts need a column 'text'. Columns: {', '.join(map(str, frame.columns))}.")
         texts = [_text(value) for value in frame[column]]
+    broken = next((number for number, text in enumerate(texts) if is_broken(text)), None)
+    if broken is not None:
+        raise BadData(f"Neutral text {broken + 1} cannot be read: {HALF_CHARACTER}.")
     kept = tuple(text for text in texts if keep_empty or text.strip())
     if not any(text.strip() for text in kept):
         raise BadData("The neutral set holds no text.")

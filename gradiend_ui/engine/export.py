@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import torch
 from safetensors import SafetensorError
 
 from gradiend_ui.engine.base_model import Model, load_base_model
-from gradiend_ui.engine.card import DTYPES, dtype_name, model_card, versions
+from gradiend_ui.engine.card import DTYPES, dtype_name, model_card
 from gradiend_ui.engine.card import Rewrite as Rewrite
+from gradiend_ui.engine.durable import reason_of, replace_folder, sync_names, sync_tree
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.provenance import versions
 
 MANIFEST = "manifest.json"
 RECIPE = "rewrite.json"
@@ -79,15 +82,14 @@ def save_rewritten(
         (partial / "README.md").write_text(model_card(model, rewrite), encoding="utf-8")
         _verify(model, rewritten, partial)
         (partial / MANIFEST).write_text(json.dumps(_checksums(partial), indent=2), encoding="utf-8")
+        sync_tree(partial)
         if own:
-            aside = folder.parent / f".{folder.name[:80]}.old-{secrets.token_hex(4)}"
-            os.replace(folder, aside)
-            os.replace(partial, folder)
-            shutil.rmtree(aside, ignore_errors=True)
+            replace_folder(partial, folder, folder.parent / f".{folder.name[:80]}.old-{secrets.token_hex(4)}")
         else:
             if folder.exists():
                 folder.rmdir()
             os.replace(partial, folder)
+        sync_names(folder.parent)
     except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
         raise Failed(f"The export could not be written: {reason_of(error)}. Free disk space and try again.") from error
     finally:
@@ -119,11 +121,6 @@ def recipe(model: ModelWithGradiend, rewrite: Rewrite) -> dict[str, Any]:
     }
 
 
-def reason_of(error: Exception) -> str:
-    """What the system says, such as "No space left on device"."""
-    return str(getattr(error, "strerror", None) or error).removeprefix("Error while serializing: ").rstrip(".")
-
-
 def _verify(model: ModelWithGradiend, rewritten: Model, folder: Path) -> None:
     """Reload the folder and compare every tensor and the tokenizer with what was meant.
 
@@ -150,7 +147,6 @@ def _checksums(folder: Path) -> dict[str, str]:
     for path in sorted(folder.iterdir()):
         with path.open("rb") as file:
             sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
     return sums
 
 
@@ -162,9 +158,12 @@ def zip_folder(folder: Path, target: Path) -> Path:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 archive.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
         os.replace(partial, target)
     except OSError as error:
         raise Failed(f"The zip could not be written: {reason_of(error)}. Free disk space and try again.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
     return target

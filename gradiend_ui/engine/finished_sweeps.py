@@ -15,6 +15,7 @@ from typing import Any
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.decoder_grid_cache import GRID_CACHE_FILE, GridCache, read_grid_cache
 from gradiend_ui.engine.errors import BadData, BadGrid, NotFound, TooLarge
+from gradiend_ui.engine.run_folder import leads_out
 from gradiend_ui.engine.values import PARTS, Cell, CellScore, Grid
 
 
@@ -36,6 +37,9 @@ def finished_sweeps(checkpoint_folder: Path) -> tuple[tuple[FinishedSweep, ...],
         if path is None or not path.is_file():
             continue
         file = path.relative_to(run or checkpoint_folder).as_posix()
+        if leads_out(path, path.parent):
+            warnings.append(f"The finished sweep was not read: {file} is a link that leads out of its folder.")
+            continue
         try:
             cache = read_grid_cache(path)
             _check_shown(file, cache)

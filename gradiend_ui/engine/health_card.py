@@ -201,6 +201,7 @@ def export_facts(info: Mapping[str, Any], scores: Sequence[CellScore], cell: Cel
         "neutral_set": info["neutral_set"] or ("not known" if unknown else "none (evaluation rows)"),
         "scores": table,
         "data_fingerprint": info["fingerprint"],
+        **({"made_by": info["made_by"]} if table and info.get("made_by") else {}),
     }
 
 

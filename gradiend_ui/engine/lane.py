@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from gradiend_ui.engine.bench import Bench
-from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.engine.requests import data, exporting, loading, side_by_side, sweeping
 from gradiend_ui.engine.requests.sweeping import course_of, plan_smaller
 from gradiend_ui.engine.shared_bases import while_unchanged
@@ -56,6 +56,7 @@ class Lane:
         self._bench = Bench(store, data_dir, demo_folder, trust)
         self._store = store
         self._current: tuple[str, Iterator[Progress]] | None = None
+        self._unsaid: dict[str, str] = {}
 
     def handle(self, kind: str, request: Mapping[str, Any]) -> Any:
         """Answer one request, see `REQUESTS`. Raises GradiendUIError."""
@@ -70,6 +71,10 @@ class Lane:
 
     def step(self) -> bool:
         """Score one block of the running or next queued run; False when nothing waits."""
+        if self._unsaid:
+            self._say_what_failed()
+            if self._unsaid:
+                return False
         if self._current is None:
             run_id = self._store.next_queued()
             if run_id is None or self._store.set_state(run_id, "running", only_from=("queued",)) != "running":
@@ -117,7 +122,20 @@ class Lane:
 
     def _fail(self, run_id: str, sentence: str) -> None:
         self._current = None
-        self._store.set_state(run_id, "failed", only_from=("running",), error=sentence)
+        self._unsaid[run_id] = sentence
+        self._say_what_failed()
+
+    def _say_what_failed(self) -> None:
+        """Note why runs failed; what cannot be noted now, on a full disk for example, is noted later."""
+        for run_id, sentence in list(self._unsaid.items()):
+            try:
+                self._store.set_state(run_id, "failed", only_from=("running",), error=sentence)
+            except NotFound:
+                pass  # deleted meanwhile
+            except GradiendUIError as error:
+                log.warning("run %s failed (%s), which could not be noted: %s", run_id, sentence, error)
+                return
+            del self._unsaid[run_id]
 
     def _begin(self, run_id: str) -> None:
         loaded = self._bench.checkpoint(self._store.run(run_id).checkpoint)

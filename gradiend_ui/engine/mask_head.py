@@ -7,7 +7,6 @@ Rewrites and scores are those of the causal model; the classifier is not read. K
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
+from gradiend_ui.engine.checked_json import read_json, shown
 from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.trust import LOCAL, Trust
 
 Model = Any
 HEAD_FILE = "config_mlm_head.json"
@@ -32,7 +33,7 @@ def holds_mask_head(location: str) -> bool:
 
 
 def load_causal_under_mask_head(
-    location: str, config: Any, torch_dtype: torch.dtype, device_map: Any | None = None
+    location: str, config: Any, torch_dtype: torch.dtype, device_map: Any | None = None, trust: Trust = LOCAL
 ) -> Model:
     """The causal model with the vocabulary that the head's folder gives it.
 
@@ -40,7 +41,7 @@ def load_causal_under_mask_head(
     reference draws them at random. Raises BadBase when a file is missing, damaged or does not fit.
     """
     folder = Path(location)
-    weights = {name.removeprefix(WRAPPER_PREFIX): tensor for name, tensor in _weights(folder).items()}
+    weights = {name.removeprefix(WRAPPER_PREFIX): tensor for name, tensor in _weights(folder, trust).items()}
     weights = {name: tensor for name, tensor in weights.items() if not name.startswith("classifier.")}
     base = base_under_head(folder)
     if base is None:
@@ -49,7 +50,12 @@ def load_causal_under_mask_head(
         model = AutoModelForCausalLM.from_config(config, dtype=torch_dtype)
     else:
         model = AutoModelForCausalLM.from_pretrained(
-            base, dtype=torch_dtype, device_map=device_map, trust_remote_code=False
+            base,
+            dtype=torch_dtype,
+            device_map=device_map,
+            trust_remote_code=False,
+            token=trust.hub_token,
+            use_safetensors=trust.use_safetensors,
         )
     _resize(model, weights)
     known = model.state_dict()
@@ -86,22 +92,23 @@ def _resize(model: Model, weights: Mapping[str, Tensor]) -> None:
 def base_under_head(folder: Path) -> str | None:
     """The base model the head was put on; None where the folder holds all weights itself."""
     try:
-        stated = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))
+        stated = read_json(folder / HEAD_FILE)
     except (OSError, ValueError) as error:
         raise BadBase(f"{HEAD_FILE} in {folder.name!r} cannot be read: {error}") from error
     base = stated.get("base_model") or stated.get("base_model_id") if isinstance(stated, dict) else None
     if base is None:
         return None
     if not isinstance(base, str):
-        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model must be text, not {base!r}.")
+        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model must be text, not {shown(base)}.")
     inside = folder / base
     return str(inside.resolve()) if not Path(base).is_absolute() and inside.is_dir() else base
 
 
-def _weights(folder: Path) -> dict[str, Tensor]:
+def _weights(folder: Path, trust: Trust) -> dict[str, Tensor]:
     try:
         if (folder / "model.safetensors").is_file():
             return dict(load_file(folder / "model.safetensors"))
+        trust.check_pickle(folder / "pytorch_model.bin")
         loaded: dict[str, Tensor] = torch.load(folder / "pytorch_model.bin", map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise BadBase(f"The weights of the mask head in {folder.name!r} cannot be read: {error}") from error

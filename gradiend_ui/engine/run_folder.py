@@ -12,15 +12,16 @@ that trained: only their last part is used, below `seeds/` of this folder.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.checked_json import read_json
+
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-MAX_REPORT_BYTES = 64 * 1024 * 1024
+HUB_CACHE_LEVELS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,15 @@ class RunFolder:
             return self.best_seed.folder
         kept = [seed.folder for seed in self.seeds if seed.folder is not None]
         return kept[0] if len(kept) == 1 else None
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether `path` is or goes through a link that leaves `folder`; a Hub cache's blobs beside it count as inside."""
+    target, home = path.resolve(), folder.resolve()
+    if target.is_relative_to(home):
+        return False
+    caches = [place.parent for place in list(home.parents)[:HUB_CACHE_LEVELS] if place.name == "snapshots"]
+    return not any(target.is_relative_to(cache / "blobs") for cache in caches)
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -169,12 +179,12 @@ def _read_report(path: Path, warnings: list[str]) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
-        if path.stat().st_size > MAX_REPORT_BYTES:
-            raise ValueError(f"it is larger than {MAX_REPORT_BYTES // 2**20} MB")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        if leads_out(path, path.parent):
+            raise ValueError("it is a link that leads out of its folder")
+        content = read_json(path)
         if not isinstance(content, Mapping):
             raise ValueError("it holds no JSON object")
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         warnings.append(f"{path.parent.name}/{path.name} was not read: {error}.")
         return {}
     return content

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import secrets
+import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradiend_ui.engine.database import Database
-from gradiend_ui.engine.errors import Busy, NotFound
+from gradiend_ui.engine.errors import Busy, Failed, NotFound
 from gradiend_ui.engine.fair_queue import Waiting, fair_order
 from gradiend_ui.engine.values import Cell, CellScore
 
+log = logging.getLogger(__name__)
 SCHEMA_VERSION = 3
-"""2 added the names and notes of runs, 3 whose they are; an older file lacks only these tables and gets them."""
+"""2 added names and notes of runs, 3 whose they are and who may write; an older file gets these tables."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS checkpoints (
     id TEXT PRIMARY KEY, source TEXT NOT NULL, options TEXT NOT NULL, card TEXT NOT NULL, created REAL NOT NULL);
@@ -40,8 +44,11 @@ CREATE TABLE IF NOT EXISTS results (
     fingerprint TEXT NOT NULL, cell TEXT NOT NULL, block INTEGER NOT NULL, result BLOB NOT NULL,
     PRIMARY KEY (fingerprint, cell, block)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS run_labels (run TEXT PRIMARY KEY, name TEXT NOT NULL, note TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS servers (number INTEGER PRIMARY KEY AUTOINCREMENT, began REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS run_visitors (run TEXT PRIMARY KEY, visitor TEXT NOT NULL) WITHOUT ROWID;
 """
+OPTIONAL_TABLES = ("run_labels", "run_visitors", "servers")
+"""What an older file may lack."""
 _RUN = (
     "SELECT id, checkpoint, request, info, state, rev, done, total, eta, error, created, "
     "COALESCE(name, ''), COALESCE(note, '') FROM runs LEFT JOIN run_labels ON run_labels.run = runs.id"
@@ -80,6 +87,14 @@ def cell_key(cell: Cell | None) -> str:
     return "base" if cell is None else f"{cell.feature_factor!r},{cell.learning_rate!r}"
 
 
+def expected_columns() -> dict[str, set[str]]:
+    """{table: its columns}, as a new store has them."""
+    with closing(sqlite3.connect(":memory:")) as blank:
+        blank.executescript(_SCHEMA)
+        tables = [row[0] for row in blank.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")]
+        return {table: {row[1] for row in blank.execute(f"PRAGMA table_info({table})")} for table in tables}
+
+
 def fingerprints_of(run: Run) -> tuple[str, ...]:
     """Under which names the block results of a run are stored: the shared ones (of its precision, and of others that it
     looks into) and those of a run scored again."""
@@ -89,14 +104,34 @@ def fingerprints_of(run: Run) -> tuple[str, ...]:
 
 
 class Store(Database):
-    """The tables in the file at `path`, created when absent; ":memory:" keeps it in this process (one thread only)."""
+    """The tables in the file at `path`, created when absent; ":memory:" keeps it in this process (one thread only).
 
-    def __init__(self, path: Path | str) -> None:
+    server: the number that `begin_server` gave; writing is refused once a later server has taken the file over, so that
+    a worker that outlives its server does no harm. None writes always.
+    """
+
+    def __init__(self, path: Path | str, server: int | None = None) -> None:
         super().__init__(path)
+        self._server = server
         with self._writing() as db:
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def begin_server(self) -> int:
+        """Take the file over: stores opened for an earlier number can write no more."""
+        with self._writing() as db:
+            number = db.execute("INSERT INTO servers (began) VALUES (?)", (time.time(),)).lastrowid
+            db.execute("DELETE FROM servers WHERE number < ?", (number,))
+        self._server = number
+        return int(number or 0)
+
+    def _check_right_to_write(self, connection: sqlite3.Connection) -> None:
+        if self._server is None:
+            return
+        newest = connection.execute("SELECT MAX(number) FROM servers").fetchone()[0]
+        if newest != self._server:
+            raise Failed("Another server has taken over this data folder: this one writes no more.")
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -115,6 +150,11 @@ class Store(Database):
             raise NotFound("There is no such checkpoint: load it first.")
         return row[0], json.loads(row[1]), json.loads(row[2])
 
+    def checkpoint_sources(self) -> list[tuple[str, str, dict[str, Any], float]]:
+        """(handle, source, options, when it was loaded) of every checkpoint that was loaded here."""
+        rows = self._all("SELECT id, source, options, created FROM checkpoints")
+        return [(row[0], row[1], json.loads(row[2]), float(row[3])) for row in rows]
+
     # --- runs ----------------------------------------------------------------------------------------------------
 
     def create_run(
@@ -125,7 +165,7 @@ class Store(Database):
         cells: Sequence[Cell],
         visitor: str = "",
     ) -> str:
-        """Queue a run over `cells` (ascending) and the base; returns its unguessable id. visitor: whose turn it takes."""
+        """Queue a run over `cells` (ascending) and the base, in the visitor's turn; returns its unguessable id."""
         scores = [CellScore(None), *(CellScore(cell) for cell in cells)]
         return self._insert(checkpoint, request, info, scores, "queued", visitor)
 
@@ -169,10 +209,13 @@ class Store(Database):
 
     def runs(self, most: int | None = None) -> list[Run]:
         """All runs, or the `most` newest ones; newest first."""
-        return [
-            _run_of(row)
-            for row in self._all(f"{_RUN} ORDER BY created DESC, id LIMIT ?", (-1 if most is None else most,))
-        ]
+        rows = self._all(f"{_RUN} ORDER BY created DESC, id LIMIT ?", (-1 if most is None else most,))
+        return list(_readable(rows))
+
+    def resting_runs(self, before: float) -> list[str]:
+        """The runs that were neither made, queued, nor moved to another state since then, in seconds since 1970."""
+        query = "SELECT id FROM runs WHERE MAX(created, queued) < ? AND state NOT IN ('queued', 'running')"
+        return [row[0] for row in self._all(query, (before,))]
 
     def count_runs(self) -> int:
         return int(self._one("SELECT COUNT(*) FROM runs", ())[0])
@@ -204,6 +247,7 @@ class Store(Database):
                 "DELETE FROM results WHERE fingerprint = ? AND cell = ?",
                 [(name, key) for name, keys in self._unneeded(record).items() for key in keys],
             )
+        self._give_back_space()
 
     def _unneeded(self, record: Run) -> dict[str, set[str]]:
         """{fingerprint: cells} of the stored results that only `record`, which is no longer listed, asked for."""
@@ -379,7 +423,20 @@ class Store(Database):
 
 
 def _run_of(row: Sequence[Any]) -> Run:
-    return Run(row[0], row[1], json.loads(row[2]), json.loads(row[3]), *row[4:])
+    """Raises Failed for a row that does not hold what was written."""
+    try:
+        return Run(row[0], row[1], json.loads(row[2]), json.loads(row[3]), *row[4:])
+    except (TypeError, ValueError) as error:
+        raise Failed("The record of this sweep is damaged: start a new one.") from error
+
+
+def _readable(rows: Sequence[Sequence[Any]]) -> Iterator[Run]:
+    """The runs of all rows but damaged ones: one must not take the list with it."""
+    for row in rows:
+        try:
+            yield _run_of(row)
+        except Failed:
+            log.warning("the record of run %s is damaged", row[0])
 
 
 def _check_id(value: object) -> None:

@@ -10,7 +10,7 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,9 +18,12 @@ from typing import Any
 
 import pandas as pd
 
+from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.errors import BadData, TooLarge
 
 MAX_ROWS = 200_000
+MAX_COLUMNS = 1000
+MAX_CELLS = 5_000_000
 MAX_FILE_BYTES = 256 * 1024 * 1024
 FILE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 DELIMITERS = (",", ";", "\t", "|")
@@ -31,8 +34,20 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_OTHER_KINDS = (
+    (b"PK\x03\x04", "a zip archive or an Excel file"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"),
+    (b"%PDF", "a PDF"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"\x1f\x8b", "a packed file (gzip)"),
+    (b"PAR1", "a parquet file under another ending"),
+    (b"SQLite format", "a database"),
+)
+HALF_CHARACTER = "it holds half a character (a lone surrogate)"
 _SAMPLE_CHARACTERS, _SAMPLE_ROWS = 200_000, 200
 _EXCERPT = 60
+MAX_NAME, MAX_NESTED = 500, 2000
 
 
 @dataclass(frozen=True)
@@ -72,7 +87,7 @@ def read_bytes(content: bytes, suffix: str) -> ReadTable:
         return ReadTable(_parquet(content), "parquet")
     text, encoding = decode(content)
     if suffix in (".jsonl", ".json"):
-        return _from_records(_json_lines(text) if suffix == ".jsonl" else _json_rows(text), suffix[1:], encoding)
+        return from_records(_json_lines(text) if suffix == ".jsonl" else _json_rows(text), suffix[1:], encoding)
     delimiter = find_delimiter(text, "\t" if suffix == ".tsv" else ",")
     frame, damaged = _csv(text, delimiter)
     return ReadTable(frame, "csv", encoding, delimiter, damaged)
@@ -89,8 +104,11 @@ def suffix_of_text(text: str) -> str:
 def decode(content: bytes) -> tuple[str, str]:
     """(text, encoding): a byte order mark decides, else UTF-16 by its zero bytes, UTF-8, Windows-1252, Latin-1.
 
-    Raises BadData for zero bytes that no encoding explains.
+    Raises BadData for zero bytes that no encoding explains, and for files of another kind.
     """
+    other = next((name for start, name in _OTHER_KINDS if content.startswith(start)), None)
+    if other is not None:
+        raise BadData(f"it is {other}, not a table: save the table as csv in UTF-8.")
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
     encoding = encoding or _wide_encoding(content[:4096])
     for name in (encoding,) if encoding else ("utf-8", "cp1252", "latin-1"):
@@ -150,10 +168,10 @@ def _csv(text: str, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
     if not names:
         raise BadData("it is empty.")
     width, damaged = len(names), {}
+    check_size(0, width)
     table: list[list[str | None]] = []
     for number, row in enumerate(rows):
-        if number >= MAX_ROWS:
-            raise TooLarge(f"The table has more than {MAX_ROWS:,} rows; at most so many are read.")
+        check_size(number + 1, width)
         if len(row) > width:
             if width > 1:
                 damaged[number] = f"it has {len(row)} cells, the header has {width}: put texts in quotation marks"
@@ -164,16 +182,47 @@ def _csv(text: str, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
     return pd.DataFrame(table, columns=pd.Index(names), dtype="str"), damaged
 
 
-def _unique_names(header: list[str]) -> list[str]:
+def check_size(rows: int, columns: int) -> None:
+    """Raises TooLarge for more rows, columns or cells than are read."""
+    if rows > MAX_ROWS:
+        raise TooLarge(f"The table has more than {MAX_ROWS:,} rows; at most so many are read.")
+    if columns > MAX_COLUMNS:
+        raise TooLarge(f"The table has {columns:,} columns; at most {MAX_COLUMNS:,} are read.")
+    if rows * columns > MAX_CELLS:
+        raise TooLarge(f"The table has more than {MAX_CELLS:,} cells; at most so many are read: leave columns out.")
+
+
+def _unique_names(header: Sequence[str]) -> list[str]:
     """Column names as pandas makes them: unnamed ones are numbered, repeated ones get `.1`, `.2`."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    counts: dict[str, int] = {}
     for place, cell in enumerate(header):
-        name = cell or f"Unnamed: {place}"
-        count = 0
-        while (name if not count else f"{name}.{count}") in names:
+        name = whole_text(cell)[:MAX_NAME] or f"Unnamed: {place}"
+        own, count = name, counts.get(name, 0)
+        while own in names:
             count += 1
-        names.append(name if not count else f"{name}.{count}")
-    return names
+            own = f"{name}.{count}"
+        counts[name] = count
+        names[own] = None
+    return list(names)
+
+
+def whole_text(text: str) -> str:
+    """The same text; half a character becomes the replacement character, so that it can be shown and sent."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if is_broken(text) else text
+
+
+def plain_cell(cell: object) -> str | int | float | bool | None:
+    """A cell as JSON has it: texts and numbers as they are, everything else as text."""
+    if cell is None or isinstance(cell, (bool, int, float)):
+        return cell
+    if isinstance(cell, str):
+        return whole_text(cell)
+    try:
+        text = str(cell)
+    except (RecursionError, ValueError):
+        return "..."
+    return None if text in ("NaT", "<NA>") else whole_text(text[:MAX_NESTED])
 
 
 def _json_lines(text: str) -> Iterator[Any]:
@@ -188,37 +237,75 @@ def _json_lines(text: str) -> Iterator[Any]:
 def _json_rows(text: str) -> Iterator[Any]:
     try:
         parsed = json.loads(text.removeprefix("\ufeff"))
-        if isinstance(parsed, dict):  # {column: {row: cell}} or {column: [cells]}, as pandas writes them
-            parsed = pd.DataFrame(parsed).to_dict(orient="records")
-    except (ValueError, TypeError, RecursionError) as error:
-        raise BadData(f"{str(error).splitlines()[0]}.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadData(f"{_first_line(error)}.") from error
+    if isinstance(parsed, dict):
+        return _by_column(parsed)
     if not isinstance(parsed, list):
         raise BadData("it holds no list of objects, one per row.")
     return iter(parsed)
 
 
-def _from_records(found: Iterator[Any], kind: str, encoding: str) -> ReadTable:
+def _by_column(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of {column: {row: cell}} or {column: [cells]}, as pandas writes them. Raises BadData, TooLarge."""
+    columns = list(parsed.values())
+    if columns and all(isinstance(column, list) for column in columns):
+        if len({len(column) for column in columns}) > 1:
+            raise BadData("its columns have different lengths.")
+        numbered = [dict(enumerate(column)) for column in columns]
+    elif columns and all(isinstance(column, dict) for column in columns):
+        numbered = columns
+    else:
+        raise BadData("it holds no list of objects, one per row.")
+    rows = dict.fromkeys(row for column in numbered for row in column)
+    check_size(len(rows), len(columns))
+    names = list(parsed)
+    return ({name: column.get(row) for name, column in zip(names, numbered, strict=True)} for row in rows)
+
+
+def from_records(found: Iterable[Any], kind: str = "", encoding: str | None = None) -> ReadTable:
+    """Objects, one per row, as a table; what is no object, or holds half a character, is damaged.
+
+    Raises BadData where no row is an object, TooLarge over the stated limits.
+    """
     records: list[dict[str, Any]] = []
+    names: dict[str, None] = {}
     damaged: dict[int, str] = {}
     for number, record in enumerate(found):
-        if number >= MAX_ROWS:
-            raise TooLarge(f"The table has more than {MAX_ROWS:,} rows; at most so many are read.")
-        if not isinstance(record, dict):
-            damaged[number] = f"it is no JSON object: {str(record)[:_EXCERPT]}"
-        records.append(record if isinstance(record, dict) else {})
-    if len(damaged) == len(records):
+        if isinstance(record, Mapping):
+            names.update(dict.fromkeys(map(str, record)))
+        else:
+            damaged[number] = f"it is no JSON object: {shown(record)[:_EXCERPT]}"
+            record = {}
+        if any(isinstance(cell, str) and is_broken(cell) for cell in record.values()):
+            damaged[number] = HALF_CHARACTER
+        check_size(number + 1, len(names))
+        records.append({str(name): plain_cell(cell) for name, cell in record.items()})
+    if not names:
         raise BadData("it holds no JSON object, one per row." if records else "it is empty.")
-    frame = pd.DataFrame(records, dtype=object)  # as they are: a missing number must not make 1 into 1.0
+    frame = pd.DataFrame(records, columns=list(names), dtype=object)  # a missing number must not make 1 into 1.0
+    frame.columns = pd.Index(_unique_names(list(names)))
     return ReadTable(frame, kind, encoding, None, damaged)
 
 
 def _parquet(content: bytes) -> pd.DataFrame:
     try:
-        frame = pd.read_parquet(io.BytesIO(content))
+        from pyarrow import parquet  # type: ignore[import-untyped]  # an extra that not everybody has
     except ImportError as error:
         raise BadData("reading parquet needs pyarrow: install it, or save the table as csv.") from error
-    except (ValueError, OSError) as error:
-        raise BadData(f"{str(error).splitlines()[0]}.") from error
-    if len(frame) > MAX_ROWS:
-        raise TooLarge(f"The table has {len(frame):,} rows; at most {MAX_ROWS:,} are read.")
-    return frame.rename(columns=str)
+    try:
+        told = parquet.ParquetFile(io.BytesIO(content)).metadata
+        check_size(told.num_rows, told.num_columns)
+        frame = pd.read_parquet(io.BytesIO(content))
+        check_size(*frame.shape)
+        columns = [list(map(plain_cell, frame.iloc[:, place].tolist())) for place in range(frame.shape[1])]
+    except (MemoryError, TooLarge):
+        raise
+    except Exception as error:  # pyarrow and pandas raise many kinds for a file that is not their own
+        raise BadData(f"{_first_line(error)}.") from error
+    names = _unique_names([str(name) for name in frame.columns])
+    return pd.DataFrame(dict(zip(names, columns, strict=True)), index=range(len(frame)), dtype=object)
+
+
+def _first_line(error: Exception) -> str:
+    return whole_text(next(iter(str(error).splitlines()), type(error).__name__))[:200].rstrip(".")

@@ -26,6 +26,7 @@ from gradiend_ui.engine.checkpoint_config import (
 )
 from gradiend_ui.engine.checkpoint_writer import save_checkpoint
 from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.trust import LOCAL, Trust
 
 FROM_TRAINING = "training.json"
 
@@ -47,9 +48,9 @@ class Trained:
         return self.checkpoint.entries
 
 
-def read_trained(path: Path | str) -> Trained:
+def read_trained(path: Path | str, trust: Trust = LOCAL) -> Trained:
     """The GRADIEND at `path`, a checkpoint or run folder. Raises BadCheckpoint with the file and field in question."""
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, trust)
     weights, positions = load_tensors(checkpoint)
     return Trained(checkpoint, Autoencoder(checkpoint.architecture, weights), positions)
 

@@ -6,13 +6,14 @@ An upload's id is `<sha256>.<ending>`. Knows files; not what they hold.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
+from gradiend_ui.engine.durable import reason_of, touch, write_durably
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.table_reading import FILE_SUFFIXES, MAX_FILE_BYTES, MAX_ROWS, ReadTable, decode, read_bytes
 
@@ -21,6 +22,7 @@ TEXT_SUFFIX = ".txt"
 """Neutral texts, one a line."""
 SUFFIXES = (*FILE_SUFFIXES, TEXT_SUFFIX)
 MAX_KEPT_BYTES = 4 * 1024**3
+GONE = "The uploaded table is not on this server any more: upload it again."
 _ID = re.compile(r"[0-9a-f]{64}\.(csv|tsv|jsonl|json|parquet|txt)")
 
 
@@ -29,18 +31,24 @@ def is_upload_id(given: object) -> bool:
 
 
 def upload_path(data_dir: Path, upload: object) -> Path:
-    """Where an upload lies. Raises BadData when it is not kept (any more)."""
+    """Where an upload lies; it counts as used now. Raises BadData when it is not kept (any more)."""
     if not is_upload_id(upload):
         raise BadData(f"{upload!r} is no id of an upload.")
     path = data_dir / FOLDER / str(upload)
     if not path.is_file():
-        raise BadData("The uploaded table is not on this server any more: upload it again.")
+        raise BadData(GONE)
+    touch(path)
     return path
 
 
 def read_upload(path: Path) -> ReadTable:
-    """A kept upload as a table; a text file is a table with one column, `text`. Raises BadData, TooLarge."""
-    content = path.read_bytes()
+    """A kept upload as a table; a text file is a table with one column, `text`. Raises BadData, TooLarge, Failed."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise BadData(GONE) from error
+    except OSError as error:
+        raise Failed(f"The uploaded table could not be read: {reason_of(error)}. Upload it again.") from error
     if path.suffix != TEXT_SUFFIX:
         return read_bytes(content, path.suffix)
     text, encoding = decode(content)
@@ -61,17 +69,27 @@ def keep_upload(data_dir: Path, content: bytes, suffix: str) -> str:
     upload = f"{hashlib.sha256(content).hexdigest()}{suffix}"
     path = data_dir / FOLDER / upload
     try:
-        if path.is_file():
-            os.utime(path)
+        if path.is_file() and path.stat().st_size == len(content):
+            touch(path)
             return upload
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stage = path.with_name(f".{secrets.token_hex(8)}")
-        stage.write_bytes(content)
-        stage.replace(path)
+        _put(content, path)
     except OSError as error:
-        raise Failed(f"The table could not be kept: {error.strerror}. Free disk space and try again.") from error
-    _drop_oldest(path.parent, upload)
+        raise Failed(f"The table could not be kept: {reason_of(error)}. Free disk space and try again.") from error
+    with suppress(OSError):  # the upload is kept; the next one makes room
+        _drop_oldest(path.parent, upload)
     return upload
+
+
+def _put(content: bytes, path: Path) -> None:
+    """Write the file whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stage = path.with_name(f".{secrets.token_hex(8)}")
+    try:
+        write_durably(stage, content)
+        stage.replace(path)
+    finally:
+        with suppress(OSError):
+            stage.unlink(missing_ok=True)
 
 
 def _drop_oldest(folder: Path, newest: str) -> None:

@@ -6,6 +6,7 @@ its worker along.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -28,17 +29,30 @@ IDLE_SECONDS = 0.5
 REST_VARIABLE, REST_SECONDS = "GRADIEND_UI_IDLE_SECONDS", 900.0
 """After so long without a request or a sweep, models are unloaded. The first click after that reads them again."""
 STOP = "stop"
+ENDED = "The worker process ended unexpectedly, it may be out of memory: resume to go on."
 log = logging.getLogger(__name__)
 
 
-def serve(connection: Connection, store_path: Path, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL) -> None:
-    """Serve until told to stop or the other end closes. Requests (number, kind, body) go before sweep blocks."""
+def serve(
+    connection: Connection,
+    store_path: Path,
+    data_dir: Path,
+    demo_folder: Path,
+    trust: Trust = LOCAL,
+    server: int | None = None,
+) -> None:
+    """Serve until told to stop or the other end closes. Requests (number, kind, body) go before sweep blocks.
+
+    server: the number under which it may write; once there is a later server, it writes no more.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", module="transformers")
     torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
-    store = Store(store_path)
+    store = Store(store_path, server)
+    with contextlib.suppress(GradiendUIError):  # whatever a worker before this one was at; its server may have said so
+        store.interrupt_active(ENDED, states=("running",))
     lane = Lane(store, data_dir, demo_folder, trust)
     rest_after = float(os.environ.get(REST_VARIABLE, REST_SECONDS))
     busy, used, rested = True, time.monotonic(), False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import multiprocessing
 import os
 import threading
@@ -17,9 +18,10 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.errors import Busy, Failed, error_from
+from gradiend_ui.engine.errors import Busy, Failed, GradiendUIError, error_from
 from gradiend_ui.engine.trust import LOCAL, Trust
 
+log = logging.getLogger(__name__)
 ANSWER_SECONDS = 900.0
 MOST_WAITING = 64
 """Requests that wait for the worker; one more is refused at once instead of piling up."""
@@ -30,10 +32,12 @@ WORKER_ENVIRONMENT = {
 }
 
 
-def _child(connection: Connection, store_path: Path, data_dir: Path, demo_folder: Path, trust: Trust) -> None:
+def _child(
+    connection: Connection, store_path: Path, data_dir: Path, demo_folder: Path, trust: Trust, server: int | None
+) -> None:
     from gradiend_ui.engine.worker import serve  # here, not above: it imports torch
 
-    serve(connection, store_path, data_dir, demo_folder, trust)
+    serve(connection, store_path, data_dir, demo_folder, trust, server)
 
 
 class WorkerClient:
@@ -46,8 +50,10 @@ class WorkerClient:
         demo_folder: Path,
         on_death: Callable[[], None],
         trust: Trust = LOCAL,
+        server: int | None = None,
     ) -> None:
-        self._paths = (store_path, data_dir, demo_folder, trust)
+        """server: the number under which the worker may write to the store."""
+        self._paths = (store_path, data_dir, demo_folder, trust, server)
         self._on_death = on_death
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Future[Any]] = {}
@@ -145,7 +151,10 @@ class WorkerClient:
             future.set_exception(Failed(sentence))
         if closing:
             return
-        self._on_death()
+        try:
+            self._on_death()
+        except GradiendUIError as error:  # a full disk, say: the next worker says it again
+            log.warning("the worker's death could not be noted: %s", error)
         with self._lock:
             if not self._closing:
                 self._ensure_alive()

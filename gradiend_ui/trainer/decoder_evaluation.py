@@ -25,6 +25,7 @@ from gradiend_ui.engine.decoder_grid_cache import (
 from gradiend_ui.engine.errors import BadData, BadName, Failed, NotFound, TooLarge
 from gradiend_ui.engine.finished_check import difference_to_today
 from gradiend_ui.engine.plan import PreparedSweep
+from gradiend_ui.engine.spreadsheet import csv_text
 from gradiend_ui.engine.store import Run, Store
 from gradiend_ui.engine.sweep import run
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore
@@ -220,7 +221,8 @@ class DecoderEvaluation:
         records = [
             record for cell in plan.cells for record in row_records(plan, cell, self._store.results(fingerprint, cell))
         ]
-        pd.DataFrame(records).to_csv(path, index=False)
+        table = pd.DataFrame(records)
+        path.write_text(csv_text([table.columns, *table.itertuples(index=False)]), encoding="utf-8")
 
 
 def row_records(plan: PreparedSweep, cell: Cell | None, results: Any) -> Iterator[dict[str, Any]]:

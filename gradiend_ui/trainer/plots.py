@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.spreadsheet import csv_text
 from gradiend_ui.figures.palette import DARK, FONT, LIGHT, light_to_dark
 
 IMAGES = ("png", "svg", "pdf")
@@ -54,7 +55,8 @@ def save_figure(
     _make_folder(stem.parent)
     written = {kind: Path(f"{stem}.{kind}") for kind in (*asked, "html", "csv")}
     written["html"].write_text(page(figure), encoding="utf-8")
-    table.to_csv(written["csv"], index=False)
+    lines = csv_text([table.columns, *table.itertuples(index=False)])
+    written["csv"].write_text(lines, encoding="utf-8")
     done = f"{written['html']} and {written['csv']}"
     for kind in IMAGES:
         if kind in asked:

@@ -10,6 +10,7 @@ import gradio as gr
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.page import Page
+from gradiend_ui.ui.refusals import toast
 from gradiend_ui.ui.status import build_run_chip
 from gradiend_ui.ui.sweep import panel as sweep
 from gradiend_ui.ui.viewer import View
@@ -83,7 +84,7 @@ def follow_after(page: Page, event: Any) -> Any:
                 yield painted(shown, True, page, last_state)
                 last_state = shown.state
         except NotFound as error:
-            gr.Warning(str(error), title=page.words("page.sweep_gone"))
+            gr.Warning(toast(str(error)), title=page.words("page.sweep_gone"))
             yield without_run(page)
         yield nothing  # Gradio shows the last yield again when this ends, which may be after a newer follower began
 

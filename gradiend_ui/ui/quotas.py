@@ -21,7 +21,8 @@ class Quotas:
     """The limits of one server. `_each`: of one visitor; the same without it: of all together.
 
     runs: sweeps queued or going on. cells, rows, texts: of one sweep; texts are neutral ones. exports: being written.
-    uploads: being taken in. streams: open connections. body_bytes: one request. upload_bytes: one file.
+    uploads: being taken in. kept_bytes: of all uploads, unpacked. table_bytes: of one table. streams: open connections.
+    body_bytes: one request. upload_bytes: one file.
     """
 
     runs: int
@@ -35,6 +36,8 @@ class Quotas:
     uploads_each: int
     streams: int
     streams_each: int
+    kept_bytes: int
+    table_bytes: int
     body_bytes: int
     upload_bytes: int
 
@@ -61,6 +64,8 @@ LOCAL = Quotas(
     uploads_each=8,
     streams=1000,
     streams_each=1000,
+    kept_bytes=1024**4,
+    table_bytes=256 * MEGABYTE,
     body_bytes=256 * MEGABYTE,
     upload_bytes=16 * 1024 * MEGABYTE,
 )
@@ -77,6 +82,8 @@ PUBLIC = Quotas(
     uploads_each=2,
     streams=2000,
     streams_each=500,
+    kept_bytes=20 * 1024 * MEGABYTE,
+    table_bytes=32 * MEGABYTE,
     body_bytes=8 * MEGABYTE,
     upload_bytes=2 * 1024 * MEGABYTE,
 )

@@ -1,10 +1,17 @@
-"""How a refusal of the engine reaches a person: a sentence on the page, `[code] sentence` through the API."""
+"""How a refusal of the engine reaches a person: a sentence on the page, `[code] sentence` through the API.
+
+And the last resort: whatever else a function raises becomes one sentence, so that no internals are told.
+"""
 
 from __future__ import annotations
 
+import functools
+import html
+import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import gradio as gr
 
@@ -12,6 +19,8 @@ from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.ui.words import Words
 
 log = logging.getLogger(__name__)
+LONGEST_TOAST = 600
+NOT_UNDERSTOOD = "The server could not do that with what it was sent: reload the page and try again."
 
 
 @contextmanager
@@ -30,4 +39,63 @@ def for_people(words: Words) -> Iterator[None]:
     try:
         yield
     except GradiendUIError as error:
-        raise gr.Error(str(error), title=words("page.not_possible"), duration=12, print_exception=False) from error
+        raise refusal(error, words("page.not_possible"), duration=12) from error
+
+
+def refusal(error: GradiendUIError, title: str, duration: float = 10) -> gr.Error:
+    """The error as a message that stays for `duration` seconds."""
+    return gr.Error(toast(str(error)), title=title, duration=duration, print_exception=False)
+
+
+def toast(sentence: str) -> str:
+    """A sentence for `gr.Error` and `gr.Warning`, which show theirs as HTML: nothing of it is markup, and it fits."""
+    short = sentence if len(sentence) <= LONGEST_TOAST else f"{sentence[: LONGEST_TOAST - 1]}…"
+    return html.escape(short, quote=False)
+
+
+def guard(blocks: gr.Blocks) -> None:
+    """Put the last resort around every function of the app; what it is called with may come from anywhere."""
+    for function in blocks.fns.values():
+        if function.fn is not None:
+            function.fn = guarded(function.fn)
+
+
+def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, of the same kind, whose unexpected errors are logged and told as one sentence."""
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def follow(*values: Any) -> AsyncIterator[Any]:
+            with last_resort():
+                async for value in function(*values):
+                    yield value
+
+        return follow
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def steps(*values: Any) -> Iterator[Any]:
+            with last_resort():
+                yield from function(*values)
+
+        return steps
+
+    @functools.wraps(function)
+    def call(*values: Any) -> Any:
+        with last_resort():
+            return function(*values)
+
+    return call
+
+
+@contextmanager
+def last_resort() -> Iterator[None]:
+    try:
+        yield
+    except gr.Error:
+        raise
+    except GradiendUIError as error:
+        raise gr.Error(toast(str(error)), print_exception=False) from error
+    except Exception as error:  # the page's edge: values of a request may have any shape
+        log.warning("a function of the page failed: %s", type(error).__name__, exc_info=True)
+        raise gr.Error(NOT_UNDERSTOOD, print_exception=False) from error

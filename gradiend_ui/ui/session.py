@@ -7,7 +7,6 @@ worker process; torch is never imported here. Thread-safe.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,18 +15,20 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from gradiend_ui.engine.demos import DEMOS
-from gradiend_ui.engine.errors import BadData, BadGrid, Busy, NotAllowed
+from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed
 from gradiend_ui.engine.known_cells import known_cells
 from gradiend_ui.engine.pictures import Pictures
 from gradiend_ui.engine.selection import Question, policy_named, select
-from gradiend_ui.engine.store import Run, Store
+from gradiend_ui.engine.store import Run
+from gradiend_ui.engine.store_check import opened_store
 from gradiend_ui.engine.trust import LOCAL, public_trust
 from gradiend_ui.engine.values import DEFAULT_PRECISION, CellScore, Grid, finite_or_none
 from gradiend_ui.engine.worker_client import WorkerClient
 from gradiend_ui.ui.compare.desk import CompareDesk
 from gradiend_ui.ui.data.desk import DataDesk
-from gradiend_ui.ui.export.desk import DOWNLOADS, ExportDesk
+from gradiend_ui.ui.export.desk import ExportDesk
 from gradiend_ui.ui.ground import Ground
+from gradiend_ui.ui.housekeeping import Housekeeping
 from gradiend_ui.ui.load.uploads import Uploads
 from gradiend_ui.ui.quotas import Quotas
 from gradiend_ui.ui.runs.shelf import RunShelf
@@ -46,6 +47,7 @@ OLDER_CARD: dict[str, Any] = {
 LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_prompt", "seed"})
 SELECT_OPTIONS = frozenset({"target_class", "goal", "policy", "ratio", "any_feature_factor"})
 OPEN_OPTIONS = frozenset({"file"})
+MOST_REV = 2**53
 RESUMABLE = ("paused", "stopped", "interrupted", "failed")
 
 
@@ -68,21 +70,21 @@ class Session:
         self._data_dir = data_dir
         self._public = public
         self._default_source = default_source
-        data_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(data_dir / LOCK_FILE)
+        self._lock = locked(data_dir)
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise Busy(
-                f"Another server already uses the data folder {str(data_dir)!r}: stop it, or choose another --data-dir."
-            ) from None
-        shutil.rmtree(data_dir / DOWNLOADS, ignore_errors=True)
-        self._store = Store(data_dir / STORE_FILE)
+            self._store, notice = opened_store(data_dir / STORE_FILE)
+            number = self._store.begin_server()
+            self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
+        except GradiendUIError:
+            self._lock.release()
+            raise
+        self._notices = [notice] if notice else []
+        self._housekeeping = Housekeeping(self._store, data_dir, public)
+        self._housekeeping.start()
         self._pictures = Pictures(self._store)
-        self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
         owned = () if default_source in DEMOS else (Path(default_source).expanduser(),)
         trust = public_trust(*owned) if public else LOCAL
-        self._worker = WorkerClient(data_dir / STORE_FILE, data_dir, demo_folder, self._on_worker_death, trust)
+        self._worker = WorkerClient(data_dir / STORE_FILE, data_dir, demo_folder, self._on_worker_death, trust, number)
         self._ground = ground = Ground(self._store, self._worker, data_dir, public, export_dir)
         self.data = DataDesk(ground)
         self.compared = CompareDesk(ground)
@@ -120,6 +122,7 @@ class Session:
 
     def close(self) -> None:
         """End the worker, mark what was running as interrupted, give the folder free."""
+        self._housekeeping.close()
         self._worker.close()
         self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
         self._store.close()
@@ -131,7 +134,13 @@ class Session:
             "allows_paths": not self._public,
             "default_source": self._default_source,
             "data_dir": "" if self._public else str(self._data_dir),
+            "notices": () if self._public else self.notices,
         }
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the server's owner should know of its start, a sentence each."""
+        return tuple(self._notices)
 
     @property
     def quotas(self) -> Quotas:
@@ -154,6 +163,8 @@ class Session:
             if self._public and source != self._default_source:
                 raise NotAllowed("This server opens its own demos only: paths on the server are not read.")
             source = str(Path(source).expanduser().resolve())
+        if not isinstance(chosen.get("base_model", ""), str):
+            raise BadGrid("base_model must be a folder or the id of a model, as text.")
         if self._public and chosen.get("base_model"):
             raise NotAllowed("This server does not open other base models.")
         if chosen.pop("revision", None) is not None:
@@ -225,8 +236,8 @@ class Session:
 
     def cells(self, run: str, rev: int = 0) -> dict[str, Any]:
         """The API's /cells: state and progress, the base, and the cells that changed after `rev`."""
-        if isinstance(rev, bool) or not isinstance(rev, int):
-            raise BadGrid(f"rev must be a whole number, not {rev!r}.")
+        if isinstance(rev, bool) or not isinstance(rev, int) or abs(rev) > MOST_REV:
+            raise BadGrid(f"rev must be a whole number, as an earlier answer gave it, not {rev!r}.")
         newest, changed = self._store.cells(run, rev)
         record = self._store.run(run)
         classes = record.info["classes"]
@@ -316,6 +327,23 @@ class Session:
         self._store.interrupt_active(
             "The worker process ended unexpectedly, it may be out of memory: resume to go on.", states=("running",)
         )
+
+
+def locked(data_dir: Path) -> FileLock:
+    """The data folder's lock, held; the system frees it when the process ends, however it ends. Raises Busy, Failed."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(data_dir / LOCK_FILE)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Busy(
+            f"Another server already uses the data folder {str(data_dir)!r}: stop it, or choose another --data-dir."
+        ) from None
+    except OSError as error:
+        raise Failed(
+            f"The data folder {str(data_dir)!r} cannot be used ({error.strerror or error}): choose another --data-dir."
+        ) from error
+    return lock
 
 
 def default_data_dir() -> Path:

@@ -134,6 +134,7 @@ class ScriptedSession:
             "allows_paths": not self.public,
             "default_source": "demo",
             "data_dir": str(self.folder),
+            "notices": (),
         }
 
     def load(self, source: str, options: dict[str, Any]) -> dict[str, Any]:

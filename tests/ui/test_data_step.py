@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.uploaded_tables import upload_path
-from gradiend_ui.ui.data import desk, panel, report, wiring
+from gradiend_ui.ui.data import panel, report, wiring
 from gradiend_ui.ui.data.choice import NONE, OWN, Choice, data_of, opened_choice, own_table, spec_of
 from gradiend_ui.ui.data.desk import DataDesk
 from gradiend_ui.ui.ground import Ground
+from gradiend_ui.ui.quotas import LOCAL
 from gradiend_ui.ui.tree import text_of
 
 COUNTS = [["M", "F", "train", 4], ["F", "M", "train", 4], ["M", "F", "test", 2], ["F", "M", "test", 2]]
@@ -216,7 +218,7 @@ def test_uploads_are_kept_under_their_name_and_hash(kept: DataDesk, tmp_path: Pa
             kept.keep_table(str(path))
     with pytest.raises(BadData, match="empty"):
         kept.keep_pasted("  ", "pasted", is_table=True)
-    monkeypatch.setattr(desk, "MAX_FILE_BYTES", 3)
+    monkeypatch.setattr(Ground, "quotas", replace(LOCAL, table_bytes=3))
     with pytest.raises(TooLarge):
         kept.keep_table(str(file))
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.archives import checkpoint_in, unpack_archive
+from gradiend_ui.engine.archives import LIMITS, PUBLIC_LIMITS, checkpoint_in, unpack_archive
 from gradiend_ui.engine.assumptions import BESIDE, GIVEN, Reading
 from gradiend_ui.engine.base_of_checkpoint import base_beside
 from gradiend_ui.engine.bench import Bench, checked_direction
@@ -76,8 +76,12 @@ def unpack(bench: Bench, request: Mapping[str, Any]) -> str:
 
     Raises BadCheckpoint, NotAllowed, TooLarge, Failed.
     """
+    public = bench.trust.public
     home = unpack_archive(
-        Path(str(request["path"])), bench.data_dir / UPLOADS, allow_pickled=bool(request["allow_pickled"])
+        Path(str(request["path"])),
+        bench.data_dir / UPLOADS,
+        allow_pickled=bool(request["allow_pickled"]) and not public,
+        limits=PUBLIC_LIMITS if public else LIMITS,
     )
     return str(checkpoint_in(home))
 

@@ -1,19 +1,17 @@
 """All numbers of a comparison as one table, for a spreadsheet: comma-separated to download, tab-separated to copy.
 
-A text that a spreadsheet would take for a formula gets an apostrophe in front. Knows answers; no widget.
+No text begins a formula (see `engine.spreadsheet`). Knows answers; no widget.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gradiend_ui.engine.spreadsheet import cell, csv_text
 from gradiend_ui.ui.compare.columns import Column
 
 Line = list[str | float | int | None]
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 HEAD = ("sentence_number", "sentence", "mask", "kind", "item", "vocabulary_id", "base")
 TOKEN, CLASS, CONTINUATION, ERROR = "token", "class", "continuation", "error"
 CSV_NAME = "comparison.csv"
@@ -55,21 +53,17 @@ def _with_changes(base: float | None, here: Sequence[float | None]) -> Iterator[
 
 
 def as_csv(lines: Sequence[Line]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([[_safe(value) for value in line] for line in lines])
-    return out.getvalue()
+    return csv_text([_rounded(value) for value in line] for line in lines)
 
 
 def as_tabs(lines: Sequence[Line]) -> str:
     """Lines of tab-separated values; tabs and line ends inside of a text become spaces."""
-    joined = [[" ".join(value.split()) if isinstance(value, str) else value for value in line] for line in lines]
-    return "\n".join("\t".join(map(_safe, line)) for line in joined)
+    joined = [
+        [" ".join(value.split()) if isinstance(value, str) else _rounded(value) for value in line] for line in lines
+    ]
+    return "\n".join("\t".join(str(cell(value)) for value in line) for line in joined)
 
 
-def _safe(value: str | float | int | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+def _rounded(value: str | float | int | None) -> str | float | int | None:
+    """Six significant digits: all that the model's precision is good for."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -11,8 +11,9 @@ from typing import Any
 
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.store import Run
-from gradiend_ui.engine.table_reading import MAX_FILE_BYTES, decode, suffix_of_text
+from gradiend_ui.engine.table_reading import decode, suffix_of_text
 from gradiend_ui.engine.uploaded_tables import TEXT_SUFFIX, keep_upload
+from gradiend_ui.engine.values import finite
 from gradiend_ui.ui.ground import Ground
 
 DATA_KEYS = ("rows", "columns", "split", "max_rows", "max_neutral", "targets", "neutral", "neutral_set")
@@ -27,23 +28,30 @@ class DataDesk:
 
     # --- uploads -------------------------------------------------------------------------------------------------
 
-    def keep_table(self, path: str) -> dict[str, str]:
-        """Keep an uploaded table; gives {"upload": id, "name": its file's name}. Raises BadData, TooLarge, Failed."""
-        content, name = _content(path)
-        suffix = Path(name).suffix.lower()
-        if suffix == TEXT_SUFFIX:
-            suffix = suffix_of_text(decode(content)[0])
-        return {"upload": keep_upload(self._ground.data_dir, content, suffix), "name": name}
+    def keep_table(self, path: str, visitor: str = "") -> dict[str, str]:
+        """Keep an uploaded table; gives {"upload": id, "name": its file's name}.
 
-    def keep_texts(self, path: str) -> dict[str, str]:
+        Raises BadData, TooLarge, Busy, Failed.
+        """
+        with self._ground.uploads.held(visitor):
+            content, name = _content(path, self._ground.quotas.table_bytes)
+            suffix = Path(name).suffix.lower()
+            if suffix == TEXT_SUFFIX:
+                suffix = suffix_of_text(decode(content)[0])
+            return self._kept(content, suffix, name)
+
+    def keep_texts(self, path: str, visitor: str = "") -> dict[str, str]:
         """Keep uploaded neutral texts: a table with a column text, or a text file with one text per line."""
-        content, name = _content(path)
-        return {"upload": keep_upload(self._ground.data_dir, content, Path(name).suffix.lower()), "name": name}
+        with self._ground.uploads.held(visitor):
+            content, name = _content(path, self._ground.quotas.table_bytes)
+            return self._kept(content, Path(name).suffix.lower(), name)
 
     def keep_pasted(self, text: str, name: str, *, is_table: bool) -> dict[str, str]:
         """Keep what was typed or pasted; a table is csv, jsonl or json by its first character."""
-        suffix = suffix_of_text(text) if is_table else TEXT_SUFFIX
-        return {"upload": keep_upload(self._ground.data_dir, text.encode(), suffix), "name": name}
+        return self._kept(text.encode(errors="replace"), suffix_of_text(text) if is_table else TEXT_SUFFIX, name)
+
+    def _kept(self, content: bytes, suffix: str, name: str) -> dict[str, str]:
+        return {"upload": keep_upload(self._ground.data_dir, content, suffix), "name": name}
 
     # --- reports -------------------------------------------------------------------------------------------------
 
@@ -61,7 +69,7 @@ class DataDesk:
 
     def neutral(self, checkpoint: str, spec: Spec, ratio: float) -> dict[str, Any]:
         """See `requests.data.describe_neutral`. Raises BadData, BadGrid, NotFound."""
-        return self._ask("describe_neutral", checkpoint, spec, ratio=float(ratio))
+        return self._ask("describe_neutral", checkpoint, spec, ratio=finite(ratio, "ratio"))
 
     def of_run(self, record: Run) -> dict[str, Any]:
         """{"spec": the data part of a run's request, "row_counts", "target_words"} for a page to show and use again.
@@ -85,12 +93,12 @@ class DataDesk:
         return answer
 
 
-def _content(path: str) -> tuple[bytes, str]:
-    """(content, name) of a file that the page has just taken in."""
+def _content(path: str, most: int) -> tuple[bytes, str]:
+    """(content, name) of a file that the page has just taken in, of at most so many bytes."""
     file = Path(path)
     try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise TooLarge(f"{file.name} is larger than {MAX_FILE_BYTES // 2**20} MB.")
+        if file.stat().st_size > most:
+            raise TooLarge(f"{file.name} is larger than {most // 2**20} MB: take fewer rows.")
         content = file.read_bytes()
     except OSError as error:
         raise Failed(f"{file.name} could not be read: {error.strerror}. Upload it again.") from error

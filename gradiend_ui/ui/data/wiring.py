@@ -152,9 +152,10 @@ def wire_rows(page: Page) -> None:
         update = data.split_update(Choice(own, None, None, None, split, None, None), card, page.words)
         return [own, update, gr.update(visible=True), *rows_shown(page, found, own), touch()]
 
-    def upload(checkpoint: str, path: str) -> list[Any]:
+    def upload(checkpoint: str, path: str, request: gr.Request) -> list[Any]:
         with for_people(page.words):
-            return replace_rows(require(checkpoint), page.session.data.keep_table(path), None)
+            given = page.session.data.keep_table(path, page.visitors.of(request))
+            return replace_rows(require(checkpoint), given, None)
 
     def paste(checkpoint: str, text: str) -> list[Any]:
         with for_people(page.words):
@@ -319,9 +320,9 @@ def wire_neutral(page: Page) -> None:
         choice = Choice(None, own, None, OWN, None, None, None)
         return [own, data.neutral_update(choice, page.session.card(checkpoint), page.words), touch()]
 
-    def upload(checkpoint: str, own_rows: dict[str, Any] | None, path: str) -> list[Any]:
+    def upload(checkpoint: str, own_rows: dict[str, Any] | None, path: str, request: gr.Request) -> list[Any]:
         with for_people(page.words):
-            return take(checkpoint, own_rows, page.session.data.keep_texts(path))
+            return take(checkpoint, own_rows, page.session.data.keep_texts(path, page.visitors.of(request)))
 
     def paste(checkpoint: str, own_rows: dict[str, Any] | None, text: str) -> list[Any]:
         with for_people(page.words):

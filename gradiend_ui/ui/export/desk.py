@@ -16,10 +16,12 @@ from pathlib import Path
 from secrets import token_hex, token_urlsafe
 from typing import Any
 
+from gradiend_ui.engine.durable import reason_of, sync_names
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
+from gradiend_ui.engine.leftovers import KEPT, STAGES, last_change
 from gradiend_ui.ui.ground import Ground
 
-DOWNLOADS, KEPT = "exports", "exported"
+DOWNLOADS = STAGES
 KEEP_SECONDS = 3600.0
 LONGEST_NAME = 80
 QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
@@ -182,9 +184,11 @@ class ExportDesk:
         return target
 
     def _drop_old(self) -> None:
+        """Remove downloads that had their hour; one that is still being written is young, however long it takes."""
         for stage in (self._ground.data_dir / DOWNLOADS).glob("*"):
-            if time.time() - stage.stat().st_mtime > KEEP_SECONDS:
-                shutil.rmtree(stage, ignore_errors=True)
+            with suppress(OSError):  # another request was quicker
+                if time.time() - last_change(stage) > KEEP_SECONDS:
+                    shutil.rmtree(stage)
 
 
 def checked_name(given: object) -> str:
@@ -246,7 +250,7 @@ def _default_name(model: str, pieces: Sequence[Piece]) -> str:
     cell = pieces[0].cell
     try:
         return safe(f"{str(model)[:50]}-ff{cell['feature_factor']:g}-lr{cell['learning_rate']:g}")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadGrid(f"A cell needs the two numbers feature_factor and learning_rate, not {cell!r}.") from None
 
 
@@ -259,7 +263,8 @@ def _moved(folder: Path, target: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(folder, target)
     except OSError as error:
-        raise Failed(f"The folder {target.name!r} could not be put in its place: {error.strerror}.") from error
+        raise Failed(f"The folder {target.name!r} could not be put in its place: {reason_of(error)}.") from error
+    sync_names(target.parent)
     return target
 
 

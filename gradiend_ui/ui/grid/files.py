@@ -1,56 +1,42 @@
-"""All cells of a run as csv and json: every number exactly, the base first, text cells that no spreadsheet reads as a
-formula.
+"""All cells of a run as csv and json: every number exactly, the base first, no text that begins a formula.
 
 Pure functions of one picture. Knows no page and no disk.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from gradiend_ui.engine.spreadsheet import csv_text
+
 FORMATS = ("csv", "json")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-SHOWN_OF_RUN = 6
+HEAD = ("feature_factor", "learning_rate", "status", "lms", "lms_ratio", "passes", "can_win", "precision")
+SHOWN_OF_RUN, LONGEST_WORD = 6, 24
 
 
 def stem_of(model: str, target_class: str, goal: str, run: str) -> str:
-    """What files of this view are called: model, class, goal and the start of the run's id, without odd characters."""
+    """What files of this view are called: model, class, goal and the start of the run's id, without odd characters
+    and short enough for any disk."""
     parts = (model, target_class, goal, run[:SHOWN_OF_RUN])
-    return "_".join(filter(None, (re.sub(r"[^\w.-]+", "-", part).strip("-.") for part in parts))) or "grid"
+    words = (re.sub(r"[^\w.-]+", "-", part).strip("-.")[:LONGEST_WORD].strip("-.") for part in parts)
+    return "_".join(filter(None, words)) or "grid"
 
 
 def grid_csv(picture: Mapping[str, Any]) -> str:
     """One line per cell after the base's: place, status, LMS, every class on the rows of every class, and why."""
     pairs = _pairs(picture)
-    target = io.StringIO()
-    writer = csv.writer(target, lineterminator="\n")
-    names = [safe(f"P({name}) on {dataset} rows") for name, dataset in pairs]
-    writer.writerow(
-        [
-            "feature_factor",
-            "learning_rate",
-            "status",
-            "lms",
-            "lms_ratio",
-            "passes",
-            "can_win",
-            "precision",
-            *names,
-            "reason",
-        ]
-    )
+    names = [f"P({name}) on {dataset} rows" for name, dataset in pairs]
+    lines: list[list[Any]] = [[*HEAD, *names, "reason"]]
     for cell in _cells(picture):
         numbers = [cell["probs_by_dataset"].get(dataset, {}).get(name) for name, dataset in pairs]
         head = [cell[key] for key in ("feature_factor", "learning_rate", "status", "lms", "lms_ratio")]
         flags = [_flag(cell["passes"]), _flag(cell["can_win"])]
         flags.append(cell["precision"] or "")
-        writer.writerow([*map(_number, head), *flags, *map(_number, numbers), safe(cell["reason"] or "")])
-    return target.getvalue()
+        lines.append([*head, *flags, *numbers, cell["reason"]])
+    return csv_text(lines)
 
 
 def grid_json(picture: Mapping[str, Any], about: Mapping[str, Any]) -> str:
@@ -70,11 +56,6 @@ def grid_json(picture: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         "cells": cells,
     }
     return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-
-
-def safe(text: str) -> str:
-    """`text` as a cell that a spreadsheet takes for text."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _cells(picture: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -124,10 +105,6 @@ def _cell(picture: Mapping[str, Any], row: int, column: int) -> dict[str, Any]:
 
 def _pairs(picture: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, dataset) for dataset, classes in picture["by_dataset"].items() for name in classes]
-
-
-def _number(value: Any) -> Any:
-    return "" if value is None else value
 
 
 def _flag(value: bool | None) -> str:

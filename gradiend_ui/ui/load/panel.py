@@ -57,10 +57,8 @@ def build(words: Words, allows_paths: bool) -> LoadWidgets:
             with gr.Row(elem_classes="buttons"):
                 demo = gr.Button(words("load.demo"), size="sm", elem_id="load-demo")
                 other_demo = gr.Button(words("load.other_demo"), size="sm", elem_id="load-other-demo")
-            archive = gr.UploadButton(
-                words("load.zip"), file_types=[".zip"], size="sm", visible=allows_paths, elem_id="load-zip"
-            )
-            Tree(node("p", words.help("load.zip"), cls="quiet"), visible=allows_paths, elem_id="zip-help")
+            archive = gr.UploadButton(words("load.zip"), file_types=[".zip"], size="sm", elem_id="load-zip")
+            Tree(node("p", words.help("load.zip"), cls="quiet"), elem_id="zip-help")
             source = gr.Textbox(
                 label=words("load.source"),
                 placeholder=words("load.source_hint"),

@@ -5,11 +5,12 @@ Plain JSON-like values in and out; every refusal is a `GradiendUIError`. The wor
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.errors import NotAllowed
+from gradiend_ui.engine.errors import Busy, NotAllowed
 from gradiend_ui.ui.ground import Ground
 
 FOLDER = "uploads"
@@ -19,20 +20,30 @@ class Uploads:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
 
-    def unpack(self, path: str) -> dict[str, str]:
+    def unpack(self, path: str, visitor: str = "") -> dict[str, str]:
         """{source, name} of an uploaded zip, for `load`; the same file is unpacked once.
 
-        Raises BadCheckpoint, NotAllowed, TooLarge, Failed.
+        Raises BadCheckpoint, NotAllowed, TooLarge, Busy, Failed.
         """
-        if self._ground.public:
-            raise NotAllowed("This server opens its own demo only: it takes no uploaded models.")
-        source: str = self._ground.worker.ask("unpack", path=path, allow_pickled=True)
+        if self._ground.public and not _was_uploaded(path):
+            raise NotAllowed("This server reads no paths of its own: upload the model as a zip.")
+        with self._ground.uploads.held(visitor):
+            self._check_room()
+            source: str = self._ground.worker.ask("unpack", path=path, allow_pickled=not self._ground.public)
         return {"source": source, "name": Path(path).stem}
+
+    def _check_room(self) -> None:
+        """Raises Busy where what visitors have uploaded fills the room there is for it."""
+        home, most = self._ground.data_dir / FOLDER, self._ground.quotas.kept_bytes
+        kept = sum(file.stat().st_size for file in home.rglob("*") if file.is_file()) if home.is_dir() else 0
+        if kept > most:
+            raise Busy(f"The room for uploads is full ({kept / 2**30:.1f} GB): it is cleared with time, try tomorrow.")
 
     def load(self, source: str, name: str, options: Mapping[str, Any] | None = None) -> str:
         """Load what `unpack` gave, under its zip's name; gives the checkpoint. Raises as `Session.load` does."""
         home = (self._ground.data_dir / FOLDER).resolve()
-        if self._ground.public or not Path(source).resolve().is_relative_to(home):
+        place = Path(source).resolve()
+        if place == home or not place.is_relative_to(home):
             raise NotAllowed("Only a model that was uploaded here can be opened this way.")
         card = self._ground.worker.ask("load", source=source, options=dict(options or {}), name=name)
         return str(card["checkpoint"])
@@ -47,3 +58,9 @@ class Uploads:
             raise NotAllowed("This server does not open other base models.")
         card = self._ground.worker.ask("reload", checkpoint=checkpoint, changes=dict(changes))
         return str(card["checkpoint"])
+
+
+def _was_uploaded(path: str) -> bool:
+    """Whether the file lies where Gradio puts what visitors upload."""
+    folder = os.environ.get("GRADIO_TEMP_DIR")
+    return bool(folder) and Path(path).resolve().is_relative_to(Path(str(folder)).resolve())

@@ -20,6 +20,7 @@ from gradiend_ui.ui.load import panel as load
 from gradiend_ui.ui.load.questions import Asked
 from gradiend_ui.ui.opening import opened, opened_outputs
 from gradiend_ui.ui.page import Page
+from gradiend_ui.ui.refusals import toast
 from gradiend_ui.ui.sweep.wiring import estimate_after
 
 Updates = dict[Any, Any]
@@ -43,12 +44,14 @@ def wire_page(page: Page, blocks: gr.Blocks) -> None:
 
     def open_page(request: gr.Request) -> Updates:
         name, run = page_of(request), request.query_params.get("run", "")
+        for notice in page.session.about()["notices"]:
+            gr.Warning(toast(notice), title=page.words("load.notice"), duration=60)
         if run:
             try:
                 return updates(page, name, page.session.run_info(run))
             except GradiendUIError as error:
                 sentence = page.words("load.unknown_run", reason=str(error))
-                gr.Warning(sentence, title=page.words("load.unknown_run_title"), duration=20)
+                gr.Warning(toast(sentence), title=page.words("load.unknown_run_title"), duration=20)
         return opened_or_asked(page, {"source": page.session.about()["default_source"]}, "", name)
 
     def leave(request: gr.Request) -> None:
@@ -76,7 +79,7 @@ def wire_sources(page: Page) -> None:
     def open_zip(path: str, base: str, checkpoint: str, request: gr.Request) -> Iterator[Updates]:
         yield progress(page, "unpacking")
         try:
-            unpacked = page.session.uploads.unpack(path)
+            unpacked = page.session.uploads.unpack(path, page.visitors.of(request))
         except GradiendUIError as error:
             yield load.failed(widgets, str(error), bool(checkpoint), page.words)
         else:

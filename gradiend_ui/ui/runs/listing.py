@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from gradiend_ui.figures.numbers import cell_name, three_digits
-from gradiend_ui.ui.tree import Node, explained, node, pick
+from gradiend_ui.ui.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.words import Words
 
 Entry = Mapping[str, Any]
@@ -89,6 +89,7 @@ def _build_entry(entry: Entry, marks: Marks, words: Words) -> Node:
         node("p", _settings(entry, words), cls="quiet"),
         _build_winner(entry, words),
         node("p", str(entry["note"]), cls="note") if entry["note"] else None,
+        _build_made(entry.get("made_by"), words),
         cls="shelf-about",
     )
     return node(
@@ -128,6 +129,28 @@ def _build_winner(entry: Entry, words: Words) -> Node:
         explained(f"LMS {kept(winner)}", words.help("runs.kept"), cls="num"),
         disk,
         cls="shelf-winner",
+    )
+
+
+def _build_made(made: Mapping[str, Any] | None, words: Words) -> Node | None:
+    """How the run's numbers were made, closed at first; nothing for a run that noted none."""
+    if not made:
+        return None
+    blocks, hashes = made["blocks"], made["sha256"]
+    programs = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
+    arithmetic = words("runs.made_in", precision=made["precision"], dtype=made["weights_dtype"])
+    cut = words("runs.made_cut", rows=blocks["rows"], texts=blocks["texts"], most=blocks["most_rows"])
+    return node(
+        "details",
+        node("summary", words("runs.made")),
+        facts(
+            (words("runs.made_programs"), f"{programs}, {words('runs.made_scorer', number=made['scorer'])}"),
+            (words("runs.made_arithmetic"), arithmetic),
+            (words("runs.made_device"), words("runs.made_threads", device=made["device"], count=made["threads"])),
+            (words("runs.made_blocks"), cut),
+            *((words(f"runs.made_{name}"), node("code", str(digest))) for name, digest in hashes.items()),
+        ),
+        cls="shelf-made",
     )
 
 

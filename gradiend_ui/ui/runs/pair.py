@@ -5,12 +5,11 @@ Pure functions of two pictures (`Session.picture`) and two entries (`RunShelf.en
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradiend_ui.engine.spreadsheet import csv_text
 from gradiend_ui.figures.numbers import MISSING, cell_name, plain, signed, six_digits, three_digits
 from gradiend_ui.ui.runs.listing import kept, moment, title_of
 from gradiend_ui.ui.tree import Node, explained, node, pick
@@ -124,13 +123,11 @@ def difference(first: Side, second: Side, number: Number) -> tuple[list[float], 
 def csv_of(first: Side, second: Side, number: Number) -> str:
     """Every cell of either grid: feature_factor, learning_rate, a, b, difference; empty where there is no number."""
     left, right = (_by_cell(number.table(side.picture), side.picture) for side in (first, second))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["feature_factor", "learning_rate", "a", "b", "difference"])
+    lines: list[list[Any]] = [["feature_factor", "learning_rate", "a", "b", "difference"]]
     for cell in sorted({*left, *right}):
         a, b = left.get(cell), right.get(cell)
-        writer.writerow([*cell, a, b, _minus(b, a)])
-    return out.getvalue()
+        lines.append([*cell, a, b, _minus(b, a)])
+    return csv_text(lines)
 
 
 def _by_cell(table: Table, picture: Mapping[str, Any]) -> dict[tuple[float, float], float | None]:

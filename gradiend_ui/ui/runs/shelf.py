@@ -75,6 +75,7 @@ class RunShelf:
             "all_classes": list(info["classes"]),
             "winner": self._winner(record),
             "bytes": self._ground.store.size_of(record),
+            "made_by": info.get("made_by"),
             "settings": {
                 "checkpoint": self._ground.store.checkpoint(record.checkpoint)[2]["name"],
                 "classes": ", ".join(map(str, spec["target_classes"])),

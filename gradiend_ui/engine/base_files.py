@@ -1,0 +1,139 @@
+"""Looking at a base model's files before transformers does: what its config.json asks for and what its weights hold.
+
+transformers builds whatever a config.json describes; here a folder is refused in a sentence when it is no base model,
+asks for code of its own, or describes far more weights than it holds. Knows JSON and headers; builds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.checked_json import read_json, shown
+from gradiend_ui.engine.checkpoint_config import describes_gradiend
+from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed
+from gradiend_ui.engine.run_folder import leads_out
+from gradiend_ui.engine.safetensors_header import read_header
+from gradiend_ui.engine.trust import Trust, check_no_remote_name
+
+CONFIG = "config.json"
+JSON_FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json")
+CODE_FIELDS = ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation")
+SIZES = (
+    "vocab_size", "hidden_size", "n_embd", "d_model", "dim", "embedding_size", "intermediate_size", "d_ff", "ffn_dim",
+    "num_attention_heads", "n_head", "n_heads", "num_heads", "max_position_embeddings", "n_positions", "head_dim",
+    "type_vocab_size", "word_embed_proj_dim",
+)  # fmt: skip
+MAX_LAYERS, MAX_NUMBER, MAX_LEVELS = 512, 2**27, 4
+MAX_TOKENIZER_BYTES = 128 * 1024 * 1024
+SPARE_WEIGHTS = 50_000_000
+"""Buffers and tied copies that a model has and its files need not hold."""
+
+
+def check_base_folder(folder: Path, trust: Trust) -> None:
+    """Raises BadBase, NotAllowed or TooLarge with the file and field for a folder that is no readable base model."""
+    name = folder.name
+    if not (folder / CONFIG).is_file():
+        raise BadBase(f"The base model folder {name!r} holds no config.json: give the folder of the whole model.")
+    config = read_object(folder / CONFIG, name)
+    if describes_gradiend(config):
+        raise BadBase(f"{name!r} is itself a GRADIEND, not a base model: give the model it was trained on.")
+    check_config(config, name, trust)
+    for path in (folder / file for file in JSON_FILES):
+        if path.is_file():
+            read_object(path, name)
+    tokenizer = folder / "tokenizer.json"
+    if tokenizer.is_file() and tokenizer.stat().st_size > MAX_TOKENIZER_BYTES:
+        raise BadBase(f"tokenizer.json of the base model {name!r} is larger than {MAX_TOKENIZER_BYTES // 2**20} MB.")
+    if trust.public:
+        _check_strangers_files(folder, trust)
+    count = stored_weights(folder)
+    if count is not None:
+        trust.check_parameters(count, name)
+
+
+def read_object(path: Path, name: str) -> dict[str, Any]:
+    """A JSON object among the files of the base model `name`. Raises BadBase."""
+    try:
+        content = read_json(path)
+    except OSError as error:
+        raise BadBase(f"{path.name} of the base model {name!r} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise BadBase(f"{path.name} of the base model {name!r} is not valid JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise BadBase(f"{path.name} of the base model {name!r} must hold a JSON object.")
+    return content
+
+
+def check_config(config: Mapping[str, Any], name: str, trust: Trust) -> None:
+    """Raises BadBase or NotAllowed for a config.json that no language model of transformers itself can have."""
+    model_type, classes = config.get("model_type"), config.get("architectures")
+    where = f"config.json of the base model {name!r}"
+    if not isinstance(model_type, str) or not model_type:
+        raise BadBase(f"{where} names no model_type, but {shown(model_type)}: give the folder of a whole model.")
+    if classes is not None and not (isinstance(classes, list) and all(isinstance(one, str) for one in classes)):
+        raise BadBase(f"{where}: architectures must be a list of names, not {shown(classes)}.")
+    trust.check_architecture(model_type, name)
+    if trust.public and config.get("quantization_config") is not None:
+        raise NotAllowed(f"{where}: quantized models are not opened (quantization_config): take the plain model.")
+    _check_fields(config, where, 0)
+
+
+def _check_fields(config: Mapping[str, Any], where: str, level: int) -> None:
+    if level > MAX_LEVELS:
+        raise BadBase(f"{where} is nested too deep to be a model's.")
+    for key, value in config.items():
+        if key in CODE_FIELDS:
+            check_no_remote_name(value, f"{where}: {key}")
+        elif key in SIZES and value is not None and (type(value) is not int or value < 1 or value > MAX_NUMBER):
+            raise BadBase(f"{where}: {key} must be a whole number from 1 to {MAX_NUMBER:,}, not {shown(value)}.")
+        elif "layers" in key and type(value) in (int, float) and not 0 <= value <= MAX_LAYERS:
+            raise BadBase(f"{where}: {key} must be at most {MAX_LAYERS} layers, not {shown(value)}.")
+        elif type(value) is int and abs(value) > MAX_NUMBER and "theta" not in key:
+            raise BadBase(f"{where}: {key} is {value:,}, which no model needs.")
+        elif isinstance(value, dict) and key not in ("id2label", "label2id", "task_specific_params"):
+            _check_fields(value, where, level + 1)
+
+
+def _check_strangers_files(folder: Path, trust: Trust) -> None:
+    """What a stranger's folder may not hold besides: pickled weights alone, adapters, links to elsewhere."""
+    files = sorted(folder.iterdir())
+    for path in files:
+        if leads_out(path, folder):
+            raise NotAllowed(f"{path.name} of the base model {folder.name!r} is a link that leads out of its folder.")
+    if any(path.name == "adapter_config.json" for path in files):
+        raise NotAllowed(f"The base model {folder.name!r} is an adapter (adapter_config.json): merge it first.")
+    if not any(path.suffix == ".safetensors" for path in files):
+        for path in files:
+            trust.check_pickle(path)
+
+
+def stored_weights(folder: Path) -> int | None:
+    """How many weights the folder's safetensors files promise, every header checked; None when it has none."""
+    files = sorted(path for path in folder.glob("model*.safetensors") if path.is_file())
+    return sum(map(_promised, files)) if files else None
+
+
+def _promised(path: Path) -> int:
+    try:
+        return sum(info.numel for info in read_header(path).values())
+    except BadCheckpoint as error:
+        raise BadBase(f"The base model in {path.parent.name!r} cannot be loaded: {error}") from error
+
+
+def check_described(described: int, folder: Path) -> None:
+    """Raises BadBase where config.json describes far more weights than the files hold: the rest would be invented."""
+    stored = stored_weights(folder)
+    if stored is None:
+        stored = sum(path.stat().st_size for path in pickled(folder))
+    if described > 1.1 * stored + SPARE_WEIGHTS:
+        raise BadBase(
+            f"config.json of the base model {folder.name!r} describes {described:,} weights, and its files hold "
+            f"{stored:,}: give the folder of the whole model."
+        )
+
+
+def pickled(folder: Path) -> Iterator[Path]:
+    """The folder's weights in PyTorch's own format."""
+    return (path for path in folder.glob("pytorch_model*.bin") if path.is_file())

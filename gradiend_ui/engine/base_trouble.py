@@ -1,0 +1,57 @@
+"""Why a base model could not be loaded, told apart: absent, offline, closed, unknown, damaged.
+
+Reads the errors of transformers and of the Hub's client; loads nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+
+MAX_REASON = 300
+
+
+def load_failure(location: str, error: Exception, what: str = "base model") -> str:
+    """The sentence for a model or tokenizer at `location` that could not be loaded because of `error`."""
+    if os.path.isdir(location):
+        name = Path(location).name
+        return f"The {what} in {name!r} cannot be loaded: {_reason(error)}"
+    if os.path.isabs(location):
+        return (
+            f"The {what} {Path(location).name!r} is no local folder and cannot be loaded: its path is that of another "
+            "machine, or the folder has gone. Give the folder or the Hub name."
+        )
+    causes = list(_causes(error))
+    start = f"The {what} {location[:200]!r} is no local folder and"
+    if any(isinstance(cause, GatedRepoError) for cause in causes):
+        return f"{start} is gated on the Hub: accept its licence there and log in, or give a folder that holds it."
+    if any(isinstance(cause, (OfflineModeIsEnabled, LocalEntryNotFoundError)) for cause in causes):
+        return f"{start} could not be fetched: the Hub cannot be reached (offline?). Give a folder that holds it."
+    if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
+        return f"{start} there is no such model on the Hub, or it is private: check the name, or give a folder."
+    if any(isinstance(cause, HFValidationError) for cause in causes):
+        return f"{start} is no name of the Hub either: give a folder that holds it, or a name like 'owner/name'."
+    return f"{start} could not be fetched from the Hub ({_reason(error)}): give a folder that holds it."
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _reason(error: Exception) -> str:
+    """The first line of the error's own words, or its kind where it has none."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:MAX_REASON]

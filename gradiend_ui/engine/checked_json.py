@@ -1,0 +1,112 @@
+"""Reading JSON that strangers wrote: bounded before it is parsed, plain after.
+
+What comes out has bounded depth and size, no name twice in one object, no text that cannot be written as UTF-8, and no
+whole number beyond 64 bits (larger ones become floats, infinite ones where they have to). NaN stays NaN: records of a
+training hold it. Knows files and values; not what they mean.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+MAX_JSON_BYTES = 64 * 1024 * 1024
+MAX_VALUES = 600_000
+"""As many values take at most some 100 MB of memory and a second."""
+MAX_LEVELS = 64
+MAX_TEXT = 100_000
+SHOWN = 80
+_DIGITS = 18
+
+
+def shown(value: object) -> str:
+    """A value as a sentence may quote it: its repr, cut off after some 80 characters."""
+    if isinstance(value, (list, dict)):
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value):,}" if value else repr(value)
+    text = repr(value[: SHOWN + 1] if isinstance(value, str) else value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES, max_values: int = MAX_VALUES) -> Any:
+    """The content of a JSON file. Raises OSError, or ValueError with a reason in a few words."""
+    return parse_json(regular_bytes(path, max_bytes), max_values=max_values)
+
+
+def regular_bytes(path: Path, max_bytes: int) -> bytes:
+    """The content of a plain file; a pipe or device in its place is never waited for. Raises OSError, ValueError."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("it is no plain file")
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"it is larger than {max_bytes // 2**20} MB")
+    return content
+
+
+def parse_json(content: bytes, *, max_values: int = MAX_VALUES) -> Any:
+    """The value that the bytes (UTF-8, with or without a mark) stand for. Raises ValueError with a reason."""
+    if sum(map(content.count, (b",", b"[", b"{"))) > max_values:
+        raise ValueError(f"it holds more than {max_values:,} values")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start:,} is no UTF-8 text") from error
+    try:
+        value = json.loads(text, object_pairs_hook=_named_once, parse_int=_number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    _check_plain(value)
+    return value
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise ValueError(f"the name {shown(twice)} occurs twice in one object")
+    return result
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _DIGITS else float(digits)
+
+
+def _check_plain(value: object) -> None:
+    """Raises ValueError for what is nested too deep and for texts that are too long or cannot be written."""
+    waiting: list[tuple[object, int]] = [(value, 0)]
+    while waiting:
+        item, level = waiting.pop()
+        if isinstance(item, str):
+            check_text(item)
+        elif isinstance(item, (dict, list)):
+            if level >= MAX_LEVELS:
+                raise ValueError(f"it is nested deeper than {MAX_LEVELS} levels")
+            if isinstance(item, dict):
+                waiting.extend((name, level) for name in item)
+            waiting.extend((inside, level + 1) for inside in (item.values() if isinstance(item, dict) else item))
+
+
+def check_text(text: str) -> None:
+    """Raises ValueError for a text that is too long, holds a zero byte, or half of a character."""
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"it holds a text of {len(text):,} characters, at most {MAX_TEXT:,} are read")
+    if "\x00" in text:
+        raise ValueError("it holds a text with a zero byte")
+    if is_broken(text):
+        raise ValueError("it holds a text with half a character (a lone surrogate)")
+
+
+def is_broken(text: str) -> bool:
+    """Whether the text holds a lone surrogate: half of a character, which no encoding and no tokenizer takes."""
+    if text.isascii():
+        return False
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -1,0 +1,156 @@
+"""Work on strangers' bytes in a process of its own, with limits on memory, processor time and patience.
+
+`run_confined` starts `python -m gradiend_ui.engine.confined`, tells it by name what to do (see `TASKS`) and takes plain
+JSON back: nothing that the child pickles is ever read. A worker process may not have children of multiprocessing, so
+this is a plain subprocess. Memory and processor time are limited where the system can (Linux; macOS in part), time
+everywhere. Knows processes; not what a task does. The child never imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge, error_from
+
+log = logging.getLogger(__name__)
+
+MODULE = "gradiend_ui.engine.confined"
+TASKS: Mapping[str, str] = {"read_table": "gradiend_ui.engine.confined_tables:table_as_plain"}
+"""{name: module:function}; a function takes a path and gives plain JSON-like data."""
+NO_MEMORY, LONG_ANSWER = 86, 87
+"""The child's exit codes when its memory was used up, and when what it read is more than it may send."""
+LIMIT_SIGNALS = (-9, -24)
+"""Killed from outside, or for its processor time."""
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "2",
+    "PYTHONWARNINGS": "ignore",
+}
+"""One thread and one arena: threads reserve memory that would count against the limit."""
+KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """memory_bytes: address space of the child. seconds: of waiting, start included; its processor time is half as
+    much again at most. answer_bytes: how much it may send back."""
+
+    memory_bytes: int = 3 * 1024**3
+    seconds: float = 20.0
+    answer_bytes: int = 320 * 1024**2
+
+
+TABLES = Confinement()
+
+
+def run_confined(task: str, path: Path, limits: Confinement = TABLES) -> Any:
+    """The plain data that a task makes of the file at `path`.
+
+    Raises what the task raises, TooLarge where it goes beyond a limit, Failed when the process cannot be started or
+    dies by itself.
+    """
+    order = json.dumps(
+        {
+            "task": task,
+            "path": str(path),
+            "memory": limits.memory_bytes,
+            "seconds": limits.seconds,
+            "answer": limits.answer_bytes,
+        }
+    )
+    environment = {name: os.environ[name] for name in KEPT if name in os.environ} | ENVIRONMENT
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", MODULE, order],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limits.seconds,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TooLarge(f"The file takes longer than {limits.seconds:.0f} s to read: split or simplify it.") from error
+    except OSError as error:
+        raise Failed(f"No process to read the file in could be started ({error.strerror}): try again.") from error
+    return _answer(done, limits)
+
+
+def _answer(done: subprocess.CompletedProcess[bytes], limits: Confinement) -> Any:
+    if done.returncode == NO_MEMORY:
+        raise TooLarge(
+            f"The file needs more than {limits.memory_bytes // 2**20:,} MB of memory to read: split or simplify it."
+        )
+    if done.returncode == LONG_ANSWER:
+        raise TooLarge(f"The file holds more than {limits.answer_bytes // 2**20:,} MB of text: split or simplify it.")
+    if done.returncode in LIMIT_SIGNALS:
+        raise TooLarge("Reading the file went beyond the memory or time that is given to it: split or simplify it.")
+    if done.returncode < 0:
+        raise BadData(f"The file is damaged: reading it broke the reader (signal {-done.returncode}). Save it again.")
+    if done.returncode:
+        log.error("reading %s failed: %s", done.args[-1], done.stderr.decode("utf-8", "replace")[-2000:])
+        raise Failed("The process that reads files broke: see the log.")
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError as error:
+        raise Failed("The process that read the file gave no answer: try again.") from error
+    if "error" in answer:
+        raise error_from(*answer["error"])
+    return answer["value"]
+
+
+# --- inside the child -------------------------------------------------------------------------------------------------
+
+
+def _limit(memory_bytes: int, seconds: float) -> None:
+    """Ask the system for the limits; one that does not know them has the parent's patience only."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    for kind, limit in (
+        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_CPU, int(1.5 * seconds) + 1),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+    ):
+        try:
+            resource.setrlimit(kind, (limit, limit))
+        except (ValueError, OSError):  # macOS refuses a limit on the address space
+            continue
+
+
+def main(order: str) -> int:
+    """Do what `order` says and print the answer as JSON; gives the exit code."""
+    told = json.loads(order)
+    _limit(told["memory"], told["seconds"])
+    module, _, function = TASKS[told["task"]].partition(":")
+    try:
+        work = getattr(importlib.import_module(module), function)
+        try:
+            answer: dict[str, Any] = {"value": work(Path(told["path"]))}
+        except GradiendUIError as error:
+            answer = {"error": [error.code, str(error)]}
+        text = json.dumps(answer)
+    except MemoryError:
+        return NO_MEMORY
+    if len(text) > told["answer"]:
+        return LONG_ANSWER
+    sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,105 @@
+"""Whom a lane reads for: the owner of the machine, or strangers.
+
+A plain value that travels from the server's start to every place that opens a file. Knows limits and names; it opens
+nothing and asks nobody.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gradiend_ui.engine.errors import BadBase, NotAllowed, TooLarge
+
+ARCHITECTURES = frozenset(
+    {
+        "albert", "bart", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "eurobert", "gemma",
+        "gemma2", "gemma3_text", "gpt2", "gpt_neo", "gpt_neox", "llama", "mbart", "mistral", "modernbert", "mt5",
+        "olmo", "olmo2", "opt", "phi", "phi3", "qwen2", "qwen3", "roberta", "smollm3", "t5", "umt5", "xlm-roberta",
+    }
+)  # fmt: skip
+"""The `model_type`s that strangers may bring: language models of transformers itself, without code of their own."""
+HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+LOCAL_PARAMETERS, PUBLIC_PARAMETERS = 200_000_000_000, 1_500_000_000
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack", ".npz", ".joblib")
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """public: who asks is a stranger. homes: the folders that a stranger's files and base models may lie in.
+
+    max_parameters: of a base model, over all its weights. owned: what the server's owner opens for everybody.
+    """
+
+    public: bool = False
+    homes: tuple[Path, ...] = ()
+    max_parameters: int = LOCAL_PARAMETERS
+    owned: tuple[Path, ...] = ()
+
+    def within(self, *homes: Path) -> Trust:
+        """The same for one upload: nothing but these folders."""
+        return replace(self, homes=homes)
+
+    def owns(self, folder: Path) -> bool:
+        """Whether the server's owner chose this folder, by whatever path it is asked for."""
+        return any(folder.resolve().is_relative_to(own.resolve()) for own in self.owned)
+
+    @property
+    def hub_token(self) -> bool | None:
+        """What `from_pretrained` takes as token: False keeps the server's own from being used for strangers."""
+        return False if self.public else None
+
+    @property
+    def use_safetensors(self) -> bool | None:
+        """True: weights come from safetensors or not at all; None: transformers' own order."""
+        return True if self.public else None
+
+    def check_pickle(self, path: Path) -> None:
+        """Raises NotAllowed where strangers may not bring such a file."""
+        if self.public and path.suffix.lower() in PICKLES:
+            raise NotAllowed(f"{path.name} holds pickled data, which this server does not open: save safetensors.")
+
+    def check_architecture(self, model_type: str, name: str) -> None:
+        """Raises NotAllowed where strangers may not bring a base model of this kind."""
+        if self.public and model_type not in ARCHITECTURES:
+            raise NotAllowed(
+                f"config.json of the base model {name!r}: this server does not open the architecture {model_type!r}; "
+                f"it opens {', '.join(sorted(ARCHITECTURES))}."
+            )
+
+    def check_parameters(self, count: int, name: str) -> None:
+        """Raises TooLarge for a base model with more weights than are read here."""
+        if count > self.max_parameters:
+            raise TooLarge(
+                f"The base model {name!r} has {count:,} weights; at most {self.max_parameters:,} are read here: "
+                "take a smaller one."
+            )
+
+    def check_place(self, location: str, what: str) -> None:
+        """Raises NotAllowed where a stranger's `location` is neither in a home nor a plain "owner/name" of the Hub."""
+        if not self.public:
+            return
+        place = Path(location)
+        if place.is_absolute() or place.exists():
+            if any(place.resolve().is_relative_to(home.resolve()) for home in self.homes):
+                return
+            raise NotAllowed(f"{what} leads to a folder of this server, which is not read: put the model beside it.")
+        if not HUB_NAME.fullmatch(location) or ".." in location or location.endswith((".git", ".ipynb")):
+            raise NotAllowed(f"{what} must be a folder in the upload or a Hub name such as 'owner/name'.")
+
+
+LOCAL = Trust()
+"""The owner's own machine: paths are read, and what transformers can read without running code."""
+
+
+def public_trust(*owned: Path) -> Trust:
+    """Strangers on a server whose owner opens these folders for them."""
+    return Trust(public=True, max_parameters=PUBLIC_PARAMETERS, owned=owned)
+
+
+def check_no_remote_name(value: object, where: str) -> None:
+    """Raises BadBase for an option that names code to be fetched ("owner/kernel") instead of a built-in choice."""
+    for name in value.values() if isinstance(value, dict) else (value,):
+        if name is not None and (not isinstance(name, str) or "/" in name or ":" in name):
+            raise BadBase(f"{where} names code of its own, which is never run: remove the field.")

@@ -1,0 +1,220 @@
+"""A number is the same whatever the batches, the padding, the threads and the order; twice the same run, to the bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from test_sweep import finals
+from transformers import AutoModelForCausalLM
+
+from gradiend_ui.engine.base_model import CLM
+from gradiend_ui.engine.checkpoint_config import (
+    DECODER_BIAS,
+    DECODER_WEIGHT,
+    ENCODER_BIAS,
+    ENCODER_WEIGHT,
+    Architecture,
+)
+from gradiend_ui.engine.checkpoint_writer import save_checkpoint
+from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.plan import SCORER_VERSION, PreparedSweep, prepare
+from gradiend_ui.engine.provenance import lines_of, provenance
+from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, SweepSpec
+
+CLOSE = 1e-5
+GRID = SweepSpec(feature_factors=(-1.0, 1.0), learning_rates=(0.01, 0.5))
+LIMITS = (BatchLimits(1, 64, 16), BatchLimits(3, 200, 64), BatchLimits(7, 4096, 1024))
+Scores = dict[Cell | None, CellScore]
+
+
+@pytest.fixture(scope="module")
+def causal_folder(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random GRADIEND of the tiny GPT-2."""
+    name = "transformer.h.1.mlp.c_fc.weight"
+    shape = tuple(dict(AutoModelForCausalLM.from_pretrained(tiny_gpt2).named_parameters())[name].shape)
+    n, generator = shape[0] * shape[1], torch.Generator().manual_seed(6)
+    folder = tmp_path_factory.mktemp("causal") / "gradiend"
+    save_checkpoint(
+        folder,
+        architecture=Architecture(input_dim=n, latent_dim=1),
+        weights={
+            ENCODER_WEIGHT: torch.randn(1, n, generator=generator) * 0.1,
+            ENCODER_BIAS: torch.zeros(1),
+            DECODER_WEIGHT: torch.randn(n, 1, generator=generator) * 0.2,
+            DECODER_BIAS: torch.randn(n, generator=generator) * 0.01,
+        },
+        shapes={name: shape},
+        positions={},
+        metadata={"base_model": str(tiny_gpt2), "prediction_objective": "auto"},
+        context={"source": "alternative", "feature_class_encoding_direction": {"M": 1.0, "F": -1.0}},
+    )
+    return folder
+
+
+@pytest.fixture(scope="module", params=["masked", "causal", "causal, natural"])
+def kind(request: pytest.FixtureRequest, checkpoint_folder: Path, causal_folder: Path) -> tuple[Path, SweepSpec]:
+    """(checkpoint, spec)."""
+    if request.param == "masked":
+        return checkpoint_folder, GRID
+    return causal_folder, replace(GRID, token_boundary="natural") if "natural" in request.param else GRID
+
+
+@pytest.fixture(scope="module")
+def data(rows: pd.DataFrame) -> EvalData:
+    return read_rows(rows)
+
+
+@pytest.fixture(scope="module")
+def texts(neutral_texts: list[str]) -> tuple[str, ...]:
+    """Of very different lengths, so that a batch is padded."""
+    joined = (" ".join(neutral_texts[k : k + 1 + k % 5]) for k in range(24))
+    return read_neutral(list(joined))
+
+
+@pytest.fixture(scope="module")
+def whole(kind: tuple[Path, SweepSpec], data: EvalData, texts: tuple[str, ...]) -> tuple[PreparedSweep, Scores]:
+    """The plan with the default batches, and its scores."""
+    folder, spec = kind
+    plan = prepare(ModelWithGradiend.from_pretrained(folder), spec, data, texts)
+    return plan, finals(plan)
+
+
+def numbers(scores: Scores) -> dict[str, float]:
+    """Every probability and every LMS by a name."""
+    found = {}
+    for cell, score in scores.items():
+        assert score.status == "final"
+        found[f"{cell} lms"] = score.lms["lms"]
+        for dataset, by_class in score.probs_by_dataset.items():
+            found |= {f"{cell} P({name}) on {dataset}": value for name, value in by_class.items()}
+    return found
+
+
+def assert_close(scores: Scores, expected: Scores) -> None:
+    assert numbers(scores) == pytest.approx(numbers(expected), abs=CLOSE, rel=0)
+    assert len({round(value, 6) for value in numbers(expected).values()}) > 6, "the numbers differ among themselves"
+
+
+@pytest.mark.parametrize("limits", LIMITS, ids=lambda limits: f"{limits.rows} rows")
+def test_batches_and_their_padding_move_nothing(
+    whole: tuple[PreparedSweep, Scores], data: EvalData, texts: tuple[str, ...], limits: BatchLimits
+) -> None:
+    plan, expected = whole
+    other = prepare(plan.model, plan.spec, data, texts, limits=limits)
+    assert other.block_sizes != plan.block_sizes and other.fingerprint != plan.fingerprint
+    assert_close(finals(other), expected)
+
+
+def test_the_order_of_the_rows_moves_nothing(
+    whole: tuple[PreparedSweep, Scores], data: EvalData, texts: tuple[str, ...]
+) -> None:
+    """But under the reference's rule for causal models: it reads a row at the end of its padded chunk of 16 rows, so
+    the rows' neighbours are part of the number. The natural boundary is free of that."""
+    plan, expected = whole
+    turned = list(data.rows)
+    random.Random(3).shuffle(turned)
+    scores = finals(prepare(plan.model, plan.spec, replace(data, rows=tuple(turned)), texts))
+    if plan.objective.name == CLM and plan.spec.token_boundary == "reference":
+        assert {cell: score.lms for cell, score in scores.items()} == {c: s.lms for c, s in expected.items()}
+    else:
+        assert_close(scores, expected)
+
+
+def test_the_order_of_the_cells_moves_nothing(whole: tuple[PreparedSweep, Scores]) -> None:
+    """Cells one by one, last first, each in a workspace that has held others: the same bits."""
+    plan, expected = whole
+    workspace = plan.model.workspace()
+    for cell in reversed(plan.grid.cells):
+        update = plan.model.update_vector(plan.spec.part, cell.feature_factor)
+        weights = workspace.rewritten(update, cell.learning_rate)
+        results = {block: plan.score_block(weights, block) for block in reversed(range(len(plan.block_sizes)))}
+        assert numbers({cell: plan.summarise(cell, results)}) == numbers({cell: expected[cell]})
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+def test_threads_move_nothing(whole: tuple[PreparedSweep, Scores]) -> None:
+    plan, _ = whole
+    found = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        found.append(finals(plan))
+    assert_close(*found)
+
+
+SCRIPT = """
+import hashlib, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[4:]
+from test_invariance import GRID, digest_of
+print(digest_of(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
+"""
+
+
+def digest_of(folder: Path, table: str, texts: Path) -> str:
+    """sha256 of every raw result of the sweep, block by block."""
+    plan = prepare(ModelWithGradiend.from_pretrained(folder), GRID, read_rows(Path(table)), read_neutral(texts))
+    digest, workspace = hashlib.sha256(plan.fingerprint.encode()), plan.model.workspace()
+    for cell in plan.grid.cells:
+        update = plan.model.update_vector("decoder", cell.feature_factor)
+        weights = workspace.rewritten(update, cell.learning_rate)
+        for block in range(len(plan.block_sizes)):
+            digest.update(plan.score_block(weights, block).tobytes())
+    return digest.hexdigest()
+
+
+def test_the_same_run_in_two_processes_is_the_same_to_the_bit(
+    checkpoint_folder: Path, rows: pd.DataFrame, texts: tuple[str, ...], tmp_path: Path
+) -> None:
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    pd.DataFrame({"text": texts}).to_csv(tmp_path / "texts.csv", index=False)
+    places = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+    command = [sys.executable, "-c", SCRIPT, str(checkpoint_folder), str(tmp_path / "rows.csv")]
+    command += [str(tmp_path / "texts.csv"), *places]
+    found = []
+    for seed in ("1", "2"):
+        surroundings = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, env=surroundings, check=False)
+        assert done.returncode == 0, done.stderr
+        found.append(done.stdout.strip().splitlines()[-1])
+    assert found[0] == found[1] and len(found[0]) == 64
+
+
+def test_a_run_notes_how_its_numbers_were_made(whole: tuple[PreparedSweep, Scores], data: EvalData) -> None:
+    plan, _ = whole
+    made = provenance(plan)
+    assert made == json.loads(json.dumps(made))
+    assert set(made["versions"]) == {"gradiend_ui", "torch", "transformers", "python"}
+    assert (made["scorer"], made["precision"], made["weights_dtype"]) == (SCORER_VERSION, "float32", "float32")
+    assert made["device"].startswith("cpu") and made["threads"] == torch.get_num_threads()
+    assert made["sha256"]["everything"] == plan.fingerprint
+    assert sum((made["blocks"]["rows"], made["blocks"]["texts"])) == len(plan.block_sizes)
+    told = dict(lines_of(made))
+    assert told["rows, sha256"] == made["sha256"]["rows"] and lines_of(None) == []
+    fewer = provenance(prepare(plan.model, replace(plan.spec, max_rows=4), data, plan_texts(plan)))
+    for name in ("rows", "everything"):
+        assert fewer["sha256"][name] != made["sha256"][name]
+    for name in ("base", "base_and_gradiend"):
+        assert fewer["sha256"][name] == made["sha256"][name]
+
+
+def plan_texts(plan: PreparedSweep) -> tuple[str, ...]:
+    return tuple(f"the book number {k} is old ." for k in range(sum(plan.lms.block_texts)))

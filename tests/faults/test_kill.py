@@ -1,0 +1,17 @@
+"""A short kill loop: the server and its worker are killed twice while they sweep (the long one is a command of its own)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+
+from tests.faults.kill_loop import loops  # noqa: E402
+
+
+def test_a_sweep_outlives_its_servers(tmp_path: Path) -> None:
+    found = loops(tmp_path, kills=2, seed=1, cells=8)
+    assert found["broken"] == [] and found["kills"] == 2 and found["doubled"] == 0
+    assert found["blocks"] > 8
