@@ -14,7 +14,7 @@ from gradiend_ui.engine.checked_json import read_json, shown
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed
 from gradiend_ui.engine.run_folder import leads_out
-from gradiend_ui.engine.safetensors_header import read_header
+from gradiend_ui.engine.safetensors_header import TensorInfo, read_header
 from gradiend_ui.engine.trust import Trust, check_no_remote_name
 
 CONFIG = "config.json"
@@ -25,9 +25,11 @@ SIZES = (
     "num_attention_heads", "n_head", "n_heads", "num_heads", "max_position_embeddings", "n_positions", "head_dim",
     "type_vocab_size", "word_embed_proj_dim",
 )  # fmt: skip
-MAX_LAYERS, MAX_NUMBER, MAX_LEVELS = 512, 2**27, 4
-MAX_TOKENIZER_BYTES = 128 * 1024 * 1024
-SPARE_WEIGHTS = 50_000_000
+MAX_LAYERS, MAX_NUMBER, MAX_LEVELS = 256, 2**27, 4
+MAX_VALUES = 200_000
+MAX_TOKENIZER_BYTES, STRANGERS_TOKENIZER_BYTES = 128 * 1024 * 1024, 40 * 1024 * 1024
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tekken.json")
+SPARE_TENSORS, SPARE_WEIGHTS = 20, 50_000_000
 """Buffers and tied copies that a model has and its files need not hold."""
 
 
@@ -44,8 +46,9 @@ def check_base_folder(folder: Path, trust: Trust) -> None:
         if path.is_file():
             read_object(path, name)
     tokenizer = folder / "tokenizer.json"
-    if tokenizer.is_file() and tokenizer.stat().st_size > MAX_TOKENIZER_BYTES:
-        raise BadBase(f"tokenizer.json of the base model {name!r} is larger than {MAX_TOKENIZER_BYTES // 2**20} MB.")
+    most = STRANGERS_TOKENIZER_BYTES if trust.public else MAX_TOKENIZER_BYTES
+    if tokenizer.is_file() and tokenizer.stat().st_size > most:
+        raise BadBase(f"tokenizer.json of the base model {name!r} is larger than {most // 2**20} MB.")
     if trust.public:
         _check_strangers_files(folder, trust)
     count = stored_weights(folder)
@@ -56,7 +59,7 @@ def check_base_folder(folder: Path, trust: Trust) -> None:
 def read_object(path: Path, name: str) -> dict[str, Any]:
     """A JSON object among the files of the base model `name`. Raises BadBase."""
     try:
-        content = read_json(path)
+        content = read_json(path, max_values=MAX_VALUES)
     except OSError as error:
         raise BadBase(f"{path.name} of the base model {name!r} cannot be read: {error.strerror}.") from error
     except ValueError as error:
@@ -111,26 +114,52 @@ def _check_strangers_files(folder: Path, trust: Trust) -> None:
 
 def stored_weights(folder: Path) -> int | None:
     """How many weights the folder's safetensors files promise, every header checked; None when it has none."""
+    promised = _promised(folder)
+    return sum(info.numel for info in promised) if promised is not None else None
+
+
+def stored_tensors(folder: Path) -> int:
+    """How many tensors those files hold."""
+    return len(_promised(folder) or ())
+
+
+def _promised(folder: Path) -> list[TensorInfo] | None:
     files = sorted(path for path in folder.glob("model*.safetensors") if path.is_file())
-    return sum(map(_promised, files)) if files else None
+    return [info for path in files for info in _header(path).values()] if files else None
 
 
-def _promised(path: Path) -> int:
+def _header(path: Path) -> dict[str, TensorInfo]:
     try:
-        return sum(info.numel for info in read_header(path).values())
+        return read_header(path)
     except BadCheckpoint as error:
         raise BadBase(f"The base model in {path.parent.name!r} cannot be loaded: {error}") from error
 
 
-def check_described(described: int, folder: Path) -> None:
-    """Raises BadBase where config.json describes far more weights than the files hold: the rest would be invented."""
-    stored = stored_weights(folder)
+def check_described(described: int, tensors: int, folder: Path) -> None:
+    """Raises BadBase where config.json describes far more weights than the files hold: the rest would be invented.
+
+    described: weights and buffer entries; tensors: how many parameters they are.
+    """
+    stored, held = stored_weights(folder), stored_tensors(folder)
+    if held and tensors > 2 * held + SPARE_TENSORS:
+        raise BadBase(
+            f"config.json of the base model {folder.name!r} describes {tensors:,} parameters, and its files hold "
+            f"{held:,}: give the folder of the whole model."
+        )
     if stored is None:
         stored = sum(path.stat().st_size for path in pickled(folder))
     if described > 1.1 * stored + SPARE_WEIGHTS:
         raise BadBase(
             f"config.json of the base model {folder.name!r} describes {described:,} weights, and its files hold "
             f"{stored:,}: give the folder of the whole model."
+        )
+
+
+def check_tokenizer_folder(folder: Path) -> None:
+    """Raises BadBase for a folder without a vocabulary: transformers would make up a tokenizer that knows no word."""
+    if not any(path.name in VOCABULARIES or path.suffix in (".model", ".spm") for path in folder.iterdir()):
+        raise BadBase(
+            f"The folder {folder.name!r} holds no tokenizer ({', '.join(VOCABULARIES)}): give the whole model."
         )
 
 

@@ -26,8 +26,15 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from gradiend_ui.engine.base_files import CONFIG, check_base_folder, check_config, check_described, read_object
-from gradiend_ui.engine.base_trouble import load_failure
+from gradiend_ui.engine.base_files import (
+    CONFIG,
+    check_base_folder,
+    check_config,
+    check_described,
+    check_tokenizer_folder,
+    read_object,
+)
+from gradiend_ui.engine.base_trouble import load_failure, panics_told
 from gradiend_ui.engine.chat_prompt import in_chat_prompt, named_instruct
 from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.checkpoint import Checkpoint
@@ -61,7 +68,10 @@ KIND_WORDS = {MASKED: "a masked", CAUSAL: "a causal", SEQ2SEQ: "an encoder-decod
 WINDOWED = (CLOZE, DECODER, DECODER_CLOZE)
 """The objectives that look at the text right of the mask through `rhs_window`."""
 OBJECTIVES = tuple(name for names in OBJECTIVES_OF.values() for name in names)
-MAX_LOCATION = 1000
+MAX_LOCATION, TRIAL_LENGTH = 1000, 8
+TRIAL_TEXTS = ["a", "a b\n", "\U0001f9d1 \u202e", "x" * 300]
+SPARE_TOKENS = 1024
+"""Added tokens that a model was not grown for, and that its texts never use."""
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 REFERENCE_MAX_LENGTH = 512
 WHOLE_RIGHT_CONTEXT = -1
@@ -125,12 +135,16 @@ class BaseModel:
         if any(map(is_broken, texts)):
             raise BadData("A text holds half a character (a lone surrogate), which no model reads: type it again.")
         prepared = [in_chat_prompt(text) for text in texts] if self.chat_prompt else list(texts)
-        encoded = self.tokenizer(
-            prepared,
-            add_special_tokens=not self.chat_prompt,
-            truncation=max_length is not None,
-            max_length=max_length,
-        )
+        try:
+            with panics_told():
+                encoded = self.tokenizer(
+                    prepared,
+                    add_special_tokens=not self.chat_prompt,
+                    truncation=max_length is not None,
+                    max_length=max_length,
+                )
+        except Exception as error:  # tokenizers raises plain Exceptions for a vocabulary that contradicts itself
+            raise BadBase(f"The tokenizer of {self.name!r} failed: {str(error)[:200]}.") from error
         ids: list[list[int]] = encoded["input_ids"]
         self._check_known(max((max(row) for row in ids if row), default=0))
         return ids
@@ -172,18 +186,29 @@ def base_model_location(checkpoint: Checkpoint, given: str | None) -> str:
         raise BadBase(f"config.json: metadata.base_model must be a folder or a Hub name, not {shown(stated)}.")
     if stated is None or not stated.strip():
         raise BadBase("config.json names no base model (metadata.base_model): give one by hand.")
-    if len(stated) > MAX_LOCATION or not stated.isprintable():
+    if not can_be_location(stated):
         raise BadBase(f"config.json: metadata.base_model {shown(stated)} is no folder and no Hub name.")
     if Path(stated).is_absolute():
         return stated
     inside = (checkpoint.folder / stated).resolve()
     if inside.is_dir():
         if not inside.is_relative_to(checkpoint.folder.resolve().parent):
-            raise BadBase(f"metadata.base_model {stated!r} leads out of the checkpoint's parent: give one by hand.")
+            raise BadBase(
+                f"config.json: metadata.base_model {shown(stated)} leads out of the checkpoint's parent: "
+                "give one by hand."
+            )
         return str(inside)
     if stated.startswith((".", "~")):
-        raise BadBase(f"metadata.base_model {stated!r} is no folder beside the checkpoint: give one by hand.")
+        raise BadBase(
+            f"config.json: metadata.base_model {shown(stated)} is no folder beside the checkpoint: give one by hand."
+        )
     return stated
+
+
+def can_be_location(stated: str) -> bool:
+    """Whether a text can be a folder or Hub name at all: printable, and no piece longer than a file's name."""
+    pieces = stated.replace("\\", "/").split("/")
+    return stated.isprintable() and len(stated) <= MAX_LOCATION and all(len(os.fsencode(one)) <= 255 for one in pieces)
 
 
 def read_model(
@@ -202,10 +227,10 @@ def read_model(
     if holds_mask_head(location):
         return load_causal_under_mask_head(location, config, torch_dtype, device_map, trust)
     auto_class = AUTO_CLASSES[kind_of(config, location)]
-    described = _described_weights(auto_class, config)
+    described, tensors = _described(auto_class, config)
     trust.check_parameters(described, _name_of(location))
     if os.path.isdir(location):
-        check_described(described, Path(location))
+        check_described(described, tensors, Path(location))
     model, told = auto_class.from_pretrained(
         location,
         config=config,
@@ -225,11 +250,12 @@ def read_model(
     return model
 
 
-def _described_weights(auto_class: Any, config: Any) -> int:
-    """How many weights and buffer entries `config` asks for, without allocating one."""
+def _described(auto_class: Any, config: Any) -> tuple[int, int]:
+    """How many weights and buffer entries `config` asks for, and in how many parameters, without allocating one."""
     with torch.device("meta"):
         model = auto_class.from_config(config)
-    return sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
+    numbers = [parameter.numel() for parameter in model.parameters()]
+    return sum(numbers) + sum(buffer.numel() for buffer in model.buffers()), len(numbers)
 
 
 def load_base_model(
@@ -278,6 +304,8 @@ def load_base_model(
 def check_source(location: str, trust: Trust) -> None:
     """Look at the config.json of a folder or Hub id before it is built. Raises BadBase, NotAllowed, TooLarge."""
     trust.check_place(location, "The base model")
+    if os.path.isfile(location):
+        raise BadBase(f"The base model {_name_of(location)!r} is a file: give the folder that holds its config.json.")
     if not os.path.isdir(location):
         config = _fetched_config(location, trust)
         check_config(config, location, trust)
@@ -315,8 +343,16 @@ def check_shipped(config: Mapping[str, Any], location: str) -> None:
 def load_tokenizer(location: str, trust: Trust = LOCAL) -> Tokenizer:
     """The tokenizer in a folder or of a Hub id; one without a padding token pads with its end token."""
     trust.check_place(location, "The tokenizer")
+    if os.path.exists(location):
+        if not os.path.isdir(location):
+            raise BadBase(
+                f"The tokenizer {Path(location).name!r} is no folder: give the one that holds tokenizer.json."
+            )
+        check_tokenizer_folder(Path(location))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False, token=trust.hub_token)
+        with panics_told():
+            tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False, token=trust.hub_token)
+        _try_out(tokenizer)
     except (MemoryError, NotAllowed):
         raise
     except Exception as error:  # transformers and tokenizers raise many kinds for files that are not their own
@@ -326,6 +362,15 @@ def load_tokenizer(location: str, trust: Trust = LOCAL) -> Tokenizer:
     if tokenizer.pad_token is None and tokenizer.eos_token is not None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _try_out(tokenizer: Tokenizer) -> None:
+    """A tokenizer with odd settings fails here, not within a sweep; raises whatever it raises."""
+    with panics_told():
+        for limit in (None, TRIAL_LENGTH):
+            for special in (True, False):
+                tokenizer(TRIAL_TEXTS, truncation=limit is not None, max_length=limit, add_special_tokens=special)
+        vocabulary_size(tokenizer)
 
 
 def base_around(
@@ -347,7 +392,8 @@ def base_around(
         raise BadBase(f"The tokenizer of {own_name!r} has no mask token: masked scoring is impossible.")
     rows = embedding_rows(model)
     special = [one for one in (tokenizer.mask_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) if one]
-    if rows is not None and scored_by == MLM and max(special, default=0) >= rows:
+    foreign = rows is not None and vocabulary_size(tokenizer) > rows + SPARE_TOKENS
+    if rows is not None and (foreign or (scored_by == MLM and max(special, default=0) >= rows)):
         raise BadBase(f"The tokenizer of {own_name!r} belongs to another model: it knows more than {rows:,} tokens.")
     if isinstance(rhs_window, bool) or not isinstance(rhs_window, int):
         raise BadBase(f"rhs_window must be a whole number of tokens, -1 for all of them, not {rhs_window!r}.")
@@ -429,6 +475,11 @@ def checked_device(device: str | torch.device) -> torch.device:
 def _name_of(location: str) -> str:
     """The last part of a path, or a Hub id as it is."""
     return Path(location).name if os.path.isabs(location) or os.path.isdir(location) else location
+
+
+def vocabulary_size(tokenizer: Tokenizer) -> int:
+    """One more than the highest token id that the tokenizer can give."""
+    return max(tokenizer.get_vocab().values(), default=-1) + 1
 
 
 def embedding_rows(model: Model) -> int | None:

@@ -23,6 +23,7 @@ from gradiend_ui.engine.base_model import (
     Tokenizer,
     base_around,
     base_model_location,
+    can_be_location,
     load_base_model,
     load_tokenizer,
 )
@@ -162,7 +163,7 @@ def _stated_tokenizer(checkpoint: Checkpoint) -> str | None:
     stated = checkpoint.metadata.get("tokenizer")
     if not isinstance(stated, str) or not stated.strip():
         return None
-    if len(stated) > MAX_LOCATION or not stated.isprintable():
+    if not can_be_location(stated):
         raise BadBase(f"config.json: metadata.tokenizer {shown(stated)} is no folder and no Hub name.")
     inside = (checkpoint.folder / stated).resolve()
     beside = inside.is_relative_to(checkpoint.folder.resolve().parent)

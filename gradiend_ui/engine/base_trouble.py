@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub.errors import (
@@ -18,6 +19,8 @@ from huggingface_hub.errors import (
 )
 
 MAX_REASON = 300
+PANIC = "PanicException"
+"""What a library written in Rust raises for a bug of its own: no Exception, so that it would end the whole process."""
 
 
 def load_failure(location: str, error: Exception, what: str = "base model") -> str:
@@ -41,6 +44,17 @@ def load_failure(location: str, error: Exception, what: str = "base model") -> s
     if any(isinstance(cause, HFValidationError) for cause in causes):
         return f"{start} is no name of the Hub either: give a folder that holds it, or a name like 'owner/name'."
     return f"{start} could not be fetched from the Hub ({_reason(error)}): give a folder that holds it."
+
+
+@contextmanager
+def panics_told() -> Iterator[None]:
+    """What is done inside raises RuntimeError where the tokenizers library panics."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != PANIC:
+            raise
+        raise RuntimeError(f"the tokenizer contradicts itself ({error})") from error
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

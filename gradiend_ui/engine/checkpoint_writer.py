@@ -6,6 +6,7 @@ is never half old. Knows tensors and the format; no base model.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -74,9 +75,7 @@ def save_checkpoint(
             _write_json(partial / "training.json", training)
         swap_in(partial, folder)
     except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
-        raise Failed(
-            f"The checkpoint could not be written: {reason_of(error)}. Free disk space, try again."
-        ) from error
+        raise Failed(f"The checkpoint could not be written: {reason_of(error)}. Free disk space, try again.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -193,4 +192,12 @@ def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     if path.suffix == ".safetensors":
         save_file(contiguous, path)
     else:
-        torch.save(contiguous, path)
+        save_pickled(contiguous, path)
+
+
+def save_pickled(content: Mapping[str, Any], path: Path) -> None:
+    """`torch.save`, where a disk that refuses is an OSError, as it is everywhere else."""
+    try:
+        torch.save(content, path)
+    except RuntimeError as error:  # the stream's or the archive's, without the system's reason
+        raise OSError(errno.EIO, "The disk takes no more") from error

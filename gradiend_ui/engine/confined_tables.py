@@ -15,7 +15,7 @@ import pandas as pd
 from gradiend_ui.engine.confined import run_confined
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.table_reading import ReadTable, plain_cell, read_file
-from gradiend_ui.engine.uploaded_tables import TEXT_SUFFIX, read_upload
+from gradiend_ui.engine.uploaded_tables import read_upload
 
 IN_PLACE_BYTES = 1024 * 1024
 PARQUET = ".parquet"

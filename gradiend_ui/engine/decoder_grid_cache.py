@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.checked_json import read_json
-from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError
+from gradiend_ui.engine.durable import write_whole
+from gradiend_ui.engine.errors import BadData, GradiendUIError
 from gradiend_ui.engine.values import MAX_CELLS, Cell, CellScore
 
 GRID_CACHE_FILE = "decoder_grid_cache.json"
@@ -116,15 +116,7 @@ def write_grid_cache(path: Path, cache: GridCache, classes: Sequence[str]) -> No
         },
         "fingerprint": cache.fingerprint,
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise Failed(f"{path.name} could not be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, json.dumps(content, indent=2))
 
 
 def read_grid_cache(path: Path) -> GridCache:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import sys
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from gradiend_ui.engine.errors import Failed
 
 _FROM_HERE = -100
 """AT_FDCWD of Linux: names are taken as they are."""
@@ -29,6 +32,31 @@ def write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put `content` at `path`, which holds all of it or what it held before. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name[:80]}.partial-{secrets.token_hex(4)}")
+    try:
+        write_durably(partial, content)
+        os.replace(partial, path)
+    finally:
+        discard(partial)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """The same, text as UTF-8. Raises Failed."""
+    try:
+        replace_file(path, content.encode("utf-8") if isinstance(content, str) else content)
+    except OSError as error:
+        raise Failed(f"{path.name} could not be written: {reason_of(error)}. Free disk space and try again.") from error
+
+
+def discard(path: Path) -> None:
+    """Remove the file if it is there; a disk that refuses even that keeps it."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def touch(path: Path) -> None:

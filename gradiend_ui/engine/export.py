@@ -6,13 +6,13 @@ a manifest of checksums, and only then renamed. Knows models and folders; no gri
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import secrets
 import shutil
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from gradiend_ui.engine.base_model import Model, load_base_model
 from gradiend_ui.engine.card import DTYPES, dtype_name, model_card
 from gradiend_ui.engine.card import Rewrite as Rewrite
-from gradiend_ui.engine.durable import reason_of, replace_folder, sync_names, sync_tree
+from gradiend_ui.engine.durable import discard, reason_of, replace_folder, sync_names, sync_tree
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.provenance import versions
@@ -77,7 +77,7 @@ def save_rewritten(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         rewritten.save_pretrained(partial, safe_serialization=True)
-        model.tokenizer.save_pretrained(partial)
+        _save_tokenizer(model, partial)
         (partial / RECIPE).write_text(json.dumps(recipe(model, rewrite), indent=2), encoding="utf-8")
         (partial / "README.md").write_text(model_card(model, rewrite), encoding="utf-8")
         _verify(model, rewritten, partial)
@@ -95,6 +95,16 @@ def save_rewritten(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _save_tokenizer(model: ModelWithGradiend, folder: Path) -> None:
+    """Raises OSError where the disk refuses: `tokenizers` has no error of its own for that, only a bare Exception."""
+    try:
+        model.tokenizer.save_pretrained(folder)
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise OSError(errno.EIO, str(error).partition(" (os error")[0]) from error
 
 
 def _is_own(folder: Path) -> bool:
@@ -164,6 +174,5 @@ def zip_folder(folder: Path, target: Path) -> Path:
     except OSError as error:
         raise Failed(f"The zip could not be written: {reason_of(error)}. Free disk space and try again.") from error
     finally:
-        with suppress(OSError):
-            partial.unlink()
+        discard(partial)
     return target

@@ -163,6 +163,8 @@ def stored_at(location: str, trust: Trust = LOCAL) -> Stored | None:
 def _version(location: str, trust: Trust) -> Stored | None:
     if os.path.isdir(location):
         return _files(location)
+    if os.path.isabs(location) or os.path.exists(location):
+        return None
     try:
         commit = AutoConfig.from_pretrained(location, trust_remote_code=False, token=trust.hub_token)._commit_hash
     except Exception:  # whoever loads it says why

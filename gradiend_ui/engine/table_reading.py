@@ -283,8 +283,11 @@ def from_records(found: Iterable[Any], kind: str = "", encoding: str | None = No
         records.append({str(name): plain_cell(cell) for name, cell in record.items()})
     if not names:
         raise BadData("it holds no JSON object, one per row." if records else "it is empty.")
-    frame = pd.DataFrame(records, columns=list(names), dtype=object)  # a missing number must not make 1 into 1.0
-    frame.columns = pd.Index(_unique_names(list(names)))
+    columns = {
+        own: [record.get(name) for record in records]
+        for own, name in zip(_unique_names(list(names)), names, strict=True)
+    }
+    frame = pd.DataFrame(columns, dtype=object)  # as they are: a missing number must not make 1 into 1.0
     return ReadTable(frame, kind, encoding, None, damaged)
 
 

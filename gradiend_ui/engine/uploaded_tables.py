@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
-from gradiend_ui.engine.durable import reason_of, touch, write_durably
+from gradiend_ui.engine.durable import reason_of, replace_file, touch
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.table_reading import FILE_SUFFIXES, MAX_FILE_BYTES, MAX_ROWS, ReadTable, decode, read_bytes
 
@@ -72,24 +71,12 @@ def keep_upload(data_dir: Path, content: bytes, suffix: str) -> str:
         if path.is_file() and path.stat().st_size == len(content):
             touch(path)
             return upload
-        _put(content, path)
+        replace_file(path, content)
     except OSError as error:
         raise Failed(f"The table could not be kept: {reason_of(error)}. Free disk space and try again.") from error
     with suppress(OSError):  # the upload is kept; the next one makes room
         _drop_oldest(path.parent, upload)
     return upload
-
-
-def _put(content: bytes, path: Path) -> None:
-    """Write the file whole or not at all. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stage = path.with_name(f".{secrets.token_hex(8)}")
-    try:
-        write_durably(stage, content)
-        stage.replace(path)
-    finally:
-        with suppress(OSError):
-            stage.unlink(missing_ok=True)
 
 
 def _drop_oldest(folder: Path, newest: str) -> None:

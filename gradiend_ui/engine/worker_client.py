@@ -10,7 +10,9 @@ import itertools
 import logging
 import multiprocessing
 import os
+import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from multiprocessing.connection import Connection
@@ -23,6 +25,8 @@ from gradiend_ui.engine.trust import LOCAL, Trust
 
 log = logging.getLogger(__name__)
 ANSWER_SECONDS = 900.0
+SHORT_LIFE, LONGEST_PAUSE = 10.0, 30
+"""A worker that lived for fewer seconds is followed by a pause, at most so long."""
 MOST_WAITING = 64
 """Requests that wait for the worker; one more is refused at once instead of piling up."""
 WORKER_ENVIRONMENT = {
@@ -41,14 +45,15 @@ def _child(
 
 
 class WorkerClient:
-    """Owns one worker process. `on_death` is called, once per death, before the next worker starts."""
+    """Owns one worker process. `on_death` is told why, once per death, before the next worker
+    starts."""
 
     def __init__(
         self,
         store_path: Path,
         data_dir: Path,
         demo_folder: Path,
-        on_death: Callable[[], None],
+        on_death: Callable[[str], None],
         trust: Trust = LOCAL,
         server: int | None = None,
     ) -> None:
@@ -59,6 +64,7 @@ class WorkerClient:
         self._waiting: dict[int, Future[Any]] = {}
         self._lock = threading.Lock()
         self._closing = False
+        self._began, self._short_lives = 0.0, 0
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
 
@@ -121,7 +127,7 @@ class WorkerClient:
             for name, value in previous.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
         theirs.close()
-        self._process, self._connection = process, ours
+        self._process, self._connection, self._began = process, ours, time.monotonic()
         threading.Thread(target=self._read, args=(ours, process), daemon=True, name="worker-answers").start()
         return ours
 
@@ -146,15 +152,28 @@ class WorkerClient:
             orphans = list(self._waiting.values())
             self._waiting.clear()
             closing = self._closing
-        sentence = f"The worker process ended unexpectedly (exit code {process.exitcode}): it may be out of memory."
+        sentence = why_it_ended(process.exitcode)
         for future in orphans:
             future.set_exception(Failed(sentence))
         if closing:
             return
         try:
-            self._on_death()
+            self._on_death(sentence)
         except GradiendUIError as error:  # a full disk, say: the next worker says it again
             log.warning("the worker's death could not be noted: %s", error)
+        lived = time.monotonic() - self._began
+        self._short_lives = self._short_lives + 1 if lived < SHORT_LIFE else 0
+        time.sleep(min(LONGEST_PAUSE, self._short_lives))  # one that cannot live is not started over and over
         with self._lock:
             if not self._closing:
                 self._ensure_alive()
+
+
+def why_it_ended(exit_code: int | None) -> str:
+    """A sentence for the end of a worker that nobody asked to end."""
+    if exit_code == -getattr(signal, "SIGBUS", 10):
+        return (
+            "The worker process ended, because a file of the model was cut short or became unreadable while it was in "
+            "use: put the file back, then resume."
+        )
+    return f"The worker process ended unexpectedly (exit code {exit_code}), it may be out of memory: resume to go on."

@@ -22,6 +22,7 @@ from gradiend_ui.engine.decoder_grid_cache import (
     split_key,
     write_grid_cache,
 )
+from gradiend_ui.engine.durable import write_whole
 from gradiend_ui.engine.errors import BadData, BadName, Failed, NotFound, TooLarge
 from gradiend_ui.engine.finished_check import difference_to_today
 from gradiend_ui.engine.plan import PreparedSweep
@@ -222,7 +223,7 @@ class DecoderEvaluation:
             record for cell in plan.cells for record in row_records(plan, cell, self._store.results(fingerprint, cell))
         ]
         table = pd.DataFrame(records)
-        path.write_text(csv_text([table.columns, *table.itertuples(index=False)]), encoding="utf-8")
+        write_whole(path, csv_text([table.columns, *table.itertuples(index=False)]))
 
 
 def row_records(plan: PreparedSweep, cell: Cell | None, results: Any) -> Iterator[dict[str, Any]]:

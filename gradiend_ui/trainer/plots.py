@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import plotly.graph_objects as go
 
+from gradiend_ui.engine.durable import write_whole
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.spreadsheet import csv_text
 from gradiend_ui.figures.palette import DARK, FONT, LIGHT, light_to_dark
@@ -54,13 +55,13 @@ def save_figure(
     asked = list(dict.fromkeys([*ending, *(_checked(item) for item in formats)]))
     _make_folder(stem.parent)
     written = {kind: Path(f"{stem}.{kind}") for kind in (*asked, "html", "csv")}
-    written["html"].write_text(page(figure), encoding="utf-8")
+    write_whole(written["html"], page(figure))
     lines = csv_text([table.columns, *table.itertuples(index=False)])
-    written["csv"].write_text(lines, encoding="utf-8")
+    write_whole(written["csv"], lines)
     done = f"{written['html']} and {written['csv']}"
     for kind in IMAGES:
         if kind in asked:
-            written[kind].write_bytes(image(figure, kind, dpi or 150, done))
+            write_whole(written[kind], image(figure, kind, dpi or 150, done))
     return [str(file) for file in written.values()]
 
 

@@ -57,6 +57,4 @@ class Housekeeping:
             log.warning("the data folder could not be cleared up: %s", error)
             return
         if done.removed or done.restored:
-            log.info(
-                "cleared away %d things (%d bytes), restored %s", len(done.removed), done.bytes, done.restored
-            )
+            log.info("cleared away %d things (%d bytes), restored %s", len(done.removed), done.bytes, done.restored)

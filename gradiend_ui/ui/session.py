@@ -323,10 +323,8 @@ class Session:
         """The API's /export: path of a zip, kept for an hour. Raises BadGrid, BadName, NotFound, Busy, Failed."""
         return self.exports.zip_of(run, options, visitor)
 
-    def _on_worker_death(self) -> None:
-        self._store.interrupt_active(
-            "The worker process ended unexpectedly, it may be out of memory: resume to go on.", states=("running",)
-        )
+    def _on_worker_death(self, why: str) -> None:
+        self._store.interrupt_active(why, states=("running",))
 
 
 def locked(data_dir: Path) -> FileLock:

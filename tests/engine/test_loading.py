@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,26 @@ def test_wrong_folders_get_a_helpful_sentence(lane: Lane, bare: Path) -> None:
     (run / "upload.zip").write_bytes(b"")
     with pytest.raises(BadCheckpoint, match="upload it as a zip"):
         load(lane, run / "upload.zip")
+
+
+def test_an_idle_lane_gives_its_memory_back_and_goes_on_when_asked(
+    lane: Lane, checkpoint_folder: Path, rows: pd.DataFrame
+) -> None:
+    rows.to_csv(checkpoint_folder.parent / "eval.csv", index=False)
+    try:
+        card = load(lane, checkpoint_folder)
+        spec = {"feature_factors": [1.0], "learning_rates": [0.1], "first_look": "off"}
+        run = lane.handle("start", {"checkpoint": card["checkpoint"], "spec": spec})["run"]
+        model = weakref.ref(lane._bench.checkpoint(card["checkpoint"]).model.base_model)
+        lane.step()
+        lane.rest()
+        assert model() is not None, "nothing is given back in the middle of a sweep"
+        while lane.step():
+            pass
+        assert lane._store.revision(run)[1] == "finished"
+        lane.rest()
+        assert model() is None
+        again = lane.handle("compare", {"run": run, "cells": [], "texts": ["[MASK] is here ."], "options": {}})
+        assert len(again["texts"]) == 1
+    finally:
+        (checkpoint_folder.parent / "eval.csv").unlink()

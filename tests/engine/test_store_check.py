@@ -218,3 +218,17 @@ def test_a_living_servers_lock_holds_by_every_path_and_a_dead_ones_does_not_bloc
         other.wait(10)
         if other.stdout is not None:
             other.stdout.close()
+
+
+def test_damage_is_said_to_the_owner_and_paths_to_nobody_else(tmp_path: Path) -> None:
+    for public in (False, True):
+        data = tmp_path / str(public)
+        data.mkdir()
+        (data / "runs.sqlite").write_bytes(os.urandom(5000))
+        session = Session(data, public=public, default_source="demo")
+        try:
+            assert len(session.notices) == 1 and "was set aside" in session.notices[0]
+            assert session.about()["data_dir"] == ("" if public else str(data))
+            assert session.about()["notices"] == (() if public else session.notices)
+        finally:
+            session.close()

@@ -32,7 +32,9 @@ SOURCE = Path(__file__).with_name("failing_writes.c")
 BELOW, SHIM = "FAILING_WRITES_BELOW", "FAILING_WRITES_SHIM"
 NEVER = 10**9
 PATIENCE_SECONDS = 60
-QUICK_TURNS = 6
+QUICK_TURNS = 4
+KILLED, FEW = 2, 30
+"""Kills at one change after the other (all, where there are few) find the gap between two steps that samples miss."""
 KINDS = {
     "I/O error once": (0, errno.EIO),
     "disk full from then on": (1, errno.ENOSPC),
@@ -91,7 +93,7 @@ def run_all(*, quick: bool, sizes: bool, only: str | None) -> dict[str, object]:
         return report
 
 
-# --- inside the process ------------------------------------------------------------------------------------------------
+# --- inside the process -----------------------------------------------------------------------------------------------
 
 
 def inside(folder: Path, *, quick: bool, sizes: bool, only: str | None) -> dict[str, object]:
@@ -135,9 +137,17 @@ def _cases(workload: str, changes: int, shim: ctypes.CDLL | None, quick: bool) -
         return
     turns = range(1, changes + 1)
     for number, (kind, (how, error)) in enumerate(KINDS.items()):
-        step = max(1, changes // QUICK_TURNS) if quick else 1
-        for turn in turns[number % step :: step]:
+        for turn in _sample(turns, number, how == KILLED) if quick else turns:
             yield Case(workload, kind, turn, how == 0, _arming(shim, turn, how, error))
+
+
+def _sample(turns: range, offset: int, in_a_row: bool) -> range:
+    """Some of the turns: spread over all of them, or one after the other around the middle."""
+    if in_a_row:
+        count = len(turns) if len(turns) <= FEW else len(turns) // 8
+        return turns[(start := (len(turns) - count) // 2) : start + count]
+    step = max(1, len(turns) // QUICK_TURNS)
+    return turns[offset % step :: step]
 
 
 def _arming(shim: ctypes.CDLL | None, turn: int, how: int, error: int) -> Callable[[], None]:
@@ -226,7 +236,9 @@ def _is_bad_sentence(line: str) -> bool:
     if not line.startswith("refused "):
         return False
     sentence = line.partition(": ")[2]
-    return not line.startswith("refused failed: ") or "\n" in sentence or not sentence.endswith(".") or len(sentence) < 20
+    return (
+        not line.startswith("refused failed: ") or "\n" in sentence or not sentence.endswith(".") or len(sentence) < 20
+    )
 
 
 def _is_left_over(name: str) -> bool:

@@ -63,7 +63,7 @@ class Workload:
 
 
 def tried(action: Callable[[], Answer], say: Say) -> Answer:
-    """Do it, once more where it is refused; a second refusal ends the workload. A fault that has passed does no harm."""
+    """Do it, once more where it is refused; a second refusal ends the workload: a fault that is over does no harm."""
     try:
         return action()
     except GradiendUIError as error:
@@ -234,9 +234,7 @@ class Materials:
         names = {path.name for path in whole}
         problems += [f"{line} is lost" for line in said if line.startswith("export ") and line.split()[1] not in names]
         for path in (folder / "exports").glob("*/*.zip"):
-            with zipfile.ZipFile(path) as archive:
-                if archive.testzip() or not any(name.endswith(MANIFEST) for name in archive.namelist()):
-                    problems.append(f"{path.name} is half")
+            problems += [] if _is_whole_zip(path) else [f"{path.name} is half"]
         return problems
 
     def replaced_problems(self, folder: Path, said: Sequence[str]) -> list[str]:
@@ -266,9 +264,19 @@ class Materials:
         for path in finished:
             if path.is_dir() and digests(path) != digests(self.checkpoints["first"]):
                 problems.append(f"{path.name} is half unpacked")
-            elif path.is_file() and hashlib.sha256(upload_path(folder, path.name).read_bytes()).hexdigest() != path.stem:
+            elif (
+                path.is_file() and hashlib.sha256(upload_path(folder, path.name).read_bytes()).hexdigest() != path.stem
+            ):
                 problems.append(f"{path.name} is half")
         return problems
+
+
+def _is_whole_zip(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None and any(name.endswith(MANIFEST) for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,12 @@ from gradiend_ui.engine.decoder_grid_cache import GridCache, write_grid_cache
 from gradiend_ui.engine.values import Cell, CellScore
 
 Damage = Callable[[Path], object]
-MODEL, WEIGHTS, INDICES, MASKS = "model", "model.safetensors", "mapping_indices.safetensors", "mapping_masks.safetensors"
+MODEL, WEIGHTS, INDICES, MASKS = (
+    "model",
+    "model.safetensors",
+    "mapping_indices.safetensors",
+    "mapping_masks.safetensors",
+)
 JSON_FILES = (
     "model/config.json",
     "model/gradiend_context.json",
@@ -44,12 +49,49 @@ JSON_FILES = (
 PLACE = '"@hostile@"'
 DEEP = 10_000
 HOSTILE_VALUES = (
-    "null", "true", "false", "0", "-1", "1", "1.5", "1e999", "-1e999", "NaN", "Infinity", "-Infinity", "9" * 400,
-    "1" * 5000, "-9223372036854775809", "1000000000000", "1e12", "[]", "{}", "[1, 2]", '{"a": 1}', '{"a": 1, "a": 2}',
-    '""', '"1"', '" "', r'"\u0000"', r'"\ud800"', r'"a\u202eb"', '"../../outside"', '"/etc/passwd"', '"/etc"', '"~"', '"."',
-    '"C:\\\\x"', '"owner/name"', '"<script>alert(1)</script>"', '"' + "x" * 10_000_000 + '"', "[" * DEEP + "]" * DEEP,
-    '{"a":' * DEEP + "1" + "}" * DEEP, "[" + "{}," * 200_000 + "{}]", "[[[[[]]]]]", '[null, "a", 1e999]',
-)  # fmt: skip
+    "null",
+    "true",
+    "false",
+    "0",
+    "-1",
+    "1",
+    "1.5",
+    "1e999",
+    "-1e999",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "9" * 400,
+    "1" * 5000,
+    "-9223372036854775809",
+    "1000000000000",
+    "1e12",
+    "[]",
+    "{}",
+    "[1, 2]",
+    '{"a": 1}',
+    '{"a": 1, "a": 2}',
+    '""',
+    '"1"',
+    '" "',
+    r'"\u0000"',
+    r'"\ud800"',
+    r'"a\u202eb"',
+    '"../../outside"',
+    '"/etc/passwd"',
+    '"/etc"',
+    '"~"',
+    '"."',
+    '"C:\\\\x"',
+    '"owner/name"',
+    '"<script>alert(1)</script>"',
+    '"' + "x" * 10_000_000 + '"',
+    "[" * DEEP + "]" * DEEP,
+    '{"a":' * DEEP + "1" + "}" * DEEP,
+    "[" + "{}," * 200_000 + "{}]",
+    "[[[[[]]]]]",
+    '[null, "a", 1e999]',
+)
 WHOLE_FILES: Mapping[str, bytes] = {
     "empty": b"",
     "null": b"null",
@@ -117,14 +159,25 @@ def _save_beside(folder: Path) -> None:
     runs = [{"seed": 1, "output_dir": "/x/seed_1", "eval_correlation": 0.5, "converged": True, "selection_score": 0.5}]
     (folder / "seeds" / "seed_report.json").write_text(json.dumps({"runs": runs, "best_seed": 1}))
     rows = [
-        {"masked": f"{name} said [MASK] sings", "split": "test", "label": word, "label_class": own, "alternative": other}
+        {
+            "masked": f"{name} said [MASK] sings",
+            "split": "test",
+            "label": word,
+            "label_class": own,
+            "alternative": other,
+        }
         | {"alternative_class": "F" if own == "M" else "M"}
         for name in ("Ann", "Bob", "the singer")
         for word, own, other in (("he", "M", "she"), ("she", "F", "he"))
     ]
     pd.DataFrame(rows).to_csv(folder / "eval.csv", index=False)
     pd.DataFrame({"text": ["the table is long", "we see a house"]}).to_csv(folder / "neutral.csv", index=False)
-    manifest = {"rows": "eval.csv", "neutral": {"plain": "neutral.csv"}, "neutral_set": "plain", "examples": ["a [MASK]"]}
+    manifest = {
+        "rows": "eval.csv",
+        "neutral": {"plain": "neutral.csv"},
+        "neutral_set": "plain",
+        "examples": ["a [MASK]"],
+    }
     (folder / "demo.json").write_text(json.dumps(manifest))
     scores = tuple(
         CellScore(
@@ -275,23 +328,40 @@ def _fill(tensor: torch.Tensor, value: float) -> None:
 
 def weight_damages() -> dict[str, Damage]:
     """Damages of model.safetensors by name."""
-    many = b"{" + b",".join(b'"t%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}' % n for n in range(200_000)) + b"}"
+    many = (
+        b"{" + b",".join(b'"t%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}' % n for n in range(200_000)) + b"}"
+    )
     pickle = b"PK\x03\x04" + b"\x80\x02}q\x00." * 20
     found: dict[str, Damage] = {f"cut at {share}": cut(WEIGHTS, share) for share in (0.0, 0.001, 0.01, 0.3, 0.6, 0.999)}
     found |= {
         f"raw {number}": content_of(WEIGHTS, content)
         for number, content in enumerate(
             (
-                b"", b"\x00" * 7, b"\x00" * 8, packed(b"{}"), packed(b"[]"), packed(b"{}", claimed=10 * 2**30),
-                packed(b"{}", claimed=2**64 - 1), packed(b" " * (16 * 2**20)), packed(many), pickle,
-                packed(b'{"a":' * 5000 + b"1" + b"}" * 5000), packed(b"\xff\xfe{}"), packed(b'{"a":{"dtype":"F32"}}'),
-                packed({"a": entry("F32", [10**12], 0, 4 * 10**12)}), packed({"a": entry("F32", [2**62, 4], 0, 0)}),
-                packed({"a": entry("F32", ["9" * 30], 0, 4)}, b"0000"), packed(b'{"a":1,"a":2}'),
-                packed({"a": entry("F32", [1] * 5000, 0, 4)}, b"0000"), packed({"\ud800": entry("F32", [1], 0, 4)}, b"0000"),
-                packed({"a": entry("F32", [], 0, 4)}, b"0000"), packed({"__metadata__": [1]}), packed({"__metadata__": {"a": 1}}),
+                b"",
+                b"\x00" * 7,
+                b"\x00" * 8,
+                packed(b"{}"),
+                packed(b"[]"),
+                packed(b"{}", claimed=10 * 2**30),
+                packed(b"{}", claimed=2**64 - 1),
+                packed(b" " * (16 * 2**20)),
+                packed(many),
+                pickle,
+                packed(b'{"a":' * 5000 + b"1" + b"}" * 5000),
+                packed(b"\xff\xfe{}"),
+                packed(b'{"a":{"dtype":"F32"}}'),
+                packed({"a": entry("F32", [10**12], 0, 4 * 10**12)}),
+                packed({"a": entry("F32", [2**62, 4], 0, 0)}),
+                packed({"a": entry("F32", ["9" * 30], 0, 4)}, b"0000"),
+                packed(b'{"a":1,"a":2}'),
+                packed({"a": entry("F32", [1] * 5000, 0, 4)}, b"0000"),
+                packed({"\ud800": entry("F32", [1], 0, 4)}, b"0000"),
+                packed({"a": entry("F32", [], 0, 4)}, b"0000"),
+                packed({"__metadata__": [1]}),
+                packed({"__metadata__": {"a": 1}}),
             )
         )
-    }  # fmt: skip
+    }
     found |= {
         "overlap": changed_header(WEIGHTS, lambda h: h[DECODER_WEIGHT].update(data_offsets=h[_N]["data_offsets"])),
         "gap": changed_header(WEIGHTS, lambda h: None, b"0000"),
@@ -302,13 +372,17 @@ def weight_damages() -> dict[str, Damage]:
         "transposed": changed_tensors(WEIGHTS, lambda t: t.update({_N: t[_N].T.contiguous()})),
         "norm": changed_tensors(WEIGHTS, lambda t: t.update({"encoder.1.weight": torch.zeros(1)})),
     }
-    found |= {f"value {v}": changed_tensors(WEIGHTS, lambda t, v=v: _fill(t[_N], v)) for v in (float("nan"), float("inf"))}
+    found |= {
+        f"value {v}": changed_tensors(WEIGHTS, lambda t, v=v: _fill(t[_N], v)) for v in (float("nan"), float("inf"))
+    }
     dtypes = (torch.int8, torch.bool, torch.int64, torch.uint8, torch.float8_e4m3fn, torch.complex64)
     found |= {f"as {d}": changed_tensors(WEIGHTS, lambda t, d=d: t.update({_N: t[_N].to(d)})) for d in dtypes}
     found |= {f"as {d}": changed_tensors(WEIGHTS, lambda t, d=d: t.update({_N: t[_N].to(d)})) for d in (torch.float16,)}
     found |= {
-        "float64 overflow": changed_tensors(WEIGHTS, lambda t: t.update({_N: t[_N].double().index_fill(1, torch.tensor([0]), 1e300)})),
-    }  # fmt: skip
+        "float64 overflow": changed_tensors(
+            WEIGHTS, lambda t: t.update({_N: t[_N].double().index_fill(1, torch.tensor([0]), 1e300)})
+        ),
+    }
     return found | {f"a {kind} as weights": instead(WEIGHTS, make) for kind, make in SPECIAL_FILES.items()}
 
 
@@ -344,10 +418,13 @@ def mapping_damages() -> dict[str, Damage]:
     found |= {
         f"masks {name}": changed_tensors(MASKS, lambda t, change=change: _first(t, change))
         for name, change in {
-            "all": torch.ones_like, "none": torch.zeros_like, "shorter": lambda t: t.reshape(-1)[1:].contiguous(),
-            "float": lambda t: t.float(), "twos": lambda t: t * 2,
+            "all": torch.ones_like,
+            "none": torch.zeros_like,
+            "shorter": lambda t: t.reshape(-1)[1:].contiguous(),
+            "float": lambda t: t.float(),
+            "twos": lambda t: t * 2,
         }.items()
-    }  # fmt: skip
+    }
     for name in (INDICES, MASKS):
         found |= {f"{name} cut at {share}": cut(name, share) for share in (0.0, 0.1, 0.9)}
         found |= {f"a {kind} as {name}": instead(name, make) for kind, make in SPECIAL_FILES.items()}
@@ -363,5 +440,7 @@ def config_damages() -> dict[str, Damage]:
             f"a {kind} as {name}": lambda run, n=name, make=make: ((run / n).unlink(), make(run / n))
             for kind, make in SPECIAL_FILES.items()
         }
-        found |= {f"{name} with a byte order mark": lambda run, n=name: put(run / n, b"\xef\xbb\xbf" + (run / n).read_bytes())}
+        found |= {
+            f"{name} with a byte order mark": lambda run, n=name: put(run / n, b"\xef\xbb\xbf" + (run / n).read_bytes())
+        }
     return found

@@ -19,8 +19,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.engine.errors import BadCheckpoint, GradiendUIError
 from gradiend_ui.engine.lane import Lane
+from gradiend_ui.engine.safetensors_header import read_header
 from gradiend_ui.engine.store import Store
 
 SECONDS = 2.0
@@ -67,7 +68,7 @@ class Desk:
         self._lane, self._home, self._number = lane, home, 0
 
     def outcome(self, run: Path, damage: hostile.Damage, given: str = "", **options: Any) -> str:
-        """"ok", or the sentence; asserts everything that holds for both."""
+        """ "ok", or the sentence; asserts everything that holds for both."""
         self._number += 1
         folder = hostile.copy_of(run, self._home / f"v{self._number}")
         try:
@@ -114,7 +115,9 @@ def desk(lane: Lane, tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 def places_of(run: Path) -> list[tuple[str, tuple[Any, ...]]]:
     """Every place of every JSON file of a run."""
-    return [(name, place) for name in hostile.JSON_FILES for place in hostile.places(json.loads((run / name).read_text()))]
+    return [
+        (name, place) for name in hostile.JSON_FILES for place in hostile.places(json.loads((run / name).read_text()))
+    ]
 
 
 @pytest.mark.parametrize("kind", ["mixed", "indices", "mask", "all", "causal"])
@@ -160,3 +163,19 @@ def test_whole_json_files_and_special_files(desk: Desk, runs: dict[str, Path], n
     if "config.json" in name and "byte order mark" not in name:
         assert told != "ok"
     assert not [path for path in OPENED if path.startswith(("/etc/passwd", "/dev/zero"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "more", "fragment"),
+    [
+        ("overlap", lambda h: h[hostile.DECODER_WEIGHT].update(data_offsets=[0, 4 * 563]), b"", "overlaps|gap"),
+        ("gap at the end", lambda h: None, b"0000", "belong to no tensor"),
+    ],
+)
+def test_the_header_alone_tells_where_tensors_lie(
+    runs: dict[str, Path], tmp_path: Path, name: str, change: Any, more: bytes, fragment: str
+) -> None:
+    folder = hostile.copy_of(runs["mixed"], tmp_path / "run")
+    hostile.changed_header(hostile.WEIGHTS, change, more)(folder)
+    with pytest.raises(BadCheckpoint, match=fragment):
+        read_header(folder / "model" / hostile.WEIGHTS)

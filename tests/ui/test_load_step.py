@@ -283,23 +283,28 @@ def test_an_upload_is_named_by_its_zip(tmp_path: Path) -> None:
             part.load(elsewhere, "x")
 
 
-def test_a_public_server_takes_no_model_and_reads_no_path(tmp_path: Path) -> None:
+def test_a_public_server_takes_zips_and_reads_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "from-browsers"))
     part, worker = uploads(tmp_path, public=True)
     for action in (
         lambda: part.unpack("/tmp/x.zip"),
-        lambda: part.load(str(tmp_path / "uploads" / "abc"), "x"),
+        lambda: part.unpack(str(tmp_path / "from-browsers" / ".." / "x.zip")),
+        lambda: part.load(str(tmp_path / "uploads"), "x"),
+        lambda: part.load("/etc", "x"),
         lambda: part.reload("ck-1", {"base_model": "/etc"}),
     ):
         with pytest.raises(NotAllowed):
             action()
     assert worker.asked == []
     assert part.reload("ck-1", {"swap": True}) == "ck-2"
+    part.unpack(str(tmp_path / "from-browsers" / "x.zip"))
+    assert worker.asked[-1][1]["allow_pickled"] is False
 
 
-def test_a_public_page_offers_the_demo_only(words) -> None:
+def test_a_public_page_offers_demos_and_zips_but_no_path(words) -> None:
     widgets = built(words, False)
-    hidden = (widgets.source, widgets.base, widgets.load, widgets.zip)
-    assert [widget.visible for widget in hidden] == [False] * 4 and widgets.demo.visible
+    hidden = (widgets.source, widgets.base, widgets.load)
+    assert [widget.visible for widget in hidden] == [False] * 3 and widgets.demo.visible and widgets.zip.visible
 
 
 def test_base_errors_are_their_own_kind() -> None:

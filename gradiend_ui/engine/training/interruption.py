@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradiend_ui.engine.checkpoint_writer import save_pickled
+from gradiend_ui.engine.durable import discard, reason_of
 from gradiend_ui.engine.errors import Failed
 from gradiend_ui.engine.training.record import History
 
@@ -49,12 +51,12 @@ def save_interrupted(folder: Path, fingerprint: str, run: Interrupted) -> None:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        torch.save(content, partial)
+        save_pickled(content, partial)
         os.replace(partial, folder / STATE_FILE)
     except OSError as error:
-        raise Failed(f"The state of the training could not be written: {error.strerror or error}.") from error
+        raise Failed(f"The state of the training could not be written: {reason_of(error)}. Free disk space.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        discard(partial)
 
 
 def load_interrupted(folder: Path, fingerprint: str) -> Interrupted | None:

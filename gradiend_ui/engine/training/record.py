@@ -6,8 +6,6 @@ Knows JSON values and files; no tensors.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gradiend_ui.engine.errors import BadCheckpoint, Failed
+from gradiend_ui.engine.durable import write_whole
+from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.training.settings import Convergence
 
 FLIPPED = ("mean_by_class", "mean_by_feature_class", "mean_by_target", "mean_by_eval_group", "mean_by_type")
@@ -196,12 +195,4 @@ def load_training_stats(folder: Path | str) -> dict[str, Any] | None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON whole or not at all. Raises Failed when the disk refuses."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(jsonable(content), indent=2), encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise Failed(f"{path.name} could not be written: {error.strerror or error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, json.dumps(jsonable(content), indent=2))

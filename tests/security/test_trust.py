@@ -1,0 +1,232 @@
+"""What strangers may bring: no pickles, no code, known architectures of a known size, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import checkpoints_hostile as hostile
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from gradiend_ui.engine import base_model
+from gradiend_ui.engine.base_model import load_base_model, load_tokenizer
+from gradiend_ui.engine.errors import BadBase, NotAllowed, TooLarge
+from gradiend_ui.engine.lane import Lane
+from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.trust import ARCHITECTURES, LOCAL, public_trust
+
+
+@pytest.fixture(scope="module")
+def run(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with its base model beside it, as one uploads it."""
+    run = hostile.save_run(tmp_path_factory.mktemp("valid") / "run", tiny_bert)
+    shutil.copytree(tiny_bert, run / "base")
+    set_base(run, "../base")
+    return run
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def lane(home: Path, tmp_path: Path) -> Iterator[Lane]:
+    """A lane for strangers; its owner opens `owned/`."""
+    store = Store(":memory:")
+    yield Lane(store, home, tmp_path / "none", public_trust(tmp_path / "owned"))
+    store.close()
+
+
+def set_base(run: Path, base: str, **fields: Any) -> None:
+    config = json.loads((run / "model/config.json").read_text())
+    config["metadata"] = {"base_model": base, **fields}
+    hostile.put(run / "model/config.json", json.dumps(config).encode())
+
+
+def load(lane: Lane, source: Path, **options: Any) -> dict[str, Any]:
+    return dict(lane.handle("load", {"source": str(source), "options": options}))
+
+
+@pytest.fixture
+def upload(home: Path, run: Path) -> Path:
+    """The run as it lies unpacked in the uploads of the server."""
+    return Path(shutil.copytree(run, home / "uploads" / ("a" * 64)))
+
+
+def test_an_upload_with_its_base_is_read(lane: Lane, upload: Path) -> None:
+    assert load(lane, upload)["rows_recovered"] is None
+
+
+def test_what_lies_elsewhere_is_not_read(lane: Lane, run: Path, home: Path) -> None:
+    for source in (run, home, home / "uploads", home / "uploads" / ".." / "x", Path("/etc")):
+        with pytest.raises(NotAllowed) as told:
+            lane._bench.read_checkpoint(str(source), {})
+        assert str(home) not in str(told.value)
+
+
+def test_what_the_owner_opens_is_read_as_the_owner_reads(
+    lane: Lane, run: Path, tmp_path: Path, tiny_bert: Path
+) -> None:
+    shutil.copytree(run, tmp_path / "owned")
+    set_base(tmp_path / "owned", str(tiny_bert))
+    assert load(lane, tmp_path / "owned")["checkpoint"]
+
+
+@pytest.mark.parametrize("key", ["base_model", "tokenizer"])
+def test_a_base_of_the_server_or_of_another_upload_is_not_read(
+    lane: Lane, upload: Path, run: Path, home: Path, key: str, tiny_bert: Path
+) -> None:
+    other = Path(shutil.copytree(run, home / "uploads" / ("b" * 64)))
+    for place in (str(tiny_bert), str(other / "base"), "/etc"):
+        set_base(upload, **{"base": "../base", key: place} if key == "tokenizer" else {"base": place})
+        shutil.rmtree(upload / "base") if key == "base_model" and (upload / "base").exists() else None
+        with pytest.raises((NotAllowed, BadBase)) as told:
+            load(lane, upload)
+        assert "server" in str(told.value) or "folder" in str(told.value)
+
+
+def test_a_folder_that_is_named_like_a_model_of_the_hub_is_not_read(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_bert, tmp_path / "owner" / "name")
+    monkeypatch.chdir(tmp_path)
+    load_base_model("owner/name")
+    with pytest.raises(NotAllowed):
+        load_base_model("owner/name", trust=public_trust())
+
+
+@pytest.mark.parametrize("name", ["model", "../x", "a/b/c", "owner/..", "http://x/y", "owner/name.git", "owner/na me"])
+def test_only_plain_names_of_the_hub_are_asked_for(name: str) -> None:
+    with pytest.raises(NotAllowed):
+        public_trust().check_place(name, "The base model")
+    LOCAL.check_place(name, "The base model")
+
+
+def test_the_servers_token_is_never_sent_for_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def noted(*_: Any, token: Any = "own", **__: Any) -> Any:
+        asked.append(token)
+        raise OSError("offline")
+
+    monkeypatch.setattr(base_model.PreTrainedConfig, "get_config_dict", noted)
+    monkeypatch.setattr(base_model.AutoTokenizer, "from_pretrained", noted)
+    for trust in (public_trust(), LOCAL):
+        for read in (
+            lambda trust=trust: load_base_model("owner/name", trust=trust),
+            lambda trust=trust: load_tokenizer("owner/name", trust),
+        ):
+            with pytest.raises(BadBase):
+                read()
+    assert asked == [False, False, None, None]
+
+
+def test_pickled_weights_are_not_read(lane: Lane, upload: Path) -> None:
+    torch.save(load_file(upload / "model/model.safetensors"), upload / "model/pytorch_model.bin")
+    load(lane, upload)
+    (upload / "model/model.safetensors").unlink()
+    with pytest.raises(NotAllowed, match=r"pytorch_model\.bin"):
+        load(lane, upload)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".bin", ".pt"])
+def test_pickled_maps_are_not_read(lane: Lane, upload: Path, suffix: str) -> None:
+    config = json.loads((upload / "model/config.json").read_text())
+    name = config["mapping"]["masks_file"]
+    torch.save(load_file(upload / "model" / name), upload / "model" / f"masks{suffix}")
+    config["mapping"]["masks_file"] = f"masks{suffix}"
+    (upload / "model/config.json").write_text(json.dumps(config))
+    with pytest.raises(NotAllowed, match=f"masks{suffix}"):
+        load(lane, upload)
+
+
+def test_a_base_with_pickled_weights_is_not_read(lane: Lane, upload: Path) -> None:
+    torch.save(load_file(upload / "base/model.safetensors"), upload / "base/pytorch_model.bin")
+    (upload / "base/model.safetensors").unlink()
+    with pytest.raises(NotAllowed, match=r"pytorch_model\.bin"):
+        load(lane, upload)
+    assert load_base_model(str(upload / "base")).kind == "masked"
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "fragment"),
+    [
+        ({"model_type": "mamba"}, NotAllowed, "does not open the architecture 'mamba'"),
+        ({"model_type": "../x"}, NotAllowed, "does not open"),
+        ({"quantization_config": {"quant_method": "gptq"}}, NotAllowed, "quantized"),
+        ({"attn_implementation": "owner/kernel"}, BadBase, "never run"),
+    ],
+)
+def test_only_known_architectures(
+    lane: Lane, upload: Path, fields: dict[str, Any], kind: type[Exception], fragment: str
+) -> None:
+    config = json.loads((upload / "base/config.json").read_text()) | fields
+    (upload / "base/config.json").write_text(json.dumps(config))
+    with pytest.raises(kind, match=fragment):
+        load(lane, upload)
+
+
+def test_an_adapter_and_a_link_are_not_followed(lane: Lane, upload: Path, tiny_bert: Path) -> None:
+    (upload / "base/adapter_config.json").write_text("{}")
+    with pytest.raises(NotAllowed, match="adapter"):
+        load(lane, upload)
+    (upload / "base/adapter_config.json").unlink()
+    (upload / "base/vocab.txt").symlink_to("/etc/passwd")
+    with pytest.raises(NotAllowed, match="vocab.txt"):
+        load(lane, upload)
+
+
+def test_a_model_over_the_limit_is_told_with_numbers(tiny_bert: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    count = sum(tensor.numel() for tensor in load_file(tiny_bert / "model.safetensors").values())
+    small = replace(public_trust().within(tiny_bert), max_parameters=count - 1)
+    with pytest.raises(TooLarge, match=f"{count:,} weights; at most {count - 1:,}"):
+        load_base_model(str(tiny_bert), trust=small)
+
+
+def test_code_that_comes_with_a_model_is_refused_for_the_owner_too(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "base"))
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "code.Config", "AutoModelForMaskedLM": "code.Model"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "code.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')")
+    with pytest.raises(BadBase, match="auto_map.*never run"):
+        load_base_model(str(folder))
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_stranger_is_not_given_a_base_that_is_in_use(lane: Lane, upload: Path, tiny_bert: Path) -> None:
+    bench = lane._bench
+    base = bench._bases.load(str(tiny_bert))
+    with pytest.raises(NotAllowed):
+        bench._bases.load(str(tiny_bert), trust=public_trust(upload))
+    assert bench._bases.load(str(tiny_bert)) is base
+
+
+def test_every_architecture_is_one_of_transformers() -> None:
+    from transformers import CONFIG_MAPPING
+
+    assert [name for name in ARCHITECTURES if name not in CONFIG_MAPPING] == []
+
+
+def test_strangers_zips_have_limits_of_their_own(lane: Lane, run: Path, tmp_path: Path) -> None:
+    zipped = tmp_path / "run.zip"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for path in run.rglob("*"):
+            archive.write(path, path.relative_to(run))
+        archive.writestr("model/pytorch_model.bin", b"x")
+    with pytest.raises(NotAllowed, match="pickled"):
+        lane.handle("unpack", {"path": str(zipped), "allow_pickled": True})
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for number in range(600):
+            archive.writestr(f"f{number}.json", b"{}")
+    with pytest.raises(TooLarge, match="at most 500"):
+        lane.handle("unpack", {"path": str(zipped), "allow_pickled": False})
