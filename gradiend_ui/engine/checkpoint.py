@@ -231,7 +231,9 @@ def _member(folder: Path, name: object) -> Path:
         raise BadCheckpoint(f"config.json names the file {shown(name)}: only plain names inside the folder are read.")
     path = folder / name
     if not path.is_file():
-        raise BadCheckpoint(f"{name} is missing from the checkpoint folder {folder.name} (named in config.json), or is no plain file.")
+        raise BadCheckpoint(
+            f"{name} is missing from the checkpoint folder {folder.name} (named in config.json), or is no plain file."
+        )
     if leads_out(path, folder):
         raise BadCheckpoint(f"{name} is a link that leads out of the checkpoint folder.")
     return path

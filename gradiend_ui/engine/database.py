@@ -1,15 +1,14 @@
-"""One SQLite file: a connection per thread, writing as one transaction, and every trouble of it as one sentence.
+"""One SQLite file: a few connections that threads borrow, and writing as one transaction. Knows no table.
 
-What it guarantees: the write-ahead log with `synchronous = NORMAL` keeps every finished transaction through the death of
-any process (kill -9 included), and the file is never half a transaction. A power cut may take the last transactions back,
-whole ones from the end: what was scored then is scored again. Knows no table.
+A connection keeps up to two megabytes of pages, and a server's threads come and go: a connection per thread would pile
+up. WAL with synchronous = NORMAL: what was committed outlives the process whatever ends it; a power cut may take the
+last commits back, whole ones only, and never damages the file.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,113 +16,106 @@ from typing import Any
 
 from gradiend_ui.engine.errors import Failed
 
-WAITS_SECONDS = 30.0
-KEPT_LOG_BYTES = 16 * 1024**2
-"""The write-ahead log is cut to this after it was taken over; a large transaction makes it longer for a while."""
-_BASE_CODE = 0xFF
-_SENTENCES = {
-    sqlite3.SQLITE_FULL: "The disk is full: free space, then resume.",
-    sqlite3.SQLITE_IOERR: "The disk reported an error with the sweeps' file {name}: check the disk, then resume.",
-    sqlite3.SQLITE_READONLY: "The sweeps' file {name} cannot be written: check the permissions of the data folder.",
-    sqlite3.SQLITE_PERM: "The sweeps' file {name} cannot be used: check the permissions of the data folder.",
-    sqlite3.SQLITE_CANTOPEN: "The sweeps' file {name} cannot be opened: check that the data folder is there.",
-    sqlite3.SQLITE_BUSY: "The sweeps' file {name} is in use by another program: close it and try again.",
-    sqlite3.SQLITE_CORRUPT: "The sweeps' file {name} is damaged: restart the server, which puts it aside.",
-    sqlite3.SQLITE_NOTADB: "The sweeps' file {name} is damaged: restart the server, which puts it aside.",
-}
-_DISK_SAYS_FULL = (sqlite3.SQLITE_IOERR_WRITE,)
-_ANYTHING = "The sweeps' file {name} cannot be used ({reason}): restart the server."
-
-
-def sentence_about(error: sqlite3.Error, path: str) -> str:
-    """What a person is told: which file, what is wrong with it, what to do."""
-    code = int(getattr(error, "sqlite_errorcode", 0) or 0)
-    if code in _DISK_SAYS_FULL:  # a limit on file sizes and some full disks look like this
-        return "The disk takes no more data (it is full or broken): free space, then resume."
-    name = repr(Path(path).name)
-    return _SENTENCES.get(code & _BASE_CODE, _ANYTHING).format(name=name, reason=str(error).rstrip(".")[:200])
-
-
-class _Lent:
-    """One thread's connection, closed when the thread ends."""
-
-    def __init__(self, path: str) -> None:
-        self.connection = sqlite3.connect(path, timeout=WAITS_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            self.connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; says nothing to an old one
-            self.connection.execute("PRAGMA journal_mode = WAL")
-            self.connection.execute("PRAGMA synchronous = NORMAL")
-            self.connection.execute(f"PRAGMA journal_size_limit = {KEPT_LOG_BYTES}")
-        except sqlite3.Error:
-            self.connection.close()
-            raise
-
-    def close(self) -> None:
-        self.connection.close()
-
-    def __del__(self) -> None:
-        if "connection" in self.__dict__:
-            self.connection.close()
+MOST_IDLE = 8
+"""Connections that are kept open while nobody uses them."""
 
 
 class Database:
-    """The file at `path`, created when absent; ":memory:" keeps it in this process (one thread only).
-
-    Every method raises Failed with a sentence where SQLite or the disk refuses.
-    """
+    """The file at `path`, created when absent; ":memory:" keeps it in this process (one thread only)."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
-        self._local = threading.local()
-        self._lent: weakref.WeakSet[_Lent] = weakref.WeakSet()
+        self._writer = threading.local()
+        self._lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
 
     def close(self) -> None:
-        """Close every thread's connection; the database is not used afterwards."""
-        for lent in list(self._lent):
-            lent.close()
-        self._lent.clear()
-        self._local = threading.local()
+        """Close every connection; the database is not used afterwards."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
-    def shrink(self) -> None:
-        """Give the disk back what deleted rows took. Takes milliseconds a megabyte; waits for nobody."""
-        with self._told():
-            connection = self._connection()
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-    def _connection(self) -> sqlite3.Connection:
-        lent: _Lent | None = getattr(self._local, "lent", None)
-        if lent is None:
-            lent = _Lent(self._path)
-            self._local.lent = lent
-            self._lent.add(lent)
-        return lent.connection
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; an old one stays as it is
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """The one place where an error of SQLite becomes one of ours."""
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        """The connection that this thread is writing through, else an idle one, else a new one."""
+        own: sqlite3.Connection | None = getattr(self._writer, "connection", None)
+        if own is not None:
+            yield own
+            return
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
         try:
-            yield
+            connection = connection or self._open()
+            yield connection
         except sqlite3.Error as error:
-            raise Failed(sentence_about(error, self._path)) from error
+            raise Failed(what_failed(error)) from error
+        finally:
+            with self._lock:
+                keeps = connection is not None and not self._closed and len(self._idle) < MOST_IDLE
+                if connection is not None and keeps:
+                    self._idle.append(connection)
+            if connection is not None and not keeps:
+                connection.close()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing: an exception inside, or a disk that refuses the commit, takes everything back."""
-        with self._told():
-            connection = self._connection()
+        """All or nothing: an exception inside takes everything back. Reads of this thread see what it has written."""
+        with self._borrowed() as connection:
             connection.execute("BEGIN IMMEDIATE")
+            self._writer.connection = connection
             try:
+                self._check_right_to_write(connection)
                 yield connection
                 connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:  # SQLite takes some transactions back by itself
+            except BaseException:
+                if connection.in_transaction:  # SQLite itself takes back what a full disk cut off
                     connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._writer.connection = None
+
+    def _check_right_to_write(self, connection: sqlite3.Connection) -> None:
+        """For one who may lose it: raise what it is refused with. Called within each transaction."""
+
+    def _give_back_space(self) -> None:
+        """Shrink the file by what was deleted."""
+        with self._borrowed() as connection:
+            connection.executescript("PRAGMA incremental_vacuum")  # `execute` would stop after the first page
 
     def _one(self, query: str, values: Sequence[Any]) -> Any:
-        with self._told():
-            return self._connection().execute(query, values).fetchone()
+        with self._borrowed() as connection:
+            return connection.execute(query, values).fetchone()
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._told():
-            return self._connection().execute(query, values).fetchall()
+        with self._borrowed() as connection:
+            return connection.execute(query, values).fetchall()
+
+
+def what_failed(error: sqlite3.Error) -> str:
+    """A sentence for what SQLite says: what is wrong with the disk or the file, and what helps."""
+    name = str(getattr(error, "sqlite_errorname", "") or "")
+    sentence = next((text for start, text in _SENTENCES.items() if name.startswith(start)), None)
+    return sentence or f"The store of sweeps could not be used ({error})."
+
+
+_SENTENCES = {
+    "SQLITE_FULL": "The disk is full, so nothing more can be kept: free space, then resume. What was kept is safe.",
+    "SQLITE_IOERR": "The disk could not be read or written: check it and its free space, then resume.",
+    "SQLITE_READONLY": "The data folder cannot be written to: give this program the right to, or choose another one.",
+    "SQLITE_CANTOPEN": "The store of sweeps cannot be opened: check the data folder's rights and its disk.",
+    "SQLITE_BUSY": "The store of sweeps is in use by another program: close it and try again.",
+    "SQLITE_LOCKED": "The store of sweeps is in use by another program: close it and try again.",
+    "SQLITE_CORRUPT": "The store of sweeps is damaged: start the server again, it sets the file aside and begins anew.",
+    "SQLITE_NOTADB": "The store of sweeps is damaged: start the server again, it sets the file aside and begins anew.",
+    "SQLITE_TOOBIG": "The data is too large to be kept: take fewer rows or cells.",
+}
