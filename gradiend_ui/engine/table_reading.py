@@ -67,9 +67,7 @@ class ReadTable:
 
 def read_file(path: Path) -> ReadTable:
     """Read a file by its ending. Raises BadData when it cannot be read, TooLarge over the stated limits."""
-    if not path.is_file():
-        raise BadData(f"There is no file {path.name!r}.")
-    if path.stat().st_size > MAX_FILE_BYTES:
+    if _size_of(path) > MAX_FILE_BYTES:
         raise TooLarge(f"{path.name} is larger than {MAX_FILE_BYTES // 2**20} MB.")
     try:
         return read_bytes(path.read_bytes(), path.suffix.lower())
@@ -77,6 +75,17 @@ def read_file(path: Path) -> ReadTable:
         raise BadData(f"{path.name} cannot be read: {error.strerror}.") from error
     except BadData as error:
         raise BadData(f"{path.name} cannot be read as {path.suffix[1:] or 'a table'}: {error}") from error
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of the file. Raises BadData where there is none, or no name could mean one."""
+    try:
+        if path.is_file():
+            return path.stat().st_size
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadData(f"There is no file {path.name[:MAX_NAME]!r}: {reason}.") from error
+    raise BadData(f"There is no file {path.name[:MAX_NAME]!r}.")
 
 
 def read_bytes(content: bytes, suffix: str) -> ReadTable:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.faults.served import Served, served
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect

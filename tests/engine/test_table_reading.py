@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import demo_facts
 import pandas as pd
@@ -15,7 +14,7 @@ from gradiend_ui.engine.column_guess import guess_columns
 from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.eval_data import check_rows, read_rows, read_table
 from gradiend_ui.engine.row_counts import chosen_count, count_rows, default_split, scaled_seconds, splits_of
-from gradiend_ui.engine.table_reading import decode, find_delimiter, read_bytes, suffix_of_text
+from gradiend_ui.engine.table_reading import decode, find_delimiter, read_bytes, read_file, suffix_of_text
 from gradiend_ui.engine.uploaded_tables import FOLDER, is_upload_id, keep_upload, read_upload, upload_path
 
 CSV = "masked;label;label_class\nDie Krankenschwester sagte, [MASK] schläft.;sie;F\n"
@@ -227,3 +226,9 @@ def test_uploads_are_kept_by_their_content(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("gradiend_ui.engine.uploaded_tables.MAX_KEPT_BYTES", 30)
     newest = keep_upload(tmp_path, b"x" * 20, ".csv")
     assert {path.name for path in (tmp_path / FOLDER).iterdir()} <= {newest, upload}
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "nul\0.csv", "/".join(["deep"] * 3000)])
+def test_a_name_that_no_file_can_have_is_no_file(name: str) -> None:
+    with pytest.raises(BadData, match="There is no file"):
+        read_file(Path(name))

@@ -1,4 +1,4 @@
-"""A short kill loop: the server and its worker are killed twice while they sweep (the long one is a command of its own)."""
+"""A short kill loop: server and worker are killed twice while they sweep (the long one is a command of its own)."""
 
 from __future__ import annotations
 
