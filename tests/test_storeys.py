@@ -97,6 +97,7 @@ FLOORS: dict[str, int] = {
     "engine.bench": 5,
     "engine.requests": 5,
     "engine.lane": 5,
+    "engine.lifeline": 0,
     "engine.worker": 5,
     "engine.worker_client": 5,
     "figures": 6,

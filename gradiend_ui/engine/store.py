@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradiend_ui.engine.database import Database
-from gradiend_ui.engine.errors import Busy, Failed, NotFound
+from gradiend_ui.engine.errors import Busy, Failed, GradiendUIError, NotFound
 from gradiend_ui.engine.fair_queue import Waiting, fair_order
 from gradiend_ui.engine.values import Cell, CellScore
 
@@ -143,17 +143,27 @@ class Store(Database):
             )
 
     def checkpoint(self, handle: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
-        """(source, options, card) of a loaded checkpoint. Raises NotFound."""
+        """(source, options, card) of a loaded checkpoint. Raises NotFound, and Failed for a damaged record."""
         _check_id(handle)
         row = self._one("SELECT source, options, card FROM checkpoints WHERE id = ?", (handle,))
         if row is None:
             raise NotFound("There is no such checkpoint: load it first.")
-        return row[0], json.loads(row[1]), json.loads(row[2])
+        try:
+            return row[0], _object(row[1]), _object(row[2])
+        except ValueError as error:
+            raise Failed("The record of this checkpoint is damaged: load it again.") from error
 
     def checkpoint_sources(self) -> list[tuple[str, str, dict[str, Any], float]]:
-        """(handle, source, options, when it was loaded) of every checkpoint that was loaded here."""
-        rows = self._all("SELECT id, source, options, created FROM checkpoints")
-        return [(row[0], row[1], json.loads(row[2]), float(row[3])) for row in rows]
+        """(handle, source, options, when it was loaded) of every checkpoint that was loaded here; of a damaged record
+        no options."""
+        found = []
+        for handle, source, options, created in self._all("SELECT id, source, options, created FROM checkpoints"):
+            try:
+                found.append((handle, source, _object(options), float(created)))
+            except ValueError:
+                log.warning("the record of checkpoint %s is damaged", handle)
+                found.append((handle, source, {}, float(created)))
+        return found
 
     # --- runs ----------------------------------------------------------------------------------------------------
 
@@ -233,9 +243,14 @@ class Store(Database):
     def delete_run(self, run: str) -> None:
         """Remove the run, its label, its cells, and the block results that no other run needs.
 
+        Of a damaged run, nobody knows which these are: they stay.
         Raises NotFound, and Busy for a run that is being swept: whoever sweeps it would write on.
         """
-        record = self.run(run)
+        try:
+            record = self.run(run)
+        except Failed:
+            self.revision(run)  # a store that cannot be read is another matter
+            record = None
         with self._writing() as db:
             gone = db.execute("DELETE FROM runs WHERE id = ? AND state != 'running'", (run,)).rowcount
             if not gone:
@@ -245,7 +260,7 @@ class Store(Database):
             db.execute("DELETE FROM run_cells WHERE run = ?", (run,))
             db.executemany(
                 "DELETE FROM results WHERE fingerprint = ? AND cell = ?",
-                [(name, key) for name, keys in self._unneeded(record).items() for key in keys],
+                [(name, key) for name, keys in self._unneeded(record).items() for key in keys] if record else [],
             )
         self._give_back_space()
 
@@ -255,7 +270,10 @@ class Store(Database):
         unneeded = {name: {row[0] for row in self._all(_RESULT_CELLS, (name,))} for name in names}
         for other in self.runs():
             for name in set(names) & set(fingerprints_of(other)):
-                unneeded[name] -= self._cell_keys(other.id)
+                try:
+                    unneeded[name] -= self._cell_keys(other.id)
+                except Failed:  # nobody knows what it needs: all of it stays
+                    unneeded[name].clear()
         return unneeded
 
     def size_of(self, record: Run) -> int:
@@ -365,7 +383,10 @@ class Store(Database):
     # --- cells ---------------------------------------------------------------------------------------------------
 
     def cells(self, run: str, after_rev: int = 0) -> tuple[int, list[CellScore]]:
-        """(rev, scores that changed after `after_rev`), base first, then ascending; read in one snapshot."""
+        """(rev, scores that changed after `after_rev`), base first, then ascending; read in one snapshot.
+
+        Raises NotFound, and Failed for damaged scores.
+        """
         _check_id(run)
         rows = self._all(
             "SELECT rev, NULL FROM runs WHERE id = ? UNION ALL "
@@ -374,7 +395,7 @@ class Store(Database):
         )
         if not rows:
             raise NotFound("There is no such run: it may have been deleted, or the link is incomplete.")
-        return int(rows[0][0]), [CellScore.from_json(json.loads(row[1])) for row in rows[1:]]
+        return int(rows[0][0]), [_score_of(row[1]) for row in rows[1:]]
 
     def commit(
         self,
@@ -410,11 +431,17 @@ class Store(Database):
             db.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", blobs)
 
     def results(self, fingerprint: str, cell: Cell | None) -> dict[int, NDArray[Any]]:
-        """{block: raw result} of everything stored for these weights."""
+        """{block: raw result} of everything stored for these weights; a damaged block is left out, as never scored."""
         rows = self._all(
             "SELECT block, result FROM results WHERE fingerprint = ? AND cell = ?", (fingerprint, cell_key(cell))
         )
-        return {int(block): _unpacked(blob) for block, blob in rows}
+        found = {}
+        for block, blob in rows:
+            try:
+                found[int(block)] = _unpacked(blob)
+            except (ValueError, EOFError, OSError, TypeError):
+                log.warning("block %s of cell %s is damaged: it will be scored again", block, cell_key(cell))
+        return found
 
     def block_counts(self, fingerprint: str) -> dict[str, int]:
         """{cell as `cell_key` spells it: how many of its blocks are stored}."""
@@ -425,9 +452,28 @@ class Store(Database):
 def _run_of(row: Sequence[Any]) -> Run:
     """Raises Failed for a row that does not hold what was written."""
     try:
-        return Run(row[0], row[1], json.loads(row[2]), json.loads(row[3]), *row[4:])
-    except (TypeError, ValueError) as error:
+        return Run(row[0], row[1], _object(row[2]), _object(row[3]), *row[4:])
+    except ValueError as error:
         raise Failed("The record of this sweep is damaged: start a new one.") from error
+
+
+def _score_of(text: str) -> CellScore:
+    """Raises Failed for a score that is not what was written."""
+    try:
+        return CellScore.from_json(_object(text))
+    except (KeyError, TypeError, ValueError, AttributeError, GradiendUIError) as error:
+        raise Failed("The numbers of this sweep are damaged: delete it and start a new one.") from error
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The JSON object in the text. Raises ValueError for anything else."""
+    try:
+        found = json.loads(text)
+    except (TypeError, RecursionError) as error:
+        raise ValueError("no JSON") from error
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")
+    return found
 
 
 def _readable(rows: Sequence[Sequence[Any]]) -> Iterator[Run]:

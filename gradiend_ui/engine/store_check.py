@@ -6,9 +6,13 @@ Knows one SQLite file and what tables it must have. Only one process may work in
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import struct
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
 
 from gradiend_ui.engine.database import what_failed
 from gradiend_ui.engine.errors import Failed
@@ -17,6 +21,8 @@ from gradiend_ui.engine.store import OPTIONAL_TABLES, SCHEMA_VERSION, Store, exp
 BESIDE = ("", "-wal", "-shm")
 """The files that SQLite keeps together."""
 DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+LOG_HEADER, FRAME_HEADER = 32, 24
+LOG_MAGIC = (0x377F0682, 0x377F0683)
 
 
 def opened_store(path: Path) -> tuple[Store, str | None]:
@@ -26,6 +32,12 @@ def opened_store(path: Path) -> tuple[Store, str | None]:
     """
     damage = damage_of(path) if path.exists() else None
     notice = None
+    if damage is None and log_is_cut(path):
+        copy = copied_aside(path)
+        notice = (
+            "The newest part of the store of sweeps was damaged and could not be read: what it held is scored again "
+            f"when its sweeps are resumed. A copy of the store as it was found is kept as {copy.name}."
+        )
     if damage is not None:
         aside = set_aside(path)
         notice = (
@@ -73,13 +85,85 @@ def _problem(connection: sqlite3.Connection) -> str | None:
     return None
 
 
-def set_aside(path: Path) -> Path:
-    """Rename the store and what lies beside it; gives the new place. Raises Failed."""
+def log_is_cut(path: Path) -> bool:
+    """Whether the write-ahead log beside the store holds finished transactions that SQLite cannot read any more.
+
+    A process that was killed leaves at most an unfinished transaction at the log's end, and no finished one after it.
+    Anything else is damage, which SQLite passes over in silence. Raises Failed. Source: sqlite.org/walformat.html
+    """
+    log = path.with_name(path.name + "-wal")
+    try:
+        if not log.is_file() or log.stat().st_size <= LOG_HEADER:
+            return False
+        with log.open("rb") as file:
+            finished = _finished_frames(file)
+        return finished is None or finished > _readable_frames(path)
+    except OSError as error:
+        raise Failed(f"The store's log {log.name!r} cannot be read: {error.strerror}.") from error
+
+
+def _finished_frames(file: BinaryIO) -> int | None:
+    """The number of the last transaction end that has more of the log's present round behind it.
+
+    0 for none; None where the header is unusable. The very last frame may have been cut off while it was written.
+    """
+    header = file.read(LOG_HEADER)
+    magic, _, page = struct.unpack(">3I", header[:12])
+    salts, checksum = header[16:24], struct.unpack(">2I", header[24:])
+    if magic not in LOG_MAGIC or _checksum(header[:24], big_endian=bool(magic & 1)) != checksum:
+        return None
+    finished = ended = number = 0
+    while len(frame := file.read(FRAME_HEADER)) == FRAME_HEADER:
+        number += 1
+        if frame[8:16] == salts:
+            finished = ended
+            ended = number if struct.unpack(">I", frame[4:8])[0] else ended
+        file.seek(page, os.SEEK_CUR)
+    return finished
+
+
+def _checksum(content: bytes, *, big_endian: bool) -> tuple[int, int]:
+    first = second = 0
+    for left, right in struct.iter_unpack(">2I" if big_endian else "<2I", content):
+        first = (first + left + second) & 0xFFFFFFFF
+        second = (second + right + first) & 0xFFFFFFFF
+    return first, second
+
+
+def _readable_frames(path: Path) -> int:
+    """How many frames of the log SQLite takes, as its index beside the log says once somebody reads."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10.0)) as connection:
+        connection.execute("BEGIN")
+        connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        with path.with_name(path.name + "-shm").open("rb") as index:
+            return int(struct.unpack("=I", index.read(20)[16:])[0])
+
+
+def copied_aside(path: Path) -> Path:
+    """Copy the store and its log under a new name; gives it. Raises Failed."""
+    aside = _free_name(path)
+    try:
+        for ending in BESIDE[:2]:
+            shutil.copy2(path.with_name(path.name + ending), aside.with_name(aside.name + ending))
+    except OSError as error:
+        raise Failed(
+            f"The store {path.name!r} is damaged and could not be copied aside: {error.strerror}. Free disk space and "
+            "start again."
+        ) from error
+    return aside
+
+
+def _free_name(path: Path) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     names = (f"{path.stem}.damaged-{stamp}{extra}{path.suffix}" for extra in ("", *(f"-{n}" for n in range(2, 1000))))
-    aside = next(place for name in names if not (place := path.with_name(name)).exists())
+    return next(place for name in names if not (place := path.with_name(name)).exists())
+
+
+def set_aside(path: Path) -> Path:
+    """Rename the store and what lies beside it; gives the new place. Raises Failed."""
+    aside = _free_name(path)
     try:
-        for ending in BESIDE:
+        for ending in reversed(BESIDE):  # the log before the store: alone, SQLite would drop it
             source = path.with_name(path.name + ending)
             if source.exists() or source.is_symlink():
                 os.replace(source, aside.with_name(aside.name + ending))

@@ -1,7 +1,7 @@
 """The process that owns a device: reads requests from a pipe and, in between, scores the next block.
 
-Started by `worker_client`; everything it does is in `Lane`. It ends when its pipe closes, so a server that dies takes
-its worker along.
+Started by `worker_client`; everything it does is in `Lane`. It ends with its server, in the middle of
+a block if need be.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import transformers
 from gradiend_ui.engine.cores import usable_cores
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.lane import Lane
+from gradiend_ui.engine.lifeline import end_with_parent
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.trust import LOCAL, Trust
 
@@ -45,6 +46,7 @@ def serve(
 
     server: the number under which it may write; once there is a later server, it writes no more.
     """
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 
 from gradiend_ui.engine.errors import Busy, Failed, NotFound
 from gradiend_ui.engine.store import SCHEMA_VERSION, Store
-from gradiend_ui.engine.store_check import opened_store
+from gradiend_ui.engine.store_check import log_is_cut, opened_store
 from gradiend_ui.engine.values import Cell, CellScore
 from gradiend_ui.ui.session import Session, locked
 
@@ -102,6 +104,156 @@ def test_a_damaged_store_is_set_aside_and_said(path: Path, damage: Callable[[Pat
         assert aside.with_name(f"{aside.name}-wal").read_bytes() == b"not a journal"
     else:
         assert (aside / "mine.txt").read_text() == "mine"
+
+
+@pytest.fixture
+def killed(path: Path, tmp_path: Path) -> Path:
+    """What kill -9 leaves of a store: the file, and a log with forty transactions that it has not taken over."""
+    store = Store(path)
+    run = store.create_run("ck", {}, {}, CELLS)
+    for number in range(40):
+        store.commit(run, 1, CellScore(CELLS[0], "final", rows_done=number))
+    left = tmp_path / "left"
+    left.mkdir()
+    for name in ("runs.sqlite", "runs.sqlite-wal"):
+        shutil.copy(path.with_name(name), left / name)
+    store.close()
+    return left / "runs.sqlite"
+
+
+def rows_done(store: Store) -> int:
+    return max(score.rows_done for run in store.runs() for score in store.cells(run.id)[1])
+
+
+@pytest.mark.parametrize(
+    ("start", "length"), [(0, 32), (0, None), (0.5, 64), (0.9, 4000)], ids=["header", "all", "middle", "late"]
+)
+@pytest.mark.parametrize("with_what", [os.urandom, bytes], ids=["garbage", "zeros"])
+def test_a_damaged_log_is_said_and_a_copy_kept(
+    killed: Path, start: float, length: int | None, with_what: Callable[[int], bytes]
+) -> None:
+    log = killed.with_name("runs.sqlite-wal")
+    content = bytearray(log.read_bytes())
+    place, count = int(start * len(content)), length or len(content)
+    content[place : place + count] = with_what(count)
+    log.write_bytes(content)
+    before = killed.read_bytes()
+    store, notice = opened_store(killed)
+    assert notice is not None and "scored again" in notice
+    copy = next(item for item in killed.parent.iterdir() if notice.endswith(f"{item.name}."))
+    assert copy.read_bytes() == before and copy.with_name(f"{copy.name}-wal").read_bytes() == content
+    assert any(run.done == len(CELLS) for run in store.runs()), "what the file itself holds goes on"
+    assert start == 0 or 0 < rows_done(store) < 39
+    store.close()
+
+
+@pytest.mark.parametrize("cut", [0, 1, 4000, 4096, 4110, 4120])
+def test_an_unfinished_transaction_is_no_damage(killed: Path, cut: int) -> None:
+    """kill -9 cuts the log's last frame at any place, or overwrites one of an earlier round by half."""
+    log = killed.with_name("runs.sqlite-wal")
+    content = log.read_bytes()
+    log.write_bytes(content[: len(content) - cut])
+    assert not log_is_cut(killed)
+    store, notice = opened_store(killed)
+    assert notice is None and rows_done(store) >= 38
+    store.close()
+
+
+def test_damaged_rows_are_met_with_a_sentence_and_leave_the_rest_alone(path: Path) -> None:
+    import numpy as np
+
+    store = Store(path)
+    info, cell = {"fingerprint": "f"}, CELLS[0]
+    good, bad = (store.create_run("ck", {}, info, CELLS[:2]) for _ in range(2))
+    store.save_checkpoint("ck", "demo", {}, {"name": "demo"})
+    store.commit(good, 1, CellScore(cell), fingerprint="f", new_results={0: np.ones(3), 1: np.ones(3)})
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE run_cells SET score = '{}' WHERE run = ? AND place = 1", (bad,))
+        db.execute("UPDATE results SET result = x'00' WHERE block = 1")
+        db.execute("UPDATE checkpoints SET options = '[', card = '7'")
+    db.close()
+    assert list(store.results("f", cell)) == [0], "the damaged block is scored again"
+    with pytest.raises(Failed, match="numbers of this sweep are damaged"):
+        store.cells(bad)
+    with pytest.raises(Failed, match="record of this checkpoint is damaged: load it again"):
+        store.checkpoint("ck")
+    assert [row[:3] for row in store.checkpoint_sources()] == [("ck", "demo", {})]
+    store.delete_run(good)
+    assert list(store.results("f", cell)) == [0], "nobody knows what the damaged one needs"
+    store.delete_run(bad)
+    assert {good, bad}.isdisjoint(run.id for run in store.runs())
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE runs SET info = '['",
+        "UPDATE runs SET info = '{}'",
+        "UPDATE runs SET request = '3'",
+        "UPDATE checkpoints SET options = '{', card = '{'",
+        "UPDATE run_cells SET score = 'x'",
+    ],
+)
+def test_a_server_starts_and_lists_whatever_the_rows_hold(path: Path, damage: str) -> None:
+    store = Store(path)
+    store.save_checkpoint("ck", "demo", {}, {"name": "demo"})
+    run = store.runs()[0].id
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute(damage)
+    db.close()
+    session = Session(path.parent, public=False, default_source="demo")
+    try:
+        assert session.shelf.runs()["runs"] == []
+        session._store.delete_run(run)
+        assert session.shelf.runs()["count"] == 0
+    finally:
+        session.close()
+
+
+BUSY = """
+import multiprocessing, os, sys, time
+from gradiend_ui.engine.lifeline import end_with_parent
+
+def work(connection):
+    end_with_parent()
+    connection.send(os.getpid())
+    while True:
+        sum(range(10_000_000))  # looks at nothing
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    context.Process(target=work, args=(theirs,), daemon=True).start()
+    print(ours.recv(), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ends a process by a signal")
+def test_a_busy_worker_ends_with_its_killed_server(tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(BUSY)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as server:
+        assert server.stdout is not None
+        worker = int(server.stdout.readline())
+        server.kill()
+        end = time.monotonic() + 10
+        while is_alive(worker) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not is_alive(worker), "it went on without a server"
+
+
+def is_alive(pid: int) -> bool:
+    """A process that has ended and that nobody asked about is none."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat")
+        return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
 
 
 def test_a_second_damaged_store_does_not_replace_the_first(path: Path) -> None:

@@ -37,6 +37,7 @@ from gradiend_ui.engine.export import MANIFEST, RECIPE, export_checkpoint, save_
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.requests import exporting
 from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.store_check import log_is_cut
 from gradiend_ui.engine.uploaded_tables import keep_upload, upload_path
 from gradiend_ui.engine.values import Cell, CellScore
 from gradiend_ui.ui.export.desk import ExportDesk
@@ -117,6 +118,8 @@ def store_problems(folder: Path, said: Sequence[str]) -> list[str]:
     path = folder / "runs.sqlite"
     if not path.exists():
         return ["the store is missing"] if any(line.startswith(("run ", "cell ")) for line in said) else []
+    if log_is_cut(path):
+        return ["an unfinished transaction is taken for damage"]
     with closing(sqlite3.connect(path)) as connection:
         if (answer := connection.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
             return [f"quick_check: {answer}"]

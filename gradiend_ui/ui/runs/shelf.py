@@ -6,13 +6,15 @@ has its link: nothing is listed, named or deleted there.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gradiend_ui.engine.errors import NotAllowed, NotFound, TooLarge
+from gradiend_ui.engine.errors import Failed, NotAllowed, NotFound, TooLarge
 from gradiend_ui.engine.store import Run
 from gradiend_ui.ui.ground import Ground
 
+log = logging.getLogger(__name__)
 LONGEST_NAME, LONGEST_NOTE = 80, 500
 Select = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
@@ -28,7 +30,7 @@ class RunShelf:
         """{"runs": the `most` newest, newest first, see `entry`; "count": of all there are}. Raises NotAllowed."""
         self._check_allowed()
         return {
-            "runs": [self._entry(record) for record in self._ground.store.runs(most)],
+            "runs": [entry for record in self._ground.store.runs(most) if (entry := self._entry_or_none(record))],
             "count": self._ground.store.count_runs(),
         }
 
@@ -54,6 +56,14 @@ class RunShelf:
         self._check_allowed()
         self._ground.store.revision(run)
         self._ground.worker.ask("delete_run", run=run)
+
+    def _entry_or_none(self, record: Run) -> dict[str, Any] | None:
+        """None for a run with a damaged record: it must not take the list with it."""
+        try:
+            return self._entry(record)
+        except (KeyError, TypeError, Failed, NotFound) as error:
+            log.warning("run %s cannot be listed: %s", record.id, error)
+            return None
 
     def _check_allowed(self) -> None:
         if self._ground.public:
