@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from gradiend_ui.engine.errors import Busy
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -28,3 +30,17 @@ def fair_order(waiting: Iterable[Waiting], served: Mapping[str, float]) -> list[
         ranked.append((seen[item.visitor], served.get(item.visitor, 0.0), item.since, item.run))
         seen[item.visitor] += 1
     return [run for *_, run in sorted(ranked)]
+
+
+def check_turn(own: int, together: int, most: Mapping[str, int]) -> None:
+    """Whether one more sweep may be queued, beside `own` of this visitor and all `together`. Raises Busy.
+
+    most: {"runs_each", "runs"}; one that is missing is no limit.
+    """
+    if own >= most.get("runs_each", own + 1):
+        raise Busy(
+            f"{own} of your sweeps are waiting or going on, and at most {most['runs_each']} may: let one finish, or "
+            "stop one."
+        )
+    if together >= most.get("runs", together + 1):
+        raise Busy(f"{together} sweeps are waiting, as many as this server takes: try again in a while.")

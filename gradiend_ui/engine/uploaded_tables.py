@@ -57,8 +57,10 @@ def read_upload(path: Path) -> ReadTable:
     return ReadTable(pd.DataFrame({"text": lines}, dtype="str"), "text", encoding)
 
 
-def keep_upload(data_dir: Path, content: bytes, suffix: str) -> str:
-    """Keep the content and give its id. Raises BadData, TooLarge, or Failed when the disk takes no more."""
+def keep_upload(data_dir: Path, content: bytes, suffix: str, *, drops: bool = True) -> str:
+    """Keep the content and give its id. drops: whether the oldest tables make room for it.
+
+    Raises BadData, TooLarge, or Failed when the disk takes no more."""
     if suffix not in SUFFIXES:
         raise BadData(f"Tables are read from {', '.join(SUFFIXES)} files, not from {suffix or 'one without ending'}.")
     if len(content) > MAX_FILE_BYTES:
@@ -74,8 +76,9 @@ def keep_upload(data_dir: Path, content: bytes, suffix: str) -> str:
         replace_file(path, content)
     except OSError as error:
         raise Failed(f"The table could not be kept: {reason_of(error)}. Free disk space and try again.") from error
-    with suppress(OSError):  # the upload is kept; the next one makes room
-        _drop_oldest(path.parent, upload)
+    if drops:
+        with suppress(OSError):  # the upload is kept; the next one makes room
+            _drop_oldest(path.parent, upload)
     return upload
 
 

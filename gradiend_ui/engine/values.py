@@ -27,6 +27,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 FIRST_LOOKS: tuple[str, ...] = get_args(FirstLook)
 ACTIVE_STATES: frozenset[str] = frozenset({"queued", "running", "paused"})
 MAX_CELLS = 10_000
+MAX_TARGET_WORDS = 2000
 DEFAULT_RATIO, MOST_RATIO = 0.99, 2.0
 """Which share of the base's LMS must stay: by default, and the largest that can be asked for."""
 DEFAULT_PRECISION = "float32"
@@ -321,6 +322,8 @@ def _checked_targets(value: object) -> Targets:
         if isinstance(tokens, str) or not isinstance(tokens, Iterable):
             raise BadGrid(f"targets of class {name!r} must be a list of tokens, not {tokens!r}.")
         words = tuple(tokens)
+        if len(words) > MAX_TARGET_WORDS:
+            raise BadGrid(f"targets of class {name!r} are {len(words):,} words; at most {MAX_TARGET_WORDS:,} are read.")
         if not words or not all(isinstance(word, str) and word.strip() for word in words):
             raise BadGrid(f"targets of class {name!r} must be non-empty words, not {tokens!r}.")
         checked[str(name)] = words

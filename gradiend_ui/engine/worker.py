@@ -27,6 +27,8 @@ from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.trust import LOCAL, Trust
 
 IDLE_SECONDS = 0.5
+TURN_SECONDS = 0.2
+"""So long requests go before a sweep; then it scores a block."""
 REST_VARIABLE, REST_SECONDS = "GRADIEND_UI_IDLE_SECONDS", 900.0
 """After so long without a request or a sweep, models are unloaded. The first click after that reads them again."""
 STOP = "stop"
@@ -61,13 +63,15 @@ def serve(
     try:
         connection.send((0, "ready", os.getpid()))
         while True:
-            asked = False
+            asked, until = False, time.monotonic() + TURN_SECONDS
             while connection.poll(0 if busy else IDLE_SECONDS):
                 number, kind, body = connection.recv()
                 if kind == STOP:
                     return
                 connection.send(_answer(lane, number, kind, body))
                 asked = busy = True
+                if time.monotonic() > until:
+                    break  # a sweep goes on, however many requests there are
             busy = lane.step()
             if busy or asked:
                 used, rested = time.monotonic(), False

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_CELLS = 4
 MOST_TEXTS = 20
+MOST_NUMBER = 10**300
 NOT_FINITE = "The value is not a finite number: the rewritten model overflowed."
 CELL_KEYS = ("feature_factor", "learning_rate")
 FREE: dict[str, Any] = {"concurrency_limit": None}
@@ -163,4 +164,6 @@ def sendable(value: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) <= MOST_NUMBER
+    return isinstance(value, float) and math.isfinite(value)

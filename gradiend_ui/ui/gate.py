@@ -12,8 +12,11 @@ import asyncio
 import ipaddress
 import json
 import re
+import shutil
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +45,9 @@ WRITTEN = re.compile(r"/gradio_api/(?:queue/join|upload|cancel/?|reset/?|(?:run|
 UPLOAD = "/gradio_api/upload"
 BY_NUMBER = "predict"
 """The name under which a page calls a function by its number."""
-BODY_SECONDS = 30.0
+BODY_SECONDS, UPLOAD_SECONDS = 30.0, 1800.0
+SPARE_BYTES = 512 * 2**20
+PAGE_SECONDS, MOST_VISITORS, LONGEST_PAGE_NAME, MOST_DEPTH = 3600.0, 10_000, 64, 60
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -51,6 +56,7 @@ class Doors:
     """What the gate knows of its server.
 
     host: the address it listens on. functions: numbers of the functions that scripts may call; names: the same by name.
+    uploads_dir: on the disk that uploads go to.
     """
 
     public: bool
@@ -58,6 +64,7 @@ class Doors:
     quotas: Quotas
     names: frozenset[str]
     functions: frozenset[int]
+    uploads_dir: str = "."
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,8 @@ class Gate:
         self._doors = doors
         self._visitors = visitors
         self._streams = Slots("connections", doors.quotas.streams, doors.quotas.streams_each)
+        self._uploads = Slots("uploads", doors.quotas.uploads, doors.quotas.uploads_each)
+        self._pages = Pages(doors.quotas.pages_each)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -92,21 +101,44 @@ class Gate:
             await _answer(refusal)(scope, receive, send)
             return
         try:
-            await self._let_in(scope, receive, send, headers)
+            await self._let_in(scope, receive, send, headers, visitor)
         finally:
             self._streams.give_back(visitor)
 
-    async def _let_in(self, scope: Message, receive: Receive, send: Send, headers: Headers) -> None:
+    async def _let_in(self, scope: Message, receive: Receive, send: Send, headers: Headers, visitor: str) -> None:
         """Hand on; what is posted and is no file is read here first, up to the limit."""
-        if scope["method"] in SAFE_METHODS or scope["path"].rstrip("/") == UPLOAD:
+        if scope["method"] in SAFE_METHODS:
             await self.app(scope, receive, send)
-            return
+        elif scope["path"].rstrip("/") == UPLOAD:
+            await self._take_file(scope, receive, send, headers, visitor)
+        else:
+            await self._take_call(scope, receive, send, headers, visitor)
+
+    async def _take_call(self, scope: Message, receive: Receive, send: Send, headers: Headers, visitor: str) -> None:
         body = await read_body(receive, self._doors.quotas.body_bytes)
-        refusal = body if isinstance(body, Refusal) else refused_call(scope["path"], body, headers, self._doors)
-        if isinstance(body, Refusal) or refusal is not None:
-            await _answer(refusal or Refusal(400, "The request is not readable."))(scope, receive, send)
+        if isinstance(body, Refusal):
+            await _answer(body)(scope, receive, send)
+            return
+        call = parsed(body) if self._doors.public else {}
+        refusal = refused_call(scope["path"], call, headers, self._doors)
+        if refusal is None and self._doors.public:
+            refusal = self._pages.refused(visitor, call)
+        if refusal is not None:
+            await _answer(refusal)(scope, receive, send)
             return
         await self.app(scope, _again(body, receive), send)
+
+    async def _take_file(self, scope: Message, receive: Receive, send: Send, headers: Headers, visitor: str) -> None:
+        """An upload, where there is a place and room for it; it breaks off when it takes too long."""
+        needed = int(headers.get("content-length", "0"))
+        if shutil.disk_usage(self._doors.uploads_dir).free < 2 * needed + SPARE_BYTES:
+            await _answer(Refusal(507, "This server's disk has no room for the file."))(scope, receive, send)
+            return
+        try:
+            with self._uploads.held(visitor):
+                await self.app(scope, within(receive, UPLOAD_SECONDS), send)
+        except Busy as error:
+            await _answer(Refusal(429, str(error)))(scope, receive, send)
 
 
 def refused(method: str, path: str, headers: Headers, doors: Doors) -> Refusal | None:
@@ -135,28 +167,74 @@ def _refused_size(path: str, headers: Headers, quotas: Quotas) -> Refusal | None
     return None
 
 
-def refused_call(path: str, body: bytes, headers: Headers, doors: Doors) -> Refusal | None:
+class Pages:
+    """The pages that each visitor has opened lately: one that opens thousands would push everybody else's out."""
+
+    def __init__(self, most_each: int) -> None:
+        self._most = most_each
+        self._opened: dict[str, OrderedDict[str, float]] = {}
+
+    def refused(self, visitor: str, call: Mapping[str, Any]) -> Refusal | None:
+        """Whether the page that a call comes from is one too many."""
+        page = call.get("session_hash")
+        if not isinstance(page, str):
+            return None
+        if len(page) > LONGEST_PAGE_NAME:
+            return Refusal(400, "session_hash is a short text.")
+        now = time.monotonic()
+        opened = self._opened.setdefault(visitor, OrderedDict())
+        while opened and now - next(iter(opened.values())) > PAGE_SECONDS:
+            opened.popitem(last=False)
+        if page not in opened and len(opened) >= self._most:
+            return Refusal(429, f"{len(opened)} pages were opened from your address within the hour: close some, wait.")
+        opened.setdefault(page, now)
+        if len(self._opened) > MOST_VISITORS:
+            ended = [
+                name for name, pages in self._opened.items() if now - next(reversed(pages.values())) > PAGE_SECONDS
+            ]
+            for name in ended:
+                del self._opened[name]
+        return None
+
+
+def refused_call(path: str, call: Mapping[str, Any], headers: Headers, doors: Doors) -> Refusal | None:
     """Whether a call is of a function that this caller may use. Scripts get the public ones, pages of this site all."""
     match = WRITTEN.fullmatch(path)
     name = match["name"] if match else None
     by_number = name == BY_NUMBER or name is None
+    if names_an_address(call.get("data")):
+        return Refusal(403, "Files are uploaded; this server fetches none from elsewhere.")
     if not by_number:
         return None if name in doors.names else Refusal(404, f"There is no public function {str(name)[:80]!r}.")
     if not doors.public or not path.rstrip("/").endswith(("/join", f"/{BY_NUMBER}")):
         return None
     if headers.get("origin") is not None:
         return None  # a page of this server: another site's was refused before
-    number = _number_in(body)
-    return None if number in doors.functions else Refusal(403, "This function is the page's own: see the API's list.")
+    number = call.get("fn_index")
+    return (
+        None
+        if isinstance(number, int) and not isinstance(number, bool) and number in doors.functions
+        else Refusal(403, "This function is the page's own: see the API's list.")
+    )
 
 
-def _number_in(body: bytes) -> int | None:
+def parsed(body: bytes) -> dict[str, Any]:
+    """The call as an object; an empty one for anything else, which Gradio refuses."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
-        return None
-    number = content.get("fn_index") if isinstance(content, dict) else None
-    return number if isinstance(number, int) and not isinstance(number, bool) else None
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def names_an_address(data: object, depth: int = 0) -> bool:
+    """Whether a file among the values is named by an address, which Gradio would fetch."""
+    if depth > MOST_DEPTH:
+        return True
+    if isinstance(data, dict):
+        path = data.get("path")
+        return (isinstance(path, str) and "://" in path) or any(names_an_address(x, depth + 1) for x in data.values())
+    return isinstance(data, list) and any(names_an_address(item, depth + 1) for item in data)
 
 
 def host_name(host: str) -> str:
@@ -195,6 +273,20 @@ def is_same_site(headers: Headers) -> bool:
         return True
     asked = {headers.get("host", "").lower(), headers.get("x-forwarded-host", "").lower()}
     return origin.partition("://")[2].lower() in asked - {""}
+
+
+def within(receive: Receive, seconds: float) -> Receive:
+    """The same messages until so many seconds have passed, then none any more."""
+    until = time.monotonic() + seconds
+
+    async def receive_in_time() -> Message:
+        try:
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                return await receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+
+    return receive_in_time
 
 
 async def read_body(receive: Receive, most: int, seconds: float = BODY_SECONDS) -> bytes | Refusal:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from gradiend_ui.engine.errors import Busy
 from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.worker_client import WorkerClient
 from gradiend_ui.ui.quotas import LOCAL, PUBLIC, Quotas, Slots
 
@@ -26,6 +29,15 @@ class Ground:
     def quotas(self) -> Quotas:
         return PUBLIC if self.public else LOCAL
 
+    def check_room(self) -> None:
+        """Raises Busy where what visitors have uploaded fills the room there is for it."""
+        home, most = self.data_dir / UPLOADS, self.quotas.kept_bytes
+        if not self.public or not home.is_dir():
+            return
+        kept = sum(bytes_of(file) for file in home.rglob("*"))
+        if kept > most:
+            raise Busy(f"The room for uploads is full ({kept / 2**30:.1f} GB): it is cleared with time, try tomorrow.")
+
     @cached_property
     def exports(self) -> Slots:
         """Places for exports that are being written."""
@@ -35,3 +47,12 @@ class Ground:
     def uploads(self) -> Slots:
         """Places for uploads that are being taken in."""
         return Slots("uploads", self.quotas.uploads, self.quotas.uploads_each)
+
+
+def bytes_of(path: Path) -> int:
+    """Of a file; 0 for anything else, and for what is just being cleared away."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0

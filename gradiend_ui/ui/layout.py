@@ -37,6 +37,7 @@ FONTS = ["Plex", "ui-sans-serif", "system-ui", "sans-serif"]
 MONO = ["ui-monospace", "monospace"]
 KEEP_FILES = (3600, 24 * 3600)
 GRID_FILE = "grid-file"
+MOST_PAGES = 5000
 MOST_EVENTS = 256
 """Events that may wait in Gradio's queue; one more is refused in a sentence."""
 QUEUE_PAUSE = 0.02
@@ -159,6 +160,7 @@ def launch_options(session: Session, blocks: gr.Blocks, host: str, visitors: Vis
         quotas=session.quotas,
         names=frozenset(str(function.api_name) for function in public),
         functions=frozenset(function._id for function in public),
+        uploads_dir=str(session.downloads_dir.parent),
     )
     return {
         "server_name": host,
@@ -166,7 +168,7 @@ def launch_options(session: Session, blocks: gr.Blocks, host: str, visitors: Vis
         "quiet": True,
         "show_error": False,  # of errors that are no `gr.Error`: internals
         "max_threads": 200,
-        "state_session_capacity": 500,
+        "state_session_capacity": MOST_PAGES,
         "run_history": False,
         "enable_monitoring": False,
         "ssr_mode": False,

@@ -22,6 +22,7 @@ class Quotas:
 
     runs: sweeps queued or going on. cells, rows, texts: of one sweep; texts are neutral ones. exports: being written.
     uploads: being taken in. kept_bytes: of all uploads, unpacked. table_bytes: of one table. streams: open connections.
+    pages_each: opened within an hour.
     body_bytes: one request. upload_bytes: one file.
     """
 
@@ -36,20 +37,11 @@ class Quotas:
     uploads_each: int
     streams: int
     streams_each: int
+    pages_each: int
     kept_bytes: int
     table_bytes: int
     body_bytes: int
     upload_bytes: int
-
-    def check_runs(self, own: int, all_together: int) -> None:
-        """Whether one more sweep may be queued. Raises Busy with what to do."""
-        if own >= self.runs_each:
-            raise Busy(
-                f"{own} of your sweeps are waiting or going on, and at most {self.runs_each} may: let one finish, or "
-                "stop one."
-            )
-        if all_together >= self.runs:
-            raise Busy(f"{all_together} sweeps are waiting, as many as this server takes: try again in a while.")
 
 
 LOCAL = Quotas(
@@ -64,6 +56,7 @@ LOCAL = Quotas(
     uploads_each=8,
     streams=1000,
     streams_each=1000,
+    pages_each=100_000,
     kept_bytes=1024**4,
     table_bytes=256 * MEGABYTE,
     body_bytes=256 * MEGABYTE,
@@ -82,6 +75,7 @@ PUBLIC = Quotas(
     uploads_each=2,
     streams=2000,
     streams_each=500,
+    pages_each=300,
     kept_bytes=20 * 1024 * MEGABYTE,
     table_bytes=32 * MEGABYTE,
     body_bytes=8 * MEGABYTE,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from gradiend_ui.engine.demos import DEMOS
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed
+from gradiend_ui.engine.fair_queue import check_turn
 from gradiend_ui.engine.known_cells import known_cells
 from gradiend_ui.engine.pictures import Pictures
 from gradiend_ui.engine.selection import Question, policy_named, select
@@ -79,6 +81,7 @@ class Session:
             self._lock.release()
             raise
         self._notices = [notice] if notice else []
+        self._turns = threading.Lock()
         self._housekeeping = Housekeeping(self._store, data_dir, public)
         self._housekeeping.start()
         self._pictures = Pictures(self._store)
@@ -182,18 +185,34 @@ class Session:
     def start_sweep(self, checkpoint: str, spec: Mapping[str, Any] | None = None, visitor: str = "") -> dict[str, Any]:
         """The API's /start_sweep. Raises BadGrid, BadData, NotFound, NotAllowed, Busy, TooLarge."""
         self._store.checkpoint(checkpoint)
-        self.quotas.check_runs(self._store.active_runs(visitor), self._store.active_runs())
         if spec is not None and not isinstance(spec, Mapping):
             raise BadGrid("spec must be an object of options.")
         request = dict(spec or {})
         for key in ("rows", "neutral"):
-            if self._public and not _is_inline(request.get(key)):
-                raise NotAllowed(f"This server reads no paths: send {key} as records or texts.")
-        most = {"cells": self.quotas.cells, "rows": self.quotas.rows, "texts": self.quotas.texts}
+            if self._public:
+                request[key] = self._given_by_a_stranger(key, request.get(key), visitor)
+        sizes = {"cells": self.quotas.cells, "rows": self.quotas.rows, "texts": self.quotas.texts}
         answer: dict[str, Any] = self._worker.ask(
-            "start", checkpoint=checkpoint, spec=request, visitor=visitor, most=most
+            "start", checkpoint=checkpoint, spec=request, visitor=visitor, most={**sizes, **self._turn_limits}
         )
         return answer
+
+    def _given_by_a_stranger(self, key: str, table: Any, visitor: str) -> Any:
+        """Rows or texts as data or as an upload's id; a file in the download cache is taken in like one of the page's.
+
+        Raises NotAllowed for any other path, and as `DataDesk.keep_table` does.
+        """
+        if not isinstance(table, Mapping):
+            if isinstance(table, (str, os.PathLike)):
+                raise NotAllowed(f"This server reads no paths: send {key} as records or texts.")
+            return table
+        kept = {"upload", "run"} & set(table)
+        if kept and "path" not in table:
+            return table
+        if kept or not _is_upload(table.get("path")):
+            raise NotAllowed(f"This server reads no paths: send {key} as records or texts.")
+        keep = self.data.keep_table if key == "rows" else self.data.keep_texts
+        return {"upload": keep(table["path"], visitor)["upload"]}
 
     def known_cells(self, checkpoint: str, spec: Mapping[str, Any]) -> int:
         """How many cells that a spec asks for are scored already (see `engine.known_cells`)."""
@@ -258,18 +277,31 @@ class Session:
 
     def resume(self, run: str) -> dict[str, Any]:
         """Queue the run again where it is not going on. Raises NotFound, Busy."""
-        if self._store.revision(run)[1] in RESUMABLE:
-            visitor = self._store.visitor(run)
-            self.quotas.check_runs(self._store.active_runs(visitor), self._store.active_runs())
-        state = self._store.set_state(run, "queued", only_from=RESUMABLE)
+        with self._turns:
+            self._check_turn(run, RESUMABLE)
+            state = self._store.set_state(run, "queued", only_from=RESUMABLE)
         self._worker.ask("wake")
         return {"state": self._store.revision(run)[1] if state == "queued" else state}
 
     def finish_cell(self, run: str, cell: Mapping[str, Any]) -> dict[str, Any]:
-        """The API's /finish_cell: score a cell that a search for the winner skipped. Raises NotFound, BadGrid."""
-        self._store.revision(run)
-        answer: dict[str, Any] = self._worker.ask("finish_cell", run=run, cell=dict(cell))
+        """The API's /finish_cell: score a cell that a search for the winner skipped.
+
+        Raises NotFound, BadGrid, Busy.
+        """
+        with self._turns:
+            self._check_turn(run, ("finished",))
+            answer: dict[str, Any] = self._worker.ask("finish_cell", run=run, cell=dict(cell))
         return answer
+
+    def _check_turn(self, run: str, states: Sequence[str]) -> None:
+        """Whether the run, if it is in one of `states`, may be queued again. Raises NotFound, Busy."""
+        if self._store.revision(run)[1] in states:
+            own = self._store.active_runs(self._store.visitor(run))
+            check_turn(own, self._store.active_runs(), self._turn_limits)
+
+    @property
+    def _turn_limits(self) -> dict[str, int]:
+        return {"runs": self.quotas.runs, "runs_each": self.quotas.runs_each}
 
     def stop(self, run: str) -> dict[str, Any]:
         stoppable = ("queued", "running", "paused", "interrupted")
@@ -381,15 +413,12 @@ def _question(record: Run, options: Mapping[str, Any] | None) -> Question:
     )
 
 
-def _is_inline(table: object) -> bool:
-    """Whether rows or texts are given as data, or as a file that was uploaded to this server, not as a path."""
-    if not isinstance(table, Mapping):
-        return not isinstance(table, (str, os.PathLike))
-    if "upload" in table or "run" in table:
-        return "path" not in table
+def _is_upload(path: object) -> bool:
+    """Whether a file lies where Gradio puts what visitors upload."""
     uploads = os.environ.get("GRADIO_TEMP_DIR")
-    path = table.get("path")
-    return bool(uploads) and isinstance(path, str) and Path(path).resolve().is_relative_to(Path(str(uploads)).resolve())
+    if not uploads or not isinstance(path, str) or "\0" in path:
+        return False
+    return Path(path).resolve().is_relative_to(Path(uploads).resolve())
 
 
 def _imported(record: Run) -> dict[str, Any] | None:

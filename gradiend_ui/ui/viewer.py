@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-MOST_VIEWERS = 1000
+MOST_VIEWERS = 5000
 FEW = 4
 """So many followers are served at full speed; more share it."""
 

@@ -7,6 +7,7 @@ same address has another name. On a local server there is one person, "". Knows 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -43,8 +44,19 @@ class Visitors:
 def address_of(peer: str, forwarded: str, proxies: int) -> str:
     """The visitor's address: what the outermost of our proxies saw. What visitors write there themselves is not read.
 
-    An IPv6 visitor owns a whole network of addresses: its first four groups stand for them.
+    An IPv6 visitor owns a whole network of addresses: its /64 stands for them. A port that a proxy notes is left out.
     """
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
-    address = hops[-proxies] if 0 < proxies <= len(hops) else peer
-    return ":".join(address.split(":")[:4]) if address.count(":") > 1 else address
+    given = hops[-proxies] if 0 < proxies <= len(hops) else peer
+    bare = given[1:].partition("]")[0] if given.startswith("[") else given
+    for spelled in (bare, bare.rpartition(":")[0]):
+        try:
+            address = ipaddress.ip_address(spelled)
+        except ValueError:
+            continue
+        if address.version == 4:
+            return str(address)
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((int(address), 64), strict=False))
+    return given

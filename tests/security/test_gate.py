@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gradiend_ui.ui.gate import Doors, Gate, Refusal, host_name, is_own_name, read_body
+from gradiend_ui.ui.gate import Doors, Gate, Pages, Refusal, host_name, is_own_name, names_an_address, read_body, within
 from gradiend_ui.ui.quotas import LOCAL, PUBLIC
 from gradiend_ui.ui.visitors import Visitors, address_of
 
@@ -206,6 +206,11 @@ def test_a_visitor_is_known_by_what_the_proxy_saw() -> None:
     assert address_of("10.0.0.1", "6.6.6.6, 7.7.7.7", 1) == "7.7.7.7", "what stands before it may be made up"
     assert address_of("10.0.0.1", "", 1) == "10.0.0.1"
     assert address_of("2001:db8:1:2:3:4:5:6", "", 0) == address_of("2001:db8:1:2:ffff::1", "", 0)
+    assert address_of("2001:db8::1", "", 0) == address_of("2001:db8::2", "", 0) != address_of("2001:db8:0:1::1", "", 0)
+    for spelled in ("1.2.3.4:5001", "1.2.3.4", "::ffff:1.2.3.4"):
+        assert address_of("10.0.0.1", spelled, 1) == "1.2.3.4"
+    assert address_of("10.0.0.1", "[2001:db8::1]:443", 1) == address_of("2001:db8::7", "", 0)
+    assert address_of("10.0.0.1", "unknown", 1) == "unknown"
     visitors = Visitors(public=True, proxies=1)
     headers = Headers({"X-Forwarded-For": "7.7.7.7"})
     assert (
@@ -215,3 +220,81 @@ def test_a_visitor_is_known_by_what_the_proxy_saw() -> None:
     )
     assert "7.7.7.7" not in visitors.named("10.0.0.1", headers)
     assert Visitors(public=False).named("1.1.1.1", headers) == ""
+
+
+def test_one_visitor_cannot_push_out_everybody_elses_pages() -> None:
+    client = client_of(public=True)
+    page = {"origin": "https://someone-space.hf.space"}
+
+    def opens(name: str, address: str = "testclient") -> int:
+        return client.post(RUN, json={"fn_index": 1, "session_hash": name}, headers=page).status_code
+
+    assert [opens(f"page{n}") for n in range(PUBLIC.pages_each)] == [200] * PUBLIC.pages_each
+    assert opens("one more") == 429 and opens("page0") == 200
+    pages = Pages(2)
+    for name in ("a", "b"):
+        assert pages.refused("anna", {"session_hash": name}) is None
+    assert pages.refused("anna", {"session_hash": "c"}) is not None
+    assert pages.refused("ben", {"session_hash": "c"}) is None
+    assert pages.refused("ben", {"session_hash": "x" * 1000}) is not None
+    assert pages.refused("ben", {}) is None
+
+
+def test_no_file_is_fetched_from_elsewhere() -> None:
+    client = client_of(public=True)
+    for path in ("http://evil.example/x.csv", "https://a", "ftp://a/b", "file:///etc/passwd"):
+        data = [None, [{"deep": {"path": path, "meta": {"_type": "gradio.FileData"}}}]]
+        assert client.post(CALL, json={"data": data}).status_code == 403
+        escaped = b'{"data": [{"path": "\\u0068ttp://evil.example"}]}'
+        assert client.post(CALL, content=escaped).status_code == 403
+    own = {"path": "/tmp/gradio/x.csv", "url": "http://127.0.0.1:7860/gradio_api/file=/tmp/gradio/x.csv"}
+    assert client.post(CALL, json={"data": [own, "http://a text may name one"]}).status_code == 200
+    deep: Any = "x"
+    for _ in range(100):
+        deep = [deep]
+    assert names_an_address(deep), "what nobody needs so deep is not looked through"
+
+
+def test_uploads_have_places_and_time() -> None:
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(1.0)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    assert asyncio.run(within(receive, 0.05)()) == {"type": "http.disconnect"}
+    assert client_of(public=True).post("/gradio_api/upload", content=b"x" * 100).text == "in 100"
+
+
+def test_a_third_upload_at_once_waits_for_its_turn() -> None:
+    doors = Doors(True, "0.0.0.0", PUBLIC, frozenset(), frozenset())
+    hold = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await hold.wait()
+        await PlainTextResponse("ok")(scope, receive, send)
+
+    async def upload(gate: Gate) -> int:
+        status: list[int] = []
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                status.append(message["status"])
+
+        headers = [(b"content-length", b"10"), (b"host", b"x")]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/gradio_api/upload",
+            "headers": headers,
+            "client": ("1.1.1.1", 1),
+        }
+        await gate(scope, None, send)  # type: ignore[arg-type]
+        return status[0]
+
+    async def drive() -> list[int]:
+        gate = Gate(slow, doors, Visitors(public=True))
+        tasks = [asyncio.create_task(upload(gate)) for _ in range(4)]
+        await asyncio.sleep(0.05)
+        hold.set()
+        return sorted(await asyncio.gather(*tasks))
+
+    assert asyncio.run(drive()) == [200] * PUBLIC.uploads_each + [429] * (4 - PUBLIC.uploads_each)

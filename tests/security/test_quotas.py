@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import pytest
 
 from gradiend_ui.engine.errors import Busy, TooLarge
+from gradiend_ui.engine.fair_queue import check_turn
 from gradiend_ui.engine.requests.sweeping import check_size
 from gradiend_ui.ui.quotas import PUBLIC, Slots
 
 
 def test_a_visitor_has_so_many_sweeps() -> None:
-    PUBLIC.check_runs(PUBLIC.runs_each - 1, 5)
+    most = {"runs_each": PUBLIC.runs_each, "runs": PUBLIC.runs}
+    check_turn(PUBLIC.runs_each - 1, 5, most)
     with pytest.raises(Busy, match=r"of your sweeps are waiting or going on, and at most 8 may"):
-        PUBLIC.check_runs(PUBLIC.runs_each, 5)
+        check_turn(PUBLIC.runs_each, 5, most)
     with pytest.raises(Busy, match="as many as this server takes"):
-        PUBLIC.check_runs(0, PUBLIC.runs)
-    replace(PUBLIC, runs=PUBLIC.runs + 1).check_runs(0, PUBLIC.runs)
+        check_turn(0, PUBLIC.runs, most)
+    check_turn(10**6, 10**6, {})
 
 
 def test_a_sweep_has_a_largest_size() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.errors import BadData, Failed, TooLarge
+from gradiend_ui.engine.errors import BadData, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.uploaded_tables import upload_path
 from gradiend_ui.ui.data import panel, report, wiring
 from gradiend_ui.ui.data.choice import NONE, OWN, Choice, data_of, opened_choice, own_table, spec_of
@@ -248,8 +248,23 @@ def test_a_run_tells_its_data_without_tables_or_paths(kept: DataDesk) -> None:
     assert kept.of_run(uploaded)["spec"] == {"rows": UPLOAD, "neutral_set": "pronoun-free"}  # type: ignore[arg-type]
 
 
-def test_a_public_server_takes_uploads_and_no_paths() -> None:
-    from gradiend_ui.ui.session import _is_inline
+def test_a_public_server_takes_uploads_and_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gradiend_ui.ui.session import Session
 
-    assert _is_inline(UPLOAD) and _is_inline({"run": "x"}) and _is_inline([{"masked": "a"}])
-    assert not _is_inline({**UPLOAD, "path": "/etc/passwd"}) and not _is_inline("/etc/passwd")
+    cache = tmp_path / "downloads"
+    cache.mkdir()
+    for folder in (cache, tmp_path):
+        (folder / "mine.csv").write_text("masked,label\n[MASK] is,he\n")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(cache))
+    session = Session(tmp_path / "data", public=True, default_source="demo")
+    try:
+        for table in (UPLOAD, {"run": "x"}, [{"masked": "a"}], None):
+            assert session._given_by_a_stranger("rows", table, "") == table
+        given = session._given_by_a_stranger("rows", {"path": str(cache / "mine.csv")}, "")
+        assert upload_path(tmp_path / "data", given["upload"]).read_text().startswith("masked")
+        for path in (str(tmp_path / "mine.csv"), str(cache / ".." / "mine.csv"), "/etc/passwd", "nul\0"):
+            for table in ({"path": path}, {**UPLOAD, "path": path}, path, {}, {"path": 5}):
+                with pytest.raises(NotAllowed, match="reads no paths"):
+                    session._given_by_a_stranger("rows", table, "")
+    finally:
+        session.close()

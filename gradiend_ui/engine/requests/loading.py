@@ -104,10 +104,14 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
         _check_folder(Path(source))
     if str(options.get(BASE, "")).startswith("~"):
         options[BASE] = str(Path(options[BASE]).expanduser())
+    if SEED in options and source in DEMOS:
+        raise NotFound("The demos have one seed each.")
     if SEED in options:
         seed = options.pop(SEED)
         source, shown = str(_seed_folder(Path(source), seed)), f"{name}, seed {seed}"
-    handle = "ck_" + hashlib.sha256(json.dumps([source, options], sort_keys=True).encode()).hexdigest()[:20]
+    uploaded = Path(source).is_relative_to(bench.data_dir / UPLOADS)  # the same zip may have another name elsewhere
+    asked = [source, options, name] if uploaded else [source, options]
+    handle = "ck_" + hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
     free = available_bytes()
     loaded, options, reading = _read(bench, source, options)
     bench.keep_checkpoint(handle, loaded)

@@ -9,6 +9,7 @@ from typing import Any
 from gradiend_ui.engine.bench import Bench, cell_of, split_options
 from gradiend_ui.engine.course import Course, WholeGrid
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
+from gradiend_ui.engine.fair_queue import check_turn
 from gradiend_ui.engine.health_card import Loaded, sizes_of
 from gradiend_ui.engine.plan import PreparedSweep
 from gradiend_ui.engine.provenance import provenance
@@ -32,7 +33,8 @@ PREPARED_AT_MOST = 10
 def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     """{checkpoint, spec, visitor?, most?} -> {run, cells, position}; the run is queued.
 
-    visitor: whose turn it takes. most: {"cells", "rows", "texts"}, the largest sweep that is taken. Raises TooLarge.
+    visitor: whose turn it takes. most: the largest sweep that is taken (cells, rows, texts), and how many may be queued
+    or going on (runs, runs_each). Raises TooLarge, Busy.
     """
     handle = str(request["checkpoint"])
     loaded = bench.checkpoint(handle)
@@ -41,6 +43,8 @@ def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     spec = spec_from_mapping(options)
     limits = limits_for(loaded, spec)
     most = request.get("most") or {}
+    texts = len(bench.neutral(loaded, data_options) or ())
+    check_size(most, texts=texts if spec.max_neutral is None else min(texts, spec.max_neutral))
     check_size(most, rows=-(-len(bench.rows(loaded, data_options).rows) // PREPARED_AT_MOST))
     plan = bench.prepared(loaded, spec, data_options, limits=limits)
     check_size(most, cells=len(plan.grid), rows=len(plan.rows), texts=sum(plan.lms.block_texts))
@@ -58,9 +62,9 @@ def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
         "spec": {name: getattr(spec, name) for name in KEPT_OPTIONS}
         | {"target_classes": list(spec.target_classes or plan.targets.classes)},
     }
-    run_id = bench.store.create_run(
-        handle, {**options, **data_options}, info, plan.grid.cells, str(request.get("visitor", ""))
-    )
+    visitor = str(request.get("visitor", ""))
+    check_turn(bench.store.active_runs(visitor), bench.store.active_runs(), most)  # one lane: nobody comes in between
+    run_id = bench.store.create_run(handle, {**options, **data_options}, info, plan.grid.cells, visitor)
     bench.keep_plan(run_id, plan)
     return {"run": run_id, "cells": len(plan.grid), "position": bench.store.position(run_id)}
 
@@ -150,7 +154,9 @@ def finish_cell(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     if not plan.spec.winner_only:
         raise BadGrid("This sweep scores every cell by itself: only one that looks for the winner skips cells.")
     asked = {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}
-    bench.store.set_info(record.id, {**record.info, "wanted": [*record.info.get("wanted", ()), asked]})
+    wanted = list(record.info.get("wanted", ()))
+    if asked not in wanted:
+        bench.store.set_info(record.id, {**record.info, "wanted": [*wanted, asked]})
     return {"state": bench.store.set_state(record.id, "queued", only_from=("finished",))}
 
 

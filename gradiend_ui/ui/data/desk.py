@@ -51,7 +51,10 @@ class DataDesk:
         return self._kept(text.encode(errors="replace"), suffix_of_text(text) if is_table else TEXT_SUFFIX, name)
 
     def _kept(self, content: bytes, suffix: str, name: str) -> dict[str, str]:
-        return {"upload": keep_upload(self._ground.data_dir, content, suffix), "name": name}
+        """Strangers' tables are never dropped to make room: somebody's sweep may need them."""
+        self._ground.check_room()
+        drops = not self._ground.public
+        return {"upload": keep_upload(self._ground.data_dir, content, suffix, drops=drops), "name": name}
 
     # --- reports -------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.errors import Busy, NotAllowed
+from gradiend_ui.engine.errors import NotAllowed
 from gradiend_ui.ui.ground import Ground
 
 FOLDER = "uploads"
@@ -28,16 +28,9 @@ class Uploads:
         if self._ground.public and not _was_uploaded(path):
             raise NotAllowed("This server reads no paths of its own: upload the model as a zip.")
         with self._ground.uploads.held(visitor):
-            self._check_room()
+            self._ground.check_room()
             source: str = self._ground.worker.ask("unpack", path=path, allow_pickled=not self._ground.public)
         return {"source": source, "name": Path(path).stem}
-
-    def _check_room(self) -> None:
-        """Raises Busy where what visitors have uploaded fills the room there is for it."""
-        home, most = self._ground.data_dir / FOLDER, self._ground.quotas.kept_bytes
-        kept = sum(file.stat().st_size for file in home.rglob("*") if file.is_file()) if home.is_dir() else 0
-        if kept > most:
-            raise Busy(f"The room for uploads is full ({kept / 2**30:.1f} GB): it is cleared with time, try tomorrow.")
 
     def load(self, source: str, name: str, options: Mapping[str, Any] | None = None) -> str:
         """Load what `unpack` gave, under its zip's name; gives the checkpoint. Raises as `Session.load` does."""
