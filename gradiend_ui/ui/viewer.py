@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 MOST_VIEWERS = 5000
-FEW = 4
+FEW = 2
 """So many followers are served at full speed; more share it."""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import demo_facts
 import pytest
 
+from gradiend_ui.engine import data_report
 from gradiend_ui.engine.base_model import load_base_model
 from gradiend_ui.engine.data_report import measure_neutral, threshold_told
 from gradiend_ui.engine.errors import BadData, BadGrid, NotFound
@@ -105,7 +106,8 @@ def test_words_resolve_to_their_ids(ask: Ask) -> None:
         ask("resolve_targets", {"targets": {"M": [], "F": ["she"]}})
 
 
-def test_the_width_of_the_threshold_in_tokens(ask: Ask) -> None:
+def test_the_width_of_the_threshold_in_tokens(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_report, "BUDGET_SECONDS", 600.0)  # a slow machine would estimate from a part
     found = ask("describe_neutral", {"neutral_set": "pronoun-free"}, ratio=0.99)
     told, rows = demo_facts.neutral(), demo_facts.row_count("test")
     assert (found["texts"], found["tokens"], found["hits"], found["rows"]) == (

@@ -24,7 +24,8 @@ from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.safetensors_header import read_header
 from gradiend_ui.engine.store import Store
 
-SECONDS = 2.0
+SECONDS = 4.0
+"""Twice what is promised: the machine may be busy."""
 MEMORY = 300 * 2**20
 QUIET = settings(
     deadline=None,
