@@ -203,3 +203,14 @@ def test_an_idle_lane_gives_its_memory_back_and_goes_on_when_asked(
         assert len(again["texts"]) == 1
     finally:
         (checkpoint_folder.parent / "eval.csv").unlink()
+
+
+def test_the_same_upload_under_another_name_is_another_checkpoint(
+    lane: Lane, build_checkpoint: BuildCheckpoint, tmp_path: Path, tiny_bert: Path
+) -> None:
+    source = build_checkpoint(tmp_path / "data" / "uploads" / "abc" / "gradiend")
+    first, second = (
+        lane.handle("load", {"source": str(source), "options": {}, "name": name}) for name in ("hers", "his")
+    )
+    assert first["checkpoint"] != second["checkpoint"]
+    assert lane._store.checkpoint(first["checkpoint"])[2]["name"] == "hers", "nobody renames another's model"
