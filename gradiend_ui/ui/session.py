@@ -31,7 +31,7 @@ from gradiend_ui.ui.data.desk import DataDesk
 from gradiend_ui.ui.export.desk import ExportDesk
 from gradiend_ui.ui.ground import Ground
 from gradiend_ui.ui.housekeeping import Housekeeping
-from gradiend_ui.ui.load.uploads import Uploads
+from gradiend_ui.ui.load.uploads import Uploads, was_uploaded
 from gradiend_ui.ui.quotas import Quotas
 from gradiend_ui.ui.runs.shelf import RunShelf
 
@@ -209,7 +209,7 @@ class Session:
         kept = {"upload", "run"} & set(table)
         if kept and "path" not in table:
             return table
-        if kept or not _is_upload(table.get("path")):
+        if kept or not was_uploaded(table.get("path")):
             raise NotAllowed(f"This server reads no paths: send {key} as records or texts.")
         keep = self.data.keep_table if key == "rows" else self.data.keep_texts
         return {"upload": keep(table["path"], visitor)["upload"]}
@@ -411,14 +411,6 @@ def _question(record: Run, options: Mapping[str, Any] | None) -> Question:
         policy=policy_named(chosen.get("policy", "lms_threshold"), chosen.get("ratio", 0.99)),
         any_feature_factor=any_factor,
     )
-
-
-def _is_upload(path: object) -> bool:
-    """Whether a file lies where Gradio puts what visitors upload."""
-    uploads = os.environ.get("GRADIO_TEMP_DIR")
-    if not uploads or not isinstance(path, str) or "\0" in path:
-        return False
-    return Path(path).resolve().is_relative_to(Path(uploads).resolve())
 
 
 def _imported(record: Run) -> dict[str, Any] | None:

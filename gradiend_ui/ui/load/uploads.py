@@ -25,7 +25,7 @@ class Uploads:
 
         Raises BadCheckpoint, NotAllowed, TooLarge, Busy, Failed.
         """
-        if self._ground.public and not _was_uploaded(path):
+        if self._ground.public and not was_uploaded(path):
             raise NotAllowed("This server reads no paths of its own: upload the model as a zip.")
         with self._ground.uploads.held(visitor):
             self._ground.check_room()
@@ -53,7 +53,9 @@ class Uploads:
         return str(card["checkpoint"])
 
 
-def _was_uploaded(path: str) -> bool:
+def was_uploaded(path: object) -> bool:
     """Whether the file lies where Gradio puts what visitors upload."""
     folder = os.environ.get("GRADIO_TEMP_DIR")
-    return bool(folder) and Path(path).resolve().is_relative_to(Path(str(folder)).resolve())
+    if not folder or not isinstance(path, str) or "\0" in path:
+        return False
+    return Path(path).resolve().is_relative_to(Path(folder).resolve())
