@@ -64,7 +64,7 @@ def unpack_archive(path: Path, uploads: Path, *, allow_pickled: bool, limits: Li
     Raises BadCheckpoint, NotAllowed or TooLarge with the entry in question, Failed when the disk refuses.
     """
     try:
-        home = uploads / _hash_of(path)
+        home = uploads / hash_of(path)
         if home.is_dir():
             touch(home)
             return home
@@ -252,7 +252,7 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _hash_of(path: Path) -> str:
+def hash_of(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         for piece in _pieces(file):

@@ -12,13 +12,20 @@ from typing import Any
 
 from gradiend_ui.engine.checked_json import read_json, shown
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
+from gradiend_ui.engine.clean_model import OF_MODEL, OF_WORDS
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed
 from gradiend_ui.engine.run_folder import leads_out
 from gradiend_ui.engine.safetensors_header import TensorInfo, read_header
 from gradiend_ui.engine.trust import Trust, check_no_remote_name
 
-CONFIG = "config.json"
-JSON_FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json")
+CONFIG, GENERATION = "config.json", "generation_config.json"
+TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS = "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"
+JSON_FILES = (TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS, GENERATION)
+INDEX, PICKLED_INDEX = "model.safetensors.index.json", "pytorch_model.bin.index.json"
+ORDER = ("model.safetensors", INDEX, "pytorch_model.bin", PICKLED_INDEX)
+"""In which transformers looks for weights."""
+INDEXED = {INDEX: ".safetensors", PICKLED_INDEX: ".bin"}
+"""{index: the ending of the files that it may name}."""
 CODE_FIELDS = ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation")
 SIZES = (
     "vocab_size", "hidden_size", "n_embd", "d_model", "dim", "embedding_size", "intermediate_size", "d_ff", "ffn_dim",
@@ -49,11 +56,14 @@ def check_base_folder(folder: Path, trust: Trust) -> None:
     most = STRANGERS_TOKENIZER_BYTES if trust.public else MAX_TOKENIZER_BYTES
     if tokenizer.is_file() and tokenizer.stat().st_size > most:
         raise BadBase(f"tokenizer.json of the base model {name!r} is larger than {most // 2**20} MB.")
+    check_indices(folder)
     if trust.public:
         _check_strangers_files(folder, trust)
     count = stored_weights(folder)
     if count is not None:
         trust.check_parameters(count, name)
+    if trust.public:
+        check_clean(folder)
 
 
 def read_object(path: Path, name: str) -> dict[str, Any]:
@@ -110,6 +120,35 @@ def _check_strangers_files(folder: Path, trust: Trust) -> None:
     if not any(path.suffix == ".safetensors" for path in files):
         for path in files:
             trust.check_pickle(path)
+
+
+def check_clean(folder: Path) -> None:
+    """Raises NotAllowed where a file of settings says more than strangers' may: it was not taken in here."""
+    for file, make in {**OF_MODEL, **OF_WORDS}.items():
+        if (folder / file).is_file():
+            content = read_object(folder / file, folder.name)
+            if make(content, f"{file} of {folder.name!r}").content != content:
+                raise NotAllowed(f"{file} of {folder.name!r} says more than is read here: upload the model again.")
+
+
+def check_indices(folder: Path) -> None:
+    """Raises BadBase where the index that transformers would follow names a file outside of the folder."""
+    names = frozenset(path.name for path in folder.iterdir() if path.is_file())
+    followed = next((file for file in ORDER if file in names), "")
+    if followed in INDEXED:
+        where = f"{followed} of the base model {folder.name!r}"
+        shards_of(read_object(folder / followed, folder.name), names, where, INDEXED[followed])
+
+
+def shards_of(index: Mapping[str, Any], names: frozenset[str], where: str, suffix: str) -> tuple[str, ...]:
+    """The files that an index of weights names, each of which must be one of `names`. Raises BadBase."""
+    places = index.get("weight_map")
+    if not isinstance(places, Mapping) or not places:
+        raise BadBase(f"{where} has no weight_map that tells where each tensor lies.")
+    for place in places.values():
+        if not isinstance(place, str) or place not in names or not place.endswith(suffix):
+            raise BadBase(f"{where} puts a tensor into {shown(place)}: only {suffix} files of its own folder are read.")
+    return tuple(sorted(set(places.values())))
 
 
 def stored_weights(folder: Path) -> int | None:

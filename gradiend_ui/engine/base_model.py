@@ -29,6 +29,7 @@ from transformers import (
 from gradiend_ui.engine.base_files import (
     CONFIG,
     check_base_folder,
+    check_clean,
     check_config,
     check_described,
     check_tokenizer_folder,
@@ -39,6 +40,7 @@ from gradiend_ui.engine.chat_prompt import in_chat_prompt, named_instruct
 from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.checkpoint import Checkpoint
 from gradiend_ui.engine.errors import BadBase, BadData, GradiendUIError, NotAllowed
+from gradiend_ui.engine.hub_base import opened_at
 from gradiend_ui.engine.mask_head import base_under_head, holds_mask_head, load_causal_under_mask_head
 from gradiend_ui.engine.trust import LOCAL, Trust
 
@@ -191,12 +193,11 @@ def base_model_location(checkpoint: Checkpoint, given: str | None) -> str:
     if Path(stated).is_absolute():
         return stated
     inside = (checkpoint.folder / stated).resolve()
+    if not inside.is_relative_to(checkpoint.folder.resolve().parent):  # whether or not there is something
+        raise BadBase(
+            f"config.json: metadata.base_model {shown(stated)} leads out of the checkpoint's parent: give one by hand."
+        )
     if inside.is_dir():
-        if not inside.is_relative_to(checkpoint.folder.resolve().parent):
-            raise BadBase(
-                f"config.json: metadata.base_model {shown(stated)} leads out of the checkpoint's parent: "
-                "give one by hand."
-            )
         return str(inside)
     if stated.startswith((".", "~")):
         raise BadBase(
@@ -307,6 +308,8 @@ def check_source(location: str, trust: Trust) -> None:
     if os.path.isfile(location):
         raise BadBase(f"The base model {_name_of(location)!r} is a file: give the folder that holds its config.json.")
     if not os.path.isdir(location):
+        if trust.public:
+            raise NotAllowed(f"The base model {location[:200]!r} was not taken in by this server: it is not opened.")
         config = _fetched_config(location, trust)
         check_config(config, location, trust)
         check_shipped(config, location)
@@ -315,6 +318,7 @@ def check_source(location: str, trust: Trust) -> None:
     check_shipped(read_object(Path(location) / CONFIG, Path(location).name), location)
     under = base_under_head(Path(location)) if holds_mask_head(location) else None
     if under is not None:
+        under, trust = opened_at(under, trust)
         if holds_mask_head(under):
             raise BadBase(f"{Path(location).name!r} is a mask head on a mask head: give the base model.")
         check_source(under, trust)
@@ -349,6 +353,10 @@ def load_tokenizer(location: str, trust: Trust = LOCAL) -> Tokenizer:
                 f"The tokenizer {Path(location).name!r} is no folder: give the one that holds tokenizer.json."
             )
         check_tokenizer_folder(Path(location))
+        if trust.public:
+            check_clean(Path(location))
+    elif trust.public:
+        raise NotAllowed(f"The tokenizer {location[:200]!r} was not taken in by this server: it is not opened.")
     try:
         with panics_told():
             tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False, token=trust.hub_token)

@@ -33,6 +33,7 @@ from gradiend_ui.engine.checkpoint import Checkpoint
 from gradiend_ui.engine.checkpoint_context import value_at
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.hub_base import opened_at
 from gradiend_ui.engine.trust import LOCAL, Trust
 
 WINDOW_FIELD = "decoder_sequence_cloze_rhs_window"
@@ -104,9 +105,13 @@ def load_base(
         return _base_given(checkpoint, unwrapped(given), tokenizer, objective, window, scoring, device)
     location = _absolute(base_model_location(checkpoint, None if given is None else str(given)))
     stated_base = checkpoint.metadata.get("base_model")
+    place, trust = opened_at(location, trust)
+    words = tokenizer if isinstance(tokenizer, str) else None
+    if words is not None:
+        words, trust = opened_at(words, trust)
     base = load(
-        location,
-        tokenizer=tokenizer if isinstance(tokenizer, str) else None,
+        place,
+        tokenizer=words,
         torch_dtype=torch_dtype,
         objective=objective,
         rhs_window=window,
@@ -115,6 +120,8 @@ def load_base(
         device_map=device_map,
         trust=trust,
     )
+    if place != location:
+        base = replace(base, name=location)
     if tokenizer is not None and not isinstance(tokenizer, str):
         base = replace(base, tokenizer=tokenizer)
     return base, location
@@ -165,9 +172,11 @@ def _stated_tokenizer(checkpoint: Checkpoint) -> str | None:
         return None
     if not can_be_location(stated):
         raise BadBase(f"config.json: metadata.tokenizer {shown(stated)} is no folder and no Hub name.")
+    if Path(stated).is_absolute():
+        return stated
     inside = (checkpoint.folder / stated).resolve()
     beside = inside.is_relative_to(checkpoint.folder.resolve().parent)
-    if Path(stated).is_absolute() or (beside and not inside.is_dir() and not stated.startswith((".", "~"))):
+    if beside and not inside.is_dir() and not stated.startswith((".", "~")):
         return stated
     if not beside or not inside.is_dir():
         raise BadBase(f"config.json: metadata.tokenizer {stated!r} is no folder beside the checkpoint.")

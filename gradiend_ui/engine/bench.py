@@ -27,6 +27,7 @@ from gradiend_ui.engine.plan import PreparedSweep, directed_classes, prepare
 from gradiend_ui.engine.shared_bases import SharedBases, overwritten
 from gradiend_ui.engine.store import Run, Store
 from gradiend_ui.engine.table_reading import ReadTable
+from gradiend_ui.engine.taken_in import clean_home, home_of
 from gradiend_ui.engine.targets import ClassTargets, resolve_targets
 from gradiend_ui.engine.trained import Trained, read_trained
 from gradiend_ui.engine.trust import LOCAL, Trust
@@ -84,10 +85,13 @@ class Bench:
         """For whom a source is read: what strangers uploaded is read from its own upload and the demos only."""
         if not self.trust.public or source in DEMOS or self.trust.owns(folder):
             return LOCAL
-        uploads, place = (self.data_dir / UPLOADS).resolve(), folder.resolve()
-        if not place.is_relative_to(uploads) or place == uploads:
+        uploads = (self.data_dir / UPLOADS).resolve()
+        home = home_of(folder, uploads)
+        if home is None:
             raise NotAllowed("This server opens its own demos and uploads: paths on the server are not read.")
-        return self.trust.within(uploads / place.relative_to(uploads).parts[0], self.demo_folder)
+        if home.is_dir():
+            clean_home(home)
+        return replace(self.trust, homes=(home, self.demo_folder), hub=uploads)
 
     def _with_base(self, trained: Trained, given: str | None, scoring: Scoring, trust: Trust) -> ModelWithGradiend:
         """As `ModelWithGradiend.from_pretrained` joins them, around a base model that others may use too."""

@@ -3,7 +3,8 @@
 `run_confined` starts `python -m gradiend_ui.engine.confined`, tells it by name what to do (see `TASKS`) and takes plain
 JSON back: nothing that the child pickles is ever read. A worker process may not have children of multiprocessing, so
 this is a plain subprocess. Memory and processor time are limited where the system can (Linux; macOS in part), time
-everywhere. Knows processes; not what a task does. The child never imports torch.
+everywhere. Where the system has a fence (see `fence`), the child reads its path and writes its folder and nothing else,
+and reaches no network. Knows processes; not what a task does.
 """
 
 from __future__ import annotations
@@ -14,18 +15,24 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge, error_from
+from gradiend_ui.engine.fence import Fence, put_up
 
 log = logging.getLogger(__name__)
 
 MODULE = "gradiend_ui.engine.confined"
-TASKS: Mapping[str, str] = {"read_table": "gradiend_ui.engine.confined_tables:table_as_plain"}
-"""{name: module:function}; a function takes a path and gives plain JSON-like data."""
+TASKS: Mapping[str, str] = {
+    "read_table": "gradiend_ui.engine.confined_tables:table_as_plain",
+    "take_in": "gradiend_ui.engine.taken_in:build_from_zip",
+    "clean": "gradiend_ui.engine.taken_in:build_from_folder",
+    "fetch_base": "gradiend_ui.engine.hub_base:fetch",
+}
+"""{name: module:function}; a function takes a path and options by name, and gives plain JSON-like data."""
 NO_MEMORY, LONG_ANSWER = 86, 87
 """The child's exit codes when its memory was used up, and when what it read is more than it may send."""
 LIMIT_SIGNALS = (-9, -24)
@@ -37,27 +44,47 @@ ENVIRONMENT = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",
     "PYTHONWARNINGS": "ignore",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_XET": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 """One thread and one arena: threads reserve memory that would count against the limit."""
 KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+OF_NETWORK = (
+    "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy",
+    "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+)  # fmt: skip
+"""Kept for one that may reach others; a token is never among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
     """memory_bytes: address space of the child. seconds: of waiting, start included; its processor time is half as
-    much again at most. answer_bytes: how much it may send back."""
+    much again at most. answer_bytes: how much it may send back. file_bytes: the largest file it may write.
+    network: whether it may reach others."""
 
     memory_bytes: int = 3 * 1024**3
     seconds: float = 20.0
     answer_bytes: int = 320 * 1024**2
+    file_bytes: int = 0
+    network: bool = False
 
 
 TABLES = Confinement()
 
 
-def run_confined(task: str, path: Path, limits: Confinement = TABLES) -> Any:
-    """The plain data that a task makes of the file at `path`.
+def run_confined(
+    task: str,
+    path: Path,
+    limits: Confinement = TABLES,
+    *,
+    reads: Sequence[Path] = (),
+    writes: Sequence[Path] = (),
+    **options: Any,
+) -> Any:
+    """The plain data that a task makes of the file or folder at `path`, with `options` for it.
 
+    reads, writes: what else it may read, and the folders that it may write in.
     Raises what the task raises, TooLarge where it goes beyond a limit, Failed when the process cannot be started or
     dies by itself.
     """
@@ -68,9 +95,15 @@ def run_confined(task: str, path: Path, limits: Confinement = TABLES) -> Any:
             "memory": limits.memory_bytes,
             "seconds": limits.seconds,
             "answer": limits.answer_bytes,
+            "file": limits.file_bytes,
+            "network": limits.network,
+            "reads": [str(place) for place in (path, *reads)],
+            "writes": [str(place) for place in writes],
+            "options": options,
         }
     )
-    environment = {name: os.environ[name] for name in KEPT if name in os.environ} | ENVIRONMENT
+    kept = KEPT + (OF_NETWORK if limits.network else ())
+    environment = {name: os.environ[name] for name in kept if name in os.environ} | ENVIRONMENT
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         done = subprocess.run(
@@ -114,7 +147,7 @@ def _answer(done: subprocess.CompletedProcess[bytes], limits: Confinement) -> An
 # --- inside the child -------------------------------------------------------------------------------------------------
 
 
-def _limit(memory_bytes: int, seconds: float) -> None:
+def _limit(memory_bytes: int, seconds: float, file_bytes: int) -> None:
     """Ask the system for the limits; one that does not know them has the parent's patience only."""
     if sys.platform == "win32":
         return
@@ -124,7 +157,7 @@ def _limit(memory_bytes: int, seconds: float) -> None:
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_CPU, int(1.5 * seconds) + 1),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, file_bytes),
     ):
         try:
             resource.setrlimit(kind, (limit, limit))
@@ -132,15 +165,24 @@ def _limit(memory_bytes: int, seconds: float) -> None:
             continue
 
 
+def _put_up_fence(fence: Fence) -> None:
+    """After our own code was imported and before a byte of the file is read. Raises RuntimeError where threads run
+    already, which it would not bind."""
+    threads = Path("/proc/self/task")
+    if put_up(fence) and threads.is_dir() and len(list(threads.iterdir())) > 1:
+        raise RuntimeError("a thread runs outside of the fence")
+
+
 def main(order: str) -> int:
     """Do what `order` says and print the answer as JSON; gives the exit code."""
     told = json.loads(order)
-    _limit(told["memory"], told["seconds"])
+    _limit(told["memory"], told["seconds"], told["file"])
     module, _, function = TASKS[told["task"]].partition(":")
     try:
         work = getattr(importlib.import_module(module), function)
+        _put_up_fence(Fence(tuple(map(Path, told["reads"])), tuple(map(Path, told["writes"])), told["network"]))
         try:
-            answer: dict[str, Any] = {"value": work(Path(told["path"]))}
+            answer: dict[str, Any] = {"value": work(Path(told["path"]), **told["options"])}
         except GradiendUIError as error:
             answer = {"error": [error.code, str(error)]}
         text = json.dumps(answer)

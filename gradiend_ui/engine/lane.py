@@ -31,7 +31,6 @@ NO_MEMORY = "can't allocate memory"
 REQUESTS: Mapping[str, Callable[[Bench, Mapping[str, Any]], Any]] = {
     "load": loading.load,
     "reload": loading.reload,
-    "unpack": loading.unpack,
     "open_finished": loading.open_finished,
     "start": sweeping.start,
     "finish_cell": sweeping.finish_cell,

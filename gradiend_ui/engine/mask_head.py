@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM
 
 from gradiend_ui.engine.checked_json import read_json, shown
 from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.hub_base import opened_at
 from gradiend_ui.engine.trust import LOCAL, Trust
 
 Model = Any
@@ -49,6 +50,7 @@ def load_causal_under_mask_head(
             raise BadBase(f"{folder.name!r} names no base model: it cannot be spread by a device_map. Give a device.")
         model = AutoModelForCausalLM.from_config(config, dtype=torch_dtype)
     else:
+        base, trust = opened_at(base, trust)
         model = AutoModelForCausalLM.from_pretrained(
             base,
             dtype=torch_dtype,

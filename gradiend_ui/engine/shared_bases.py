@@ -28,6 +28,7 @@ from gradiend_ui.engine.base_model import (
     read_model,
 )
 from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.hub_base import opened_at
 from gradiend_ui.engine.mask_head import base_under_head, holds_mask_head
 from gradiend_ui.engine.trust import LOCAL, Trust
 
@@ -156,7 +157,7 @@ def stored_at(location: str, trust: Trust = LOCAL) -> Stored | None:
     base = base_under_head(Path(location)) if holds_mask_head(location) else None
     if own is None or base is None:
         return own
-    under = _version(base, trust)
+    under = _version(*opened_at(base, trust))
     return None if under is None else own + under
 
 

@@ -6,6 +6,7 @@ nothing and asks nobody.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,17 +26,24 @@ LOCAL_PARAMETERS, PUBLIC_PARAMETERS = 200_000_000_000, 1_500_000_000
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack", ".npz", ".joblib")
 
 
+def is_hub_name(text: str) -> bool:
+    """Whether it has the form "owner/name" of a model on the Hub."""
+    return HUB_NAME.fullmatch(text) is not None and ".." not in text and not text.endswith((".git", ".ipynb"))
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """public: who asks is a stranger. homes: the folders that a stranger's files and base models may lie in.
 
-    max_parameters: of a base model, over all its weights. owned: what the server's owner opens for everybody.
+    max_parameters: of a base model, over all its weights. owned: what the server's owner opens for everybody. hub:
+    where clean copies of models of the Hub are kept for strangers; None fetches none.
     """
 
     public: bool = False
     homes: tuple[Path, ...] = ()
     max_parameters: int = LOCAL_PARAMETERS
     owned: tuple[Path, ...] = ()
+    hub: Path | None = None
 
     def within(self, *homes: Path) -> Trust:
         """The same for one upload: nothing but these folders."""
@@ -80,13 +88,13 @@ class Trust:
         """Raises NotAllowed where a stranger's `location` is neither in a home nor a plain "owner/name" of the Hub."""
         if not self.public:
             return
-        place = Path(location)
-        if place.is_absolute() or place.exists():
-            if any(place.resolve().is_relative_to(home.resolve()) for home in self.homes):
-                return
-            raise NotAllowed(f"{what} leads to a folder of this server, which is not read: put the model beside it.")
-        if not HUB_NAME.fullmatch(location) or ".." in location or location.endswith((".git", ".ipynb")):
-            raise NotAllowed(f"{what} must be a folder in the upload or a Hub name such as 'owner/name'.")
+        if any(Path(location).resolve().is_relative_to(home.resolve()) for home in self.homes):
+            return
+        if Path(location).is_absolute() or not is_hub_name(location) or os.path.lexists(location):
+            raise NotAllowed(
+                f"{what} must be a folder in the upload or a Hub name such as 'owner/name': folders of this server are "
+                "not read."
+            )
 
 
 LOCAL = Trust()

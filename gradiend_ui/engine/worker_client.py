@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.errors import Busy, Failed, GradiendUIError, error_from
+from gradiend_ui.engine.fence import put_up
+from gradiend_ui.engine.owned_places import fence_around
 from gradiend_ui.engine.trust import LOCAL, Trust
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,9 @@ WORKER_ENVIRONMENT = {
 def _child(
     connection: Connection, store_path: Path, data_dir: Path, demo_folder: Path, trust: Trust, server: int | None
 ) -> None:
+    if trust.public:
+        put_up(fence_around(data_dir, demo_folder, trust.owned))  # first of all: it binds this thread and later ones
+        os.environ["TMPDIR"] = str(data_dir)
     from gradiend_ui.engine.worker import serve  # here, not above: it imports torch
 
     serve(connection, store_path, data_dir, demo_folder, trust, server)

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from gradiend_ui.engine.demos import DEMOS
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed
 from gradiend_ui.engine.fair_queue import check_turn
+from gradiend_ui.engine.fence import fence_version
 from gradiend_ui.engine.known_cells import known_cells
 from gradiend_ui.engine.pictures import Pictures
 from gradiend_ui.engine.selection import Question, policy_named, select
@@ -50,6 +51,10 @@ LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_
 SELECT_OPTIONS = frozenset({"target_class", "goal", "policy", "ratio", "any_feature_factor"})
 OPEN_OPTIONS = frozenset({"file"})
 MOST_REV = 2**53
+NO_FENCE = (
+    "This system has no fence around processes (Landlock, Linux 5.13 or newer): what visitors upload is checked and "
+    "rebuilt before it is read, but nothing stands behind these checks."
+)
 RESUMABLE = ("paused", "stopped", "interrupted", "failed")
 
 
@@ -81,6 +86,8 @@ class Session:
             self._lock.release()
             raise
         self._notices = [notice] if notice else []
+        if public and not fence_version():
+            self._notices.append(NO_FENCE)
         self._turns = threading.Lock()
         self._housekeeping = Housekeeping(self._store, data_dir, public)
         self._housekeeping.start()

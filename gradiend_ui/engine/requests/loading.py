@@ -1,4 +1,4 @@
-"""Requests about checkpoints: load one, read it again in another way, unpack a zip, open a finished sweep."""
+"""Requests about checkpoints: load one, read it again in another way, open a finished sweep."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.archives import LIMITS, PUBLIC_LIMITS, checkpoint_in, unpack_archive
 from gradiend_ui.engine.assumptions import BESIDE, GIVEN, Reading
 from gradiend_ui.engine.base_of_checkpoint import base_beside
 from gradiend_ui.engine.bench import Bench, checked_direction
-from gradiend_ui.engine.checkpoint import find_checkpoint_folder
+from gradiend_ui.engine.checkpoint import find_checkpoint_folder, read_checkpoint
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.demos import DEMOS
-from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, GradiendUIError, NotFound, error_from
+from gradiend_ui.engine.errors import (
+    BadBase,
+    BadCheckpoint,
+    BadGrid,
+    GradiendUIError,
+    NotAllowed,
+    NotFound,
+    error_from,
+)
 from gradiend_ui.engine.finished_check import check, opened_info
 from gradiend_ui.engine.finished_sweeps import finished_sweeps, shown_scores, sweep_named
 from gradiend_ui.engine.health_card import Loaded, card_of, notes_of, probe
@@ -24,6 +31,7 @@ from gradiend_ui.engine.machine_memory import available_bytes
 from gradiend_ui.engine.requests.data import data_facts
 from gradiend_ui.engine.run_folder import read_run_folder
 from gradiend_ui.engine.selection import strengthening_feature_factors
+from gradiend_ui.engine.taken_in import notes_on
 
 UPLOADS = "uploads"
 DIRECTION, BASE, SEED = "encoding_direction", "base_model", "seed"
@@ -71,21 +79,6 @@ def reload(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     return load(bench, {"source": source, "options": options, "name": card.get("run", name), "shown": shown})
 
 
-def unpack(bench: Bench, request: Mapping[str, Any]) -> str:
-    """{path, allow_pickled} -> the folder to load: a checked and unpacked zip under the data folder.
-
-    Raises BadCheckpoint, NotAllowed, TooLarge, Failed.
-    """
-    public = bench.trust.public
-    home = unpack_archive(
-        Path(str(request["path"])),
-        bench.data_dir / UPLOADS,
-        allow_pickled=bool(request["allow_pickled"]) and not public,
-        limits=PUBLIC_LIMITS if public else LIMITS,
-    )
-    return str(checkpoint_in(home))
-
-
 def open_finished(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     """A finished sweep that lies beside a loaded checkpoint as a run of the store; nothing is swept."""
     handle = str(request["checkpoint"])
@@ -117,7 +110,9 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     bench.keep_checkpoint(handle, loaded)
     card = {"checkpoint": handle, "run": name, **card_of(loaded, shown, reading, free)}
     seconds, warnings = probe(loaded)
-    card |= {**data_facts(loaded), "seconds_per_cell": seconds, "warnings": [*card["warnings"], *warnings]}
+    left_out = notes_on(loaded.model.checkpoint.folder, bench.data_dir / UPLOADS)
+    told = [*card["warnings"], *left_out, *warnings]
+    card |= {**data_facts(loaded), "seconds_per_cell": seconds, "warnings": told}
     card["notes"] = notes_of(card)
     bench.store.save_checkpoint(handle, source, options, card)
     return card
@@ -131,13 +126,18 @@ def _read(bench: Bench, source: str, options: dict[str, Any]) -> tuple[Loaded, d
     base = GIVEN if options.get(BASE) else ""
     try:
         loaded = bench.read_checkpoint(source, options)
-    except BadBase:
+    except (BadBase, NotAllowed) as error:
         place = None if base or source in DEMOS else base_beside(find_checkpoint_folder(Path(source)))
-        if place is None:
+        if place is None or (isinstance(error, NotAllowed) and not _names_a_path(Path(source))):
             raise
         options, base = {**options, BASE: str(place)}, BESIDE
         loaded = bench.read_checkpoint(source, options)
     return loaded, options, Reading(base, bool(options.get(DIRECTION)), _seed_taken(source, loaded))
+
+
+def _names_a_path(source: Path) -> bool:
+    """Whether the checkpoint names its base by a path, which is that of the machine that trained it."""
+    return Path(str(read_checkpoint(source).metadata.get("base_model", ""))).is_absolute()
 
 
 def _seed_taken(source: str, loaded: Loaded) -> int | None:

@@ -1,6 +1,6 @@
 """The session's part for opening: uploaded zips, checked and kept under the data folder, and reading a model again.
 
-Plain JSON-like values in and out; every refusal is a `GradiendUIError`. The worker unpacks and reads.
+Plain JSON-like values in and out; every refusal is a `GradiendUIError`. A confined process unpacks, the worker reads.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.errors import NotAllowed
+from gradiend_ui.engine.hub_base import fetch_named
+from gradiend_ui.engine.taken_in import take_in
 from gradiend_ui.ui.ground import Ground
 
 FOLDER = "uploads"
@@ -29,8 +31,11 @@ class Uploads:
             raise NotAllowed("This server reads no paths of its own: upload the model as a zip.")
         with self._ground.uploads.held(visitor):
             self._ground.check_room()
-            source: str = self._ground.worker.ask("unpack", path=path, allow_pickled=not self._ground.public)
-        return {"source": source, "name": Path(path).stem}
+            uploads = self._ground.data_dir / FOLDER
+            source = take_in(Path(path), uploads, strangers=self._ground.public)
+            if self._ground.public:
+                fetch_named(source, uploads)
+        return {"source": str(source), "name": Path(path).stem}
 
     def load(self, source: str, name: str, options: Mapping[str, Any] | None = None) -> str:
         """Load what `unpack` gave, under its zip's name; gives the checkpoint. Raises as `Session.load` does."""

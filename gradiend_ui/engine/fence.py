@@ -1,0 +1,137 @@
+"""A fence of the system around a process that reads what strangers brought: the files it may open, and the network.
+
+Linux's Landlock (kernels from 5.13): what is not listed can be neither read nor written, whatever code runs inside, and
+no later call takes the fence down. It binds the calling thread and what that thread starts, so it is put up before any
+other thread. It does not hide whether a path exists. Knows paths and system calls; not what is read.
+Source: the kernel's documentation of Landlock, ABI 1 to 6.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import logging
+import os
+import stat
+import sys
+import sysconfig
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+_CREATE, _ADD, _RESTRICT = 444, 445, 446
+"""The numbers of the three system calls, the same on every processor."""
+_VERSION_FLAG, _PATH_BENEATH, _NO_NEW_PRIVS = 1, 1, 38
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_CHANGE_NAMES = sum(1 << bit for bit in range(4, 13))
+"""Remove, and make files, folders and links of every kind."""
+_REFER, _TRUNCATE, _IOCTL_DEVICE = 1 << 13, 1 << 14, 1 << 15
+_BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
+_SCOPES = 0b11
+"""Abstract sockets and signals of processes outside."""
+_OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEVICE
+"""What can be allowed for a plain file; the rest is for folders."""
+_READS = _EXECUTE | _READ_FILE | _READ_DIR
+FACTS_OF_THE_SYSTEM = (
+    "/etc/ld.so.cache", "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/resolv.conf", "/etc/hosts",
+    "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/localtime", "/etc/alternatives", "/usr", "/lib", "/lib32", "/lib64",
+    "/opt/rocm", "/sys/devices/system", "/sys/fs/cgroup", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat",
+    "/proc/sys/vm", "/proc/sys/kernel", "/proc/self",
+)  # fmt: skip
+"""Read by the C library, Python, PyTorch and the Hub's client: libraries, certificates, names of hosts, the machine."""
+DEVICES = ("/dev/null", "/dev/shm", "/dev/kfd", "/dev/dri")
+"""Not among them: those that give bytes without end."""
+GPUS = "nvidia*"
+
+
+@dataclass(frozen=True)
+class Fence:
+    """reads: files and folders that may be read, with all below them; writes: folders that may be read and written in.
+
+    network: whether TCP connections may be made. Python, its packages and the system's libraries may always be read.
+    """
+
+    reads: tuple[Path, ...] = ()
+    writes: tuple[Path, ...] = ()
+    network: bool = False
+
+
+class _RulesetAttributes(ctypes.Structure):
+    _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
+
+
+class _PathRule(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = (("allowed", ctypes.c_uint64), ("folder", ctypes.c_int32))
+
+
+@cache
+def fence_version() -> int:
+    """The system's version of Landlock, 0 where it has none."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    return max(0, _call(_CREATE, None, ctypes.c_size_t(0), _VERSION_FLAG))
+
+
+def put_up(fence: Fence) -> bool:
+    """Confine the calling thread, and whatever it starts from now on, for good; False where the system has no fence.
+
+    Raises OSError where it has one that cannot be put up: then nothing of a stranger may be read.
+    """
+    version = fence_version()
+    if not version:
+        return False
+    handled = (1 << 13) - 1
+    handled |= (_REFER if version >= 2 else 0) | (_TRUNCATE if version >= 3 else 0)
+    handled |= _IOCTL_DEVICE if version >= 5 else 0
+    net = (_BIND_TCP | _CONNECT_TCP) if version >= 4 and not fence.network else 0
+    rules = _RulesetAttributes(handled, net, _SCOPES if version >= 6 and not fence.network else 0)
+    size = 8 if version < 4 else 16 if version < 6 else 24
+    ruleset = _call(_CREATE, ctypes.byref(rules), ctypes.c_size_t(size), 0)
+    if ruleset < 0:
+        raise OSError(ctypes.get_errno(), "the fence around the process could not be made")
+    try:
+        for path in (*map(Path, FACTS_OF_THE_SYSTEM), *python_places(), *fence.reads):
+            _allow(ruleset, path, _READS & handled)
+        for path in (*map(Path, DEVICES), *Path("/dev").glob(GPUS), *fence.writes):
+            _allow(ruleset, path, handled)
+        if _libc().prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or _call(_RESTRICT, ruleset, 0) < 0:
+            raise OSError(ctypes.get_errno(), "the fence around the process could not be put up")
+    finally:
+        os.close(ruleset)
+    return True
+
+
+def python_places() -> tuple[Path, ...]:
+    """Where this Python, its packages and this one lie; no folder of data that merely is on the search path."""
+    named = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *sysconfig.get_paths().values()}
+    packages = {place for place in sys.path if Path(place).name in ("site-packages", "dist-packages")}
+    own = Path(__file__).resolve().parents[1]
+    real = {os.path.realpath(sys.executable), str(own)}
+    return tuple(sorted({Path(place) for place in named | packages | real if place and place not in ("/", "/usr")}))
+
+
+def _allow(ruleset: int, path: Path, rights: int) -> None:
+    """A path that is not there needs no rule."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        allowed = rights if stat.S_ISDIR(os.fstat(descriptor).st_mode) else rights & _OF_FILES
+        rule = _PathRule(allowed, descriptor)
+        if _call(_ADD, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0) < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"the fence around the process could not be made ({errno.errorcode.get(code, code)})")
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _call(number: int, *values: object) -> int:
+    return int(_libc().syscall(ctypes.c_long(number), *values))

@@ -1,0 +1,148 @@
+"""Base models that a stranger's checkpoint names on the Hub: fetched, rebuilt like an upload, and opened from there.
+
+What lies on the Hub under a name that a stranger chose is a stranger's, too. A process that may reach the network and
+writes one folder fetches the files that a model is read from (never with the server's token, never more than a limit),
+or copies them from the Hub's cache where the Hub cannot be reached; another one, without network, builds the clean
+folder (see `taken_in`). Knows names and files; loads no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.confined import Confinement, run_confined
+from gradiend_ui.engine.durable import reason_of, touch
+from gradiend_ui.engine.errors import BadBase, Failed, GradiendUIError, NotAllowed, TooLarge
+from gradiend_ui.engine.taken_in import RAW, STRANGERS, building, home_of, marked, was_taken_in
+from gradiend_ui.engine.trust import Trust, is_hub_name
+
+log = logging.getLogger(__name__)
+MAX_BYTES, MAX_FILES = 6 * 1024**3, 64
+"""Of all files that are fetched for one model: 1.5 billion weights in float32."""
+FETCH = Confinement(seconds=1800.0, file_bytes=MAX_BYTES, answer_bytes=2**20, network=True)
+NAMES = frozenset(
+    {
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json", "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt", "model.safetensors",
+        "model.safetensors.index.json", "adapter_config.json",
+    }
+)  # fmt: skip
+SHARDS = ("model-", ".safetensors")
+ANSWER_SECONDS = 20.0
+
+
+def opened_at(location: str, trust: Trust) -> tuple[str, Trust]:
+    """Where the libraries read what a checkpoint names, and for whom: strangers get a clean copy of what the Hub has.
+
+    Raises NotAllowed for a folder of this server, and as `hub_copy`.
+    """
+    if not trust.public or os.path.isabs(location):
+        return location, trust
+    trust.check_place(location, "The base model")
+    if trust.hub is None:
+        raise NotAllowed("This server fetches no models from the Hub: put the base model into the upload, as base/.")
+    place = hub_copy(location, trust.hub)
+    return str(place), trust.within(*trust.homes, place)
+
+
+def hub_copy(name: str, uploads: Path) -> Path:
+    """The clean folder of a model of the Hub, called by the model's own name; fetched when it is not here.
+
+    Raises BadBase when it cannot be had, TooLarge, NotAllowed or BadBase for what may not be brought, and Failed.
+    """
+    home = uploads / hashlib.sha256(f"hub:{name}".encode()).hexdigest()
+    folder = name.partition("/")[2]
+    if was_taken_in(home, strangers=True):
+        touch(home)
+        return home / folder
+    try:
+        with building(uploads, home) as stage:
+            raw = stage / RAW
+            (raw / folder).mkdir(parents=True)
+            run_confined("fetch_base", raw / folder, FETCH, reads=_cache(), writes=[stage], name=name)
+            run_confined("clean", raw, STRANGERS, writes=[stage], stage=str(stage), strangers=True, source=folder)
+    except OSError as error:
+        raise Failed(f"The base model {name!r} could not be kept: {reason_of(error)}. Try again later.") from error
+    return home / folder
+
+
+def fetch_named(source: Path, uploads: Path) -> None:
+    """Fetch what an upload names on the Hub, so that nobody waits for it later; who loads it says what went wrong."""
+    home = home_of(source, uploads)
+    for name in marked(home).get("hub", ()) if home is not None else ():
+        try:
+            if isinstance(name, str) and is_hub_name(name):
+                hub_copy(name, uploads)
+        except GradiendUIError as error:
+            log.info("%s was not fetched: %s", name, error)
+
+
+def _cache() -> list[Path]:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return [Path(HF_HUB_CACHE)]
+
+
+# --- in the confined process ------------------------------------------------------------------------------------------
+
+
+def fetch(path: Path, *, name: str) -> dict[str, Any]:
+    """Put the model's files into the folder `path`; gives {"files": how many}. Raises BadBase, TooLarge."""
+    from gradiend_ui.engine.base_trouble import load_failure
+
+    try:
+        try:
+            files = _downloaded(path, name)
+        except Exception as error:  # the Hub's client raises many kinds; whatever it was, the cache may have the model
+            files = _copied(path, name)
+            if not files:
+                raise error
+    except (GradiendUIError, MemoryError):
+        raise
+    except Exception as error:
+        raise BadBase(load_failure(name, error)) from error
+    return {"files": files}
+
+
+def _downloaded(path: Path, name: str) -> int:
+    from huggingface_hub import HfApi, hf_hub_download
+
+    info = HfApi(token=False).model_info(name, files_metadata=True, timeout=ANSWER_SECONDS, token=False)
+    wanted = [file for file in info.siblings or () if is_read(file.rfilename)]
+    size = sum(file.size or 0 for file in wanted)
+    if len(wanted) > MAX_FILES or size > MAX_BYTES:
+        raise TooLarge(
+            f"The base model {name!r} has {size / 2**30:.1f} GB in {len(wanted)} files on the Hub; at most "
+            f"{MAX_BYTES / 2**30:.0f} GB in {MAX_FILES} are fetched here: take a smaller one."
+        )
+    for file in wanted:
+        hf_hub_download(name, file.rfilename, revision=info.sha, local_dir=path, token=False)
+    shutil.rmtree(path / ".cache", ignore_errors=True)
+    return len(wanted)
+
+
+def _copied(path: Path, name: str) -> int:
+    """Take the files out of the Hub's cache; gives how many there were."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        snapshot = Path(snapshot_download(name, local_files_only=True, token=False))
+    except LocalEntryNotFoundError:
+        return 0
+    cache = _cache()[0].resolve()
+    files = [file for file in sorted(snapshot.iterdir()) if is_read(file.name) and file.is_file()]
+    for file in files:
+        if file.resolve().is_relative_to(cache):
+            shutil.copyfile(file, path / file.name)
+    return len(files)
+
+
+def is_read(name: str) -> bool:
+    """Whether a model is read from a file of this name, at the top of its folder."""
+    return name in NAMES or (name.startswith(SHARDS[0]) and name.endswith(SHARDS[1]) and "/" not in name)

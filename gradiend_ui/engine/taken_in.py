@@ -1,0 +1,414 @@
+"""Taking in what others packed: a clean folder is built from it, and only that is ever opened by the libraries.
+
+A zip is unpacked and rebuilt file by file in a confined process (see `confined`): GRADIENDs and tables as they are,
+since our own reading of them follows no name; of base models and tokenizers the settings made plain (`clean_model`),
+the weights with headers that were checked and an index written from them, and the tokenizer as one tokenizer.json.
+What comes out lies in the uploads under the hash of the zip, with a note of what was left out. The bytes of weights and
+words are the uploaded ones: hashes and fingerprints are those of the user's own files.
+
+The first half runs in the server or the worker, the second in the confined process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.archives import LIMITS, PUBLIC_LIMITS, checkpoint_in, hash_of, unpack_archive
+from gradiend_ui.engine.base_files import (
+    ADDED_TOKENS,
+    CONFIG,
+    GENERATION,
+    INDEX,
+    PICKLED_INDEX,
+    SPECIAL_TOKENS,
+    TOKENIZER_CONFIG,
+    shards_of,
+)
+from gradiend_ui.engine.checked_json import MAX_TEXT, read_json
+from gradiend_ui.engine.checkpoint_config import describes_gradiend
+from gradiend_ui.engine.clean_model import OF_WORDS, Clean, check_tokenizer, clean_config, clean_generation_config
+from gradiend_ui.engine.confined import Confinement, run_confined
+from gradiend_ui.engine.durable import reason_of, replace_folder, sync_names, sync_tree, touch
+from gradiend_ui.engine.errors import BadBase, BadCheckpoint, Failed, NotAllowed, TooLarge
+from gradiend_ui.engine.safetensors_header import MAX_TENSORS, read_header
+from gradiend_ui.engine.trust import is_hub_name
+
+MARK = "taken_in.json"
+"""Tells that a folder was built here, for whom, what stands for it, and what was left out."""
+RAW, CLEAN = "raw", "clean"
+"""In the folder that is built in: what was unpacked, and what is made of it."""
+STRANGERS = Confinement(seconds=300.0, file_bytes=PUBLIC_LIMITS.entry_bytes, answer_bytes=2**20)
+OWNERS = Confinement(seconds=3600.0, file_bytes=LIMITS.entry_bytes, answer_bytes=2**20, memory_bytes=8 * 1024**3)
+TOKENIZER, CHAT_TEMPLATE = "tokenizer.json", "chat_template.jinja"
+ADAPTER, MASK_HEAD = "adapter_config.json", "config_mlm_head.json"
+WEIGHTS, PICKLED_WEIGHTS = "model.safetensors", "pytorch_model.bin"
+SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
+WORDS = ("vocab.txt", "vocab.json", "merges.txt")
+SENTENCE_PIECES = (".model", ".spm")
+DATA = (".json", ".csv", ".tsv", ".jsonl", ".parquet", ".safetensors")
+PICKLES = (".bin",)
+MAX_FILES, MAX_LEVELS = 5000, 10
+MAX_TOKENIZER_BYTES, MAX_TOKENIZER_VALUES = 128 * 1024 * 1024, 6_000_000
+MAX_SETTINGS = 200_000
+MAX_WORDS_BYTES = 32 * 1024 * 1024
+
+
+# --- in the server and the worker -------------------------------------------------------------------------------------
+
+
+def take_in(path: Path, uploads: Path, *, strangers: bool) -> Path:
+    """The folder to load out of an uploaded zip: built once below `uploads`/<sha256 of the zip>.
+
+    strangers: who brought it; their limits are lower, and pickled weights are refused. Raises BadCheckpoint, BadBase,
+    NotAllowed or TooLarge with the entry or field in question, Failed when the disk or the process refuses.
+    """
+    try:
+        home = uploads / hash_of(path)
+        if was_taken_in(home, strangers=strangers):
+            touch(home)
+        else:
+            with building(uploads, home) as stage:
+                limits = STRANGERS if strangers else OWNERS
+                run_confined("take_in", path, limits, writes=[stage], stage=str(stage), strangers=strangers)
+    except OSError as error:
+        raise Failed(f"The upload could not be unpacked: {reason_of(error)}. Free disk space and try again.") from error
+    return home / str(marked(home)["source"])
+
+
+def clean_home(home: Path) -> None:
+    """Build an unpacked upload anew, in its place, unless it was built for strangers: an earlier version left it raw.
+
+    Raises as `take_in`.
+    """
+    if was_taken_in(home, strangers=True):
+        return
+    try:
+        with building(home.parent, home) as stage:
+            run_confined("clean", home, STRANGERS, writes=[stage], stage=str(stage), strangers=True)
+    except OSError as error:
+        raise Failed(f"The upload could not be read: {reason_of(error)}. Upload it again.") from error
+
+
+def was_taken_in(home: Path, *, strangers: bool) -> bool:
+    """Whether the folder was built here; what was built for the owner alone does not do for strangers."""
+    mark = marked(home)
+    return bool(mark) and (bool(mark.get("strangers")) or not strangers)
+
+
+def marked(home: Path) -> dict[str, Any]:
+    """{"source": the folder in it to load, "strangers", "notes": {folder: sentences}, "hub": names of models it needs};
+    empty for any other folder."""
+    mark = _plain_object(home / MARK)
+    return mark if isinstance(mark.get("source"), str) else {}
+
+
+def notes_on(folder: Path, uploads: Path) -> tuple[str, ...]:
+    """What was left out of the upload that `folder` lies in, a sentence each."""
+    home = home_of(folder, uploads)
+    notes = {} if home is None else marked(home).get("notes", {})
+    return tuple(str(note) for sentences in notes.values() for note in sentences)
+
+
+def home_of(folder: Path, uploads: Path) -> Path | None:
+    """The upload that a folder lies in; None for one that lies elsewhere."""
+    place, root = folder.resolve(), uploads.resolve()
+    return root / place.relative_to(root).parts[0] if place.is_relative_to(root) and place != root else None
+
+
+@contextmanager
+def building(uploads: Path, home: Path) -> Iterator[Path]:
+    """A new folder to build in; what is built becomes `home` once the block has ended without an error."""
+    stage = uploads / f"{home.name}.{secrets.token_hex(4)}.part"
+    stage.mkdir(parents=True)
+    try:
+        yield stage
+        if home.is_dir():
+            replace_folder(stage / CLEAN, home, stage / "aside")
+        else:
+            (stage / CLEAN).rename(home)
+        sync_names(uploads)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+# --- in the confined process ------------------------------------------------------------------------------------------
+
+
+def build_from_zip(path: Path, *, stage: str, strangers: bool) -> dict[str, Any]:
+    """Unpack the zip at `path` into `stage`/raw and build `stage`/clean from it; gives the mark.
+
+    Raises as `take_in`.
+    """
+    limits = PUBLIC_LIMITS if strangers else LIMITS
+    home = unpack_archive(path, Path(stage) / RAW, allow_pickled=not strangers, limits=limits)
+    return build_from_folder(home, stage=stage, strangers=strangers)
+
+
+def build_from_folder(path: Path, *, stage: str, strangers: bool, source: str = "") -> dict[str, Any]:
+    """Build `stage`/clean from the folder at `path`, whatever lies in it; gives the mark.
+
+    source: the folder in it that stands for it, "" looks for the GRADIEND. Raises as `take_in`.
+    """
+    clean = Path(stage) / CLEAN
+    notes = build(path, clean, pickled=not strangers)
+    source = source or checkpoint_in(clean).relative_to(clean).as_posix()
+    mark = {"source": source, "strangers": strangers, "notes": notes, "hub": sorted(_named_on_the_hub(clean))}
+    (clean / MARK).write_text(json.dumps(mark), encoding="utf-8")
+    sync_tree(clean)
+    return mark
+
+
+def _named_on_the_hub(clean: Path) -> set[str]:
+    """The models of the Hub that the GRADIENDs in it say they need."""
+    found: set[str] = set()
+    for path in clean.rglob(CONFIG):
+        metadata = _plain_object(path).get("metadata")
+        for stated in (metadata.get("base_model"), metadata.get("tokenizer")) if isinstance(metadata, dict) else ():
+            if isinstance(stated, str) and is_hub_name(stated) and not (path.parent / stated).is_dir():
+                found.add(stated)
+    return found
+
+
+def _plain_object(path: Path) -> dict[str, Any]:
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def build(raw: Path, clean: Path, *, pickled: bool) -> dict[str, list[str]]:
+    """Make the folder `clean` from `raw`; gives {folder: sentences on what was left out}. pickled: whether it may hold
+    weights in PyTorch's own format. Raises BadCheckpoint, BadBase, NotAllowed, TooLarge, and OSError."""
+    notes: dict[str, list[str]] = {}
+    count = 0
+    for place, names, files in os.walk(raw):
+        relative = Path(place).relative_to(raw)
+        names[:] = sorted(name for name in names if not (Path(place) / name).is_symlink())
+        if len(relative.parts) > MAX_LEVELS:
+            raise TooLarge("The folders of the upload are nested too deep: pack the GRADIEND's own folder.")
+        plain = {name for name in files if _is_plain(Path(place) / name) and (relative.parts or name != MARK)}
+        count += len(plain)
+        if count > MAX_FILES:
+            raise TooLarge(f"The upload holds more than {MAX_FILES:,} files: pack the GRADIEND's own folder.")
+        folder = _Folder(Path(place), clean / relative, frozenset(plain), _shown(relative), pickled)
+        folder.target.mkdir(parents=True, exist_ok=True)
+        folder.build()
+        if folder.notes:
+            notes[relative.as_posix()] = folder.notes
+    return notes
+
+
+def _is_plain(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
+def _shown(relative: Path) -> str:
+    return repr(relative.name) if relative.parts else "the upload"
+
+
+@dataclass
+class _Folder:
+    """One folder of an upload and what is made of it. names: its plain files; shown: how sentences call it."""
+
+    raw: Path
+    target: Path
+    names: frozenset[str]
+    shown: str
+    pickled: bool
+    notes: list[str] = field(default_factory=list)
+
+    def build(self) -> None:
+        config = self._object(CONFIG) if CONFIG in self.names else None
+        is_model = config is not None and "model_type" in config and not describes_gradiend(config)
+        handled = {CONFIG, GENERATION, *self._tokenizer_files()}
+        if config is not None and is_model:
+            self._check_no_adapter()
+            self._write(CONFIG, clean_config(config, self._where(CONFIG)))
+            handled |= self._weights()
+        elif config is not None:
+            self._take(CONFIG)
+        if GENERATION in self.names:
+            self._write(GENERATION, clean_generation_config(self._object(GENERATION), self._where(GENERATION)))
+        self._tokenizer()
+        for name in sorted(self.names - handled):
+            suffix = Path(name).suffix.lower()
+            is_data = suffix in DATA and not (is_model and suffix in (".json", ".safetensors"))
+            if is_data or name == MASK_HEAD or (self.pickled and suffix in PICKLES and not is_model):
+                self._take(name)
+
+    # --- settings ------------------------------------------------------------------------------------------------
+
+    def _where(self, name: str) -> str:
+        return f"{name} in {self.shown}"
+
+    def _object(self, name: str, max_bytes: int = MAX_SETTINGS * 40, max_values: int = MAX_SETTINGS) -> dict[str, Any]:
+        try:
+            content = read_json(self.raw / name, max_bytes=max_bytes, max_values=max_values)
+        except ValueError as error:
+            raise BadCheckpoint(f"{self._where(name)} is not valid JSON: {error}.") from error
+        if not isinstance(content, dict):
+            raise BadCheckpoint(f"{self._where(name)} must hold a JSON object.")
+        return content
+
+    def _write(self, name: str, clean: Clean) -> None:
+        text = json.dumps(clean.content, indent=2, ensure_ascii=False, allow_nan=False)
+        (self.target / name).write_text(text, encoding="utf-8")
+        if clean.left_out:
+            shown = ", ".join(clean.left_out[:8]) + (", ..." if len(clean.left_out) > 8 else "")
+            self.notes.append(f"{self._where(name)}: left out, as no number depends on it here: {shown}.")
+
+    def _take(self, name: str) -> None:
+        """The file as it is."""
+        try:
+            os.link(self.raw / name, self.target / name, follow_symlinks=False)
+        except OSError:
+            shutil.copyfile(self.raw / name, self.target / name, follow_symlinks=False)
+
+    def _check_no_adapter(self) -> None:
+        if ADAPTER in self.names:
+            raise NotAllowed(f"The base model in {self.shown} is an adapter ({ADAPTER}): merge it first.")
+
+    # --- weights -------------------------------------------------------------------------------------------------
+
+    def _weights(self) -> set[str]:
+        """Take over the weights that transformers would read, with an index of our own; gives the names dealt with."""
+        if WEIGHTS in self.names:
+            self._check_header(WEIGHTS)
+            self._take(WEIGHTS)
+        elif shards := self._shards(INDEX, SHARD, ".safetensors"):
+            self._take_shards(shards)
+        elif self.pickled and PICKLED_WEIGHTS in self.names:
+            self._take(PICKLED_WEIGHTS)
+        elif self.pickled and PICKLED_INDEX in self.names:
+            for name in self._shards(PICKLED_INDEX, None, ".bin"):
+                self._take(name)
+            places = self._object(PICKLED_INDEX, max_values=MAX_TENSORS * 4)["weight_map"]
+            self._write(PICKLED_INDEX, Clean({"metadata": {}, "weight_map": places}))
+        elif not self.pickled and any(name.endswith(PICKLES) for name in self.names):
+            raise NotAllowed(f"The base model in {self.shown} holds pickled weights only: save it as safetensors.")
+        return {WEIGHTS, INDEX, PICKLED_INDEX}
+
+    def _shards(self, index_name: str, pattern: re.Pattern[str] | None, suffix: str) -> tuple[str, ...]:
+        """The files that the index names, or that bear the names of shards where there is none."""
+        if index_name not in self.names:
+            return tuple(sorted(name for name in self.names if pattern is not None and pattern.fullmatch(name)))
+        content = self._object(index_name, max_bytes=64 * 1024 * 1024, max_values=MAX_TENSORS * 4)
+        return shards_of(content, self.names, self._where(index_name), suffix)
+
+    def _take_shards(self, shards: tuple[str, ...]) -> None:
+        where: dict[str, str] = {}
+        size = 0
+        for shard in shards:
+            for name in self._check_header(shard):
+                if where.setdefault(name, shard) != shard:
+                    raise BadBase(f"The weights in {self.shown} hold the tensor {name[:80]!r} in two files.")
+            if len(where) > MAX_TENSORS:
+                raise TooLarge(f"The weights in {self.shown} hold more than {MAX_TENSORS:,} tensors.")
+            size += (self.raw / shard).stat().st_size
+            self._take(shard)
+        self._write(INDEX, Clean({"metadata": {"total_size": size}, "weight_map": where}))
+
+    def _check_header(self, name: str) -> Mapping[str, object]:
+        try:
+            return read_header(self.raw / name)
+        except BadCheckpoint as error:
+            raise BadBase(f"The base model in {self.shown} cannot be read: {error}") from error
+
+    # --- words ---------------------------------------------------------------------------------------------------
+
+    def _tokenizer_files(self) -> set[str]:
+        pieces = {name for name in self.names if name.endswith(SENTENCE_PIECES)}
+        return {TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS, CHAT_TEMPLATE, *WORDS, *pieces}
+
+    def _tokenizer(self) -> None:
+        for name, make in OF_WORDS.items():
+            if name in self.names:
+                self._write(name, make(self._object(name, max_bytes=32 * 1024 * 1024), self._where(name)))
+        if CHAT_TEMPLATE in self.names and (self.raw / CHAT_TEMPLATE).stat().st_size <= MAX_TEXT:
+            self._take(CHAT_TEMPLATE)
+        if TOKENIZER in self.names:
+            check_words(self.raw / TOKENIZER, self._where(TOKENIZER))
+            self._take(TOKENIZER)
+        elif self.names & {"vocab.txt", "vocab.json"}:
+            self._convert_words()
+        elif pieces := [name for name in self.names if name.endswith(SENTENCE_PIECES)]:
+            if not self.pickled:
+                raise BadBase(f"The tokenizer in {self.shown} is a {pieces[0][:80]}: save it with its tokenizer.json.")
+            for name in pieces:
+                self._take(name)
+
+    def _convert_words(self) -> None:
+        """Make a tokenizer.json of a vocabulary (and merges) that lie alone, with the tokenizer of the model's kind."""
+        words = [name for name in WORDS if name in self.names]
+        for name in words:
+            if (self.raw / name).stat().st_size > MAX_WORDS_BYTES:
+                raise TooLarge(f"{self._where(name)} is larger than {MAX_WORDS_BYTES // 2**20} MB.")
+            self._take(name)
+        try:
+            from transformers import AutoTokenizer
+
+            tokenizer = AutoTokenizer.from_pretrained(self.target, trust_remote_code=False, local_files_only=True)
+            tokenizer.backend_tokenizer.save(str(self.target / TOKENIZER))
+        except Exception as error:  # transformers and tokenizers raise many kinds for files that are not their own
+            raise BadBase(
+                f"The vocabulary in {self.shown} makes no tokenizer: save it with its tokenizer.json."
+            ) from error
+        for name in words:
+            (self.target / name).unlink()
+
+
+def check_words(path: Path, where: str) -> None:
+    """Raises BadBase or TooLarge unless the file is a whole tokenizer that tokenizes odd texts in time."""
+    from tokenizers import Tokenizer
+
+    if path.stat().st_size > MAX_TOKENIZER_BYTES:
+        raise TooLarge(f"{where} is larger than {MAX_TOKENIZER_BYTES // 2**20} MB.")
+    try:
+        content = read_json(path, max_bytes=MAX_TOKENIZER_BYTES, max_values=MAX_TOKENIZER_VALUES)
+    except ValueError as error:
+        raise BadBase(f"{where} is not valid JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise BadBase(f"{where} must hold a JSON object.")
+    check_tokenizer(content, where)
+    patterns = "".join(_patterns(content))
+    del content
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+        for text in _trial_texts(patterns):
+            tokenizer.encode(text)
+    except BaseException as error:  # the library panics where a file contradicts itself
+        if isinstance(error, (MemoryError, KeyboardInterrupt, SystemExit)):
+            raise
+        raise BadBase(f"{where} cannot be read by the tokenizers library: {str(error)[:200]}.") from error
+
+
+def _patterns(value: object) -> Iterator[str]:
+    """The regular expressions in a tokenizer.json."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            pattern = item.get("Regex")
+            if isinstance(pattern, str):
+                yield pattern[:MAX_TEXT]
+            waiting.extend(inside for name, inside in item.items() if name not in ("vocab", "merges", "added_tokens"))
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def _trial_texts(patterns: str) -> Iterator[str]:
+    """Long runs of each character that an expression may repeat, with an end that does not fit: what makes one that
+    takes exponential time be found here, where time is limited, and not in the worker."""
+    for character in dict.fromkeys([*" a1.\n", *(c for c in patterns if c.isprintable())]):
+        yield character * 400 + "\u2603!"
