@@ -27,11 +27,12 @@ ORDER = ("model.safetensors", INDEX, "pytorch_model.bin", PICKLED_INDEX)
 INDEXED = {INDEX: ".safetensors", PICKLED_INDEX: ".bin"}
 """{index: the ending of the files that it may name}."""
 CODE_FIELDS = ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation")
-SIZES = (
+SIZES = dict.fromkeys((
     "vocab_size", "hidden_size", "n_embd", "d_model", "dim", "embedding_size", "intermediate_size", "d_ff", "ffn_dim",
     "num_attention_heads", "n_head", "n_heads", "num_heads", "max_position_embeddings", "n_positions", "head_dim",
-    "type_vocab_size", "word_embed_proj_dim",
-)  # fmt: skip
+    "word_embed_proj_dim",
+), 1) | {"type_vocab_size": 0}  # fmt: skip
+"""{setting: its least value}: DeBERTa has no types of tokens."""
 MAX_LAYERS, MAX_NUMBER, MAX_LEVELS = 256, 2**27, 4
 MAX_VALUES = 200_000
 MAX_TOKENIZER_BYTES, STRANGERS_TOKENIZER_BYTES = 128 * 1024 * 1024, 40 * 1024 * 1024
@@ -99,8 +100,10 @@ def _check_fields(config: Mapping[str, Any], where: str, level: int) -> None:
     for key, value in config.items():
         if key in CODE_FIELDS:
             check_no_remote_name(value, f"{where}: {key}")
-        elif key in SIZES and value is not None and (type(value) is not int or value < 1 or value > MAX_NUMBER):
-            raise BadBase(f"{where}: {key} must be a whole number from 1 to {MAX_NUMBER:,}, not {shown(value)}.")
+        elif key in SIZES and value is not None and (type(value) is not int or not SIZES[key] <= value <= MAX_NUMBER):
+            raise BadBase(
+                f"{where}: {key} must be a whole number from {SIZES[key]} to {MAX_NUMBER:,}, not {shown(value)}."
+            )
         elif "layers" in key and type(value) in (int, float) and not 0 <= value <= MAX_LAYERS:
             raise BadBase(f"{where}: {key} must be at most {MAX_LAYERS} layers, not {shown(value)}.")
         elif type(value) is int and abs(value) > MAX_NUMBER and "theta" not in key:

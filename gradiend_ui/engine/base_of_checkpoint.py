@@ -103,7 +103,8 @@ def load_base(
     window = _stated_window(checkpoint) if scoring.rhs_window is None else scoring.rhs_window
     if given is not None and not isinstance(given, (str, Path)):
         return _base_given(checkpoint, unwrapped(given), tokenizer, objective, window, scoring, device)
-    location = _absolute(base_model_location(checkpoint, None if given is None else str(given)))
+    location = base_model_location(checkpoint, None if given is None else str(given))
+    location = location if trust.public else _absolute(location)
     stated_base = checkpoint.metadata.get("base_model")
     place, trust = opened_at(location, trust)
     words = tokenizer if isinstance(tokenizer, str) else None

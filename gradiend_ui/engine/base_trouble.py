@@ -23,9 +23,12 @@ PANIC = "PanicException"
 """What a library written in Rust raises for a bug of its own: no Exception, so that it would end the whole process."""
 
 
-def load_failure(location: str, error: Exception, what: str = "base model") -> str:
-    """The sentence for a model or tokenizer at `location` that could not be loaded because of `error`."""
-    if os.path.isdir(location):
+def load_failure(location: str, error: Exception, what: str = "base model", *, on_hub: bool = False) -> str:
+    """The sentence for a model or tokenizer at `location` that could not be loaded because of `error`.
+
+    on_hub: it is a name of the Hub, whatever lies here under the same name.
+    """
+    if not on_hub and os.path.isdir(location):
         name = Path(location).name
         return f"The {what} in {name!r} cannot be loaded: {_reason(error)}"
     if os.path.isabs(location):

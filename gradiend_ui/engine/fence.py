@@ -40,8 +40,8 @@ FACTS_OF_THE_SYSTEM = (
     "/proc/sys/vm", "/proc/sys/kernel", "/proc/self",
 )  # fmt: skip
 """Read by the C library, Python, PyTorch and the Hub's client: libraries, certificates, names of hosts, the machine."""
-DEVICES = ("/dev/null", "/dev/shm", "/dev/kfd", "/dev/dri")
-"""Not among them: those that give bytes without end."""
+DEVICES = ("/dev/null", "/dev/urandom", "/dev/shm", "/dev/kfd", "/dev/dri")
+"""PyTorch reads /dev/urandom when it is imported. Not among them: /dev/zero, which gives bytes without end."""
 GPUS = "nvidia*"
 
 
@@ -104,12 +104,14 @@ def put_up(fence: Fence) -> bool:
 
 
 def python_places() -> tuple[Path, ...]:
-    """Where this Python, its packages and this one lie; no folder of data that merely is on the search path."""
+    """Where this Python, its packages and this one lie; not the folder that this package merely lies in."""
+    own = Path(__file__).resolve().parents[1]
     named = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *sysconfig.get_paths().values()}
     packages = {place for place in sys.path if Path(place).name in ("site-packages", "dist-packages")}
-    own = Path(__file__).resolve().parents[1]
+    searched = {place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place != str(own.parent)}
     real = {os.path.realpath(sys.executable), str(own)}
-    return tuple(sorted({Path(place) for place in named | packages | real if place and place not in ("/", "/usr")}))
+    places = named | packages | searched | real
+    return tuple(sorted({Path(place) for place in places if place not in ("", "/", "/usr")}))
 
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:

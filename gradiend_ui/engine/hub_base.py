@@ -105,7 +105,7 @@ def fetch(path: Path, *, name: str) -> dict[str, Any]:
     except (GradiendUIError, MemoryError):
         raise
     except Exception as error:
-        raise BadBase(load_failure(name, error)) from error
+        raise BadBase(load_failure(name, error, on_hub=True)) from error
     return {"files": files}
 
 
