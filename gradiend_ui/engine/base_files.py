@@ -63,6 +63,8 @@ def check_base_folder(folder: Path, trust: Trust) -> None:
     count = stored_weights(folder)
     if count is not None:
         trust.check_parameters(count, name)
+    elif trust.public:
+        raise BadBase(f"The base model {name!r} holds no weights that are read: upload it with its model.safetensors.")
     if trust.public:
         check_clean(folder)
 

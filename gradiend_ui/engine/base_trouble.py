@@ -30,7 +30,8 @@ def load_failure(location: str, error: Exception, what: str = "base model", *, o
     """
     if not on_hub and os.path.isdir(location):
         name = Path(location).name
-        return f"The {what} in {name!r} cannot be loaded: {_reason(error)}"
+        told = _reason(error).replace(str(Path(location)), name).replace(str(Path(location).resolve()), name)
+        return f"The {what} in {name!r} cannot be loaded: {told}"
     if os.path.isabs(location):
         return (
             f"The {what} {Path(location).name!r} is no local folder and cannot be loaded: its path is that of another "

@@ -93,6 +93,8 @@ def open_finished(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: str) -> dict[str, Any]:
+    if source not in DEMOS and bench.trust.public and not Path(source).is_dir():
+        raise NotFound("This upload is not on the server any more: upload it again.")
     if source not in DEMOS:
         _check_folder(Path(source))
     if str(options.get(BASE, "")).startswith("~"):

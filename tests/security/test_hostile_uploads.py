@@ -1,0 +1,120 @@
+"""Three hundred and more uploads drawn at random: each is opened, perhaps with a note, or refused in a sentence, and
+nothing outside of it is read.
+
+The quick form: the builder runs in this process, a canary and Python's own audit of opened files tell what was read.
+`python -m tests.faults.hostile_uploads` is the long form, with the real processes under strace; it tells what each
+takes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import checkpoints_hostile as hostile
+import pytest
+from hostile_uploads import do, harms, in_this_process, judged, save_canary, save_upload
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from gradiend_ui.engine import hub_base, taken_in
+from gradiend_ui.engine.lane import Lane
+from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.trust import public_trust
+
+EXAMPLES = 320
+QUICK = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+)
+MOST_BYTES = 300 * 2**20
+OPENED: list[str] = []
+WATCHED: list[str] = []
+
+
+def _note(event: str, values: tuple[Any, ...]) -> None:
+    if event == "open" and WATCHED and isinstance(values[0], str) and values[0].startswith(WATCHED[0]):
+        OPENED.append(values[0])
+
+
+sys.addaudithook(_note)  # cannot be taken away again: it costs nothing while nothing is watched
+
+
+@pytest.fixture(scope="module")
+def valid(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_upload(tmp_path_factory.mktemp("valid") / "run", tiny_bert)
+
+
+@pytest.fixture(scope="module")
+def outside(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = save_canary(tmp_path_factory.mktemp("elsewhere") / "outside", tiny_bert)
+    WATCHED.append(str(folder))
+    yield folder
+    WATCHED.clear()
+
+
+@pytest.fixture
+def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
+    monkeypatch.setattr(taken_in, "run_confined", in_this_process)
+    monkeypatch.setattr(hub_base, "run_confined", refuse_to_fetch)
+    store = Store(":memory:")
+    yield Lane(store, tmp_path / "data", tmp_path / "none", public_trust())
+    store.close()
+
+
+def refuse_to_fetch(*_: Any, **__: Any) -> None:
+    from gradiend_ui.engine.errors import BadBase
+
+    raise BadBase("There is no Hub here.")
+
+
+def test_the_valid_upload_is_opened(lane: Lane, valid: Path, tmp_path: Path) -> None:
+    for as_zip in (True, False):
+        assert judged(lane, valid, tmp_path / "data/uploads", made(tmp_path / str(as_zip)), as_zip=as_zip) == "ok"
+
+
+def test_random_hostile_uploads_end_well(lane: Lane, valid: Path, outside: Path, tmp_path: Path) -> None:
+    (tmp_path / "data/uploads").mkdir(parents=True)
+    ends: Counter[str] = Counter()
+    numbers = itertools.count()
+    before = peak_bytes(reset=True)
+
+    @settings(QUICK)
+    @given(st.data())
+    def each(data: st.DataObject) -> None:
+        damages, as_zip = data.draw(harms(valid))
+        place = made(tmp_path / str(next(numbers)))
+        run = hostile.copy_of(valid, place / "run")
+        for harm in damages:
+            do(harm, run, outside)
+        OPENED.clear()
+        ends[judged(lane, run, tmp_path / "data/uploads", place, as_zip=as_zip)] += 1
+        assert not OPENED, f"read: {OPENED[:3]}"
+
+    each()
+    print(f"\n{ends.total()} hostile uploads: {dict(ends)}")
+    assert ends.total() >= 300 and ends["ok"] + ends["ok with a note"] > 20 and len(ends) > 3
+    assert peak_bytes() - before < MOST_BYTES
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+def peak_bytes(reset: bool = False) -> int:
+    """The most memory of this process since the last reset; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    if reset and status.exists():
+        Path("/proc/self/clear_refs").write_text("5")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)

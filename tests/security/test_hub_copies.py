@@ -1,0 +1,141 @@
+"""What a stranger's checkpoint names on the Hub is a stranger's, too: fetched without a token, rebuilt, bounded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import checkpoints_hostile as hostile
+import pytest
+import torch
+from hub_stub import HubStub, hub
+from safetensors.torch import load_file
+
+from gradiend_ui.engine import hub_base
+from gradiend_ui.engine.base_model import load_base_model
+from gradiend_ui.engine.errors import BadBase, GradiendUIError, TooLarge
+from gradiend_ui.engine.lane import Lane
+from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.taken_in import take_in, was_taken_in
+from gradiend_ui.engine.trust import public_trust
+
+NAME = "somebody/tiny-bert"
+
+
+@pytest.fixture
+def stub(tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStub]:
+    """The Hub with one model, and a machine that has never asked it anything."""
+    repository = Path(shutil.copytree(tiny_bert, tmp_path / "repository"))
+    with hub({NAME: repository}) as stub:
+        monkeypatch.setenv("HF_ENDPOINT", stub.url)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache/hub"))
+        monkeypatch.setenv("HF_TOKEN", "hf_secretsecretsecret")
+        yield stub
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    (tmp_path / "data/uploads").mkdir(parents=True)
+    return tmp_path / "data/uploads"
+
+
+@pytest.fixture
+def lane(tmp_path: Path) -> Iterator[Lane]:
+    store = Store(":memory:")
+    yield Lane(store, tmp_path / "data", tmp_path / "none", public_trust())
+    store.close()
+
+
+@pytest.fixture
+def zipped(tiny_bert: Path, tmp_path: Path) -> Path:
+    """A GRADIEND that says its base is on the Hub."""
+    run = hostile.save_run(tmp_path / "run", tiny_bert)
+    config = json.loads((run / "model/config.json").read_text())
+    config["metadata"] = {"base_model": NAME, "tokenizer": NAME}
+    (run / "model/config.json").write_text(json.dumps(config))
+    return Path(shutil.make_archive(str(tmp_path / "run"), "zip", run))
+
+
+def loaded(lane: Lane, source: Path) -> tuple[dict[str, Any], Any]:
+    card = lane.handle("load", {"source": str(source), "options": {}})
+    return card, lane._bench.checkpoint(card["checkpoint"]).model
+
+
+def test_a_base_of_the_hub_is_fetched_before_the_worker_needs_it(
+    stub: HubStub, zipped: Path, uploads: Path, lane: Lane, tiny_bert: Path
+) -> None:
+    source = take_in(zipped, uploads, strangers=True)
+    hub_base.fetch_named(source, uploads)
+    count = len(stub.asked)
+    assert count and not stub.tokens, "the server's token is never sent"
+    card, model = loaded(lane, source)
+    assert len(stub.asked) == count, "nobody waits for the Hub any more"
+    assert card["base_model"] == NAME and model.base.name == NAME
+    weights = load_file(tiny_bert / "model.safetensors")
+    assert all(torch.equal(tensor, model.base.model.state_dict()[name]) for name, tensor in weights.items())
+    assert str(uploads) not in json.dumps({key: value for key, value in card.items() if key != "source"})
+
+
+def test_what_was_not_fetched_before_is_fetched_then(stub: HubStub, zipped: Path, uploads: Path, lane: Lane) -> None:
+    _, model = loaded(lane, take_in(zipped, uploads, strangers=True))
+    assert model.base.name == NAME and stub.asked
+
+
+def test_a_model_of_the_hub_is_rebuilt_like_an_upload(
+    stub: HubStub, uploads: Path, tmp_path: Path, tiny_bert: Path
+) -> None:
+    repository = stub.repositories[NAME]
+    names = load_file(repository / "model.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, "../../outside.safetensors")}
+    (repository / "model.safetensors").rename(tmp_path / "outside.safetensors")
+    (repository / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(BadBase, match="own folder"):
+        hub_base.hub_copy(NAME, uploads)
+    assert not list(uploads.iterdir())
+    shutil.copy(tiny_bert / "model.safetensors", repository)
+    (repository / "tokenizer_config.json").write_text(json.dumps({"vocab": "/etc/passwd", "auto_map": {"a": "b.C"}}))
+    (repository / "modeling.py").write_text("raise SystemExit")
+    folder = hub_base.hub_copy(NAME, uploads)
+    assert folder.name == "tiny-bert" and was_taken_in(folder.parent, strangers=True)
+    assert json.loads((folder / "tokenizer_config.json").read_text()) == {}
+    assert not (folder / "modeling.py").exists()
+    assert load_base_model(str(folder), trust=public_trust().within(folder)).kind == "masked"
+
+
+def test_a_model_over_the_limit_is_not_fetched(stub: HubStub, uploads: Path) -> None:
+    stub.lies[NAME] = {"model.safetensors": 7 * 2**30}
+    with pytest.raises(TooLarge, match=r"7\.0 GB"):
+        hub_base.hub_copy(NAME, uploads)
+    assert not [path for method, path in stub.asked if "/resolve/" in path]
+
+
+def test_what_the_hub_does_not_have_is_a_sentence(stub: HubStub, uploads: Path) -> None:
+    with pytest.raises(BadBase, match="no such model on the Hub"):
+        hub_base.hub_copy("somebody/absent", uploads)
+    assert not list(uploads.iterdir())
+
+
+def test_the_cache_is_taken_where_the_hub_cannot_be_reached(
+    stub: HubStub, uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_bert: Path
+) -> None:
+    snapshot = tmp_path / "cache/hub/models--somebody--tiny-bert"
+    (snapshot / "blobs").mkdir(parents=True)
+    (snapshot / "refs").mkdir()
+    (snapshot / "snapshots/abc").mkdir(parents=True)
+    (snapshot / "refs/main").write_text("abc")
+    for number, path in enumerate(sorted(tiny_bert.iterdir())):
+        shutil.copy(path, snapshot / "blobs" / str(number))
+        (snapshot / "snapshots/abc" / path.name).symlink_to(f"../../blobs/{number}")
+    (snapshot / "snapshots/abc/vocab.json").symlink_to("/etc/passwd")
+    monkeypatch.setattr(hub_base, "_cache", lambda: [tmp_path / "cache/hub"])
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    folder = hub_base.hub_copy(NAME, uploads)
+    assert load_file(folder / "model.safetensors") and not stub.asked
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "elsewhere"))
+    with pytest.raises(GradiendUIError, match="cannot be reached"):
+        hub_base.hub_copy("somebody/else", uploads)
