@@ -1,7 +1,7 @@
 """Work on strangers' bytes in a process of its own, with limits on memory, processor time and patience.
 
-`run_confined` starts `python -m gradiend_ui.engine.confined`, tells it by name what to do (see `TASKS`) and takes plain
-JSON back: nothing that the child pickles is ever read. A worker process may not have children of multiprocessing, so
+`run_confined` starts a Python that runs `main`, tells it by name what to do (see `TASKS`) and takes plain JSON
+back: nothing that the child pickles is ever read. A worker process may not have children of multiprocessing, so
 this is a plain subprocess. Memory and processor time are limited where the system can (Linux; macOS in part), time
 everywhere. Where the system has a fence (see `fence`), the child reads its path and writes its folder and nothing else,
 and reaches no network. Knows processes; not what a task does.
@@ -25,7 +25,18 @@ from gradiend_ui.engine.fence import Fence, put_up
 
 log = logging.getLogger(__name__)
 
-MODULE = "gradiend_ui.engine.confined"
+PACKAGE = "gradiend_ui"
+START = f"""
+import importlib.util, pathlib, sys
+place = pathlib.Path(sys.argv[1])
+inside = [str(place)]
+spec = importlib.util.spec_from_file_location({PACKAGE!r}, place / "__init__.py", submodule_search_locations=inside)
+sys.modules[{PACKAGE!r}] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules[{PACKAGE!r}])
+from {PACKAGE}.engine.confined import main
+sys.exit(main(sys.argv[2]))
+"""
+"""Finds this package by its place: behind a worker's fence the folder that it lies in cannot be looked through."""
 TASKS: Mapping[str, str] = {
     "read_table": "gradiend_ui.engine.confined_tables:table_as_plain",
     "take_in": "gradiend_ui.engine.taken_in:build_from_zip",
@@ -107,7 +118,7 @@ def run_confined(
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", MODULE, order],
+            [sys.executable, "-P", "-c", START, str(ROOT / PACKAGE), order],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=limits.seconds,
@@ -184,7 +195,3 @@ def main(order: str) -> int:
         return LONG_ANSWER
     sys.stdout.write(text)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -2,9 +2,9 @@
 
     python -m tests.faults.hostile_uploads --examples 400
 
-Uploads are drawn at random (see `tests/security/hostile_uploads.py`). Each is built by the confined process and opened by
-a lane for strangers in a process behind the worker's fence. strace (Debian's package) notes every file that any of these
-processes opened; a file outside that was opened, or a canary in what came out, ends the program with 1.
+Uploads are drawn at random (see `tests/security/hostile_uploads.py`). Each is built by the confined process and opened
+by a lane for strangers in a process behind the worker's fence. strace (Debian's package) notes every file that any of
+these processes opened; one outside that was opened, or a canary in what came out, ends the program with 1.
 """
 
 from __future__ import annotations
@@ -62,31 +62,30 @@ def prepare(place: Path) -> None:
     from tiny_models import save_tiny_bert
 
     base = save_tiny_bert(place / "bert", steps=5)
-    save_upload(place / "valid", base)
+    save_upload(place / "data/valid", base)
     save_canary(place / "outside", base)
 
 
 def judge_all(place: Path, examples: int, seed: int) -> int:
     """Inside the fence: draw, damage, take in, open; tell the outcomes with their time and memory."""
+    import checkpoints_hostile as hostile
     from hostile_uploads import do, harms, judged
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import seed as seeded
     from hypothesis import strategies as st
 
-    import checkpoints_hostile as hostile
     from gradiend_ui.engine.fence import put_up
     from gradiend_ui.engine.lane import Lane
     from gradiend_ui.engine.owned_places import fence_around
     from gradiend_ui.engine.store import Store
     from gradiend_ui.engine.trust import public_trust
 
-    data, valid, drawn = place / "data", place / "valid", place / "drawn"
+    data, valid, drawn = place / "data", place / "data/valid", place / "data/drawn"
     (data / "uploads").mkdir(parents=True)
     lane = Lane(Store(":memory:"), data, place / "none", public_trust())
     ends: Counter[str] = Counter()
     took: list[tuple[float, int, str]] = []
     wrong: list[str] = []
-    fenced = False
 
     @settings(
         max_examples=examples,
@@ -98,16 +97,12 @@ def judge_all(place: Path, examples: int, seed: int) -> int:
     @seeded(seed)
     @given(st.data())
     def each(data_of: st.DataObject) -> None:
-        nonlocal fenced
         damages, as_zip = data_of.draw(strategy)
         work = drawn / str(len(took))
         work.mkdir(parents=True)
         run = hostile.copy_of(valid, work / "run")
         for harm in damages:
             do(harm, run, place / "outside")
-        if not fenced:  # what draws and damages stands outside: this process opens nothing foreign itself
-            put_up(fence_around(place / "data", place / "none", (drawn, valid)))
-            fenced = True
         before, began = resident(), time.perf_counter()
         try:
             end = judged(lane, run, data / "uploads", work, as_zip=as_zip)
@@ -120,6 +115,7 @@ def judge_all(place: Path, examples: int, seed: int) -> int:
 
     drawn.mkdir()
     strategy = harms(valid)
+    put_up(fence_around(data, place / "none", ()))
     each()
     tell(ends, took, wrong)
     return 1 if wrong else 0
@@ -136,9 +132,8 @@ def tell(ends: Counter[str], took: list[tuple[float, int, str]], wrong: list[str
     print(f"slowest: {slowest[2]}")
     grown = max(took, key=lambda one: one[1])
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-    print(
-        f"memory: the opening process grew by at most {grown[1] / 2**20:.0f} MB ({grown[2]}); builder at most {child} MB"
-    )
+    print(f"memory: the opening process grew by at most {grown[1] / 2**20:.0f} MB ({grown[2]})")
+    print(f"memory of a building process: at most {child} MB")
     for sentence in wrong[:10]:
         print(f"WRONG {sentence}")
 
