@@ -116,9 +116,9 @@ def checkpoint_in(folder: Path) -> Path:
     A config.json at the root makes it the root, whatever it says: reading it refuses with what is wrong.
     Raises BadCheckpoint when there is none, or more than one.
     """
-    if (folder / "config.json").is_file() or _is_source(folder):
+    if (folder / "config.json").is_file() or holds_gradiend(folder):
         return folder
-    found = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and _is_source(inside)]
+    found = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and holds_gradiend(inside)]
     if len(found) > 1:
         names = ", ".join(inside.name for inside in found)
         raise BadCheckpoint(f"The zip holds several GRADIENDs ({names}): pack and upload one of them.")
@@ -129,7 +129,7 @@ def checkpoint_in(folder: Path) -> Path:
     return found[0]
 
 
-def _is_source(folder: Path) -> bool:
+def holds_gradiend(folder: Path) -> bool:
     """Whether it can be opened: a GRADIEND (a base model is none) or the folder of a run that kept one."""
     config = folder / "config.json"
     if config.is_file():

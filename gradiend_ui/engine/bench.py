@@ -82,9 +82,11 @@ class Bench:
 
     def _trust_in(self, source: str, folder: Path) -> Trust:
         """For whom a source is read: what strangers uploaded is read from its own upload and the demos only."""
-        if not self.trust.public or source in DEMOS or self.trust.owns(folder):
+        if not self.trust.public or source in DEMOS:
             return LOCAL
         uploads, place = (self.data_dir / UPLOADS).resolve(), folder.resolve()
+        if self.trust.owns(folder) and not place.is_relative_to(uploads):  # the owner's folder may lie around them
+            return LOCAL
         if not place.is_relative_to(uploads) or place == uploads:
             raise NotAllowed("This server opens its own demos and uploads: paths on the server are not read.")
         return self.trust.within(uploads / place.relative_to(uploads).parts[0], self.demo_folder)

@@ -117,7 +117,8 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     bench.keep_checkpoint(handle, loaded)
     card = {"checkpoint": handle, "run": name, **card_of(loaded, shown, reading, free)}
     seconds, warnings = probe(loaded)
-    card |= {**data_facts(loaded), "seconds_per_cell": seconds, "warnings": [*card["warnings"], *warnings]}
+    told = [bench.trust.told(sentence) for sentence in (*card["warnings"], *warnings)]
+    card |= {**data_facts(loaded), "seconds_per_cell": seconds, "warnings": told}
     card["notes"] = notes_of(card)
     bench.store.save_checkpoint(handle, source, options, card)
     return card
