@@ -23,6 +23,7 @@ from gradiend_ui.engine.checked_json import read_json
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.durable import reason_of, sync_names, sync_tree, touch
 from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, TooLarge
+from gradiend_ui.engine.file_names import WHY, is_device
 from gradiend_ui.engine.run_folder import is_checkpoint, nothing_found, read_run_folder
 
 TAKEN = (
@@ -156,6 +157,9 @@ def _safe_name(info: zipfile.ZipInfo) -> str:
         raise BadCheckpoint(f"The zip holds the entry {name[:80]!r}, which does not stay inside its folder.")
     if len(pieces) > MAX_DEPTH or any(len(piece.encode()) > MAX_NAME for piece in pieces):
         raise TooLarge(f"The zip holds the entry {name[:80]!r}: the name is too long or nested too deep.")
+    device = next((piece for piece in pieces if is_device(piece)), None)
+    if device is not None:
+        raise BadCheckpoint(f"The zip holds the entry {name[:80]!r}: {device[:80]!r} cannot be unpacked, {WHY}.")
     return name.rstrip("/")
 
 

@@ -6,6 +6,7 @@ Shared by all requests of one device. Knows no process and no pipe, and answers 
 from __future__ import annotations
 
 import gc
+import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -45,7 +46,7 @@ NO_NEUTRAL = "none"
 class Bench:
     """Serves one device. `demo_folder` holds the bundled demo; exports and uploads go under `data_dir`.
 
-    trust: for whom it reads files.
+    trust: for whom it reads files. secret: of this process, for what strangers may not work out.
     """
 
     def __init__(self, store: Store, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL) -> None:
@@ -54,6 +55,7 @@ class Bench:
         self.demo_folder = demo_folder
         self.trust = trust
         self.answers = Memory()
+        self.secret = secrets.token_bytes(16)
         self._bases = SharedBases()
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()

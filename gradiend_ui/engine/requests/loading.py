@@ -111,7 +111,9 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
         source, shown = str(_seed_folder(Path(source), seed)), f"{name}, seed {seed}"
     uploaded = Path(source).is_relative_to(bench.data_dir / UPLOADS)  # the same zip may have another name elsewhere
     asked = [source, options, name] if uploaded else [source, options]
-    handle = "ck_" + hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
+    owned = bench.trust.public and not uploaded and source not in DEMOS
+    key = bench.secret if owned else b""  # who guesses the path of the owner's model cannot see it in the handle
+    handle = "ck_" + hashlib.sha256(key + json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
     free = available_bytes()
     loaded, options, reading = _read(bench, source, options)
     bench.keep_checkpoint(handle, loaded)
