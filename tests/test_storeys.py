@@ -31,6 +31,7 @@ FLOORS: dict[str, int] = {
     "engine.archives": 1,
     "engine.safetensors_header": 1,
     "engine.checkpoint": 1,
+    "engine.twin_weights": 1,
     "engine.checkpoint_config": 1,
     "engine.checkpoint_context": 1,
     "engine.checkpoint_writer": 1,

@@ -24,6 +24,7 @@ from gradiend_ui.engine.machine_memory import available_bytes
 from gradiend_ui.engine.requests.data import data_facts
 from gradiend_ui.engine.run_folder import read_run_folder
 from gradiend_ui.engine.selection import strengthening_feature_factors
+from gradiend_ui.engine.twin_weights import twin_warning
 
 UPLOADS = "uploads"
 DIRECTION, BASE, SEED = "encoding_direction", "base_model", "seed"
@@ -119,11 +120,20 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     bench.keep_checkpoint(handle, loaded)
     card = {"checkpoint": handle, "run": name, **card_of(loaded, shown, reading, free)}
     seconds, warnings = probe(loaded)
-    told = [bench.trust.told(sentence) for sentence in (*card["warnings"], *warnings)]
+    told = [bench.trust.told(sentence) for sentence in (*card["warnings"], *warnings, *_twins(bench, loaded))]
     card |= {**data_facts(loaded), "seconds_per_cell": seconds, "warnings": told}
     card["notes"] = notes_of(card)
     bench.store.save_checkpoint(handle, source, options, card)
     return card
+
+
+def _twins(bench: Bench, loaded: Loaded) -> list[str]:
+    """What is told of weights that lie twice in the folder of the GRADIEND, or of its base model."""
+    base = Path(loaded.model.base_model.name_or_path)
+    places = [(loaded.model.checkpoint.folder, "The GRADIEND's folder")]
+    places += [(base, "The base model's folder")] if base.is_dir() else []
+    found = [twin_warning(folder, what, public=bench.trust.public) for folder, what in places]
+    return [sentence for sentence in found if sentence is not None]
 
 
 def _read(bench: Bench, source: str, options: dict[str, Any]) -> tuple[Loaded, dict[str, Any], Reading]:
