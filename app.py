@@ -3,7 +3,8 @@
 Importing this file does no work. torch lives in a worker process that the session spawns, so the guard at the end is
 essential.
 With --public, visitors are strangers: no server paths, no pickled files, quotas (see SECURITY.md). On a Hugging Face
-Space (SPACE_ID is set) that is the default, and it listens on all interfaces.
+Space (SPACE_ID is set) that is the default, and it listens on all interfaces. Without it a server listens on this
+machine only, unless --trust-network says that everybody who reaches it may do what its owner may.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
         "--public", action=argparse.BooleanOptionalAction, default=on_space, help="serve strangers (%(default)s)"
     )
     parser.add_argument(
+        "--trust-network", action="store_true", help="listen beyond this machine without --public: trust who reaches it"
+    )
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a further name it answers to (repeatable)"
+    )
+    parser.add_argument(
         "--proxies", type=int, default=int(on_space), help="proxies in front, which tell who asks (%(default)s)"
     )
     return parser.parse_args(arguments)
@@ -60,6 +67,21 @@ def port_problem(host: str, port: int) -> str | None:
     return None
 
 
+def network_problem(options: argparse.Namespace) -> str | None:
+    """A sentence where others would reach a server that is not for them, or a name is none; else None.
+
+    Puts the address and the names into the form that the rest of the server compares.
+    """
+    from gradiend_ui.ui.addresses import checked_host, listening_address, listening_problem, naming_problem
+
+    options.host = listening_address(options.host)
+    problem = listening_problem(options.host, public=options.public, trust_network=options.trust_network)
+    problem = problem or naming_problem(options.allow_host)
+    if problem is None:
+        options.allow_host = list(dict.fromkeys(filter(None, map(checked_host, options.allow_host))))
+    return problem
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = read_arguments(arguments)
     os.environ.update(QUIET_SETTINGS)
@@ -67,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.update(NO_TOKEN)
         for name in TOKENS:
             os.environ.pop(name, None)
-    problem = port_problem(options.host, options.port)
+    problem = network_problem(options) or port_problem(options.host, options.port)
     if problem:
         print(problem, file=sys.stderr)
         return 2
@@ -77,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Open the session and the page, and stay until Ctrl-C or SIGTERM."""
     from gradiend_ui.engine.errors import GradiendUIError
+    from gradiend_ui.ui.addresses import ready_lines
     from gradiend_ui.ui.session import Session
 
     done = threading.Event()
@@ -98,7 +121,8 @@ def serve(options: argparse.Namespace) -> int:
     try:
         blocks = open_page(session, options)
         session.start_worker()  # only now: loading torch would take the page's share of the cores
-        print(f"GRADIEND is ready: http://{options.host}:{options.port}", flush=True)
+        for line in ready_lines(options.host, options.port, options.allow_host):
+            print(line, flush=True)
         done.wait()
         blocks.close(verbose=False)
     finally:
@@ -119,7 +143,7 @@ def open_page(session: Session, options: argparse.Namespace) -> gr.Blocks:
 
         visitors = Visitors(options.public, options.proxies)
         blocks = build_app(session, visitors)
-        served = launch_options(session, blocks, options.host, visitors)
+        served = launch_options(session, blocks, options.host, visitors, frozenset(options.allow_host))
         blocks.launch(server_port=options.port, prevent_thread_lock=True, **served)
         keep_sessions_lean(blocks)
     return blocks

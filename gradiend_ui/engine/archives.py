@@ -23,6 +23,7 @@ from gradiend_ui.engine.checked_json import read_json
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.durable import reason_of, sync_names, sync_tree, touch
 from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, TooLarge
+from gradiend_ui.engine.file_names import WHY, is_device
 from gradiend_ui.engine.run_folder import is_checkpoint, nothing_found, read_run_folder
 
 TAKEN = (
@@ -116,9 +117,9 @@ def checkpoint_in(folder: Path) -> Path:
     A config.json at the root makes it the root, whatever it says: reading it refuses with what is wrong.
     Raises BadCheckpoint when there is none, or more than one.
     """
-    if (folder / "config.json").is_file() or _is_source(folder):
+    if (folder / "config.json").is_file() or holds_gradiend(folder):
         return folder
-    found = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and _is_source(inside)]
+    found = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and holds_gradiend(inside)]
     if len(found) > 1:
         names = ", ".join(inside.name for inside in found)
         raise BadCheckpoint(f"The zip holds several GRADIENDs ({names}): pack and upload one of them.")
@@ -129,7 +130,7 @@ def checkpoint_in(folder: Path) -> Path:
     return found[0]
 
 
-def _is_source(folder: Path) -> bool:
+def holds_gradiend(folder: Path) -> bool:
     """Whether it can be opened: a GRADIEND (a base model is none) or the folder of a run that kept one."""
     config = folder / "config.json"
     if config.is_file():
@@ -156,6 +157,9 @@ def _safe_name(info: zipfile.ZipInfo) -> str:
         raise BadCheckpoint(f"The zip holds the entry {name[:80]!r}, which does not stay inside its folder.")
     if len(pieces) > MAX_DEPTH or any(len(piece.encode()) > MAX_NAME for piece in pieces):
         raise TooLarge(f"The zip holds the entry {name[:80]!r}: the name is too long or nested too deep.")
+    device = next((piece for piece in pieces if is_device(piece)), None)
+    if device is not None:
+        raise BadCheckpoint(f"The zip holds the entry {name[:80]!r}: {device[:80]!r} cannot be unpacked, {WHY}.")
     return name.rstrip("/")
 
 

@@ -155,7 +155,8 @@ def _base_given(
 
 
 def _stated_objective(checkpoint: Checkpoint) -> str:
-    stated = checkpoint.metadata.get("prediction_objective") or "auto"
+    stated = checkpoint.metadata.get("prediction_objective")
+    stated = "auto" if stated in (None, "") else stated
     if not isinstance(stated, str) or len(stated) > MAX_LOCATION:
         raise BadBase(f"config.json: metadata.prediction_objective must be a short text, not {shown(stated)}.")
     if stated not in ("auto", *OBJECTIVES):
@@ -169,6 +170,8 @@ def _stated_objective(checkpoint: Checkpoint) -> str:
 def _stated_tokenizer(checkpoint: Checkpoint) -> str | None:
     """Where `metadata.tokenizer` leads: a path relative to the checkpoint stays in that folder's parent."""
     stated = checkpoint.metadata.get("tokenizer")
+    if stated is not None and not isinstance(stated, str):
+        raise BadBase(f"config.json: metadata.tokenizer must be a folder or a Hub name, not {shown(stated)}.")
     if not isinstance(stated, str) or not stated.strip():
         return None
     if not can_be_location(stated):

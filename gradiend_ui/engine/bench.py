@@ -6,6 +6,7 @@ Shared by all requests of one device. Knows no process and no pipe, and answers 
 from __future__ import annotations
 
 import gc
+import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -46,7 +47,7 @@ NO_NEUTRAL = "none"
 class Bench:
     """Serves one device. `demo_folder` holds the bundled demo; exports and uploads go under `data_dir`.
 
-    trust: for whom it reads files.
+    trust: for whom it reads files. secret: of this process, for what strangers may not work out.
     """
 
     def __init__(self, store: Store, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL) -> None:
@@ -55,6 +56,7 @@ class Bench:
         self.demo_folder = demo_folder
         self.trust = trust
         self.answers = Memory()
+        self.secret = secrets.token_bytes(16)
         self._bases = SharedBases()
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()
@@ -83,10 +85,12 @@ class Bench:
 
     def _trust_in(self, source: str, folder: Path) -> Trust:
         """For whom a source is read: what strangers uploaded is read from its own upload and the demos only."""
-        if not self.trust.public or source in DEMOS or self.trust.owns(folder):
+        if not self.trust.public or source in DEMOS:
             return LOCAL
         uploads = (self.data_dir / UPLOADS).resolve()
         home = home_of(folder, uploads)
+        if home is None and self.trust.owns(folder):  # the owner's folder may lie around the uploads
+            return LOCAL
         if home is None:
             raise NotAllowed("This server opens its own demos and uploads: paths on the server are not read.")
         if home.is_dir():

@@ -35,14 +35,14 @@ from gradiend_ui.engine.checkpoint_config import (
     parse_architecture,
     parse_entries,
 )
-from gradiend_ui.engine.checkpoint_context import encoding_direction_of, source_of, value_at
+from gradiend_ui.engine.checkpoint_context import encoding_direction_of, source_of, target_of, value_at
 from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.run_folder import leads_out, nothing_found, read_run_folder
 from gradiend_ui.engine.safetensors_header import FLOATS, TensorInfo, read_header
 from gradiend_ui.engine.trust import LOCAL, Trust
 
 CONFIG = "config.json"
-MAX_FILE_NAME, MAX_TARGET_NAME = 200, 200
+MAX_FILE_NAME = 200
 DTYPES = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
@@ -137,9 +137,12 @@ def read_checkpoint(path: Path | str, trust: Trust = LOCAL) -> Checkpoint:
     if not isinstance(metadata, Mapping):
         raise BadCheckpoint("config.json: metadata must be an object.")
     warnings: list[str] = []
+    if architecture.torch_dtype not in DTYPES:
+        stated, known = shown(architecture.torch_dtype), ", ".join(DTYPES)
+        warnings.append(f"config.json: architecture.torch_dtype is {stated}, none of {known}: float32 is taken.")
     training = _optional_json(folder, "training.json", warnings)
     context = _optional_json(folder, "gradiend_context.json", warnings)
-    direction, direction_from = encoding_direction_of(context, training)
+    direction, direction_from = encoding_direction_of(context, training, warnings)
     if direction and direction_from != "gradiend_context.json":
         warnings.append(f"The direction of each class was taken from {direction_from}: gradiend_context.json has none.")
     return Checkpoint(
@@ -151,7 +154,7 @@ def read_checkpoint(path: Path | str, trust: Trust = LOCAL) -> Checkpoint:
         masks_file=masks_file,
         metadata=metadata,
         source=source_of(context, training, warnings),
-        target=_target(context),
+        target=target_of(context, warnings),
         encoding_direction=direction,
         direction_from=direction_from,
         training=training,
@@ -167,7 +170,7 @@ def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[
     Raises BadCheckpoint for weights that are not finite and positions out of range or repeated.
     """
     file = checkpoint.weights_file.name
-    weights = _load(checkpoint.weights_file)
+    weights = read_tensors(checkpoint.weights_file)
     _check_weights(file, {name: tuple(tensor.shape) for name, tensor in weights.items()}, checkpoint.architecture)
     _check_floats(file, {name: tensor.dtype for name, tensor in weights.items()})
     dtype = _dtype(checkpoint.architecture)
@@ -177,8 +180,8 @@ def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[
         weights[name] = tensor.to(dtype, copy=True)  # not mapped: nobody can change it by writing to the file
         if tensor.dtype != dtype and not bool(torch.isfinite(weights[name]).all()):
             raise BadCheckpoint(f"{file}: {name} holds weights too large for {dtype} (architecture.torch_dtype).")
-    indices = _load(checkpoint.indices_file) if checkpoint.indices_file else {}
-    masks = _load(checkpoint.masks_file) if checkpoint.masks_file else {}
+    indices = read_tensors(checkpoint.indices_file) if checkpoint.indices_file else {}
+    masks = read_tensors(checkpoint.masks_file) if checkpoint.masks_file else {}
     positions: dict[str, torch.Tensor] = {}
     for entry in checkpoint.entries:
         if entry.kind != "all":
@@ -186,13 +189,6 @@ def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[
             path = checkpoint.indices_file if entry.kind == "indices" else checkpoint.masks_file
             positions[entry.name] = _positions(entry, stored, "the mapping file" if path is None else path.name)
     return weights, positions
-
-
-def _target(context: Mapping[str, Any]) -> str:
-    target = context.get("target", "diff")
-    if not isinstance(target, str) or len(target) > MAX_TARGET_NAME:
-        raise BadCheckpoint(f"gradiend_context.json: target must be a short text, not {shown(target)}.")
-    return target
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -293,7 +289,11 @@ def _check_weights(file: str, shapes: Mapping[str, tuple[int, ...]], architectur
             raise BadCheckpoint(f"{file}: {name} has shape {shape}, the architecture in config.json has {norm[name]}.")
 
 
-def _load(path: Path) -> dict[str, torch.Tensor]:
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a weights file, mapped from it where it can be; of a pickled one plain tensors and nothing else.
+
+    Raises BadCheckpoint.
+    """
     if path.suffix == ".safetensors":
         try:
             loaded: dict[str, torch.Tensor] = load_file(path)

@@ -78,6 +78,9 @@ def parse_architecture(data: object) -> Architecture:
         value = data.get(name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise BadCheckpoint(f"config.json: architecture.{name} must be a whole number from 1, not {shown(value)}.")
+    for name in ("activation_encoder", "activation_decoder"):
+        if not isinstance(data.get(name), (str, type(None))):
+            raise BadCheckpoint(f"config.json: architecture.{name} must be a name, not {shown(data[name])}.")
     encoder = str(data.get("activation_encoder") or "tanh").lower()
     decoder = str(data.get("activation_decoder", "id") or encoder).lower()
     for name, value in (("activation_encoder", encoder), ("activation_decoder", decoder)):

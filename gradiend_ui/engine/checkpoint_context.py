@@ -14,32 +14,67 @@ from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadCheckpoint
 
 SOURCES = ("factual", "alternative", "diff")
-MAX_CLASSES, MAX_CLASS_NAME = 1000, 200
+MAX_CLASSES, MAX_CLASS_NAME, MAX_TARGET_NAME = 1000, 200, 200
+CONTEXT, TRAINING = "gradiend_context.json", "training.json"
 DIRECTION_FROM_TRAINING = "The direction of each class was taken from training.json: gradiend_context.json has none."
 SOURCE_ASSUMED = "No file tells the source of the gradients: 'factual' is assumed."
 
 
 def source_of(context: Mapping[str, Any], training: Mapping[str, Any], warnings: list[str]) -> str:
+    """Whose gradients were encoded, one of `SOURCES`: it decides which feature factor strengthens a class.
+
+    training.json counts before gradiend_context.json; where neither says anything it is assumed, and said.
+    Raises BadCheckpoint where what they say is none of them: the sign of everything would be a guess.
+    """
     stated, trained = context.get("source"), value_at(training, "training_args", "source")
     if trained in SOURCES:
-        if stated in SOURCES and stated != trained:
-            warnings.append(
-                f"gradiend_context.json says source {stated!r}, training.json {trained!r}: the latter counts."
-            )
+        if stated is not None and stated != trained:
+            warnings.append(f"{CONTEXT} says source {shown(stated)}, {TRAINING} {trained!r}: the latter counts.")
         return str(trained)
     if stated in SOURCES:
+        if trained is not None:
+            warnings.append(f"{TRAINING} says source {shown(trained)}, {CONTEXT} {stated!r}: the latter counts.")
         return str(stated)
+    for file, value in ((CONTEXT, stated), (f"{TRAINING}: training_args", trained)):
+        if value is not None:
+            raise BadCheckpoint(
+                f"{file}: source is {shown(value)}, and none of {', '.join(SOURCES)}: write there which gradients the "
+                "GRADIEND was trained on, since the sign of every feature factor depends on it."
+            )
     warnings.append(SOURCE_ASSUMED)
     return "factual"
 
 
-def encoding_direction_of(context: Mapping[str, Any], training: Mapping[str, Any]) -> tuple[dict[str, float], str]:
+def target_of(context: Mapping[str, Any], warnings: list[str]) -> str:
+    """What the GRADIEND was trained to give out; it changes no number of a rewrite, so that an unknown one is said."""
+    target = context.get("target", "diff")
+    if not isinstance(target, str) or len(target) > MAX_TARGET_NAME:
+        raise BadCheckpoint(f"{CONTEXT}: target must be a short text, not {shown(target)}.")
+    if target not in SOURCES:
+        warnings.append(f"{CONTEXT} says target {shown(target)}, and none of {', '.join(SOURCES)}: it stays so.")
+    return target
+
+
+def encoding_direction_of(
+    context: Mapping[str, Any], training: Mapping[str, Any], warnings: list[str]
+) -> tuple[dict[str, float], str]:
+    """({class: +1, -1 or 0}, the file that tells it); ({}, "") where none does. Raises BadCheckpoint."""
     stated = context.get("feature_class_encoding_direction")
-    if isinstance(stated, Mapping) and stated:
-        return _signs(stated, "gradiend_context.json"), "gradiend_context.json"
-    means = _best_means(training)
+    if stated is not None and not isinstance(stated, Mapping):
+        raise BadCheckpoint(
+            f"{CONTEXT}: feature_class_encoding_direction must map each class to 1, -1 or 0, not be {shown(stated)}."
+        )
+    if stated:
+        odd = next(((name, value) for name, value in stated.items() if value not in (-1, 0, 1)), None)
+        signs = _signs(stated, CONTEXT)
+        if odd is not None:
+            warnings.append(
+                f"{CONTEXT} gives class {odd[0]!r} the direction {shown(odd[1])}, and not 1, -1 or 0: its sign counts."
+            )
+        return signs, CONTEXT
+    means = _best_means(training, warnings)
     if means:
-        return _signs(means, "training.json"), "training.json"
+        return _signs(means, TRAINING), TRAINING
     return {}, ""
 
 
@@ -65,7 +100,7 @@ def _sign(value: object, what: str) -> float:
     return math.copysign(1.0, value) if value else 0.0
 
 
-def _best_means(training: Mapping[str, Any]) -> dict[str, float]:
+def _best_means(training: Mapping[str, Any], warnings: list[str]) -> dict[str, float]:
     """The encoder's mean output per class at the best step of the training, {} when it is not recorded."""
     by_step = value_at(training, "training_stats", "mean_by_feature_class")
     if not isinstance(by_step, Mapping) or not by_step:
@@ -74,7 +109,11 @@ def _best_means(training: Mapping[str, Any]) -> dict[str, float]:
     means = by_step.get(best, by_step[max(by_step, key=_step_number)])
     if not isinstance(means, Mapping):
         return {}
-    return {str(name): value for name, value in means.items() if isinstance(value, (int, float))}
+    numbers = {str(name): value for name, value in means.items() if isinstance(value, (int, float))}
+    if len(numbers) < len(means):
+        name, value = next((name, value) for name, value in means.items() if str(name) not in numbers)
+        warnings.append(f"{TRAINING}: the mean of class {name!r} is {shown(value)}, no number: it was left out.")
+    return numbers
 
 
 def _step_number(step: str) -> float:

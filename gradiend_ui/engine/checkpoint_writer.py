@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from gradiend_ui.engine.checkpoint_config import Architecture, describes_gradiend, representation
 from gradiend_ui.engine.durable import reason_of, replace_folder, sync_names, sync_tree
 from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.file_names import WHY, is_device
 
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 OWN_FILES = frozenset(
@@ -85,6 +86,8 @@ def checked_place(folder: Path) -> Path:
 
     Raises BadName when it cannot be made, is a file, or holds a model that is no GRADIEND, which would be lost.
     """
+    if is_device(folder.name):
+        raise BadName(f"{folder.name!r} cannot be the name of a folder, {WHY}: choose another name.")
     try:
         folder = folder.resolve()
         folder.parent.mkdir(parents=True, exist_ok=True)

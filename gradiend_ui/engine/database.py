@@ -109,8 +109,8 @@ def what_failed(error: sqlite3.Error) -> str:
 
 
 _SENTENCES = {
-    "SQLITE_FULL": "The disk is full, so nothing more can be kept: free space, then resume. What was kept is safe.",
-    "SQLITE_IOERR": "The disk could not be read or written: check it and its free space, then resume.",
+    "SQLITE_FULL": "The disk is full, so nothing more can be kept: free space, then try again. What was kept is safe.",
+    "SQLITE_IOERR": "The disk could not be read or written: check it and its free space, then try again.",
     "SQLITE_READONLY": "The data folder cannot be written to: give this program the right to, or choose another one.",
     "SQLITE_CANTOPEN": "The store of sweeps cannot be opened: check the data folder's rights and its disk.",
     "SQLITE_BUSY": "The store of sweeps is in use by another program: close it and try again.",

@@ -24,6 +24,7 @@ from gradiend_ui.engine.card import DTYPES, dtype_name, model_card
 from gradiend_ui.engine.card import Rewrite as Rewrite
 from gradiend_ui.engine.durable import discard, reason_of, replace_folder, sync_names, sync_tree
 from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.file_names import WHY, is_device
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.provenance import versions
 
@@ -70,6 +71,8 @@ def save_rewritten(
     """
     if "\0" in str(folder) or len(folder.name.encode()) > 200:
         raise BadName(f"{folder.name[:80]!r} is no usable name: take fewer than 200 plain characters.")
+    if is_device(folder.name):
+        raise BadName(f"{folder.name!r} cannot be the name of a folder, {WHY}: choose another name.")
     own = replace_own and _is_own(folder)
     if folder.exists() and not own and (not folder.is_dir() or any(folder.iterdir())):
         raise BadName(f"{folder.name!r} exists already and is not empty: choose another name.")

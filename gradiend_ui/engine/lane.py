@@ -121,7 +121,7 @@ class Lane:
 
     def _fail(self, run_id: str, sentence: str) -> None:
         self._current = None
-        self._unsaid[run_id] = sentence
+        self._unsaid[run_id] = self._bench.trust.told(sentence)
         self._say_what_failed()
 
     def _say_what_failed(self) -> None:

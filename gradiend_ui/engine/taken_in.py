@@ -286,6 +286,8 @@ class _Folder:
         if WEIGHTS in self.names:
             self._check_header(WEIGHTS)
             self._take(WEIGHTS)
+            if self.pickled and PICKLED_WEIGHTS in self.names:
+                self._take(PICKLED_WEIGHTS)  # not read, but compared
         elif shards := self._shards(INDEX, SHARD, ".safetensors"):
             self._take_shards(shards)
         elif self.pickled and PICKLED_WEIGHTS in self.names:

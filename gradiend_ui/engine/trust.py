@@ -21,6 +21,11 @@ ARCHITECTURES = frozenset(
 )  # fmt: skip
 """The `model_type`s that strangers may bring: language models of transformers itself, without code of their own."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+PATHS = (
+    re.compile(r"(?<=['\"`])(?:~?[/\\]|[A-Za-z]:[/\\])[^'\"`\n]*(?=['\"`])"),
+    re.compile(r"(?<![\w.:/\\'\"`~-])(?:~?/[^\s/'\"`,;:()]+/|\\\\|[A-Za-z]:[/\\])[^\s'\"`,;()]*"),
+)
+"""Paths from a root, in quotes or among words. A name such as /compare, of one part, is none."""
 LOCAL_PARAMETERS, PUBLIC_PARAMETERS = 200_000_000_000, 1_500_000_000
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack", ".npz", ".joblib")
 
@@ -51,6 +56,17 @@ class Trust:
     def owns(self, folder: Path) -> bool:
         """Whether the server's owner chose this folder, by whatever path it is asked for."""
         return any(folder.resolve().is_relative_to(own.resolve()) for own in self.owned)
+
+    def told(self, sentence: str) -> str:
+        """A sentence as who asks may read it: for strangers, of a path on this machine nothing but its last part."""
+        if not self.public:
+            return sentence
+        for own in (place for folder in self.owned for place in (folder, folder.resolve())):
+            if len(own.parts) > 1:
+                sentence = sentence.replace(str(own), own.name)
+        for pattern in PATHS:
+            sentence = pattern.sub(_last_part, sentence)
+        return sentence
 
     @property
     def hub_token(self) -> bool | None:
@@ -95,6 +111,12 @@ class Trust:
                 f"{what} must be a folder in the upload or a Hub name such as 'owner/name': folders of this server are "
                 "not read."
             )
+
+
+def _last_part(found: re.Match[str]) -> str:
+    """The last part of a path, with the full stop that may end the sentence behind it."""
+    path = found[0].rstrip(".")
+    return (re.split(r"[/\\]", path.rstrip("/\\"))[-1] or "a folder") + "." * (len(found[0]) - len(path))
 
 
 LOCAL = Trust()

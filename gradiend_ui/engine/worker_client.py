@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 ANSWER_SECONDS = 900.0
 SHORT_LIFE, LONGEST_PAUSE = 10.0, 30
 """A worker that lived for fewer seconds is followed by a pause, at most so long."""
+RUN_GOES_ON, ASK_AGAIN = "resume to go on", "try again"
+"""What helps after a worker's end: who followed a run goes on with it, who asked for anything else asks again."""
 MOST_WAITING = 64
 """Requests that wait for the worker; one more is refused at once instead of piling up."""
 WORKER_ENVIRONMENT = {
@@ -36,6 +38,10 @@ WORKER_ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
+
+
+class WorkerEnded(Failed):
+    """The process that was to answer has gone; a new one is being started."""
 
 
 def _child(
@@ -65,6 +71,7 @@ class WorkerClient:
         """server: the number under which the worker may write to the store."""
         self._paths = (store_path, data_dir, demo_folder, trust, server)
         self._on_death = on_death
+        self._trust, self._said = trust, ""
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Future[Any]] = {}
         self._lock = threading.Lock()
@@ -96,7 +103,7 @@ class WorkerClient:
                 connection.send((number, kind, body))
             except (BrokenPipeError, OSError):
                 self._waiting.pop(number, None)
-                raise Failed("The worker process is restarting: try again in a moment.") from None
+                raise WorkerEnded("The worker process is restarting: try again in a moment.") from None
         try:
             return future.result(timeout=ANSWER_SECONDS)
         except TimeoutError:
@@ -148,8 +155,16 @@ class WorkerClient:
             if outcome == "ok":
                 future.set_result(value)
             else:
-                future.set_exception(error_from(*value))
+                future.set_exception(self._refusal(*value))
         self._after_death(process)
+
+    def _refusal(self, code: str, sentence: str) -> GradiendUIError:
+        """The worker's refusal as who asked may read it; what is not told stands in the log, once."""
+        told = self._trust.told(sentence)
+        if told != sentence and sentence != self._said:
+            self._said = sentence
+            log.warning("a visitor was told less than this: %s", sentence)
+        return error_from(code, told)
 
     def _after_death(self, process: SpawnProcess) -> None:
         process.join(timeout=10)
@@ -157,13 +172,13 @@ class WorkerClient:
             orphans = list(self._waiting.values())
             self._waiting.clear()
             closing = self._closing
-        sentence = why_it_ended(process.exitcode)
         for future in orphans:
-            future.set_exception(Failed(sentence))
+            told = "The server is shutting down." if closing else why_it_ended(process.exitcode, ASK_AGAIN)
+            future.set_exception(WorkerEnded(told))
         if closing:
             return
         try:
-            self._on_death(sentence)
+            self._on_death(why_it_ended(process.exitcode, RUN_GOES_ON))
         except GradiendUIError as error:  # a full disk, say: the next worker says it again
             log.warning("the worker's death could not be noted: %s", error)
         lived = time.monotonic() - self._began
@@ -174,11 +189,11 @@ class WorkerClient:
                 self._ensure_alive()
 
 
-def why_it_ended(exit_code: int | None) -> str:
-    """A sentence for the end of a worker that nobody asked to end."""
+def why_it_ended(exit_code: int | None, then: str) -> str:
+    """A sentence for the end of a worker that nobody asked to end. then: what to do, `RUN_GOES_ON` or `ASK_AGAIN`."""
     if exit_code == -getattr(signal, "SIGBUS", 10):
         return (
             "The worker process ended, because a file of the model was cut short or became unreadable while it was in "
-            "use: put the file back, then resume."
+            f"use: put the file back, then {then}."
         )
-    return f"The worker process ended unexpectedly (exit code {exit_code}), it may be out of memory: resume to go on."
+    return f"The worker process ended unexpectedly (exit code {exit_code}), it may be out of memory: {then}."

@@ -23,6 +23,7 @@ from gradiend_ui.engine.data_forms.form import HELDOUT, GroupKey, Ratios
 from gradiend_ui.engine.data_forms.sources import read_tables
 from gradiend_ui.engine.data_forms.unified import UnifiedData, unified_frame, unify
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, NotFound
+from gradiend_ui.engine.file_names import WHY, is_device
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import class_order
 from gradiend_ui.engine.run_folder import read_run_folder
@@ -138,6 +139,8 @@ class ModelAndData:
             return str(folder)
         if Path(self.run_id).is_absolute() or ".." in Path(self.run_id).parts:
             raise BadName(f"run_id {self.run_id!r} leads out of experiment_dir: give a plain name.")
+        if any(map(is_device, Path(self.run_id).parts)):
+            raise BadName(f"run_id {self.run_id!r} cannot be the name of a folder, {WHY}: give another one.")
         return str(Path(folder) / self.run_id)
 
     @property

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 
 from gradiend_ui.engine.durable import write_whole
 from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.file_names import WHY, is_device
 from gradiend_ui.engine.spreadsheet import csv_text
 from gradiend_ui.figures.palette import DARK, FONT, LIGHT, light_to_dark
 
@@ -134,6 +135,8 @@ def _split(path: str | Path, name: str) -> tuple[Path, list[str]]:
     if not str(path).strip():
         raise BadName("The path for the figure is empty: give a folder or a file name.")
     file = Path(path)
+    if is_device(file.name):
+        raise BadName(f"{file.name!r} cannot be the name of a figure, {WHY}: choose another name.")
     if file.is_dir() or str(path).endswith(("/", "\\")):
         return file / name, []
     ending = file.suffix.removeprefix(".").lower()

@@ -9,6 +9,7 @@ from typing import Any
 
 from gradiend_ui.engine.errors import BadGrid, BadName, NotFound
 from gradiend_ui.engine.export import Rewrite, save_rewritten
+from gradiend_ui.engine.file_names import without_device
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.values import Cell, finite
 
@@ -98,4 +99,4 @@ def _folders(request: RewriteRequest) -> list[Path | None]:
 def _safe(key: str) -> str:
     """The key as the name of a folder that is nothing else in an experiment."""
     name = "".join("_" if character in '/\\:*?"<>|\0' else character for character in key).strip(". ") or "class"
-    return f"{name}_rewrite" if name.lower() in OTHER_FOLDERS else name
+    return f"{name}_rewrite" if name.lower() in OTHER_FOLDERS else without_device(name)

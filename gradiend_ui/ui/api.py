@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
 from gradiend_ui.ui.downloads import shelve
 from gradiend_ui.ui.refusals import for_scripts
@@ -34,7 +35,7 @@ def register(session: Session, visitors: Visitors) -> None:
     def load(source: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
         """Open a trained GRADIEND ("demo", "demo-number" or a folder) and describe it."""
         with for_scripts():
-            return answer(session.load(source, options or {}))
+            return answer(session.load(source, as_object(options, "options")))
 
     def start_sweep(
         checkpoint: str,
@@ -43,17 +44,17 @@ def register(session: Session, visitors: Visitors) -> None:
     ) -> dict[str, Any]:
         """Queue a sweep over (feature factor, learning rate) and give its run id."""
         with for_scripts():
-            return answer(session.start_sweep(checkpoint, spec or {}, visitors.of(request)))
+            return answer(session.start_sweep(checkpoint, as_object(spec, "spec"), visitors.of(request)))
 
     def open_finished(checkpoint: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
         """Open a finished sweep that lies beside the checkpoint, without sweeping, and say whether it still holds."""
         with for_scripts():
-            return answer(session.open_finished(checkpoint, options or {}))
+            return answer(session.open_finished(checkpoint, as_object(options, "options")))
 
     def cells(run: str, rev: int = 0) -> dict[str, Any]:
         """State of a run and the cells that changed after revision `rev`."""
         with for_scripts():
-            return answer(session.cells(run, rev or 0))
+            return answer(session.cells(run, 0 if rev is None else rev))
 
     def pause(run: str) -> dict[str, Any]:
         """Hold a sweep; nothing is lost."""
@@ -78,7 +79,7 @@ def register(session: Session, visitors: Visitors) -> None:
     def select(run: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
         """The best cell under a policy, and why."""
         with for_scripts():
-            return answer(session.select(run, options or {}))
+            return answer(session.select(run, as_object(options, "options")))
 
     def compare(
         run: str,
@@ -89,7 +90,7 @@ def register(session: Session, visitors: Visitors) -> None:
         """Predictions of the base and of up to four rewritten models side by side."""
         with for_scripts():
             check_compare(cells, texts)
-            return answer(session.compare(run, cells, texts, options or {}))
+            return answer(session.compare(run, cells, texts, as_object(options, "options")))
 
     def export(run: str, options: dict[str, Any], request: gr.Request) -> str:
         """Write the rewritten model of one cell, or of each class's best cell, as a zip file."""
@@ -116,15 +117,24 @@ def check_export(options: Any) -> dict[str, Any]:
     has_classes = isinstance(options, dict) and bool(options.get("target_classes"))
     if not has_classes and not _names_a_cell(options):
         raise BadGrid(
-            f"Exporting needs the two numbers feature_factor and learning_rate, or target_classes, not {options!r}."
+            f"Exporting needs feature_factor and learning_rate, two numbers, or target_classes, not {shown(options)}."
         )
     return {"kind": "checkpoint", **options}
+
+
+def as_object(given: Any, name: str) -> dict[str, Any]:
+    """An argument that is an object of options; nothing stands for none of them."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise BadGrid(f"{name} must be an object, such as {{}}, not {shown(given)}.")
+    return given
 
 
 def check_cell(cell: Any) -> dict[str, Any]:
     """A cell by its two numbers and nothing else."""
     if not _names_a_cell(cell):
-        raise BadGrid(f"A cell is named by the two numbers feature_factor and learning_rate, not {cell!r}.")
+        raise BadGrid(f"A cell is named by the two numbers feature_factor and learning_rate, not {shown(cell)}.")
     return {key: cell[key] for key in CELL_KEYS}
 
 

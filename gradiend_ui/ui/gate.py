@@ -1,30 +1,40 @@
 """The door of the server: who may ask, by which name, what, and how much of it. Plain ASGI, in front of Gradio.
 
 Refused are: a host name that is not this server's (a page elsewhere that had its name point here), posts from another
-site's page, paths that the page does not need, private functions by their name, bodies over the limit or too slow, and
-more connections than the quotas allow. Every refusal is a sentence. Knows no session; what a function does with its
-values is checked by the function.
+site's page, paths that the page does not need, private functions by their name, calls that do not fit their function
+(see `raw_calls`), bodies over the limit or too slow, and more connections than the quotas allow. Every refusal is a
+sentence. Knows no session; what a function does with its values is checked by the function.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
+import logging
 import re
 import shutil
-import socket
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.datastructures import Headers, QueryParams
+from starlette.responses import JSONResponse, Response
 
 from gradiend_ui.engine.errors import Busy
+from gradiend_ui.ui.addresses import checked_host, host_name, is_own_name, is_this_machine
 from gradiend_ui.ui.quotas import Quotas, Slots
+from gradiend_ui.ui.raw_calls import (
+    BY_NUMBER,
+    LONGEST_PAGE_NAME,
+    Functions,
+    Refusal,
+    is_json,
+    is_page_name,
+    misfit,
+    parsed,
+)
 from gradiend_ui.ui.visitors import Visitors
 
 Message = MutableMapping[str, Any]
@@ -32,22 +42,34 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
+log = logging.getLogger(__name__)
 READ = re.compile(
     r"/(?:|de/?|config/?|favicon\.ico|manifest\.json|robots\.txt|theme\.css|(?:static|assets|svelte|app-static)/.*"
     r"|gradio_api/(?:info/?|app_id/?|startup-events|theme\.css|upload_progress|queue/data|heartbeat/[^/]+"
-    r"|call/[^/]+/[^/]+|file=.*|openapi\.json|custom_component/.*))"
+    r"|call/[^/]+/[^/]+|file=.*|openapi\.json|custom_component/[^/]+/(?:client|server)/[^/]+/.+))"
 )
 """What may be fetched; whatever else Gradio serves is not part of this app."""
-WRITTEN = re.compile(r"/gradio_api/(?:queue/join|upload|cancel/?|reset/?|(?:run|api|call|call/v2)/(?P<name>[^/]+)/?)")
+WRITTEN = re.compile(
+    r"/gradio_api/(?:(?P<way>queue/join|upload)|(?P<event>cancel|reset)/?"
+    r"|(?P<named>run|api|call|call/v2)/(?P<name>[^/]+)/?)"
+)
 """What may be posted."""
 UPLOAD = "/gradio_api/upload"
-BY_NUMBER = "predict"
-"""The name under which a page calls a function by its number."""
+STREAM = re.compile(r"/gradio_api/(?:(?P<page>queue/data)|call/(?P<name>[^/]+)/(?P<event>[^/]+))")
+"""Where a page, or a script, fetches what came of its calls."""
+HEARTBEAT = re.compile(r"/gradio_api/heartbeat/(?P<page>[^/]+)")
+FETCHED_ELSEWHERE = re.compile(r"/gradio_api/file=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
+UPLOAD_PROGRESS = "/gradio_api/upload_progress"
+FORM = re.compile(r'multipart/form-data\s*;\s*boundary="?[^";]{1,70}"?', re.IGNORECASE)
+NO_FORM = "The upload is no whole form with a file in it (multipart/form-data): send it again."
+LONGEST_PATH, LONGEST_PIECE = 4096, 255
+FORWARDING = ("x-forwarded-for", "forwarded", "via")
+NOBODY = "There is nothing to tell: this page has asked for nothing, or the server was started anew. Reload the page."
+ANSWERED = "There is no such call: its answer was fetched already, or it was never made."
+UNEXPECTED = "The server could not answer this request: reload the page and try again."
 BODY_SECONDS, UPLOAD_SECONDS = 30.0, 1800.0
 SPARE_BYTES = 512 * 2**20
-PAGE_SECONDS, MOST_VISITORS, LONGEST_PAGE_NAME, MOST_DEPTH = 3600.0, 10_000, 64, 60
+PAGE_SECONDS, MOST_VISITORS, MOST_DEPTH = 3600.0, 10_000, 60
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -56,7 +78,8 @@ class Doors:
     """What the gate knows of its server.
 
     host: the address it listens on. functions: numbers of the functions that scripts may call; names: the same by name.
-    uploads_dir: on the disk that uploads go to.
+    uploads_dir: on the disk that uploads go to. allowed: further names that a local server answers to.
+    calls: how each function is called; None for a server whose functions look at that themselves.
     """
 
     public: bool
@@ -65,12 +88,8 @@ class Doors:
     names: frozenset[str]
     functions: frozenset[int]
     uploads_dir: str = "."
-
-
-@dataclass(frozen=True)
-class Refusal:
-    status: int
-    sentence: str
+    allowed: frozenset[str] = frozenset()
+    calls: Functions | None = None
 
 
 class Gate:
@@ -90,8 +109,9 @@ class Gate:
                 await self.app(scope, receive, send)
             return
         headers = Headers(raw=list(scope["headers"]))
-        refusal = refused(scope["method"], scope["path"], headers, self._doors)
-        visitor = self._visitors.named((scope.get("client") or ("?",))[0], headers)
+        peer = (scope.get("client") or ("?",))[0]
+        refusal = refused(scope["method"], scope["path"], headers, self._doors, peer)
+        visitor = self._visitors.named(peer, headers)
         if refusal is None:
             try:
                 self._streams.take(visitor)
@@ -101,14 +121,20 @@ class Gate:
             await _answer(refusal)(scope, receive, send)
             return
         try:
-            await self._let_in(scope, receive, send, headers, visitor)
+            with_last_resort = LastResort(scope, send)
+            try:
+                await self._let_in(scope, receive, with_last_resort.send, headers, visitor)
+            except Exception as error:  # the server's edge: Gradio may break on what nobody has thought of
+                await with_last_resort.answer(error, receive)
         finally:
             self._streams.give_back(visitor)
 
     async def _let_in(self, scope: Message, receive: Receive, send: Send, headers: Headers, visitor: str) -> None:
         """Hand on; what is posted and is no file is read here first, up to the limit."""
         if scope["method"] in SAFE_METHODS:
-            await self.app(scope, receive, send)
+            query = QueryParams(scope.get("query_string", b""))
+            instead = answered_here(scope["path"], query, self._doors.calls) if self._doors.calls else None
+            await (instead or self.app)(scope, receive, send)
         elif scope["path"].rstrip("/") == UPLOAD:
             await self._take_file(scope, receive, send, headers, visitor)
         else:
@@ -119,8 +145,13 @@ class Gate:
         if isinstance(body, Refusal):
             await _answer(body)(scope, receive, send)
             return
-        call = parsed(body) if self._doors.public else {}
-        refusal = refused_call(scope["path"], call, headers, self._doors)
+        call, calls = parsed(body), self._doors.calls
+        refusal: Refusal | None = None
+        if isinstance(call, Refusal):
+            refusal, call = call if calls is not None else None, {}
+        refusal = refusal or refused_call(scope["path"], call if self._doors.public else {}, headers, self._doors)
+        if refusal is None and calls is not None:
+            refusal = _misfit(scope["path"], call, headers, calls)
         if refusal is None and self._doors.public:
             refusal = self._pages.refused(visitor, call)
         if refusal is not None:
@@ -130,6 +161,9 @@ class Gate:
 
     async def _take_file(self, scope: Message, receive: Receive, send: Send, headers: Headers, visitor: str) -> None:
         """An upload, where there is a place and room for it; it breaks off when it takes too long."""
+        if self._doors.calls is not None and not FORM.fullmatch(headers.get("content-type", "")):
+            await _answer(Refusal(415, NO_FORM))(scope, receive, send)
+            return
         needed = int(headers.get("content-length", "0"))
         if shutil.disk_usage(self._doors.uploads_dir).free < 2 * needed + SPARE_BYTES:
             await _answer(Refusal(507, "This server's disk has no room for the file."))(scope, receive, send)
@@ -141,18 +175,89 @@ class Gate:
             await _answer(Refusal(429, str(error)))(scope, receive, send)
 
 
-def refused(method: str, path: str, headers: Headers, doors: Doors) -> Refusal | None:
-    """What is wrong with a request before its body is read; None for nothing."""
+class LastResort:
+    """Sends on what the app answers; where that breaks off, a sentence instead, and one line for the log."""
+
+    def __init__(self, scope: Message, send: Send) -> None:
+        self._scope, self._send = scope, send
+        self._begun = False
+
+    async def send(self, message: Message) -> None:
+        self._begun = True
+        await self._send(message)
+
+    async def answer(self, error: Exception, receive: Receive) -> None:
+        kind, path = type(error).__name__, str(self._scope["path"])[:200]
+        log.warning("%s %r ended with %s", self._scope["method"], path, kind)
+        log.debug("in full:", exc_info=error)
+        is_form = path.rstrip("/") == UPLOAD and not isinstance(error, OSError)
+        if not self._begun:
+            refusal = Refusal(400, NO_FORM) if is_form else Refusal(500, UNEXPECTED)
+            await _answer(refusal)(self._scope, receive, self._send)
+
+
+def refused(method: str, path: str, headers: Headers, doors: Doors, peer: str = "?") -> Refusal | None:
+    """What is wrong with a request before its body is read; None for nothing. peer: the other end of the connection."""
     name = host_name(headers.get("host", ""))
-    if not doors.public and not is_own_name(name, doors.host):
-        return Refusal(403, f"This server does not answer by the name {name[:80]!r}: open it as http://127.0.0.1.")
+    if not doors.public and not is_own_name(name, doors.host, doors.allowed):
+        return Refusal(403, unknown_name(name, peer, headers))
     if method in SAFE_METHODS:
-        return None if READ.fullmatch(path) or method == "OPTIONS" else Refusal(404, "There is no such page.")
+        there = READ.fullmatch(path) and not _leads_nowhere(path)
+        return None if there or method == "OPTIONS" else Refusal(404, "There is no such page.")
     if method != "POST" or not WRITTEN.fullmatch(path):
         return Refusal(404, "There is no such function.")
     if not is_same_site(headers):
         return Refusal(403, "Requests from another site's page are not taken: open this server's own page.")
     return _refused_size(path, headers, doors.quotas)
+
+
+def unknown_name(name: str, peer: str, headers: Headers) -> str:
+    """What is told to who came by a name that is not this server's: its owner what to do, anybody else whom to ask.
+
+    The owner sits at this machine; a request that a proxy forwards comes from somebody else.
+    """
+    if any(header in headers for header in FORWARDING) or not is_this_machine(peer):
+        return "This server does not answer by this name: ask who runs this server how to open it."
+    known = checked_host(name)
+    if known is None:
+        return f"This server does not answer by the name {name[:80]!r}: open the address that it printed at its start."
+    return (
+        f"This server does not answer by the name {known[:80]!r}: open the address that it printed at its start, or, "
+        f"where people shall open it by this name, start it with --allow-host {known}."
+    )
+
+
+def _leads_nowhere(path: str) -> bool:
+    """Whether no file and no page can be called so: what the disk, or a fetch elsewhere, would be asked for in vain."""
+    if len(path.encode(errors="replace")) > LONGEST_PATH or not path.isprintable():
+        return True
+    too_long = any(len(piece.encode(errors="replace")) > LONGEST_PIECE for piece in path.split("/"))
+    return too_long or FETCHED_ELSEWHERE.match(path) is not None
+
+
+def answered_here(path: str, query: Mapping[str, str], calls: Functions) -> App | None:
+    """The answer to a page, or a script, that waits for what will never come; None where Gradio has one."""
+    stream, beat = STREAM.fullmatch(path), HEARTBEAT.fullmatch(path)
+    page = query.get("session_hash", "") if stream and stream["page"] else beat["page"] if beat else "page"
+    if not is_page_name(page):
+        return _answer(Refusal(400, f"session_hash must be a text of 1 to {LONGEST_PAGE_NAME} letters."))
+    if path == UPLOAD_PROGRESS and not is_page_name(query.get("upload_id")):
+        return _answer(Refusal(400, f"upload_id must be a text of 1 to {LONGEST_PAGE_NAME} letters."))
+    if stream and stream["page"] and not calls.page_waits(page):
+        told = {"msg": "unexpected_error", "message": NOBODY, "success": False, "session_not_found": True}
+        return Response(f"data: {json.dumps(told)}\n\n", media_type="text/event-stream")
+    if stream and stream["event"] and not calls.event_waits(stream["event"]):
+        return Response(f"event: error\ndata: {json.dumps(ANSWERED)}\n\n", media_type="text/event-stream")
+    return None
+
+
+def _misfit(path: str, call: Mapping[str, Any], headers: Headers, calls: Functions) -> Refusal | None:
+    match = WRITTEN.fullmatch(path)
+    if match is None:
+        return None
+    if not is_json(headers.get("content-type", "")):
+        return Refusal(415, "Send the call as JSON, with the header Content-Type: application/json.")
+    return misfit(match["named"] or match["event"] or match["way"], match["name"], call, calls)
 
 
 def _refused_size(path: str, headers: Headers, quotas: Quotas) -> Refusal | None:
@@ -218,15 +323,6 @@ def refused_call(path: str, call: Mapping[str, Any], headers: Headers, doors: Do
     )
 
 
-def parsed(body: bytes) -> dict[str, Any]:
-    """The call as an object; an empty one for anything else, which Gradio refuses."""
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def names_an_address(data: object, depth: int = 0) -> bool:
     """Whether a file among the values is named by an address, which Gradio would fetch."""
     if depth > MOST_DEPTH:
@@ -235,33 +331,6 @@ def names_an_address(data: object, depth: int = 0) -> bool:
         path = data.get("path")
         return (isinstance(path, str) and "://" in path) or any(names_an_address(x, depth + 1) for x in data.values())
     return isinstance(data, list) and any(names_an_address(item, depth + 1) for item in data)
-
-
-def host_name(host: str) -> str:
-    """The name in a Host header or an origin, in lower case, without its port and brackets."""
-    bare = host.strip().lower()
-    if bare.startswith("["):
-        return bare[1:].partition("]")[0]
-    return bare.partition(":")[0] if bare.count(":") <= 1 else bare
-
-
-def is_own_name(name: str, host: str) -> bool:
-    """Whether a server that listens on `host` may be called by `name`.
-
-    One on a single address answers to it, and to the loopback names where it is one of them. One on every address
-    answers to any plain address and to the machine's name: other names could be anybody's.
-    """
-    if name == host_name(host) or name in LOOPBACK:
-        return True
-    if host not in EVERYWHERE:
-        return False
-    if name in (socket.gethostname().lower(), socket.getfqdn().lower()):
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def is_same_site(headers: Headers) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gradiend_ui.ui import api
+from gradiend_ui.ui.addresses import bracketed
 from gradiend_ui.ui.compare import panel as compare
 from gradiend_ui.ui.data import panel as data
 from gradiend_ui.ui.export import panel as export
@@ -18,6 +19,7 @@ from gradiend_ui.ui.grid.reason import build_reason
 from gradiend_ui.ui.grid.row_chart import RowChart
 from gradiend_ui.ui.load import panel as load
 from gradiend_ui.ui.page import HeaderWidgets, Page
+from gradiend_ui.ui.raw_calls import Called, Functions
 from gradiend_ui.ui.refusals import guard
 from gradiend_ui.ui.routes import app_kwargs, page_head
 from gradiend_ui.ui.runs import panel as runs
@@ -151,8 +153,13 @@ def _build_reason(words: Words) -> Tree:
         return Tree(build_reason(None, {}, None, words), elem_id="reason")
 
 
-def launch_options(session: Session, blocks: gr.Blocks, host: str, visitors: Visitors) -> dict[str, Any]:
-    """Keyword arguments for `Blocks.launch`, beside port and what only the server's owner decides."""
+def launch_options(
+    session: Session, blocks: gr.Blocks, host: str, visitors: Visitors, allowed: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """Keyword arguments for `Blocks.launch`, beside port and what only the server's owner decides.
+
+    allowed: further names that a local server answers to.
+    """
     public = [function for function in blocks.fns.values() if function.api_visibility == "public"]
     doors = Doors(
         public=session.about()["public"],
@@ -161,9 +168,11 @@ def launch_options(session: Session, blocks: gr.Blocks, host: str, visitors: Vis
         names=frozenset(str(function.api_name) for function in public),
         functions=frozenset(function._id for function in public),
         uploads_dir=str(session.downloads_dir.parent),
+        allowed=allowed,
+        calls=functions_of(blocks),
     )
     return {
-        "server_name": host,
+        "server_name": bracketed(host),
         "max_file_size": session.quotas.upload_bytes,
         "quiet": True,
         "show_error": False,  # of errors that are no `gr.Error`: internals
@@ -179,6 +188,32 @@ def launch_options(session: Session, blocks: gr.Blocks, host: str, visitors: Vis
         "theme": build_theme(),
         "app_kwargs": app_kwargs(doors, visitors),
     }
+
+
+def functions_of(blocks: gr.Blocks) -> Functions:
+    """How each function of the built page is called, for the gate."""
+    described = blocks.get_api_info()["named_endpoints"]
+    queue = blocks._queue
+
+    def called(function: Any) -> Called:
+        parameters = described.get(f"/{function.api_name}", {}).get("parameters", [])
+        return Called(
+            name=str(function.api_name or function._id),
+            inputs=len(function.inputs),
+            arguments=tuple(item["parameter_name"] for item in parameters),
+            optional=frozenset(item["parameter_name"] for item in parameters if item["parameter_has_default"]),
+            runs=function.fn is not None,
+        )
+
+    def event_waits(event: str) -> bool:
+        return any(event in events for events in list(queue.pending_event_ids_session.values()))
+
+    return Functions(
+        by_number={number: called(function) for number, function in blocks.fns.items()},
+        numbers={str(f.api_name): f._id for f in blocks.fns.values() if f.api_visibility == "public"},
+        page_waits=lambda page: page in queue.pending_messages_per_session,
+        event_waits=event_waits,
+    )
 
 
 def build_theme() -> gr.themes.Base:

@@ -9,8 +9,10 @@ import functools
 import html
 import inspect
 import logging
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,7 +21,7 @@ from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.ui.words import Words
 
 log = logging.getLogger(__name__)
-LONGEST_TOAST = 600
+LONGEST_TOAST, PLACES = 600, 4
 NOT_UNDERSTOOD = "The server could not do that with what it was sent: reload the page and try again."
 
 
@@ -30,8 +32,9 @@ def for_scripts() -> Iterator[None]:
     except GradiendUIError as error:
         raise gr.Error(f"[{error.code}] {error}", print_exception=False) from error
     except Exception as error:  # the API's edge: a script gets a code whatever happened, the log gets the rest
-        log.exception("a public function failed")
-        raise gr.Error(f"[failed] Something unexpected went wrong ({type(error).__name__}).") from error
+        note(error)
+        sentence = f"[failed] Something unexpected went wrong ({type(error).__name__})."
+        raise gr.Error(sentence, print_exception=False) from error
 
 
 @contextmanager
@@ -54,10 +57,21 @@ def toast(sentence: str) -> str:
 
 
 def guard(blocks: gr.Blocks) -> None:
-    """Put the last resort around every function of the app; what it is called with may come from anywhere."""
+    """Put the last resort around every function of the app, and around what Gradio does with its values before it.
+
+    What a function is called with may come from anywhere, and Gradio's own components break on many shapes of it.
+    """
     for function in blocks.fns.values():
         if function.fn is not None:
             function.fn = guarded(function.fn)
+    process = blocks.process_api
+
+    @functools.wraps(process)
+    async def process_api(*values: Any, **named: Any) -> Any:
+        with last_resort():
+            return await process(*values, **named)
+
+    blocks.process_api = process_api
 
 
 def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,5 +111,13 @@ def last_resort() -> Iterator[None]:
     except GradiendUIError as error:
         raise gr.Error(toast(str(error)), print_exception=False) from error
     except Exception as error:  # the page's edge: values of a request may have any shape
-        log.warning("a function of the page failed: %s", type(error).__name__, exc_info=True)
+        note(error)
         raise gr.Error(NOT_UNDERSTOOD, print_exception=False) from error
+
+
+def note(error: Exception) -> None:
+    """One line for the log, with the place; all of it where the log asks for details: a stranger could fill it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-PLACES:]))
+    log.warning("a function failed: %s at %s", type(error).__name__, places or "?")
+    log.debug("in full:", exc_info=error)

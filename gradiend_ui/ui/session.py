@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.demos import DEMOS
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed
 from gradiend_ui.engine.fair_queue import check_turn
@@ -33,6 +34,8 @@ from gradiend_ui.ui.export.desk import ExportDesk
 from gradiend_ui.ui.ground import Ground
 from gradiend_ui.ui.housekeeping import Housekeeping
 from gradiend_ui.ui.load.uploads import Uploads, was_uploaded
+from gradiend_ui.ui.locations import absolute, checked_location
+from gradiend_ui.ui.own_model import OwnModel
 from gradiend_ui.ui.quotas import Quotas
 from gradiend_ui.ui.runs.shelf import RunShelf
 
@@ -76,7 +79,7 @@ class Session:
     ) -> None:
         self._data_dir = data_dir
         self._public = public
-        self._default_source = default_source
+        self._own = OwnModel(default_source, public)
         self._lock = locked(data_dir)
         try:
             self._store, notice = opened_store(data_dir / STORE_FILE)
@@ -92,8 +95,7 @@ class Session:
         self._housekeeping = Housekeeping(self._store, data_dir, public)
         self._housekeeping.start()
         self._pictures = Pictures(self._store)
-        owned = () if default_source in DEMOS else (Path(default_source).expanduser(),)
-        trust = public_trust(*owned) if public else LOCAL
+        trust = public_trust(*self._own.folders) if public else LOCAL
         self._worker = WorkerClient(data_dir / STORE_FILE, data_dir, demo_folder, self._on_worker_death, trust, number)
         self._ground = ground = Ground(self._store, self._worker, data_dir, public, export_dir)
         self.data = DataDesk(ground)
@@ -142,15 +144,16 @@ class Session:
         return {
             "public": self._public,
             "allows_paths": not self._public,
-            "default_source": self._default_source,
+            "default_source": self._own.name,
             "data_dir": "" if self._public else str(self._data_dir),
-            "notices": () if self._public else self.notices,
+            "notices": () if self._public else tuple(self._notices),
         }
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What the server's owner should know of its start, a sentence each."""
-        return tuple(self._notices)
+        """What the server's owner should know of its start, a sentence each; pages tell of the store only."""
+        problem = self._own.problem()
+        return (*self._notices, *([problem] if problem else []))
 
     @property
     def quotas(self) -> Quotas:
@@ -167,19 +170,22 @@ class Session:
     def load(self, source: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The API's /load. Raises BadCheckpoint, BadBase, NotAllowed."""
         chosen = _options(options, LOAD_OPTIONS, "load")
-        if not isinstance(source, str) or not source.strip():
-            raise BadGrid(f"source must be {' or '.join(map(repr, DEMOS))}, or a folder.")
-        if source not in DEMOS:
-            if self._public and source != self._default_source:
+        source = checked_location(source, f"source must be {' or '.join(map(repr, DEMOS))}, or a folder")
+        if source not in DEMOS and not self._own.is_meant(source):
+            if self._public:
                 raise NotAllowed("This server opens its own demos only: paths on the server are not read.")
-            source = str(Path(source).expanduser().resolve())
-        if not isinstance(chosen.get("base_model", ""), str):
-            raise BadGrid("base_model must be a folder or the id of a model, as text.")
+            source = absolute(source)
+        if "base_model" in chosen:
+            checked_location(chosen["base_model"], "base_model must be a folder or the id of a model, as text")
         if self._public and chosen.get("base_model"):
             raise NotAllowed("This server does not open other base models.")
         if chosen.pop("revision", None) is not None:
             raise BadGrid("revision applies to Hub ids only; a folder has none.")
-        card = self._worker.ask("load", source=source, options=chosen)
+        if self._own.is_meant(source):
+            with self._own.kept_from_visitors():
+                card = self._worker.ask("load", source=self._own.source, options=chosen)
+        else:
+            card = self._worker.ask("load", source=source, options=chosen)
         return {key: card[key] for key in LOAD_KEYS}
 
     def card(self, checkpoint: str) -> dict[str, Any]:
@@ -193,7 +199,7 @@ class Session:
         """The API's /start_sweep. Raises BadGrid, BadData, NotFound, NotAllowed, Busy, TooLarge."""
         self._store.checkpoint(checkpoint)
         if spec is not None and not isinstance(spec, Mapping):
-            raise BadGrid("spec must be an object of options.")
+            raise BadGrid(f"spec must be an object of options, not {shown(spec)}.")
         request = dict(spec or {})
         for key in ("rows", "neutral"):
             if self._public:
@@ -353,8 +359,11 @@ class Session:
         self._store.revision(run)
         if isinstance(texts, str) or not isinstance(texts, Sequence) or not isinstance(cells, Sequence):
             raise BadData("cells and texts must be lists.")
+        chosen = {} if options is None else options
+        if not isinstance(chosen, Mapping):
+            raise BadGrid(f"The options of compare must be an object, not {shown(chosen)}.")
         answer: dict[str, Any] = self._worker.ask(
-            "compare", run=run, cells=list(cells), texts=list(texts), options=dict(options or {})
+            "compare", run=run, cells=list(cells), texts=list(texts), options=dict(chosen)
         )
         return answer
 
@@ -398,7 +407,7 @@ def _options(given: object, known: frozenset[str], what: str) -> dict[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise BadGrid(f"The options of {what} must be an object.")
+        raise BadGrid(f"The options of {what} must be an object, not {shown(given)}.")
     unknown = sorted(str(key) for key in set(given) - known)
     if unknown:
         raise BadGrid(f"Unknown option {unknown[0]!r}; {what} knows {', '.join(sorted(known))}.")

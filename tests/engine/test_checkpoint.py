@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.checkpoint import load_tensors, read_checkpoint
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint
 from gradiend_ui.engine.model import ModelWithGradiend
@@ -55,6 +56,12 @@ def huge_header(folder: Path) -> None:
 
 def pickle_named_safetensors(folder: Path) -> None:
     torch.save({"a": torch.zeros(2)}, folder / "model.safetensors")
+
+
+TRAINED = {
+    "training_stats": {"mean_by_feature_class": {"40": {"M": -0.9, "F": 0.8}}},
+    "best_score_checkpoint": {"global_step": 40, "correlation": 0.9},
+}
 
 
 def broken_json(folder: Path) -> None:
@@ -184,3 +191,57 @@ def test_direction_comes_from_the_training_record_when_the_context_has_none(
 def test_no_direction_anywhere_is_left_open(build_checkpoint: Any, tmp_path: Path) -> None:
     checkpoint = read_checkpoint(build_checkpoint(tmp_path / "g", context={"source": "diff"}))
     assert checkpoint.encoding_direction == {}
+
+
+@pytest.mark.parametrize("value", ["foo", "Factual", "counterfactual", "", 5, True, ["factual"], {"a": 1}])
+def test_a_source_that_is_none_is_refused_with_its_value(build_checkpoint: Any, tmp_path: Path, value: object) -> None:
+    folder = build_checkpoint(tmp_path / "g", context={"source": value})
+    with pytest.raises(BadCheckpoint, match="source is .* none of factual, alternative, diff") as told:
+        read_checkpoint(folder)
+    assert shown(value) in str(told.value) and "gradiend_context.json" in str(told.value)
+    trained = build_checkpoint(tmp_path / "t", context={}, training={"training_args": {"source": value}})
+    with pytest.raises(BadCheckpoint, match="training_args"):
+        read_checkpoint(trained)
+    both = build_checkpoint(tmp_path / "b", context={"source": value}, training={"training_args": {"source": "diff"}})
+    checkpoint = read_checkpoint(both)
+    assert checkpoint.source == "diff" and any(shown(value) in text for text in checkpoint.warnings)
+    other = build_checkpoint(tmp_path / "o", context={"source": "diff"}, training={"training_args": {"source": value}})
+    assert any(shown(value) in text for text in read_checkpoint(other).warnings)
+
+
+@pytest.mark.parametrize("value", [5, "x", ["M"], True])
+def test_directions_that_are_none_are_refused(build_checkpoint: Any, tmp_path: Path, value: object) -> None:
+    context = {"source": "diff", "feature_class_encoding_direction": value}
+    with pytest.raises(BadCheckpoint, match="must map each class"):
+        read_checkpoint(build_checkpoint(tmp_path / "g", context=context, training=TRAINED))
+
+
+def test_what_is_out_of_the_ordinary_is_said_with_its_value(build_checkpoint: Any, tmp_path: Path) -> None:
+    context = {"source": "diff", "target": "foo", "feature_class_encoding_direction": {"M": 5, "F": -0.5, "X": 0}}
+    folder = build_checkpoint(tmp_path / "g", context=context)
+    edit(folder, lambda c: c["architecture"].update(torch_dtype="float31"))
+    checkpoint = read_checkpoint(folder)
+    assert checkpoint.encoding_direction == {"M": 1.0, "F": -1.0, "X": 0.0}
+    for value in ("'foo'", "'M' the direction 5", "'float31'"):
+        assert any(value in text for text in checkpoint.warnings), value
+    for wrong in ("x", None, [1]):
+        context["feature_class_encoding_direction"] = {"M": wrong}
+        with pytest.raises(BadCheckpoint, match="must be a number"):
+            read_checkpoint(build_checkpoint(tmp_path / "h", context=context))
+    means = {**TRAINED, "training_stats": {"mean_by_feature_class": {"40": {"M": -0.9, "F": "x"}}}}
+    read = read_checkpoint(build_checkpoint(tmp_path / "i", context={"source": "diff"}, training=means))
+    assert read.encoding_direction == {"M": -1.0} and any("'F' is 'x'" in text for text in read.warnings)
+
+
+@pytest.mark.parametrize("value", [5, [], {}, False, ["tanh"]])
+def test_names_that_are_no_text_are_refused(folder: Path, value: object) -> None:
+    for name in ("activation_encoder", "activation_decoder"):
+        edit(folder, lambda c, name=name: c["architecture"].update({name: value}))
+        with pytest.raises(BadCheckpoint, match=f"{name} must be a name"):
+            read_checkpoint(folder)
+        edit(folder, lambda c, name=name: c["architecture"].pop(name))
+    for name in ("prediction_objective", "tokenizer"):
+        edit(folder, lambda c, name=name: c["metadata"].update({name: value}))
+        with pytest.raises(BadBase, match=f"metadata.{name}"):
+            ModelWithGradiend.from_pretrained(folder)
+        edit(folder, lambda c, name=name: c["metadata"].pop(name))

@@ -160,8 +160,9 @@ def test_a_request_that_the_worker_dies_on_fails_with_a_sentence(session: Sessio
         from threading import Timer
 
         Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
-        with pytest.raises(Failed, match="ended unexpectedly"):
+        with pytest.raises(Failed, match="ended unexpectedly") as told:
             session.load("demo")
+        assert "try again" in str(told.value) and "resume" not in str(told.value), "there is nothing to resume"
     finally:
         until(lambda: session._worker.pid != pid)
     assert session.load("demo")["checkpoint"] == handle

@@ -96,7 +96,8 @@ def ask(server: Served, name: str, *data: Any) -> Any:
         joined = http.post(f"/gradio_api/call/{name}", json={"data": list(data)})
         joined.raise_for_status()
         text = http.get(f"/gradio_api/call/{name}/{joined.json()['event_id']}").text
-    event, _, rest = text.partition("\n")
+    told = [event for event in text.strip().split("\n\n") if not event.startswith("event: heartbeat")]
+    event, _, rest = told[-1].partition("\n")
     content = json.loads(rest.partition("data:")[2])
     if event.partition(":")[2].strip() != "complete":
         raise RuntimeError(f"{name}: {content}")

@@ -51,10 +51,10 @@ def describe(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     model = bench.checkpoint(record.checkpoint).model
     rewrite = _rewrite(bench, record, request)
     stored = _stored_dtype(model)
-    source, base = str(model.checkpoint.folder), bench.store.checkpoint(record.checkpoint)[1].get("base_model")
-    if not request.get("tells_paths"):
-        source = f"path/to/{Path(source).name}"
-        base = f"path/to/{Path(base).name}" if base and Path(base).is_absolute() else base
+    source = str(model.checkpoint.folder) if request.get("tells_paths") else f"path/to/{model.checkpoint.folder.name}"
+    base = bench.store.checkpoint(record.checkpoint)[1].get("base_model")
+    if base and Path(base).is_absolute() and not request.get("tells_paths"):
+        base = f"path/to/{Path(base).name}"
     return {
         "card": model_card(model, rewrite),
         "script": script(model, rewrite, source, str(request["name"]), base),

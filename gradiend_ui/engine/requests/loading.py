@@ -32,6 +32,7 @@ from gradiend_ui.engine.requests.data import data_facts
 from gradiend_ui.engine.run_folder import read_run_folder
 from gradiend_ui.engine.selection import strengthening_feature_factors
 from gradiend_ui.engine.taken_in import notes_on
+from gradiend_ui.engine.twin_weights import twin_warning
 
 UPLOADS = "uploads"
 DIRECTION, BASE, SEED = "encoding_direction", "base_model", "seed"
@@ -106,18 +107,30 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
         source, shown = str(_seed_folder(Path(source), seed)), f"{name}, seed {seed}"
     uploaded = Path(source).is_relative_to(bench.data_dir / UPLOADS)  # the same zip may have another name elsewhere
     asked = [source, options, name] if uploaded else [source, options]
-    handle = "ck_" + hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
+    owned = bench.trust.public and not uploaded and source not in DEMOS
+    key = bench.secret if owned else b""  # who guesses the path of the owner's model cannot see it in the handle
+    handle = "ck_" + hashlib.sha256(key + json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
     free = available_bytes()
     loaded, options, reading = _read(bench, source, options)
     bench.keep_checkpoint(handle, loaded)
     card = {"checkpoint": handle, "run": name, **card_of(loaded, shown, reading, free)}
     seconds, warnings = probe(loaded)
     left_out = notes_on(loaded.model.checkpoint.folder, bench.data_dir / UPLOADS)
-    told = [*card["warnings"], *left_out, *warnings]
+    said = (*card["warnings"], *left_out, *warnings, *_twins(bench, loaded))
+    told = [bench.trust.told(sentence) for sentence in said]
     card |= {**data_facts(loaded), "seconds_per_cell": seconds, "warnings": told}
     card["notes"] = notes_of(card)
     bench.store.save_checkpoint(handle, source, options, card)
     return card
+
+
+def _twins(bench: Bench, loaded: Loaded) -> list[str]:
+    """What is told of weights that lie twice in the folder of the GRADIEND, or of its base model."""
+    base = Path(loaded.model.base_model.name_or_path)
+    places = [(loaded.model.checkpoint.folder, "The GRADIEND's folder")]
+    places += [(base, "The base model's folder")] if base.is_dir() else []
+    found = [twin_warning(folder, what, public=bench.trust.public) for folder, what in places]
+    return [sentence for sentence in found if sentence is not None]
 
 
 def _read(bench: Bench, source: str, options: dict[str, Any]) -> tuple[Loaded, dict[str, Any], Reading]:

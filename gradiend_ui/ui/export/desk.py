@@ -18,6 +18,7 @@ from typing import Any
 
 from gradiend_ui.engine.durable import reason_of, sync_names
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
+from gradiend_ui.engine.file_names import WHY, is_device, without_device
 from gradiend_ui.engine.leftovers import KEPT, STAGES, last_change
 from gradiend_ui.ui.ground import Ground
 
@@ -207,15 +208,18 @@ def checked_name(given: object) -> str:
             f"{str(given)[:80]!r} cannot be the name of an export: take letters, digits, '-', '_' and '.', at most "
             f"{LONGEST_NAME} of them, the first and the last a letter or digit."
         )
+    if is_device(name):
+        raise BadName(f"{name!r} cannot be the name of an export, {WHY}: take another one, such as {name + '_1'!r}.")
     return name
 
 
 def safe(text: str) -> str:
     """`text` as a name that `checked_name` accepts."""
     name = "".join(c if c.isalnum() or c in "-._" else "_" for c in str(text))[:LONGEST_NAME]
-    while len(name.encode()) > 2 * LONGEST_NAME:
+    name = without_device(name.strip("-._") or "model")
+    while len(name.encode()) > 2 * LONGEST_NAME or len(name) > LONGEST_NAME or name.endswith("."):
         name = name[:-1]
-    return name.strip("-._") or "model"
+    return name
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

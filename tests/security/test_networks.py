@@ -1,0 +1,161 @@
+"""Where a server may listen, by which names it answers, what its start prints, and who is told how to open it."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.datastructures import Headers
+from starlette.testclient import TestClient
+
+from gradiend_ui.ui import addresses
+from gradiend_ui.ui.addresses import (
+    checked_host,
+    is_loopback,
+    is_own_name,
+    is_this_machine,
+    listening_address,
+    listening_problem,
+    naming_problem,
+    own_addresses,
+    ready_lines,
+)
+from gradiend_ui.ui.gate import Doors, Gate, unknown_name
+from gradiend_ui.ui.quotas import LOCAL
+from gradiend_ui.ui.visitors import Visitors
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+import app
+
+BEYOND = ["0.0.0.0", "::", "0", "[::]", "192.0.2.7", "2001:db8::7", "fe80::1", "::ffff:0.0.0.0"]
+HERE = ["127.0.0.1", "127.0.0.9", "127.1", "localhost", "::1", "[::1]", "::ffff:127.0.0.1", " 127.0.0.1 "]
+
+
+@pytest.mark.parametrize("host", BEYOND)
+def test_a_server_for_one_person_listens_here_only(
+    host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "serve", lambda options: pytest.fail("it was started"))
+    assert app.main(["--host", host]) == 2
+    told = capsys.readouterr().err.strip()
+    assert "--public" in told and "--trust-network" in told and "\n" not in told
+    bare = listening_address(host)
+    assert listening_problem(bare, public=True, trust_network=False) is None
+    assert listening_problem(bare, public=False, trust_network=True) is None
+
+
+def test_trust_network_lets_it_listen_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr(app, "serve", lambda options: served.append(options) or 0)
+    with socket.socket() as probe:
+        probe.bind(("0.0.0.0", 0))
+        port = probe.getsockname()[1]
+    asked = ["--host", "0", "--port", str(port), "--trust-network", "--allow-host", "Lab.Example"]
+    assert app.main([*asked, "--allow-host", "lab.example"]) == 0
+    assert (served[0].host, served[0].allow_host) == ("0.0.0.0", ["lab.example"])
+
+
+@pytest.mark.parametrize("host", HERE)
+def test_loopback_is_refused_to_nobody(host: str) -> None:
+    assert listening_problem(listening_address(host), public=False, trust_network=False) is None
+
+
+def test_a_name_that_leads_beyond_counts_as_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "resolved", lambda host: ("127.0.0.1", "192.0.2.7"))
+    told = listening_problem("lab.example", public=False, trust_network=False)
+    assert told is not None and "lab.example (192.0.2.7)" in told
+    monkeypatch.setattr(addresses, "resolved", lambda host: ())
+    told = listening_problem("lab.example", public=True, trust_network=True)
+    assert told is not None and "no address of this machine" in told
+    assert listening_problem("", public=True, trust_network=True) is not None
+
+
+def test_a_space_is_public_and_says_no_to_no_public(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SPACE_ID", "someone/space")
+    monkeypatch.setattr(app, "serve", lambda options: pytest.fail("it was started"))
+    assert app.read_arguments([]).public
+    assert app.main(["--no-public"]) == 2
+    assert "--public" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["http://lab.example", "lab.example:7860", "lab.example/x", "lab example", " lab", "", "*.lab.example", "-lab",
+     "lab..example", "x" * 64, "a." * 200, "[::1]", "lab\n", "user@lab", "\ud800"],
+)  # fmt: skip
+def test_wrong_names_are_refused_in_a_sentence(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told = naming_problem(["lab.example", name])
+    assert told is not None and "--allow-host" in told and "no host name" in told
+    if name.isprintable():
+        assert app.main([f"--allow-host={name}"]) == 2
+        assert capsys.readouterr().err.strip() == told
+
+
+def test_names_are_compared_as_browsers_send_them() -> None:
+    assert checked_host("Lab.Example") == "lab.example" and checked_host("größe.local") == "xn--grsse-kua.local"
+    assert checked_host("192.0.2.7") == "192.0.2.7" and checked_host("2001:DB8::7") == "2001:db8::7"
+    allowed = frozenset({"lab.example"})
+    for host in ("0.0.0.0", "127.0.0.1"):
+        assert is_own_name("lab.example", host, allowed) and not is_own_name("lab.example", host)
+        assert not is_own_name("evil.lab.example", host, allowed)
+
+
+def client_of(host: str, allowed: frozenset[str] = frozenset(), peer: str = "127.0.0.1") -> TestClient:
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        from starlette.responses import PlainTextResponse
+
+        await PlainTextResponse("in")(scope, receive, send)
+
+    doors = Doors(False, host, LOCAL, frozenset(), frozenset(), allowed=allowed)
+    return TestClient(Gate(echo, doors, Visitors(False)), base_url="http://127.0.0.1", client=(peer, 5))
+
+
+def test_an_allowed_name_is_answered_to() -> None:
+    client = client_of("127.0.0.1", frozenset({"lab.example"}))
+    assert client.get("/", headers={"host": "LAB.example:7860"}).status_code == 200
+    assert client.get("/", headers={"host": "other.example"}).status_code == 403
+
+
+def test_the_owner_is_told_what_to_do_and_a_visitor_whom_to_ask() -> None:
+    headers = {"host": "lab.example:7860"}
+    told = client_of("0.0.0.0").get("/", headers=headers).json()["detail"]
+    assert "'lab.example'" in told and "--allow-host lab.example" in told
+    told = client_of("0.0.0.0", peer="192.0.2.99").get("/", headers=headers).json()["detail"]
+    assert "ask who runs this server" in told and "lab" not in told and "--" not in told
+    forwarded = client_of("127.0.0.1").get("/", headers={**headers, "x-forwarded-for": "192.0.2.99"})
+    assert "ask who runs this server" in forwarded.json()["detail"], "the proxy sits here, who asks does not"
+    odd = unknown_name("a b", "127.0.0.1", Headers({}))
+    assert "--allow-host" not in odd and "'a b'" in odd, "what is no name cannot be allowed"
+
+
+def test_who_sits_at_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "own_addresses", lambda everywhere: ("192.0.2.7",))
+    assert is_this_machine("127.0.0.1") and is_this_machine("::1") and is_this_machine("192.0.2.7")
+    assert not is_this_machine("192.0.2.8") and not is_this_machine("?") and not is_this_machine("")
+
+
+def test_the_start_prints_what_others_can_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ready_lines("127.0.0.1", 7860, ["lab.example"]) == ("GRADIEND is ready: http://127.0.0.1:7860",)
+    assert ready_lines("::1", 80) == ("GRADIEND is ready: http://[::1]:80",)
+    own = {"0.0.0.0": ("192.0.2.7",), "::": ("2001:db8::7",)}
+    monkeypatch.setattr(addresses, "own_addresses", lambda everywhere: own[everywhere])
+    first, others = ready_lines("0.0.0.0", 80, ["lab.example"])
+    assert first.endswith("http://127.0.0.1:80")
+    assert "http://192.0.2.7:80, http://lab.example:80" in others
+    assert ready_lines("::", 80)[1].endswith("http://[2001:db8::7]:80")
+    monkeypatch.setattr(addresses, "own_addresses", lambda everywhere: ())
+    assert "no address" in ready_lines("0.0.0.0", 80)[1]
+    assert ready_lines("192.0.2.7", 80)[1].endswith("http://192.0.2.7:80")
+
+
+def test_own_addresses_are_real_and_can_be_typed() -> None:
+    for everywhere, family in (("0.0.0.0", socket.AF_INET), ("::", socket.AF_INET6)):
+        for address in own_addresses(everywhere):
+            assert not is_loopback(address) and "%" not in address
+            with socket.socket(family) as probe:
+                probe.bind((address, 0))
