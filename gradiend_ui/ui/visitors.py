@@ -85,7 +85,7 @@ def is_from_here(peer: str, here: str, forwarded: str, proxies: int) -> bool:
     """Whether a request was made on this machine: the other end of the connection is a loopback address, or the very
     address that it reached the server by (`here`), and so is whoever the proxies in front say that they speak for.
 
-    A header can only take this away. Without proxies of ours nobody should have written one: somebody speaks for others.
+    A header can only take this away. Where no proxy is known, whoever wrote one speaks for somebody else.
     """
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
     spoken_for = hops[-proxies:] if proxies > 0 else hops

@@ -33,8 +33,9 @@ PREPARED_AT_MOST = 10
 def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     """{checkpoint, spec, visitor?, key_hash?, most?} -> {run, cells, position}; the run is queued.
 
-    visitor: whose turn it takes. key_hash: of the key that controls it; the key itself is not known here. most: the largest sweep that is taken (cells, rows, texts), and how many may be queued
-    or going on (runs, runs_each). Raises TooLarge, Busy.
+    visitor: whose turn it takes. key_hash: of the key that controls the run; the key itself is not known here. most:
+    the largest sweep that is taken (cells, rows, texts), and how many may be queued or going on (runs, runs_each).
+    Raises TooLarge, Busy.
     """
     handle = str(request["checkpoint"])
     loaded = bench.checkpoint(handle)

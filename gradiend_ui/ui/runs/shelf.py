@@ -1,7 +1,7 @@
 """The session's part for earlier runs: list, name, note, delete.
 
-Plain JSON-like values in and out; every refusal is a `GradiendUIError`. The owner of a local server sees all runs; anybody
-else those whose keys they show, so that nobody lists, names or deletes what somebody else started.
+Plain JSON-like values in and out; every refusal is a `GradiendUIError`. The owner of a local server sees all runs;
+anybody else those whose keys they show, so that nobody lists, names or deletes what somebody else started.
 """
 
 from __future__ import annotations
