@@ -30,4 +30,4 @@ def fits(key: str, kept: str) -> bool:
     """Whether `kept` is the hash of this key, in a time that tells nothing of either; "" on a side never fits."""
     if not key or not kept or len(key) > LONGEST_KEY:
         return False
-    return hmac.compare_digest(hashed(key), kept)
+    return hmac.compare_digest(hashed(key).encode(), kept.encode("utf-8", "replace"))

@@ -25,6 +25,8 @@ MOST_TEXTS = 20
 MOST_NUMBER = 10**300
 NOT_FINITE = "The value is not a finite number: the rewritten model overflowed."
 CELL_KEYS = ("feature_factor", "learning_rate")
+KEYED = ("pause", "resume", "finish_cell", "stop", "label", "delete")
+"""Functions whose last value is the key of the run."""
 FREE: dict[str, Any] = {"concurrency_limit": None}
 
 
@@ -111,6 +113,19 @@ def register(session: Session, visitors: Visitors) -> None:
     for function in (load, start_sweep, open_finished, cells, *controls, select, compare):
         gr.api(function, api_name=function.__name__, **FREE)
     _register_export(export)
+
+
+def let_keys_be_left_out(blocks: gr.Blocks) -> None:
+    """A raw call without its last value means no key, as a call without a key does that names its values."""
+    preprocess = blocks.preprocess_data
+
+    async def preprocess_data(block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> list[Any]:
+        if block_fn.api_name in KEYED and len(inputs) == len(block_fn.inputs) - 1:
+            inputs = [*inputs, ""]
+        filled: list[Any] = await preprocess(block_fn, inputs, *rest, **named)
+        return filled
+
+    blocks.preprocess_data = preprocess_data
 
 
 def _register_export(export: Any) -> None:

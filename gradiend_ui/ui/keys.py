@@ -24,8 +24,8 @@ NO_KEY = (
     "with #key= in it), or send the key that /start_sweep returned."
 )
 WRONG_KEY = (
-    "This key does not fit this sweep, so here it can only be watched: use the key that /start_sweep returned for it, or "
-    "its control link."
+    "This key does not fit this sweep, so here it can only be watched: use the key that /start_sweep returned for it, "
+    "or its control link."
 )
 NONE_THERE = (
     "This sweep has no key, because it was opened from a file or started by an earlier version: here it can only be "

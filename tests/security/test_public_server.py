@@ -39,6 +39,18 @@ def checkpoint(server: Served) -> str:
 
 
 @pytest.fixture(scope="module")
+def started(server: Served, checkpoint: str) -> dict[str, Any]:
+    """A sweep of somebody, that only looks for the winners; it is finished, and skipped some cells."""
+    import time
+
+    spec = {"feature_factors": [-1.0], "learning_rates": [0.1, 0.5, 20.0], "winner_only": True}
+    answer = ask(server, "start_sweep", checkpoint, spec)
+    while ask(server, "cells", answer["run"], 0)["state"] != "finished":
+        time.sleep(0.3)
+    return dict(answer)
+
+
+@pytest.fixture(scope="module")
 def run(server: Served, checkpoint: str) -> str:
     """A finished sweep of somebody."""
     import time
@@ -158,18 +170,20 @@ def test_large_sweeps_and_many_of_them_are_refused(server: Served, checkpoint: s
     spec = {"feature_factors": [-1.0, 1.0], "learning_rates": rates}
     assert f"at most {PUBLIC.cells:,}" in refused(server, "start_sweep", checkpoint, spec)
     assert "[bad_grid]" in refused(server, "start_sweep", checkpoint, {"learning_rates": []})
-    runs = []
+    runs: list[tuple[str, str]] = []
     try:
         for _ in range(PUBLIC.runs_each):
             again = {**SPEC, "learning_rates": [0.01 * n for n in range(1, 40)], "again": True}
-            runs.append(ask(server, "start_sweep", checkpoint, again)["run"])
+            started = ask(server, "start_sweep", checkpoint, again)
+            runs.append((started["run"], started["key"]))
         assert "[busy]" in refused(server, "start_sweep", checkpoint, SPEC)
-        ask(server, "stop", runs[-1])
-        runs.append(ask(server, "start_sweep", checkpoint, SPEC)["run"])
-        assert "[busy]" in refused(server, "resume", runs[-2])
+        ask(server, "stop", *runs[-1])
+        started = ask(server, "start_sweep", checkpoint, SPEC)
+        runs.append((started["run"], started["key"]))
+        assert "[busy]" in refused(server, "resume", *runs[-2])
     finally:
-        for name in runs:
-            ask(server, "stop", name)
+        for name, key in runs:
+            ask(server, "stop", name, key)
 
 
 def test_an_export_is_a_download(server: Served, run: str, tmp_path: Path) -> None:
@@ -190,3 +204,98 @@ def test_one_that_floods_is_told_so_and_others_are_served(server: Served) -> Non
     body = b'{"data": ["' + b"x" * PUBLIC.body_bytes + b'"]}'
     assert httpx.post(f"{server.url}/gradio_api/call/cells", content=body).status_code == 413
     assert ask(server, "load", "demo", {})["name"] == "demo"
+
+
+def skipped_cell(server: Served, run: str) -> dict[str, float]:
+    cells = ask(server, "cells", run, 0)["cells"]
+    cell = next(cell for cell in cells if cell["status"] == "skipped")
+    return {key: cell[key] for key in ("feature_factor", "learning_rate")}
+
+
+def test_a_sweep_is_controlled_by_its_key_only(server: Served, checkpoint: str, started: dict[str, Any]) -> None:
+    """By the documented functions, each in its own form."""
+    run, key = str(started["run"]), str(started["key"])
+    assert len(key) >= 16 and key not in run
+    cell = skipped_cell(server, run)
+    calls: dict[str, list[Any]] = {
+        "pause": [], "resume": [], "stop": [], "finish_cell": [cell], "label": ["my sweep", "a note"], "delete": []
+    }  # fmt: skip
+    before = ask(server, "cells", run, 0)
+    for name, data in calls.items():
+        for wrong in (
+            [],
+            [""],
+            [None],
+            [key[:-1]],
+            [key.swapcase()],
+            [run],
+            [5],
+            [["x"]],
+            [{"key": key}],
+            ["x" * 10**6],
+        ):
+            sentence = refused(server, name, run, *data, *wrong)
+            assert "[not_allowed]" in sentence and key not in sentence and len(sentence) < 400, sentence
+    assert ask(server, "cells", run, 0) == before
+    for name in ("pause", "resume", "stop"):
+        assert ask(server, name, run, key) == {"state": "finished"}
+    assert ask(server, "finish_cell", run, cell, key)["state"] in ("queued", "running", "finished")
+    assert ask(server, "label", run, " my  sweep", "a note", key) == {"name": "my sweep", "note": "a note"}
+    told = [ask(server, "cells", run, 0), ask(server, "select", run, {"target_class": "F"})]
+    assert key not in str(told) and "my sweep" not in str(told)
+    other = ask(server, "start_sweep", checkpoint, SPEC)
+    assert "[not_allowed]" in refused(server, "delete", other["run"], key), "one sweep's key is not another's"
+    assert ask(server, "delete", other["run"], other["key"]) == {"deleted": other["run"]}
+    assert "[not_found]" in refused(server, "cells", other["run"], 0)
+    assert key not in server.log.read_text()
+
+
+CONTROLLING = {
+    ("pause", "click"): [],
+    ("resume", "click"): [],
+    ("stop", "click"): [],
+    ("stop-question", "select"): [],
+    ("maps", "apply"): [],
+    ("runs", "select"): [{}],
+    ("run-save", "click"): [{}, "taken", "over"],
+}
+"""What on the page changes a run: the widget and its event, and what is sent after run and key."""
+
+
+def test_the_pages_own_functions_ask_for_the_key_too(server: Served, checkpoint: str) -> None:
+    """A program that calls them as the page does, with another run's key or none."""
+    mine, other = (ask(server, "start_sweep", checkpoint, {**SPEC, "again": True}) for _ in range(2))
+    run = mine["run"]
+    with httpx.Client(base_url=server.url, headers={"origin": server.url}, timeout=60) as http:
+        config = http.get("/config").json()
+        names = {component["id"]: component["props"].get("elem_id") for component in config["components"]}
+        found = {}
+        for dependency in config["dependencies"]:
+            for target in dependency["targets"]:
+                found.setdefault((names.get(target[0]), target[1]), dependency["id"])
+        for place, data in CONTROLLING.items():
+            values = {"stop-question": "stop", "runs": f"sure:{run}"}
+            event = {"index": 0, "value": values.get(place[0], ""), "selected": True}
+            if place[0] == "maps":
+                event = dict(CELL)  # type: ignore[arg-type]
+            for sent in ("", other["key"], f'{{"{run}": "{other["key"]}"}}', None, 5, ["x"]):
+                session = f"stranger{place[0]}"
+                body = {"fn_index": found[place], "session_hash": session, "event_data": event}
+                joined = http.post("/gradio_api/queue/join", json={**body, "data": [run, sent, *data]})
+                assert joined.status_code < 500
+                if joined.status_code == 200:
+                    with http.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
+                        told = "".join(stream.iter_lines())
+                    if place[0] == "runs":  # the drawer answers with the sentence in it
+                        assert (
+                            "Only who started this sweep" in told or "does not fit" in told or 'success":false' in told
+                        )
+                    elif place[0] == "run-save":
+                        assert '"success":false' in told.replace(" ", ""), told[:300]
+                    else:
+                        assert '"success":false' in told.replace(" ", ""), told[:300]
+                    assert mine["key"] not in told
+    assert ask(server, "cells", run, 0)["state"] in ("queued", "running", "finished")
+    for answer in (mine, other):
+        assert ask(server, "stop", answer["run"], answer["key"])["state"] in ("stopped", "finished")
+        ask(server, "delete", answer["run"], answer["key"])
