@@ -83,9 +83,10 @@
   }
 
   function keys() {
-    let found = inTab;
-    try { found = { ...JSON.parse(storage()?.getItem(RING) || '{}'), ...inTab }; } catch { /* not ours */ }
-    const pairs = Object.entries(found || {}).filter(([, key]) => typeof key === 'string' && key);
+    let found = {};
+    try { found = JSON.parse(storage()?.getItem(RING) || '{}'); } catch { /* not ours */ }
+    if (typeof found !== 'object' || Array.isArray(found)) found = {};
+    const pairs = Object.entries({ ...found, ...inTab }).filter(([, key]) => typeof key === 'string' && key);
     return Object.fromEntries(pairs.slice(-MOST_KEYS));
   }
 

@@ -1,5 +1,5 @@
-"""Watching and controlling in real browsers on a server for strangers: who started a sweep, who only has its link, a second
-device with the control link, a browser without storage, and stopping while others watch.
+"""Watching and controlling in real browsers on a server for strangers: who started a sweep, who only has its link, a
+second device with the control link, a browser without storage, and stopping while others watch.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ def test_a_browser_without_storage_controls_in_its_tab(public: Served, device: D
 
 def test_a_browser_keeps_so_many_keys_and_reads_only_its_own(public: Served, device: Device) -> None:
     page = at(device(), f"{public.url}/")
-    page.wait_for_function("globalThis.gradiendPage?.keep")
+    page.wait_for_function("Boolean(globalThis.gradiendPage)")
     for broken in ("[1", '"x"', "[1,2]", '{"a": 5, "b": ["x"], "c": null}', "null"):
         page.evaluate("(text) => localStorage.setItem('gradiend-keys', text)", broken)
         assert page.evaluate("gradiendPage.ring()") == "{}"
@@ -271,6 +271,25 @@ def test_stopping_asks_while_others_watch(public: Served, device: Device, sweep:
     for everybody in (page, *watchers):
         expect(everybody.locator("#run-chip .chip")).to_have_attribute("data-state", "stopped", timeout=SLOW)
     expect(question).to_have_count(0)
+
+
+def test_stopping_asks_nothing_once_the_others_have_gone(public: Served, device: Device, sweep: dict[str, Any]) -> None:
+    page = at(device(), f"{public.url}/?run={sweep['run']}#key={sweep['key']}")
+    is_in_control(page)
+    watcher = at(device(), f"{public.url}/?run={sweep['run']}")
+    is_watching(watcher)
+    watcher.close()
+    chip, question = page.locator("#run-chip .chip"), page.locator("#stop-question .stop-question")
+    for _ in range(100):  # a page's end is noticed when its connection has ended
+        expect(page.locator("#stop")).to_be_enabled(timeout=SLOW)
+        page.click("#stop")
+        expect(question.or_(page.locator("#run-chip .chip.stopped")).first).to_be_visible(timeout=SLOW)
+        if question.count() == 0:
+            break
+        question.get_by_role("button", name="Go on").click()
+        expect(question).to_have_count(0)
+        page.wait_for_timeout(300)
+    expect(chip).to_have_attribute("data-state", "stopped", timeout=SLOW)
 
 
 def test_a_watchers_click_on_a_skipped_cell_scores_nothing(public: Served, device: Device, checkpoint: str) -> None:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
 from gradiend_ui.engine.errors import BadName, GradiendUIError, NotAllowed, NotFound
 from gradiend_ui.engine.run_keys import KEY_BYTES, LONGEST_KEY, fits, hashed, new_key
@@ -285,6 +287,23 @@ def test_the_machine_itself_is_known_by_its_addresses(peer: str) -> None:
 def test_nobody_else_is_the_machine_itself(peer: str, forwarded: str, proxies: int) -> None:
     for here in (HERE, "127.0.0.1", "", "?", "localhost"):
         assert not is_from_here(peer, here, forwarded, proxies)
+
+
+def asked_from(peer: str | None, here: str, **headers: str) -> gr.Request:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "client": (peer, 4711) if peer else None, "server": (here, 7860), "headers": raw}
+    return gr.Request(request=Request(scope))
+
+
+def test_a_request_is_judged_by_its_connection() -> None:
+    local, proxied, public = Visitors(public=False), Visitors(public=False, proxies=1), Visitors(public=True)
+    for visitors in (local, proxied):
+        assert visitors.is_owner(asked_from("127.0.0.1", "127.0.0.1")) and visitors.is_owner(asked_from(HERE, HERE))
+        assert not visitors.is_owner(asked_from(AWAY, HERE)) and not visitors.is_owner(asked_from(None, HERE))
+        assert not visitors.is_owner(asked_from(AWAY, HERE, x_forwarded_for="127.0.0.1", host="127.0.0.1"))
+        assert not visitors.is_owner(asked_from("127.0.0.1", "127.0.0.1", x_forwarded_for=AWAY))
+    assert visitors.asker(asked_from(HERE, HERE), "k").owner
+    assert not public.is_owner(asked_from("127.0.0.1", "127.0.0.1"))
 
 
 def test_a_server_for_strangers_has_no_owner() -> None:
