@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.faults.served import Served, served
+from tests.security.page_calls import assert_nothing_is_controlled
 
 SPEC = {"feature_factors": [-1.0], "learning_rates": [0.1, 0.5]}
 PHONE = {"X-Forwarded-For": "192.168.1.20"}
@@ -62,6 +63,15 @@ def test_a_phone_in_the_network_stops_nothing_that_the_machine_started(server: S
     assert ask(server, PHONE, "stop", run, teachers["key"])["state"] in ("stopped", "finished"), "with a control link"
     assert ask(server, {}, "label", pupils["run"], "seen", "", "") == {"name": "seen", "note": ""}
     for answer in (pupils, teachers):
-        assert ask(server, {}, "delete", answer["run"]) == {"deleted": answer["run"]}, (
+        assert ask(server, {}, "delete", answer["run"], "") == {"deleted": answer["run"]}, (
             "the machine's owner needs no key"
         )
+
+
+def test_nor_by_the_pages_own_functions(server: Served) -> None:
+    checkpoint = ask(server, {}, "load", "demo", {})["checkpoint"]
+    teachers = ask(server, {}, "start_sweep", checkpoint, {**SPEC, "again": True})
+    run = teachers["run"]
+    assert_nothing_is_controlled(server, run, ("", "nonsense", None, 5, json.dumps({run: "nonsense"})), PHONE)
+    assert ask(server, {}, "stop", run, "")["state"] in ("stopped", "finished")
+    assert ask(server, {}, "delete", run, "") == {"deleted": run}

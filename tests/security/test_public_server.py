@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from gradiend_ui.ui.quotas import PUBLIC
 from tests.faults.kill_loop import ask
 from tests.faults.page_client import functions_of
 from tests.faults.served import ROOT, Served, served
+from tests.security.page_calls import assert_nothing_is_controlled
 
 SECRET = "hf_secretsecretsecret"
 CELL = {"feature_factor": -1.0, "learning_rate": 0.1}
@@ -250,52 +252,11 @@ def test_a_sweep_is_controlled_by_its_key_only(server: Served, checkpoint: str, 
     assert key not in server.log.read_text()
 
 
-CONTROLLING = {
-    ("pause", "click"): [],
-    ("resume", "click"): [],
-    ("stop", "click"): [],
-    ("stop-question", "select"): [],
-    ("maps", "apply"): [],
-    ("runs", "select"): [{}],
-    ("run-save", "click"): [{}, "taken", "over"],
-}
-"""What on the page changes a run: the widget and its event, and what is sent after run and key."""
-
-
 def test_the_pages_own_functions_ask_for_the_key_too(server: Served, checkpoint: str) -> None:
     """A program that calls them as the page does, with another run's key or none."""
     mine, other = (ask(server, "start_sweep", checkpoint, {**SPEC, "again": True}) for _ in range(2))
     run = mine["run"]
-    with httpx.Client(base_url=server.url, headers={"origin": server.url}, timeout=60) as http:
-        config = http.get("/config").json()
-        names = {component["id"]: component["props"].get("elem_id") for component in config["components"]}
-        found = {}
-        for dependency in config["dependencies"]:
-            for target in dependency["targets"]:
-                found.setdefault((names.get(target[0]), target[1]), dependency["id"])
-        for place, data in CONTROLLING.items():
-            values = {"stop-question": "stop", "runs": f"sure:{run}"}
-            event = {"index": 0, "value": values.get(place[0], ""), "selected": True}
-            if place[0] == "maps":
-                event = dict(CELL)  # type: ignore[arg-type]
-            for sent in ("", other["key"], f'{{"{run}": "{other["key"]}"}}', None, 5, ["x"]):
-                session = f"stranger{place[0]}"
-                body = {"fn_index": found[place], "session_hash": session, "event_data": event}
-                joined = http.post("/gradio_api/queue/join", json={**body, "data": [run, sent, *data]})
-                assert joined.status_code < 500
-                if joined.status_code == 200:
-                    with http.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
-                        told = "".join(stream.iter_lines())
-                    if place[0] == "runs":  # the drawer answers with the sentence in it
-                        assert (
-                            "Only who started this sweep" in told or "does not fit" in told or 'success":false' in told
-                        )
-                    elif place[0] == "run-save":
-                        assert '"success":false' in told.replace(" ", ""), told[:300]
-                    else:
-                        assert '"success":false' in told.replace(" ", ""), told[:300]
-                    assert mine["key"] not in told
-    assert ask(server, "cells", run, 0)["state"] in ("queued", "running", "finished")
+    assert_nothing_is_controlled(server, run, ("", other["key"], json.dumps({run: other["key"]}), None, 5, ["x"]))
     for answer in (mine, other):
         assert ask(server, "stop", answer["run"], answer["key"])["state"] in ("stopped", "finished")
         ask(server, "delete", answer["run"], answer["key"])
