@@ -31,6 +31,8 @@ TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 NO_TOKEN = {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
 """For visitors nothing is read with the server's own rights."""
 QUIET_SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
+TRUE_PEERS = {"FORWARDED_ALLOW_IPS": ""}
+"""uvicorn changes nobody's address: what a proxy says is read in one place, as far as --proxies goes."""
 
 
 def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -84,7 +86,7 @@ def network_problem(options: argparse.Namespace) -> str | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = read_arguments(arguments)
-    os.environ.update(QUIET_SETTINGS)
+    os.environ.update(QUIET_SETTINGS | TRUE_PEERS)
     if options.public:
         os.environ.update(NO_TOKEN)
         for name in TOKENS:

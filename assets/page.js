@@ -1,4 +1,4 @@
-// What belongs to the page as a whole: drawers, hover help, the language that was chosen. Loaded once, in the head.
+// What belongs to the page as a whole: drawers, hover help, the keys of sweeps, their links. Loaded once, in the head.
 
 (() => {
   let opener = null;
@@ -65,5 +65,87 @@
   let waiting = 0;
   new MutationObserver(() => { clearTimeout(waiting); waiting = setTimeout(labelWidgets, 120); }).observe(document.documentElement, { childList: true, subtree: true });
 
-  globalThis.gradiendPage = { openDrawer, closeDrawer };
+  // The keys of the sweeps that this browser may control: {run: key}, the newest last, in its storage; where a private
+  // window has none, in this tab alone (with its history entry, so that a reload keeps them).
+  const RING = 'gradiend-keys', MOST_KEYS = 100;
+  let inTab = history.state?.[RING] || null;
+
+  function storage() {
+    for (const name of ['localStorage', 'sessionStorage']) {
+      try {
+        const found = globalThis[name];
+        found.setItem(`${RING}-probe`, '1');
+        found.removeItem(`${RING}-probe`);
+        return found;
+      } catch { /* closed to us: the next one */ }
+    }
+    return null;
+  }
+
+  function keys() {
+    let found = {};
+    try { found = JSON.parse(storage()?.getItem(RING) || '{}'); } catch { /* not ours */ }
+    if (typeof found !== 'object' || Array.isArray(found)) found = {};
+    const pairs = Object.entries({ ...found, ...inTab }).filter(([, key]) => typeof key === 'string' && key);
+    return Object.fromEntries(pairs.slice(-MOST_KEYS));
+  }
+
+  function keep(run, key) {
+    const { [run]: _, ...others } = keys();
+    const kept = Object.fromEntries([...Object.entries(others), [run, key]].slice(-MOST_KEYS));
+    try {
+      const place = storage();
+      if (place) { place.setItem(RING, JSON.stringify(kept)); inTab = null; return; }
+    } catch { /* full */ }
+    inTab = kept;
+    history.replaceState({ ...history.state, [RING]: kept }, '');
+  }
+
+  const runOf = (address) => new URL(address).searchParams.get('run') || '';
+  const keyOf = (run) => keys()[run] || '';
+  const linkOf = (run, key = '') => `${location.origin}${location.pathname}?run=${encodeURIComponent(run)}${key && `#key=${encodeURIComponent(key)}`}`;
+
+  // A control link was opened: its key is kept, and leaves the address bar before anybody reads it there.
+  function takeKey() {
+    const run = runOf(location), key = new URLSearchParams(location.hash.slice(1)).get('key');
+    if (key === null) return false;
+    history.replaceState(history.state, '', location.pathname + location.search);
+    if (run && key) keep(run, key);
+    return Boolean(run && key);
+  }
+  takeKey();
+  addEventListener('hashchange', () => { if (takeKey()) document.getElementById('claim-control')?.click(); });
+
+  // Another page of this site is opened in the same tab: without storage the key travels in the fragment.
+  function passing() {
+    const key = inTab && keyOf(runOf(location));
+    return key ? `#key=${encodeURIComponent(key)}` : '';
+  }
+
+  const watches = () => Boolean(document.querySelector('#control :is([data-role="watcher"], [data-role="keyless"])'));
+
+  async function copied(text) {
+    try { await navigator.clipboard.writeText(text); return true; } catch { /* not a secure page, or not allowed */ }
+    const field = document.createElement('textarea'), before = document.activeElement;
+    field.value = text;
+    field.style.cssText = 'position:fixed;opacity:0';
+    document.body.append(field);
+    field.select();
+    let done = false;
+    try { done = document.execCommand('copy'); } catch { /* the link is shown instead */ }
+    field.remove();
+    before?.focus();
+    return done;
+  }
+
+  document.addEventListener('click', async (event) => {
+    const button = event.target instanceof Element && event.target.closest('[data-copy]');
+    if (!button) return;
+    const { copy, run, done, failed } = button.dataset, key = copy === 'control' ? keyOf(run) : '';
+    const link = linkOf(run, key), said = button.closest('.role')?.querySelector('[data-copied]');
+    const worked = await copied(link);
+    if (said) said.textContent = worked ? `${button.textContent}: ${done}` : `${failed} ${link}`;
+  });
+
+  globalThis.gradiendPage = { openDrawer, closeDrawer, keep, keyOf, ring: () => JSON.stringify(keys()), passing, watches };
 })();

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "gradiend_ui"
 FLOORS: dict[str, int] = {
     "engine.errors": 0,
     "engine.fair_queue": 1,
+    "engine.run_keys": 0,
     "engine.values": 0,
     "engine.machine_memory": 0,
     "engine.demos": 0,

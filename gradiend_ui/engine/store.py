@@ -28,8 +28,9 @@ from gradiend_ui.engine.fair_queue import Waiting, fair_order
 from gradiend_ui.engine.values import Cell, CellScore
 
 log = logging.getLogger(__name__)
-SCHEMA_VERSION = 3
-"""2 added names and notes of runs, 3 whose they are and who may write; an older file gets these tables."""
+SCHEMA_VERSION = 4
+"""2 added names and notes of runs, 3 whose they are and who may write, 4 adds hashes of their keys; an older file gets
+these tables."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS checkpoints (
     id TEXT PRIMARY KEY, source TEXT NOT NULL, options TEXT NOT NULL, card TEXT NOT NULL, created REAL NOT NULL);
@@ -46,8 +47,9 @@ CREATE TABLE IF NOT EXISTS results (
 CREATE TABLE IF NOT EXISTS run_labels (run TEXT PRIMARY KEY, name TEXT NOT NULL, note TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS servers (number INTEGER PRIMARY KEY AUTOINCREMENT, began REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS run_visitors (run TEXT PRIMARY KEY, visitor TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS run_keys (run TEXT PRIMARY KEY, hash TEXT NOT NULL) WITHOUT ROWID;
 """
-OPTIONAL_TABLES = ("run_labels", "run_visitors", "servers")
+OPTIONAL_TABLES = ("run_labels", "run_visitors", "servers", "run_keys")
 """What an older file may lack."""
 _RUN = (
     "SELECT id, checkpoint, request, info, state, rev, done, total, eta, error, created, "
@@ -174,10 +176,14 @@ class Store(Database):
         info: Mapping[str, Any],
         cells: Sequence[Cell],
         visitor: str = "",
+        key_hash: str = "",
     ) -> str:
-        """Queue a run over `cells` (ascending) and the base, in the visitor's turn; returns its unguessable id."""
+        """Queue a run over `cells` (ascending) and the base, in the visitor's turn; returns its unguessable id.
+
+        key_hash: of the key that controls it (`run_keys.hashed`), "" for none.
+        """
         scores = [CellScore(None), *(CellScore(cell) for cell in cells)]
-        return self._insert(checkpoint, request, info, scores, "queued", visitor)
+        return self._insert(checkpoint, request, info, scores, "queued", visitor, key_hash)
 
     def create_finished_run(
         self, checkpoint: str, request: Mapping[str, Any], info: Mapping[str, Any], scores: Sequence[CellScore]
@@ -193,6 +199,7 @@ class Store(Database):
         scores: Sequence[CellScore],
         state: str,
         visitor: str = "",
+        key_hash: str = "",
     ) -> str:
         run, now, total = secrets.token_urlsafe(12), time.time(), len(scores) - 1
         done = total if state == "finished" else 0
@@ -203,6 +210,8 @@ class Store(Database):
             )
             if visitor:
                 db.execute("INSERT INTO run_visitors VALUES (?, ?)", (run, visitor))
+            if key_hash:
+                db.execute("INSERT INTO run_keys VALUES (?, ?)", (run, key_hash))
             db.executemany(
                 "INSERT INTO run_cells VALUES (?, ?, 1, ?)",
                 [(run, place, json.dumps(score.to_json())) for place, score in enumerate(scores)],
@@ -257,6 +266,7 @@ class Store(Database):
                 raise Busy("This run is being swept: stop it, then delete it.")
             db.execute("DELETE FROM run_labels WHERE run = ?", (run,))
             db.execute("DELETE FROM run_visitors WHERE run = ?", (run,))
+            db.execute("DELETE FROM run_keys WHERE run = ?", (run,))
             db.execute("DELETE FROM run_cells WHERE run = ?", (run,))
             db.executemany(
                 "DELETE FROM results WHERE fingerprint = ? AND cell = ?",
@@ -321,6 +331,12 @@ class Store(Database):
         _check_id(run)
         row = self._one("SELECT visitor FROM run_visitors WHERE run = ?", (run,))
         return "" if row is None else str(row[0])
+
+    def key_hashes(self, runs: Sequence[str]) -> dict[str, str]:
+        """{run: hash of its key} of those runs that are there and have one."""
+        marks = ", ".join("?" * len(runs))
+        query = f"SELECT run, hash FROM run_keys JOIN runs ON runs.id = run_keys.run WHERE run IN ({marks})"
+        return {str(run): str(digest) for run, digest in self._all(query, tuple(runs))}
 
     def _queue(self) -> list[str]:
         """The queued runs, next one first (see `fair_queue`)."""

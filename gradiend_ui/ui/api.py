@@ -26,6 +26,8 @@ MOST_TEXTS = 20
 MOST_NUMBER = 10**300
 NOT_FINITE = "The value is not a finite number: the rewritten model overflowed."
 CELL_KEYS = ("feature_factor", "learning_rate")
+KEYED = ("pause", "resume", "finish_cell", "stop", "label", "delete")
+"""Functions whose last value is the key of the run."""
 FREE: dict[str, Any] = {"concurrency_limit": None}
 
 
@@ -42,7 +44,7 @@ def register(session: Session, visitors: Visitors) -> None:
         spec: dict[str, Any] = {},  # noqa: B006
         request: gr.Request = None,  # Gradio fills it in
     ) -> dict[str, Any]:
-        """Queue a sweep over (feature factor, learning rate) and give its run id."""
+        """Queue a sweep over (feature factor, learning rate); gives its run id, and the key that controls it."""
         with for_scripts():
             return answer(session.start_sweep(checkpoint, as_object(spec, "spec"), visitors.of(request)))
 
@@ -56,25 +58,36 @@ def register(session: Session, visitors: Visitors) -> None:
         with for_scripts():
             return answer(session.cells(run, 0 if rev is None else rev))
 
-    def pause(run: str) -> dict[str, Any]:
+    def pause(run: str, key: str = "", request: gr.Request = None) -> dict[str, Any]:
         """Hold a sweep; nothing is lost."""
         with for_scripts():
-            return answer(session.pause(run))
+            return answer(session.pause(run, visitors.asker(request, key)))
 
-    def resume(run: str) -> dict[str, Any]:
+    def resume(run: str, key: str = "", request: gr.Request = None) -> dict[str, Any]:
         """Go on with a paused, stopped or interrupted sweep."""
         with for_scripts():
-            return answer(session.resume(run))
+            return answer(session.resume(run, visitors.asker(request, key)))
 
-    def finish_cell(run: str, cell: dict[str, Any]) -> dict[str, Any]:
+    def finish_cell(run: str, cell: dict[str, Any], key: str = "", request: gr.Request = None) -> dict[str, Any]:
         """Score a cell that a sweep with winner_only skipped; the run goes on for it."""
         with for_scripts():
-            return answer(session.finish_cell(run, check_cell(cell)))
+            return answer(session.finish_cell(run, check_cell(cell), visitors.asker(request, key)))
 
-    def stop(run: str) -> dict[str, Any]:
+    def stop(run: str, key: str = "", request: gr.Request = None) -> dict[str, Any]:
         """End a sweep; finished cells stay."""
         with for_scripts():
-            return answer(session.stop(run))
+            return answer(session.stop(run, visitors.asker(request, key)))
+
+    def label(run: str, name: str, note: str, key: str = "", request: gr.Request = None) -> dict[str, Any]:
+        """Keep a name and a note for a sweep; "" takes them away."""
+        with for_scripts():
+            return answer(session.shelf.label(run, name, note, visitors.asker(request, key)))
+
+    def delete(run: str, key: str = "", request: gr.Request = None) -> dict[str, Any]:
+        """Stop a sweep where it is going on, and remove it with its numbers; exports stay."""
+        with for_scripts():
+            session.shelf.delete(run, visitors.asker(request, key))
+            return {"deleted": run}
 
     def select(run: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
         """The best cell under a policy, and why."""
@@ -97,9 +110,23 @@ def register(session: Session, visitors: Visitors) -> None:
         with for_scripts():
             return shelve(session.export(run, check_export(options), visitors.of(request)))
 
-    for function in (load, start_sweep, open_finished, cells, pause, resume, finish_cell, stop, select, compare):
+    controls = (pause, resume, finish_cell, stop, label, delete)
+    for function in (load, start_sweep, open_finished, cells, *controls, select, compare):
         gr.api(function, api_name=function.__name__, **FREE)
     _register_export(export)
+
+
+def let_keys_be_left_out(blocks: gr.Blocks) -> None:
+    """A raw call without its last value means no key, as a call without a key does that names its values."""
+    preprocess = blocks.preprocess_data
+
+    async def preprocess_data(block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> list[Any]:
+        if block_fn.api_name in KEYED and len(inputs) == len(block_fn.inputs) - 1:
+            inputs = [*inputs, ""]
+        filled: list[Any] = await preprocess(block_fn, inputs, *rest, **named)
+        return filled
+
+    blocks.preprocess_data = preprocess_data
 
 
 def _register_export(export: Any) -> None:

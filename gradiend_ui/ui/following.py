@@ -9,11 +9,14 @@ import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.ui.grid import board
+from gradiend_ui.ui.keys import WATCHER, ring_of
 from gradiend_ui.ui.page import Page
 from gradiend_ui.ui.refusals import toast
 from gradiend_ui.ui.status import build_run_chip
+from gradiend_ui.ui.sweep import control
 from gradiend_ui.ui.sweep import panel as sweep
 from gradiend_ui.ui.viewer import View
+from gradiend_ui.ui.visitors import Asker
 
 QUIET: dict[str, Any] = {
     "api_visibility": "private",
@@ -26,15 +29,31 @@ NEWEST: dict[str, Any] = {**AT_ONCE, "trigger_mode": "always_last"}
 EVERY: dict[str, Any] = {**AT_ONCE, "trigger_mode": "multiple"}
 WITH_HELD = """(_, ...values) => [document.querySelector('#maps [data-held]')?.dataset.held || '', ...values]"""
 """The first of the inputs becomes the ground that the maps hold: what the page has need not be sent again."""
+WITH_KEY = """(run, _, ...values) => [run, globalThis.gradiendPage.keyOf(run), ...values]"""
+"""The second of the inputs becomes the key that this browser keeps for the run."""
+WITH_RING = """(run, _, ...values) => [run, globalThis.gradiendPage.ring(), ...values]"""
+"""The second becomes {run: key} of all that it keeps, as JSON."""
+KEEP_KEY = """(run, key) => { if (run && key) globalThis.gradiendPage.keep(run, key); }"""
 PUT_RUN_IN_URL = """(run) => {
   const url = new URL(location);
   if (run) url.searchParams.set('run', run); else url.searchParams.delete('run');
-  history.replaceState(null, '', url);
+  history.replaceState(history.state, '', url);
 }"""
 
 
 def page_of(request: gr.Request) -> str:
     return str(request.session_hash or "")
+
+
+def asker_of(page: Page, request: gr.Request, key: Any = "", ring: Any = "") -> Asker:
+    """Who presses, with the key or the keys that their browser sent."""
+    return page.visitors.asker(request, key, ring_of(ring))
+
+
+def role_noted(page: Page, request: gr.Request, run: str, asker: Asker) -> View:
+    """The page's view once it is noted what the page is to the run. Raises NotFound, NotAllowed."""
+    role = page.session.role(run, asker) if run else ""
+    return page.viewers.change(page_of(request), run=run, role=role, owner=asker.owner)
 
 
 def known_view(page: Page, name: str, run: str) -> View:
@@ -49,12 +68,17 @@ def known_view(page: Page, name: str, run: str) -> View:
     return page.viewers.change(name, run=run, options=options, chosen=None)
 
 
-def painted(shown: board.Shown, loaded: bool, page: Page, last_state: str | None = None) -> list[Any]:
-    """Values for `Page.board_outputs`; buttons are left alone while the state stays the same."""
+def painted(
+    shown: board.Shown, loaded: bool, page: Page, last_state: str | None = None, controls: bool = True
+) -> list[Any]:
+    """Values for `Page.board_outputs`; buttons are left alone while the state stays the same.
+
+    controls: whether the page may control the run, as far as it has shown.
+    """
     can_export = shown.run_chip["attributes"].get("data-done", 0) > 0
     if last_state == shown.state and not can_export:
         return [*board.values(shown), *[gr.skip()] * 5]
-    buttons = sweep.button_states(shown.state, loaded, page.words)
+    buttons = sweep.button_states(shown.state, loaded, page.words, controls)
     return [*board.values(shown), *buttons, gr.update(interactive=can_export)]
 
 
@@ -81,7 +105,7 @@ def follow_after(page: Page, event: Any) -> Any:
             return
         try:
             async for shown in board.follow(page.session, page.viewers, name, run, page.words):
-                yield painted(shown, True, page, last_state)
+                yield painted(shown, True, page, last_state, page.viewers.get(name).controls)
                 last_state = shown.state
         except NotFound as error:
             gr.Warning(toast(str(error)), title=page.words("page.sweep_gone"))
@@ -89,6 +113,39 @@ def follow_after(page: Page, event: Any) -> Any:
         yield nothing  # Gradio shows the last yield again when this ends, which may be after a newer follower began
 
     return event.success(follow_run, page.run, page.board_outputs, **QUIET)
+
+
+def claim_after(page: Page, event: Any) -> Any:
+    """Show what the page is to its run, once `event` has succeeded; gives the next event."""
+    inputs = [page.run, page.run_buttons.control.key]
+    return event.success(claimer(page), inputs, claim_outputs(page), js=WITH_KEY, **QUIET)
+
+
+def claimer(page: Page) -> Any:
+    """The function that shows a key of the page's browser and fills `claim_outputs`."""
+
+    def claim(run: str, key: str, request: gr.Request) -> list[Any]:
+        try:
+            view = role_noted(page, request, run, asker_of(page, request, key))
+            state = page.session.revision(run)[1] if run else ""
+        except NotFound:  # deleted meanwhile: the follower says so
+            return [gr.skip()] * len(claim_outputs(page))
+        except GradiendUIError:  # a key that is none
+            return [*control.shown_values(WATCHER, run, page.words), *[gr.skip()] * 3]
+        return claimed_values(page, view, run, state)
+
+    return claim
+
+
+def claim_outputs(page: Page) -> list[Any]:
+    buttons = page.run_buttons
+    return [*control.shown_outputs(buttons.control), buttons.pause, buttons.resume, buttons.stop]
+
+
+def claimed_values(page: Page, view: View, run: str, state: str) -> list[Any]:
+    """Values for `claim_outputs`."""
+    buttons = sweep.button_states(state, True, page.words, view.controls)[1:]
+    return [*control.shown_values(view.role, run, page.words), *buttons]
 
 
 def show_run_in_url(page: Page, event: Any) -> Any:

@@ -11,6 +11,7 @@ from gradiend_ui.engine.errors import Busy
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.worker_client import WorkerClient
+from gradiend_ui.ui.keys import Keys
 from gradiend_ui.ui.quotas import LOCAL, PUBLIC, Quotas, Slots
 
 
@@ -28,6 +29,11 @@ class Ground:
     @property
     def quotas(self) -> Quotas:
         return PUBLIC if self.public else LOCAL
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Who may control which run."""
+        return Keys(self.store, self.public)
 
     def check_room(self) -> None:
         """Raises Busy where what visitors have uploaded fills the room there is for it."""

@@ -50,7 +50,13 @@ def opened(page: Page, name: str, card: Mapping[str, Any], info: Mapping[str, An
         *sweep.opened_values(card, info, words),
         *compare.opened_values(card, info, words),
         *export.opened_values(card, info, words),
-        *painted(board.show(page.session, view, words) if run else _empty(page, card, options), True, page),
+        *painted(
+            board.show(page.session, view, words) if run else _empty(page, card, options),
+            True,
+            page,
+            None,
+            view.controls,
+        ),
     ]
 
 

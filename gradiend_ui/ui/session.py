@@ -22,6 +22,7 @@ from gradiend_ui.engine.fair_queue import check_turn
 from gradiend_ui.engine.fence import fence_version
 from gradiend_ui.engine.known_cells import known_cells
 from gradiend_ui.engine.pictures import Pictures
+from gradiend_ui.engine.run_keys import hashed, new_key
 from gradiend_ui.engine.selection import Question, policy_named, select
 from gradiend_ui.engine.store import Run
 from gradiend_ui.engine.store_check import opened_store
@@ -38,6 +39,7 @@ from gradiend_ui.ui.locations import absolute, checked_location
 from gradiend_ui.ui.own_model import OwnModel
 from gradiend_ui.ui.quotas import Quotas
 from gradiend_ui.ui.runs.shelf import RunShelf
+from gradiend_ui.ui.visitors import THIS_MACHINE, Asker
 
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo"
 STORE_FILE, LOCK_FILE = "runs.sqlite", "lock"
@@ -196,7 +198,10 @@ class Session:
     # --- sweep ---------------------------------------------------------------------------------------------------
 
     def start_sweep(self, checkpoint: str, spec: Mapping[str, Any] | None = None, visitor: str = "") -> dict[str, Any]:
-        """The API's /start_sweep. Raises BadGrid, BadData, NotFound, NotAllowed, Busy, TooLarge."""
+        """The API's /start_sweep: with the run's key, which is told here and never again.
+
+        Raises BadGrid, BadData, NotFound, NotAllowed, Busy, TooLarge.
+        """
         self._store.checkpoint(checkpoint)
         if spec is not None and not isinstance(spec, Mapping):
             raise BadGrid(f"spec must be an object of options, not {shown(spec)}.")
@@ -205,10 +210,11 @@ class Session:
             if self._public:
                 request[key] = self._given_by_a_stranger(key, request.get(key), visitor)
         sizes = {"cells": self.quotas.cells, "rows": self.quotas.rows, "texts": self.quotas.texts}
+        key, most = new_key(), {**sizes, **self._turn_limits}
         answer: dict[str, Any] = self._worker.ask(
-            "start", checkpoint=checkpoint, spec=request, visitor=visitor, most={**sizes, **self._turn_limits}
+            "start", checkpoint=checkpoint, spec=request, visitor=visitor, most=most, key_hash=hashed(key)
         )
-        return answer
+        return {**answer, "key": key}
 
     def _given_by_a_stranger(self, key: str, table: Any, visitor: str) -> Any:
         """Rows or texts as data or as an upload's id; a file in the download cache is taken in like one of the page's.
@@ -285,22 +291,34 @@ class Session:
             "error": record.error,
         }
 
-    def pause(self, run: str) -> dict[str, Any]:
+    def role(self, run: str, asker: Asker) -> str:
+        """What the asker is to the run (see `ui.keys`). Raises NotFound, NotAllowed."""
+        return self._ground.keys.role(run, asker)
+
+    def check_control(self, run: str, asker: Asker) -> None:
+        """Raises NotFound, and NotAllowed where the asker may only watch the run."""
+        self._ground.keys.check(run, asker)
+
+    def pause(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+        """The API's /pause. Raises NotFound, NotAllowed."""
+        self.check_control(run, asker)
         return {"state": self._store.set_state(run, "paused", only_from=("queued", "running"))}
 
-    def resume(self, run: str) -> dict[str, Any]:
-        """Queue the run again where it is not going on. Raises NotFound, Busy."""
+    def resume(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+        """Queue the run again where it is not going on. Raises NotFound, NotAllowed, Busy."""
+        self.check_control(run, asker)
         with self._turns:
             self._check_turn(run, RESUMABLE)
             state = self._store.set_state(run, "queued", only_from=RESUMABLE)
         self._worker.ask("wake")
         return {"state": self._store.revision(run)[1] if state == "queued" else state}
 
-    def finish_cell(self, run: str, cell: Mapping[str, Any]) -> dict[str, Any]:
+    def finish_cell(self, run: str, cell: Mapping[str, Any], asker: Asker = THIS_MACHINE) -> dict[str, Any]:
         """The API's /finish_cell: score a cell that a search for the winner skipped.
 
-        Raises NotFound, BadGrid, Busy.
+        Raises NotFound, NotAllowed, BadGrid, Busy.
         """
+        self.check_control(run, asker)
         with self._turns:
             self._check_turn(run, ("finished",))
             answer: dict[str, Any] = self._worker.ask("finish_cell", run=run, cell=dict(cell))
@@ -316,7 +334,9 @@ class Session:
     def _turn_limits(self) -> dict[str, int]:
         return {"runs": self.quotas.runs, "runs_each": self.quotas.runs_each}
 
-    def stop(self, run: str) -> dict[str, Any]:
+    def stop(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+        """The API's /stop. Raises NotFound, NotAllowed."""
+        self.check_control(run, asker)
         stoppable = ("queued", "running", "paused", "interrupted")
         return {"state": self._store.set_state(run, "stopped", only_from=stoppable)}
 

@@ -1,4 +1,5 @@
-"""What each open page looks at: the options that move the winner, the chosen cell, and which follower may speak.
+"""What each open page looks at: the options that move the winner, the chosen cell, which follower may speak, and
+whether the page has shown that it may control its run.
 
 Plain ids and values in a bounded table, keyed by Gradio's session hash. A page's newest follower silences the older
 ones, so that one page never has two. Knows nothing of grids or widgets.
@@ -7,11 +8,13 @@ ones, so that one page never has two. Knows nothing of grids or widgets.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from gradiend_ui.ui.keys import CONTROLLING
 
 MOST_VIEWERS = 5000
 FEW = 2
@@ -24,7 +27,9 @@ class View:
 
     `shows` is what the maps show ("": what the goal decides by); `compared` is what the sentences on the page answer;
     `pinned` are the cells A to D that stay beside the base: they belong to the run and go with it. `nth` orders the
-    page's selections: they travel side by side and may overtake each other.
+    page's selections: they travel side by side and may overtake each other. `role` is what the page is to its run (see
+    `ui.keys`), "" while nobody has asked; `owner` whether it is open on the machine of a local server. Both say what is
+    shown, not what is allowed.
     """
 
     run: str = ""
@@ -35,6 +40,13 @@ class View:
     compared: tuple[Any, ...] | None = None
     pinned: tuple[tuple[float, float], ...] = ()
     nth: float = 0.0
+    role: str = ""
+    owner: bool = False
+
+    @property
+    def controls(self) -> bool:
+        """Whether the page's buttons for its run are of use."""
+        return self.owner or self.role in CONTROLLING
 
 
 class Viewers:
@@ -42,7 +54,7 @@ class Viewers:
 
     def __init__(self) -> None:
         self._views: OrderedDict[str, View] = OrderedDict()
-        self._following = 0
+        self._followed: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
     def get(self, page: str) -> View:
@@ -53,7 +65,7 @@ class Viewers:
         with self._lock:
             old = self._views.get(page, View())
             if changes.get("run", old.run) != old.run:
-                changes = {"pinned": (), **changes}
+                changes = {"pinned": (), "role": "", **changes}
             view = replace(old, **changes)
             self._views[page] = view
             self._views.move_to_end(page)
@@ -75,7 +87,8 @@ class Viewers:
         """A number that stays the page's current one until the next call."""
         with self._lock:
             old = self._views.get(page, View())
-            self._views[page] = replace(old, run=run, follower=old.follower + 1)
+            role = old.role if old.run == run else ""
+            self._views[page] = replace(old, run=run, role=role, follower=old.follower + 1)
             return old.follower + 1
 
     def may_follow(self, page: str, follower: int) -> bool:
@@ -83,20 +96,30 @@ class Viewers:
             return page in self._views and self._views[page].follower == follower
 
     @contextmanager
-    def following(self) -> Iterator[None]:
-        """Count a follower while the block runs."""
+    def following(self, page: str, run: str) -> Iterator[None]:
+        """Count the page among those that follow the run while the block runs."""
         with self._lock:
-            self._following += 1
+            self._followed[page, run] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._following -= 1
+                self._followed[page, run] -= 1
+                if not self._followed[page, run]:
+                    del self._followed[page, run]
+
+    def watching_beside(self, page: str, run: str) -> int:
+        """How many other pages follow the run. For the owner of a local server their own other pages do not count."""
+        with self._lock:
+            others = {other for other, followed in self._followed if followed == run and other != page}
+            if not self._views.get(page, View()).owner:
+                return len(others)
+            return sum(not self._views.get(other, View()).owner for other in others)
 
     @property
     def crowd(self) -> float:
         """How much longer each follower waits between two looks, so that all together cost no more than a few: >= 1."""
-        return max(1.0, self._following / FEW)
+        return max(1.0, self._followed.total() / FEW)
 
     def forget(self, page: str) -> None:
         with self._lock:

@@ -1,7 +1,8 @@
-"""Who asks: a short name per visitor, so that everybody gets a turn and nobody takes all of the server.
+"""Who asks: a short name per visitor, whether it is this machine's owner, and the key that was sent.
 
-On a public server it is a keyed hash of the visitor's address: nothing else is known of them, and after a restart the
-same address has another name. On a local server there is one person, "". Knows requests, no session.
+On a public server the name is a keyed hash of the visitor's address: nothing else is known of them, and after a restart
+the same address has another name, so that everybody gets a turn and nobody takes all of the server. On a local server
+there is one name, "", and the owner is who asks from this machine itself. Knows requests, no session.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import ipaddress
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +19,27 @@ if TYPE_CHECKING:
 
 FORWARDED = "x-forwarded-for"
 UNKNOWN = "?"
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who wants something of a run.
+
+    visitor: their name. owner: the person at the machine of a local server. key: what was sent with this one request.
+    ring: {run: key} of all that their browser keeps.
+    """
+
+    visitor: str = ""
+    owner: bool = False
+    key: str = ""
+    ring: Mapping[str, str] = field(default_factory=dict)
+
+    def key_of(self, run: str) -> str:
+        return self.key or self.ring.get(run, "")
+
+
+THIS_MACHINE = Asker(owner=True)
+"""Python code in the server's own process. It is no visitor, and on a public server it needs keys like one."""
 
 
 class Visitors:
@@ -33,12 +56,60 @@ class Visitors:
         client: Any = request.client
         return self.named(str(client.host) if client else UNKNOWN, request.headers)
 
+    def asker(self, request: gr.Request | None, key: Any = "", ring: Mapping[str, str] | None = None) -> Asker:
+        """The same with what was sent to control a run by; the key may still be anything."""
+        return Asker(self.of(request), self.is_owner(request), "" if key is None else key, ring or {})
+
+    def is_owner(self, request: gr.Request | None) -> bool:
+        """Whether a request comes from the machine that this server runs on; nobody owns a public one."""
+        if self._public:
+            return False
+        if request is None:
+            return True
+        client: Any = request.client
+        scope: Mapping[str, Any] = request.request.scope if request.request else {}
+        here = scope.get("server") or ("",)
+        return is_from_here(
+            str(client.host) if client else UNKNOWN, str(here[0]), request.headers.get(FORWARDED, ""), self._proxies
+        )
+
     def named(self, peer: str, headers: Mapping[str, str]) -> str:
         """The same from the address of the other end of the connection and the request's headers."""
         if not self._public:
             return ""
         address = address_of(peer, headers.get(FORWARDED, ""), self._proxies)
         return hashlib.blake2b(address.encode(), key=self._key, digest_size=8).hexdigest()
+
+
+def is_from_here(peer: str, here: str, forwarded: str, proxies: int) -> bool:
+    """Whether a request was made on this machine: the other end of the connection is a loopback address, or the very
+    address that it reached the server by (`here`), and so is whoever the proxies in front say that they speak for.
+
+    A header can only take this away. Where no proxy is known, whoever wrote one speaks for somebody else.
+    """
+    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+    spoken_for = hops[-proxies:] if proxies > 0 else hops
+    own = _plain(here)
+    return all(_is_loopback(address) or (own != "" and _plain(address) == own) for address in (peer, *spoken_for))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(_plain(address)).is_loopback
+    except ValueError:
+        return False
+
+
+def _plain(address: str) -> str:
+    """The address without brackets, port and zone, an IPv4 one in its own form; "" for what is none."""
+    bare = address[1:].partition("]")[0] if address.startswith("[") else address
+    for spelled in (bare, bare.rpartition(":")[0]):
+        try:
+            found = ipaddress.ip_address(spelled.partition("%")[0])
+        except ValueError:
+            continue
+        return str(found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else str(found)
+    return ""
 
 
 def address_of(peer: str, forwarded: str, proxies: int) -> str:

@@ -22,8 +22,8 @@ TOGGLE_THEME = """() => {
   try { localStorage.setItem('gradiend-theme', dark ? 'dark' : 'light'); } catch (error) { /* private window */ }
 }"""
 OTHER_LANGUAGE = {
-    "en": "() => location.assign(`./de${location.search}`)",
-    "de": "() => location.assign(`./${location.search}`)",
+    "en": "() => location.assign(`./de${location.search}${globalThis.gradiendPage.passing()}`)",
+    "de": "() => location.assign(`./${location.search}${globalThis.gradiendPage.passing()}`)",
 }
 SAY_LANGUAGE = "() => {{ document.documentElement.lang = '{language}'; }}"
 RESTORE_THEME = """() => {

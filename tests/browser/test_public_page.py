@@ -1,4 +1,4 @@
-"""The page of a server for strangers, behind its content policy: a sweep, a download; no paths, no list of sweeps."""
+"""The page of a server for strangers, behind its content policy: a sweep, a download; no paths, no others' sweeps."""
 
 from __future__ import annotations
 
@@ -46,12 +46,16 @@ def test_a_visitor_sweeps_and_downloads(context: BrowserContext, public: Served)
     assert download.value.suggested_filename.endswith(".zip")
 
     page.click("#open-runs")
-    expect(page.locator("#runs")).to_contain_text("link")
-    assert page.locator("#runs .shelf-run").count() == 0
+    expect(page.locator("#runs .shelf-run")).to_have_count(1)
+    expect(page.locator("#runs")).to_contain_text("Everybody else's are reached by their link only")
     run = page.url.partition("run=")[2]
-    other = context.new_page()
+    stranger = page.context.browser.new_context()
+    other = stranger.new_page()
     other.goto(f"{public.url}/")
     expect(other.locator("#start")).to_be_enabled(timeout=SLOW)
-    assert run and run not in other.content()
+    other.click("#open-runs")
+    expect(other.locator("#runs")).to_contain_text("This browser has started no sweep here yet.")
+    assert run and run not in other.content() and other.locator("#runs .shelf-run").count() == 0
+    stranger.close()
     blocked = [text for text in said if "Content Security Policy" in text or "Refused to" in text]
     assert blocked == []

@@ -208,7 +208,7 @@ class Loop:
             self.broken.append(f"after a kill the run is {state}")
         self.check_kept(life)
         if state != "finished":
-            ask(life.server, "resume", self.run)
+            ask(life.server, "resume", self.run, "")
 
     def state_of(self, life: Life) -> str:
         return str(ask(life.server, "cells", self.run, 10**9)["state"])

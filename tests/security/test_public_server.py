@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from gradiend_ui.ui.quotas import PUBLIC
 from tests.faults.kill_loop import ask
 from tests.faults.page_client import functions_of
 from tests.faults.served import ROOT, Served, served
+from tests.security.page_calls import assert_nothing_is_controlled
 
 SECRET = "hf_secretsecretsecret"
 CELL = {"feature_factor": -1.0, "learning_rate": 0.1}
@@ -36,6 +38,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def checkpoint(server: Served) -> str:
     return str(ask(server, "load", "demo", {})["checkpoint"])
+
+
+@pytest.fixture(scope="module")
+def started(server: Served, checkpoint: str) -> dict[str, Any]:
+    """A sweep of somebody, that only looks for the winners; it is finished, and skipped some cells."""
+    import time
+
+    spec = {"feature_factors": [-1.0], "learning_rates": [0.1, 0.5, 20.0], "winner_only": True}
+    answer = ask(server, "start_sweep", checkpoint, spec)
+    while ask(server, "cells", answer["run"], 0)["state"] != "finished":
+        time.sleep(0.3)
+    return dict(answer)
 
 
 @pytest.fixture(scope="module")
@@ -158,18 +172,20 @@ def test_large_sweeps_and_many_of_them_are_refused(server: Served, checkpoint: s
     spec = {"feature_factors": [-1.0, 1.0], "learning_rates": rates}
     assert f"at most {PUBLIC.cells:,}" in refused(server, "start_sweep", checkpoint, spec)
     assert "[bad_grid]" in refused(server, "start_sweep", checkpoint, {"learning_rates": []})
-    runs = []
+    runs: list[tuple[str, str]] = []
     try:
         for _ in range(PUBLIC.runs_each):
             again = {**SPEC, "learning_rates": [0.01 * n for n in range(1, 40)], "again": True}
-            runs.append(ask(server, "start_sweep", checkpoint, again)["run"])
+            started = ask(server, "start_sweep", checkpoint, again)
+            runs.append((started["run"], started["key"]))
         assert "[busy]" in refused(server, "start_sweep", checkpoint, SPEC)
-        ask(server, "stop", runs[-1])
-        runs.append(ask(server, "start_sweep", checkpoint, SPEC)["run"])
-        assert "[busy]" in refused(server, "resume", runs[-2])
+        ask(server, "stop", *runs[-1])
+        started = ask(server, "start_sweep", checkpoint, SPEC)
+        runs.append((started["run"], started["key"]))
+        assert "[busy]" in refused(server, "resume", *runs[-2])
     finally:
-        for name in runs:
-            ask(server, "stop", name)
+        for name, key in runs:
+            ask(server, "stop", name, key)
 
 
 def test_an_export_is_a_download(server: Served, run: str, tmp_path: Path) -> None:
@@ -190,3 +206,57 @@ def test_one_that_floods_is_told_so_and_others_are_served(server: Served) -> Non
     body = b'{"data": ["' + b"x" * PUBLIC.body_bytes + b'"]}'
     assert httpx.post(f"{server.url}/gradio_api/call/cells", content=body).status_code == 413
     assert ask(server, "load", "demo", {})["name"] == "demo"
+
+
+def skipped_cell(server: Served, run: str) -> dict[str, float]:
+    cells = ask(server, "cells", run, 0)["cells"]
+    cell = next(cell for cell in cells if cell["status"] == "skipped")
+    return {key: cell[key] for key in ("feature_factor", "learning_rate")}
+
+
+def test_a_sweep_is_controlled_by_its_key_only(server: Served, checkpoint: str, started: dict[str, Any]) -> None:
+    """By the documented functions, each in its own form."""
+    run, key = str(started["run"]), str(started["key"])
+    assert len(key) >= 16 and key not in run
+    cell = skipped_cell(server, run)
+    calls: dict[str, list[Any]] = {
+        "pause": [], "resume": [], "stop": [], "finish_cell": [cell], "label": ["my sweep", "a note"], "delete": []
+    }  # fmt: skip
+    before = ask(server, "cells", run, 0)
+    for name, data in calls.items():
+        for wrong in (
+            [],
+            [""],
+            [None],
+            [key[:-1]],
+            [key.swapcase()],
+            [run],
+            [5],
+            [["x"]],
+            [{"key": key}],
+            ["x" * 10**6],
+        ):
+            sentence = refused(server, name, run, *data, *wrong)
+            assert "[not_allowed]" in sentence and key not in sentence and len(sentence) < 400, sentence
+    assert ask(server, "cells", run, 0) == before
+    for name in ("pause", "resume", "stop"):
+        assert ask(server, name, run, key) == {"state": "finished"}
+    assert ask(server, "finish_cell", run, cell, key)["state"] in ("queued", "running", "finished")
+    assert ask(server, "label", run, " my  sweep", "a note", key) == {"name": "my sweep", "note": "a note"}
+    told = [ask(server, "cells", run, 0), ask(server, "select", run, {"target_class": "F"})]
+    assert key not in str(told) and "my sweep" not in str(told)
+    other = ask(server, "start_sweep", checkpoint, SPEC)
+    assert "[not_allowed]" in refused(server, "delete", other["run"], key), "one sweep's key is not another's"
+    assert ask(server, "delete", other["run"], other["key"]) == {"deleted": other["run"]}
+    assert "[not_found]" in refused(server, "cells", other["run"], 0)
+    assert key not in server.log.read_text()
+
+
+def test_the_pages_own_functions_ask_for_the_key_too(server: Served, checkpoint: str) -> None:
+    """A program that calls them as the page does, with another run's key or none."""
+    mine, other = (ask(server, "start_sweep", checkpoint, {**SPEC, "again": True}) for _ in range(2))
+    run = mine["run"]
+    assert_nothing_is_controlled(server, run, ("", other["key"], json.dumps({run: other["key"]}), None, 5, ["x"]))
+    for answer in (mine, other):
+        assert ask(server, "stop", answer["run"], answer["key"])["state"] in ("stopped", "finished")
+        ask(server, "delete", answer["run"], answer["key"])

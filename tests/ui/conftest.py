@@ -12,9 +12,11 @@ import pytest
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before anything imports gradio
 
 from gradiend_ui.engine.errors import BadCheckpoint, BadData, NotFound
+from gradiend_ui.ui.visitors import THIS_MACHINE, Asker
 from gradiend_ui.ui.words import Words
 
 RUN = "run-1"
+KEY = "key-of-run-1"
 CARD: dict[str, Any] = {
     "checkpoint": "ck-1",
     "name": "demo",
@@ -148,7 +150,7 @@ class ScriptedSession:
 
     def start_sweep(self, checkpoint: str, spec: dict[str, Any], visitor: str = "") -> dict[str, Any]:
         self.calls.append(("start_sweep", checkpoint, spec))
-        return {"run": RUN, "cells": 6, "position": 0}
+        return {"run": RUN, "cells": 6, "position": 0, "key": KEY}
 
     def open_finished(self, checkpoint: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
         self.calls.append(("open_finished", checkpoint, options))
@@ -181,12 +183,12 @@ class ScriptedSession:
     def select(self, run: str, options: dict[str, Any]) -> dict[str, Any]:
         return SELECTION
 
-    def pause(self, run: str) -> dict[str, Any]:
+    def pause(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
         return {"state": "paused"}
 
     resume = stop = pause
 
-    def finish_cell(self, run: str, cell: dict[str, Any]) -> dict[str, Any]:
+    def finish_cell(self, run: str, cell: dict[str, Any], asker: Asker = THIS_MACHINE) -> dict[str, Any]:
         self.calls.append(("finish_cell", run, cell))
         return {"state": "queued"}
 

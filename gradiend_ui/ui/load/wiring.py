@@ -14,7 +14,7 @@ from gradiend_ui.engine.demos import DEMO, NUMBER_DEMO
 from gradiend_ui.engine.errors import BadBase, GradiendUIError
 from gradiend_ui.ui.compare.wiring import answer_after
 from gradiend_ui.ui.data import panel as data
-from gradiend_ui.ui.following import AT_ONCE, EVERY, QUIET, follow_after, page_of, show_run_in_url
+from gradiend_ui.ui.following import AT_ONCE, EVERY, QUIET, claim_after, follow_after, page_of, show_run_in_url
 from gradiend_ui.ui.load import health, questions
 from gradiend_ui.ui.load import panel as load
 from gradiend_ui.ui.load.questions import Asked
@@ -44,6 +44,7 @@ def wire_page(page: Page, blocks: gr.Blocks) -> None:
 
     def open_page(request: gr.Request) -> Updates:
         name, run = page_of(request), request.query_params.get("run", "")
+        page.viewers.change(name, owner=page.visitors.is_owner(request))
         for notice in page.session.about()["notices"]:
             gr.Warning(toast(notice), title=page.words("load.notice"), duration=60)
         if run:
@@ -242,4 +243,4 @@ def after_opening(page: Page, event: Any) -> None:
     then = show_run_in_url(page, event)
     estimate_after(page, then)
     answer_after(page, then)
-    follow_after(page, then)
+    follow_after(page, claim_after(page, then))

@@ -26,18 +26,20 @@ class Marks:
     pair: tuple[str, ...] = ()
 
 
-def build_list(entries: Sequence[Entry], count: int, marks: Marks, words: Words) -> Node:
-    """All entries, and a button for older ones where `count` says that there are more."""
+def build_list(entries: Sequence[Entry], count: int, marks: Marks, words: Words, own: bool = False) -> Node:
+    """All entries, and a button for older ones where `count` says that there are more.
+
+    own: these are the sweeps whose keys the browser keeps, not all of the server's.
+    """
     if not entries:
-        return node("div", node("p", words("runs.none")), node("p", words("runs.none_hint"), cls="quiet"), cls="empty")
+        kind = "own" if own else "none"
+        return node(
+            "div", node("p", words(f"runs.{kind}")), node("p", words(f"runs.{kind}_hint"), cls="quiet"), cls="empty"
+        )
     items = [_build_entry(entry, marks, words) for entry in entries]
     more = pick("more:", words("runs.more", count=count - len(entries))) if count > len(entries) else None
-    return node("div", node("ul", *items, cls="shelf"), more)
-
-
-def build_closed(words: Words) -> Node:
-    """In place of the list on a public server."""
-    return node("div", node("p", words("runs.public")), node("p", words("runs.public_hint"), cls="quiet"), cls="empty")
+    hint = node("p", words("runs.own_listed"), cls="quiet own-listed") if own else None
+    return node("div", hint, node("ul", *items, cls="shelf"), more)
 
 
 def build_loading(words: Words) -> Node:

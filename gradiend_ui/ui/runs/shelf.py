@@ -1,7 +1,7 @@
 """The session's part for earlier runs: list, name, note, delete.
 
-Plain JSON-like values in and out; every refusal is a `GradiendUIError`. On a public server a run belongs to whoever
-has its link: nothing is listed, named or deleted there.
+Plain JSON-like values in and out; every refusal is a `GradiendUIError`. The owner of a local server sees all runs;
+anybody else those whose keys they show, so that nobody lists, names or deletes what somebody else started.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gradiend_ui.engine.errors import Failed, NotAllowed, NotFound, TooLarge
+from gradiend_ui.engine.errors import BadName, Failed, NotFound, TooLarge
 from gradiend_ui.engine.store import Run
 from gradiend_ui.ui.ground import Ground
+from gradiend_ui.ui.visitors import THIS_MACHINE, Asker
 
 log = logging.getLogger(__name__)
 LONGEST_NAME, LONGEST_NOTE = 80, 500
@@ -26,36 +27,59 @@ class RunShelf:
         self._ground = ground
         self._select = select
 
-    def runs(self, most: int = 20) -> dict[str, Any]:
-        """{"runs": the `most` newest, newest first, see `entry`; "count": of all there are}. Raises NotAllowed."""
-        self._check_allowed()
-        return {
-            "runs": [entry for record in self._ground.store.runs(most) if (entry := self._entry_or_none(record))],
-            "count": self._ground.store.count_runs(),
-        }
+    def runs(self, most: int = 20, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+        """{"runs": the `most` newest of those that the asker may control, newest first, see `entry`; "count": of all
+        of these}."""
+        records, count = self._records(most, asker)
+        return {"runs": [entry for record in records if (entry := self._entry_or_none(record))], "count": count}
 
-    def entry(self, run: str) -> dict[str, Any]:
-        """What the list tells of one run: how it was swept and by how far, its winner, its size in bytes."""
-        self._check_allowed()
+    def _records(self, most: int, asker: Asker) -> tuple[list[Run], int]:
+        store = self._ground.store
+        if asker.owner and not self._ground.public:
+            return store.runs(most), store.count_runs()
+        held = self._ground.keys.held(asker.ring)
+        records = [record for run in held if (record := self._record_or_none(run))]
+        return sorted(records, key=lambda record: record.created, reverse=True)[:most], len(records)
+
+    def entry(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+        """What the list tells of one run: how it was swept and by how far, its winner, its size in bytes.
+
+        Raises NotAllowed, NotFound.
+        """
+        self._ground.keys.check(run, asker)
         return self._entry(self._ground.store.run(run))
 
-    def label(self, run: str, name: str, note: str) -> None:
-        """Keep a name and a note for the run; "" takes them away. Raises NotAllowed, NotFound, TooLarge."""
-        self._check_allowed()
+    def label(self, run: str, name: str, note: str, asker: Asker = THIS_MACHINE) -> dict[str, str]:
+        """Keep a name and a note for the run, "" takes them away; gives both as they are kept.
+
+        Raises NotAllowed, NotFound, BadName, TooLarge.
+        """
+        self._ground.keys.check(run, asker)
+        for what, text, longest in (("name", name, LONGEST_NAME), ("note", note, LONGEST_NOTE)):
+            if not isinstance(text, str | None):
+                raise BadName(f"The {what} is text of at most {longest} characters, not {text!r}.")
         name, note = " ".join(_printable(name).split()), _printable(note).strip()
         for what, text, longest in (("name", name, LONGEST_NAME), ("note", note, LONGEST_NOTE)):
             if len(text) > longest:
-                raise TooLarge(f"The {what} has {len(text)} characters; at most {longest} are kept.")
+                raise TooLarge(f"The {what} has {len(text):,} characters; at most {longest} are kept.")
         self._ground.store.label_run(run, name, note)
+        return {"name": name, "note": note}
 
-    def delete(self, run: str) -> None:
+    def delete(self, run: str, asker: Asker = THIS_MACHINE) -> None:
         """Stop the run where it is going on, and remove it with the numbers that no other run needs.
 
         Exports stay. Raises NotAllowed, NotFound, Failed.
         """
-        self._check_allowed()
-        self._ground.store.revision(run)
+        self._ground.keys.check(run, asker)
         self._ground.worker.ask("delete_run", run=run)
+
+    def _record_or_none(self, run: str) -> Run | None:
+        """None for a damaged run, and one that was deleted just now: it must not take the list with it."""
+        try:
+            return self._ground.store.run(run)
+        except (Failed, NotFound) as error:
+            log.warning("run %s cannot be listed: %s", run, error)
+            return None
 
     def _entry_or_none(self, record: Run) -> dict[str, Any] | None:
         """None for a run with a damaged record: it must not take the list with it."""
@@ -64,10 +88,6 @@ class RunShelf:
         except (KeyError, TypeError, Failed, NotFound) as error:
             log.warning("run %s cannot be listed: %s", record.id, error)
             return None
-
-    def _check_allowed(self) -> None:
-        if self._ground.public:
-            raise NotAllowed("On a public server a sweep is reached by its link only: keep the page's address.")
 
     def _entry(self, record: Run) -> dict[str, Any]:
         info, spec = record.info, record.info["spec"]

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from gradiend_ui.engine.errors import GradiendUIError, NotFound
+from gradiend_ui.engine.errors import GradiendUIError, NotAllowed, NotFound
 from gradiend_ui.ui.downloads import press, shelve_text
-from gradiend_ui.ui.following import AT_ONCE, EVERY, QUIET, page_of
+from gradiend_ui.ui.following import AT_ONCE, EVERY, QUIET, WITH_RING, asker_of, page_of
 from gradiend_ui.ui.load.wiring import after_opening
 from gradiend_ui.ui.opening import opened, opened_outputs
 from gradiend_ui.ui.page import Page
 from gradiend_ui.ui.refusals import for_people
 from gradiend_ui.ui.runs import listing, pair
 from gradiend_ui.ui.runs import panel as runs
+from gradiend_ui.ui.visitors import THIS_MACHINE, Asker
 from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ CLOSE = "() => globalThis.gradiendPage.closeDrawer()"
 
 @dataclass(frozen=True)
 class Desk:
-    """One page's drawer. current: the run on the page; hand: see `panel.FIRST`; options: the page's question."""
+    """One page's drawer. current: the run on the page; hand: see `panel.FIRST`; options: the page's question; asker:
+    who looks into it, with the keys of their browser."""
 
     session: Session
     words: Words
@@ -51,6 +53,7 @@ class Desk:
     said: str = ""
     said_kind: str = "quiet"
     wanted: str = ""
+    asker: Asker = THIS_MACHINE
 
     def having(self, **changes: Any) -> Desk:
         return replace(self, hand={**self.hand, **changes})
@@ -77,9 +80,9 @@ class Desk:
         return self.having(most=self.hand["most"] + runs.PAGE_OF_RUNS) if action == "more" else self
 
     def _deleted(self, run: str) -> Desk:
-        title = listing.title_of(self.session.shelf.entry(run))
+        title = listing.title_of(self.entry(run))
         checkpoint = self.session.run_info(run)["checkpoint"]
-        self.session.shelf.delete(run)
+        self.session.shelf.delete(run, self.asker)
         rest = [other for other in self.hand["pair"] if other != run]
         after = self.having(asked="", pair=rest, editing="" if self.hand["editing"] == run else self.hand["editing"])
         after = replace(after, said=self.words("runs.deleted", name=title), said_kind="good")
@@ -87,22 +90,14 @@ class Desk:
 
     def labelled(self, name: str, note: str) -> Desk:
         """After saving the form. Raises GradiendUIError."""
-        self.session.shelf.label(self.hand["editing"], name, note)
+        self.session.shelf.label(self.hand["editing"], name, note, self.asker)
         return replace(self.having(editing=""), said=self.words("runs.saved"), said_kind="good")
 
     def shown(self) -> list[Any]:
         """Values for `panel.shown_outputs`."""
-        if self.session.about()["public"]:
-            return [
-                dict(self.hand),
-                listing.build_closed(self.words),
-                listing.build_status(""),
-                gr.skip(),
-                *[gr.skip()] * 5,
-            ]
-        answer = self.session.shelf.runs(self.hand["most"])
+        answer = self.session.shelf.runs(self.hand["most"], self.asker)
         marks = listing.Marks(self.current, self.hand["asked"], tuple(self.hand["pair"]))
-        listed = listing.build_list(answer["runs"], answer["count"], marks, self.words)
+        listed = listing.build_list(answer["runs"], answer["count"], marks, self.words, own=not self.asker.owner)
         said = self.said or (self.words.counted("runs.count", answer["count"]) if answer["count"] else "")
         tree, both = self._pair()
         return [
@@ -115,17 +110,21 @@ class Desk:
             self.wanted,
         ]
 
+    def entry(self, run: str) -> dict[str, Any]:
+        """Raises NotAllowed, NotFound."""
+        return self.session.shelf.entry(run, self.asker)
+
     def _form(self) -> list[Any]:
         if not self.hand["editing"]:
             return [gr.update(visible=False), gr.skip(), gr.skip()]
-        entry = self.session.shelf.entry(self.hand["editing"])
+        entry = self.entry(self.hand["editing"])
         return [gr.update(visible=True), entry["name"], entry["note"]]
 
     def sides(self) -> tuple[pair.Side, pair.Side]:
         """The two chosen runs under one question. Raises NotFound."""
         if len(self.hand["pair"]) < 2:
             raise NotFound("Choose two sweeps first.")
-        entries = [self.session.shelf.entry(run) for run in self.hand["pair"]]
+        entries = [self.entry(run) for run in self.hand["pair"]]
         question = common_question(entries, self.options)
         first, second = (
             pair.Side(letter, entry, self.session.picture(entry["run"], question))
@@ -145,7 +144,7 @@ class Desk:
         if not self.hand["pair"]:
             return listing.build_nothing(), False
         if len(self.hand["pair"]) == 1:
-            return pair.build_half(self.session.shelf.entry(self.hand["pair"][0]), self.words), False
+            return pair.build_half(self.entry(self.hand["pair"][0]), self.words), False
         first, second = self.sides()
         return pair.build_pair(first, second, self.number(first, second), self.words), True
 
@@ -169,21 +168,25 @@ def _toggled(chosen: list[str], run: str) -> list[str]:
 def wire_runs(page: Page, blocks: gr.Blocks) -> None:
     widgets = page.runs
     outputs = runs.shown_outputs(widgets)
-    inputs = [page.run, widgets.hand]
+    inputs = [page.run, page.run_buttons.control.key, widgets.hand]
+    keyed = {"js": WITH_RING}
 
-    def desk_of(run: str, hand: Mapping[str, Any] | None, request: gr.Request) -> Desk:
+    def desk_of(run: str, ring: str, hand: Mapping[str, Any] | None, request: gr.Request) -> Desk:
         options = page.viewers.get(page_of(request)).options
-        return Desk(page.session, page.words, run, {**runs.FIRST, **(hand or {})}, options)
+        asker = asker_of(page, request, ring=ring)
+        return Desk(page.session, page.words, run, {**runs.FIRST, **(hand or {})}, options, asker=asker)
 
-    def refresh(run: str, hand: Mapping[str, Any], request: gr.Request) -> list[Any]:
-        desk = desk_of(run, hand, request)
+    def refresh(run: str, ring: str, hand: Mapping[str, Any], request: gr.Request) -> list[Any]:
+        desk = desk_of(run, ring, hand, request)
         try:
             return desk.having(asked="", editing="").shown()
-        except NotFound:  # a run of this page's hand was deleted elsewhere
+        except (NotFound, NotAllowed):  # a run of this page's hand was deleted elsewhere, or its key is no longer here
             return desk.having(**runs.FIRST).shown()
 
-    def press_pick(run: str, hand: Mapping[str, Any], event: gr.SelectData, request: gr.Request) -> list[Any]:
-        desk = desk_of(run, hand, request)
+    def press_pick(
+        run: str, ring: str, hand: Mapping[str, Any], event: gr.SelectData, request: gr.Request
+    ) -> list[Any]:
+        desk = desk_of(run, ring, hand, request)
         try:
             return desk.press(str(event.value)).shown()
         except GradiendUIError as error:
@@ -192,9 +195,9 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
             )
             return told.shown()
 
-    def save(run: str, hand: Mapping[str, Any], name: str, note: str, request: gr.Request) -> list[Any]:
+    def save(run: str, ring: str, hand: Mapping[str, Any], name: str, note: str, request: gr.Request) -> list[Any]:
         with for_people(page.words):
-            return desk_of(run, hand, request).labelled(name, note).shown()
+            return desk_of(run, ring, hand, request).labelled(name, note).shown()
 
     def open_wanted(wanted: str, request: gr.Request) -> list[Any]:
         kind, _, name = wanted.partition(":")
@@ -204,22 +207,22 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
                 return opened(page, page_of(request), info["card"], info)
             return opened(page, page_of(request), page.session.card(name), None)
 
-    def make_csv(run: str, hand: Mapping[str, Any], request: gr.Request) -> Any:
+    def make_csv(run: str, ring: str, hand: Mapping[str, Any], request: gr.Request) -> Any:
         with for_people(page.words):
-            desk = desk_of(run, hand, request)
+            desk = desk_of(run, ring, hand, request)
             first, second = desk.sides()
             text = pair.csv_of(first, second, desk.number(first, second))
             return gr.DownloadButton(value=shelve_text("side-by-side.csv", text))
 
-    page.header.sweeps.click(refresh, inputs, outputs, **AT_ONCE)
+    page.header.sweeps.click(refresh, inputs, outputs, **keyed, **AT_ONCE)
     for tree in (widgets.list, widgets.pair):
-        pressed = tree.select(press_pick, inputs, outputs, **EVERY)
+        pressed = tree.select(press_pick, inputs, outputs, **keyed, **EVERY)
         pressed.success(None, widgets.wanted, None, js=DO_WANTED, api_visibility="private")
     for event in (widgets.save.click, widgets.name.submit):
-        event(save, [*inputs, widgets.name, widgets.note], outputs, **AT_ONCE)
-    widgets.cancel.click(refresh, inputs, outputs, **AT_ONCE)
+        event(save, [*inputs, widgets.name, widgets.note], outputs, **keyed, **AT_ONCE)
+    widgets.cancel.click(refresh, inputs, outputs, **keyed, **AT_ONCE)
     after = widgets.open.click(open_wanted, widgets.wanted, opened_outputs(page), **QUIET)
     after_opening(page, after)
     after.success(None, None, None, js=CLOSE, api_visibility="private")
-    made = widgets.csv.click(make_csv, inputs, widgets.csv_file, **AT_ONCE)
+    made = widgets.csv.click(make_csv, inputs, widgets.csv_file, **keyed, **AT_ONCE)
     made.success(None, None, None, js=press(runs.CSV_ID), api_visibility="private")

@@ -13,8 +13,8 @@ import gradio as gr
 
 from gradiend_ui.engine.axes import spelled
 from gradiend_ui.engine.values import DEFAULT_PRECISION, PARTS, TOKEN_BOUNDARIES
+from gradiend_ui.ui.sweep import control, lists
 from gradiend_ui.ui.sweep import form as described
-from gradiend_ui.ui.sweep import lists
 from gradiend_ui.ui.sweep.form import (
     ARITHMETICS,
     BOTH,
@@ -68,6 +68,7 @@ EXPLAINED: dict[str, str] = {
     "winner-only": "sweep.winner_only",
     "any-factor": "sweep.any_factor",
     "again": "sweep.again",
+    "control-link": "sweep.control_link",
 }
 """Widget id: the text that explains it."""
 
@@ -101,6 +102,7 @@ class RunWidgets:
     resume: gr.Button
     stop: gr.Button
     estimate: Tree
+    control: control.ControlWidgets
 
 
 def build(words: Words) -> tuple[FormWidgets, RunWidgets]:
@@ -205,7 +207,7 @@ def _build_buttons(words: Words) -> RunWidgets:
         pause = gr.Button(words("sweep.pause"), size="sm", interactive=False, elem_id="pause", min_width=0)
         resume = gr.Button(words("sweep.resume"), size="sm", interactive=False, elem_id="resume", min_width=0)
         stop = gr.Button(words("sweep.stop"), size="sm", interactive=False, elem_id="stop", min_width=0)
-    return RunWidgets(start=start, pause=pause, resume=resume, stop=stop, estimate=estimate)
+    return RunWidgets(start, pause, resume, stop, estimate, control.build(words))
 
 
 def opened_outputs(form: FormWidgets, run: RunWidgets) -> list[Any]:
@@ -262,12 +264,12 @@ def metric_label(options: Mapping[str, Any], words: Words) -> str:
     return words(f"sweep.metric_{options['goal']}", name=options["target_class"])
 
 
-def button_states(state: str, loaded: bool, words: Words) -> list[dict[str, Any]]:
-    """Updates of start, pause, resume, stop for a run's state ("" without one)."""
+def button_states(state: str, loaded: bool, words: Words, controls: bool = True) -> list[dict[str, Any]]:
+    """Updates of start, pause, resume, stop for a run's state ("" without one); who watches can start."""
     start = words("sweep.start_new" if state else "sweep.start")
     return [
         gr.update(interactive=loaded and state not in BUSY_STATES, value=start),
-        gr.update(interactive=state in BUSY_STATES),
-        gr.update(interactive=state in RESUMABLE),
-        gr.update(interactive=state in (*BUSY_STATES, "paused")),
+        gr.update(interactive=controls and state in BUSY_STATES),
+        gr.update(interactive=controls and state in RESUMABLE),
+        gr.update(interactive=controls and state in (*BUSY_STATES, "paused")),
     ]

@@ -10,12 +10,29 @@ import gradio as gr
 
 from gradiend_ui.engine.axes import fine_axes, spelled
 from gradiend_ui.engine.errors import BadGrid, GradiendUIError
-from gradiend_ui.ui.following import AT_ONCE, NEWEST, QUIET, WITH_HELD, follow_after, page_of, painted, show_run_in_url
+from gradiend_ui.ui.following import (
+    AT_ONCE,
+    KEEP_KEY,
+    NEWEST,
+    QUIET,
+    WITH_HELD,
+    WITH_KEY,
+    asker_of,
+    claim_outputs,
+    claimed_values,
+    claimer,
+    follow_after,
+    page_of,
+    painted,
+    role_noted,
+    show_run_in_url,
+)
 from gradiend_ui.ui.grid import board
+from gradiend_ui.ui.keys import HOLDER, OWNER
 from gradiend_ui.ui.page import Page
 from gradiend_ui.ui.refusals import for_people
+from gradiend_ui.ui.sweep import control, lists
 from gradiend_ui.ui.sweep import form as described
-from gradiend_ui.ui.sweep import lists
 from gradiend_ui.ui.sweep.estimate import build_estimate
 from gradiend_ui.ui.sweep.form import FINE, LISTED, TYPED, Asked, Form
 from gradiend_ui.ui.sweep.panel import metric_label
@@ -27,6 +44,8 @@ def wire_sweep(page: Page) -> None:
     wire_grid(page)
     wire_range(page)
     wire_run(page)
+    wire_stop(page)
+    wire_control(page)
 
 
 def read(values: tuple[Any, ...]) -> tuple[Form, dict[str, Any]]:
@@ -190,36 +209,83 @@ def wire_range(page: Page) -> None:
 
 
 def wire_run(page: Page) -> None:
-    def start(checkpoint: str, request: gr.Request, *values: Any) -> str:
+    def start(checkpoint: str, request: gr.Request, *values: Any) -> list[Any]:
         with for_people(page.words):
             form, data = read(values)
-            run = start_sweep(page, checkpoint, form, data, page.visitors.of(request))
-            page.viewers.change(page_of(request), run=run, options=described.read_options(form), chosen=None)
-            return run
+            asker = asker_of(page, request)
+            run, key = start_sweep(page, checkpoint, form, data, asker.visitor)
+            options, role = described.read_options(form), OWNER if asker.owner else HOLDER
+            page.viewers.change(page_of(request), run=run, options=options, chosen=None, role=role, owner=asker.owner)
+            return [run, key, *control.shown_values(role, run, page.words)]
 
-    def pause(run: str) -> None:
+    def pause(run: str, key: str, request: gr.Request) -> None:
         with for_people(page.words):
-            page.session.pause(run)
+            page.session.pause(run, asker_of(page, request, key))
 
-    def resume(run: str) -> None:
+    def resume(run: str, key: str, request: gr.Request) -> None:
         with for_people(page.words):
-            page.session.resume(run)
+            asker = asker_of(page, request, key)
+            page.session.resume(run, asker)
+            role_noted(page, request, run, asker)
 
-    def stop(run: str) -> None:
-        with for_people(page.words):
-            page.session.stop(run)
-
-    buttons = page.run_buttons
-    started = buttons.start.click(start, [page.checkpoint, *page.form_inputs], page.run, **QUIET)
+    buttons, widgets = page.run_buttons, page.run_buttons.control
+    shown = [page.run, widgets.key, *control.shown_outputs(widgets)]
+    started = buttons.start.click(start, [page.checkpoint, *page.form_inputs], shown, **QUIET)
     estimate_after(page, follow_after(page, show_run_in_url(page, started)))
-    estimate_after(page, follow_after(page, buttons.resume.click(resume, page.run, None, **QUIET)))
-    buttons.pause.click(pause, page.run, None, **QUIET)
-    buttons.stop.click(stop, page.run, None, **QUIET)
+    started.success(None, [page.run, widgets.key], None, js=KEEP_KEY, api_visibility="private")
+    keyed: dict[str, Any] = {"inputs": [page.run, widgets.key], "outputs": None, "js": WITH_KEY, **QUIET}
+    estimate_after(page, follow_after(page, buttons.resume.click(resume, **keyed)))
+    buttons.pause.click(pause, **keyed)
 
 
-def start_sweep(page: Page, checkpoint: str, form: Form, data: Mapping[str, Any], visitor: str = "") -> str:
-    """Queue the sweep that form and data describe and give its run id."""
+def wire_stop(page: Page) -> None:
+    """Where other pages follow the run the first press asks: only the answer stops, never a second press in haste."""
+
+    def stop(run: str, key: str, request: gr.Request) -> Node:
+        with for_people(page.words):
+            asker = asker_of(page, request, key)
+            role_noted(page, request, run, asker)
+            page.session.check_control(run, asker)
+            others = page.viewers.watching_beside(page_of(request), run)
+            if others:
+                return control.build_question(others, page.words)
+            page.session.stop(run, asker)
+            return control.build_nothing()
+
+    def answer_stop(run: str, key: str, event: gr.SelectData, request: gr.Request) -> Node:
+        with for_people(page.words):
+            if event.value == control.STOP:
+                page.session.stop(run, asker_of(page, request, key))
+            return control.build_nothing()
+
+    widgets = page.run_buttons.control
+    keyed: dict[str, Any] = {"inputs": [page.run, widgets.key], "outputs": widgets.question, "js": WITH_KEY, **QUIET}
+    page.run_buttons.stop.click(stop, **keyed)
+    widgets.question.select(answer_stop, **keyed)
+
+
+def wire_control(page: Page) -> None:
+    """A key that came by a link that was opened, or pasted into the page."""
+
+    def take(run: str, pasted: str, request: gr.Request) -> list[Any]:
+        with for_people(page.words):
+            key = control.key_in(pasted, run)
+            asker = asker_of(page, request, key)
+            page.session.check_control(run, asker)
+            view = role_noted(page, request, run, asker)
+            return [key, *claimed_values(page, view, run, page.session.revision(run)[1])]
+
+    widgets = page.run_buttons.control
+    for event in (widgets.go.click, widgets.link.submit):
+        taken = event(take, [page.run, widgets.link], [widgets.key, *claim_outputs(page)], **QUIET)
+        taken.success(None, [page.run, widgets.key], None, js=KEEP_KEY, api_visibility="private")
+    widgets.claim.click(claimer(page), [page.run, widgets.key], claim_outputs(page), js=WITH_KEY, **QUIET)
+
+
+def start_sweep(page: Page, checkpoint: str, form: Form, data: Mapping[str, Any], visitor: str = "") -> tuple[str, str]:
+    """Queue the sweep that form and data describe; gives its run id and its key."""
     if not checkpoint:
         raise BadGrid(described.NO_MODEL)
     spec = described.build_spec(form, data, page.session.card(checkpoint))
-    return str(page.session.start_sweep(checkpoint, spec, visitor)["run"])
+    started = page.session.start_sweep(checkpoint, spec, visitor)
+    return str(started["run"]), str(started["key"])

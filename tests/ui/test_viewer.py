@@ -1,0 +1,40 @@
+"""What is known of the open pages: who follows a run beside a page, and what a page is to its run."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from gradiend_ui.ui.viewer import View, Viewers
+
+
+def test_other_pages_that_follow_the_run_are_counted_once() -> None:
+    viewers = Viewers()
+    with ExitStack() as followed:
+        for page, run in (("mine", "r"), ("anna", "r"), ("anna", "r"), ("ben", "r"), ("cleo", "other")):
+            followed.enter_context(viewers.following(page, run))
+        assert viewers.watching_beside("mine", "r") == 2, "anna's second follower is the same page"
+        assert viewers.watching_beside("cleo", "r") == 3 and viewers.watching_beside("mine", "other") == 1
+        assert viewers.watching_beside("mine", "nobody") == 0
+        assert viewers.crowd == 2.5
+        for page in ("mine", "ben"):
+            viewers.change(page, owner=True)
+        assert viewers.watching_beside("mine", "r") == 1, "the owner's own second page is nobody else"
+        assert viewers.watching_beside("anna", "r") == 2
+    assert viewers.watching_beside("mine", "r") == 0 and viewers.crowd == 1.0
+
+
+def test_a_role_belongs_to_one_run_and_the_owner_to_the_page() -> None:
+    viewers = Viewers()
+    view = viewers.change("p", run="a", role="holder")
+    assert view.controls and viewers.change("p", shows="all").controls
+    assert not viewers.change("p", run="b").controls
+    assert viewers.change("p", run="c", role="holder").controls
+    viewers.begin_to_follow("p", "c")
+    assert viewers.get("p").controls
+    viewers.begin_to_follow("p", "d")
+    assert not viewers.get("p").controls
+    assert viewers.change("p", owner=True).controls and viewers.change("p", run="e").controls
+    for role in ("", "watcher", "keyless", "anything"):
+        assert not View(role=role).controls
+    viewers.forget("p")
+    assert not viewers.get("p").controls
