@@ -18,7 +18,7 @@ BY_NUMBER = "predict"
 LONGEST_PAGE_NAME, LONGEST_TOKEN, LONGEST_NAME = 64, 4096, 80
 MOST_NUMBER = 2**53
 NOT_JSON = 'The request is no JSON: send an object such as {"data": [...]}.'
-NO_TOKEN = "oauth_token"
+NO_TOKEN, KEY = "oauth_token", "key"
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,10 @@ def _misfit_by_name(way: str, name: str, call: Mapping[str, Any], functions: Fun
     if way != "call" and given is not None and (type(given) is not int or given != number):
         return Refusal(400, f"fn_index is {shown(given)}, and /{name} is another function: leave fn_index out.")
     called = functions.by_number[number]
-    both = {called.inputs, len(called.arguments)} if way == "call" else {called.inputs}
-    return None if len(call["data"]) in both else _miscounted(call["data"], called, len(called.arguments))
+    counts = {called.inputs, len(called.arguments)} if way == "call" else {called.inputs}
+    if called.arguments and called.arguments[-1] == KEY:  # may be left out, see `api.let_keys_be_left_out`
+        counts.add(len(called.arguments) - 1)
+    return None if len(call["data"]) in counts else _miscounted(call["data"], called, len(called.arguments))
 
 
 def _miscounted(data: list[Any], called: Called, takes: int) -> Refusal | None:
