@@ -15,15 +15,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradiend_ui.engine.durable import sync_names, write_durably
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.store import OPTIONAL_TABLES, expected_columns
 
 STORE_FILE = "runs.sqlite"
 MARKER = "gradiend-ui-folder.txt"
-MARKER_TEXT = (
-    "This folder belongs to GRADIEND UI, which knows it by this file: it keeps sweeps, uploads and exports here.\n"
-    "It clears away only what it made itself. Please leave this file where it is.\n"
-)
+MARKER_LINE = "This folder belongs to GRADIEND UI, which knows it by this line and keeps its sweeps and uploads here.\n"
+MARKER_TEXT = MARKER_LINE + "It clears away only what it made itself. Please leave this file where it is.\n"
+LONGEST_MARKER = 4096
 SUB_FOLDER = "gradiend_ui_data"
 LONGEST_COPY = 64 * 2**20
 
@@ -150,26 +150,27 @@ def _taken_over(folder: Path) -> str:
 
 
 def _is_marked(folder: Path, *, whole: bool) -> bool:
-    """whole: whether all of the marker must be there; else what a kill left of it is enough."""
-    marker = folder / MARKER
+    """whole: whether all of the line must be there; else what a kill left of it is enough."""
+    marker, line = folder / MARKER, MARKER_LINE.encode()
     try:
-        if not stat.S_ISREG(marker.lstat().st_mode) or marker.lstat().st_size > len(MARKER_TEXT.encode()):
+        if not stat.S_ISREG(marker.lstat().st_mode) or marker.lstat().st_size > LONGEST_MARKER:
             return False
         content = marker.read_bytes()
     except OSError:
         return False
-    return content == MARKER_TEXT.encode() if whole else MARKER_TEXT.encode().startswith(content)
+    return content.startswith(line) or (not whole and line.startswith(content))
 
 
 def _mark(folder: Path) -> None:
-    """Only ever alone in its folder, or beside an older store, can it be half. Raises OSError."""
+    """Only alone in its folder, or beside an older store, is it ever written: there a half one does no harm.
+
+    Raises OSError.
+    """
     marker = folder / MARKER
-    if os.path.lexists(marker) and not _is_marked(folder, whole=False):
-        return  # somebody else's file under this name: the folder is known by its store
-    with marker.open("wb") as file:
-        file.write(MARKER_TEXT.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    if os.path.lexists(marker) and (_is_marked(folder, whole=True) or not _is_marked(folder, whole=False)):
+        return  # it is there, or somebody else's file is: then the folder is known by its store
+    write_durably(marker, MARKER_TEXT.encode())
+    sync_names(folder)
 
 
 def _is_folder(path: Path) -> bool:

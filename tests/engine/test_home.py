@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from gradiend_ui.engine.errors import BadName, Failed
-from gradiend_ui.engine.home import MARKER, MARKER_TEXT, SUB_FOLDER, Home, find_home, is_store, usable_folder
+from gradiend_ui.engine.home import (
+    MARKER,
+    MARKER_LINE,
+    MARKER_TEXT,
+    SUB_FOLDER,
+    Home,
+    find_home,
+    is_store,
+    usable_folder,
+)
 from gradiend_ui.engine.store import Store
 from gradiend_ui.ui.session import Session
 
@@ -42,7 +51,7 @@ def test_a_new_or_empty_folder_is_used_itself(tmp_path: Path, asked: str) -> Non
     assert find_home(str(tmp_path / asked)) == home, "it is known by its marker now"
 
 
-@pytest.mark.parametrize("cut", [0, 1, len(MARKER_TEXT) - 1])
+@pytest.mark.parametrize("cut", [0, 1, len(MARKER_LINE) - 1])
 def test_a_marker_that_a_kill_cut_off_is_enough_alone(tmp_path: Path, cut: int) -> None:
     (tmp_path / MARKER).write_text(MARKER_TEXT[:cut])
     assert find_home(tmp_path).folder == tmp_path
@@ -64,7 +73,9 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
     "a folder": lambda folder: (folder / "downloads").mkdir(),
     "a broken link": lambda folder: (folder / "link").symlink_to("/nowhere/at/all"),
     "another file as marker": _marker("my own notes"),
-    "more than the marker": _marker(MARKER_TEXT + "and more"),
+    "something before the marker": _marker("x" + MARKER_TEXT),
+    "a marker's beginning": _marker(MARKER_LINE[:-1]),
+    "a very long marker": _marker(MARKER_TEXT + "x" * 5000),
     "a folder as marker": lambda folder: (folder / MARKER).mkdir(),
     "a linked marker": lambda folder: (folder / MARKER).symlink_to(folder / "marker.txt"),
     "no database": lambda folder: (folder / "runs.sqlite").write_bytes(b"SQLite format 3\0" + os.urandom(5000)),
@@ -89,6 +100,8 @@ def test_a_folder_in_use_is_used_through_a_sub_folder(tmp_path: Path, kind: str)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "marker.txt").write_text(MARKER_TEXT) if kind == "a linked marker" else None
     FOREIGN[kind](tmp_path / "folder")
+    if kind.startswith("a marker's"):
+        (tmp_path / "folder" / "mine").touch()
     before = contents(tmp_path / "folder")
     home = find_home(tmp_path / "folder")
     assert home.folder == tmp_path / "folder" / SUB_FOLDER and not home.older
@@ -117,6 +130,15 @@ def test_where_the_sub_folder_is_somebody_elses_too_it_is_refused(tmp_path: Path
     assert sorted(os.listdir(tmp_path)) == before
 
 
+def test_the_marker_is_written_once(tmp_path: Path) -> None:
+    """Rewritten at every start it could be cut off in a folder that is full of sweeps."""
+    find_home(tmp_path)
+    (tmp_path / MARKER).write_text(MARKER_TEXT + "my own line")
+    (tmp_path / "runs.sqlite").touch()
+    assert find_home(tmp_path) == Home(tmp_path)
+    assert (tmp_path / MARKER).read_text().endswith("my own line")
+
+
 def test_a_sub_folder_from_an_earlier_start_is_used_again(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     for _ in range(2):
@@ -136,12 +158,14 @@ def _places(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "to-file").symlink_to(tmp_path / "file")
     os.mkfifo(tmp_path / "fifo")
     return {
-        "nothing": "", "blanks": "   ", "a tab": "\t\n", "a file": f"{tmp_path}/file", "below a file": f"{tmp_path}/file/data",
+        "nothing": "", "blanks": "   ", "a tab": "\t\n",
+        "a file": f"{tmp_path}/file", "below a file": f"{tmp_path}/file/data",
         "deep below a file": f"{tmp_path}/file/a/b/c", "a link to a file": f"{tmp_path}/to-file",
         "a broken link": f"{tmp_path}/broken", "below a broken link": f"{tmp_path}/broken/data",
         "a loop": f"{tmp_path}/loop", "below a loop": f"{tmp_path}/loop/data", "a fifo": f"{tmp_path}/fifo",
         "a device": "/dev/null", "a place of the system": "/proc/gradiend", "its own process": "/proc/self/gradiend",
-        "a long name": f"{tmp_path}/{'x' * 300}", "a long path": f"{tmp_path}/{'x/' * 3000}", "no name": f"{tmp_path}/a\0b",
+        "a long name": f"{tmp_path}/{'x' * 300}", "a long path": f"{tmp_path}/{'x/' * 3000}",
+        "no name": f"{tmp_path}/a\0b",
         "nobody's home": "~nobody-of-this-name/data",
     }  # fmt: skip
 

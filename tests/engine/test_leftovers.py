@@ -166,9 +166,10 @@ def test_uploads_stay_while_a_store_is_set_aside(made: Made, make: Make, tmp_pat
 def test_what_no_line_names_stays_whatever_it_is_called(made: Made, make: Make, tmp_path: Path) -> None:
     foreign = others(
         tmp_path,
-        {"downloads/thesis.pdf", "downloads/abc/table.csv", "exports/paper.txt", "exports/xyz/she.zip", f"uploads/{SHA}.csv",
-         f"uploads/{SHA}/config.json", "uploads/.x.partial-0/x", f"uploads/{SHA}.0.part/x", ".x.partial-0/x", ".x.old-1/x",
-         "exported/.she.partial-0123abcd/x", "exported/.they.old-0123abcd/x", "runs.damaged-1", f"{SHA}/x"},
+        {"downloads/thesis.pdf", "downloads/abc/table.csv", "exports/paper.txt", "exports/xyz/she.zip",
+         f"uploads/{SHA}.csv", f"uploads/{SHA}/config.json", "uploads/.x.partial-0/x", f"uploads/{SHA}.0.part/x",
+         ".x.partial-0/x", ".x.old-1/x", "exported/.she.partial-0123abcd/x", "exported/.they.old-0123abcd/x",
+         "runs.damaged-1", f"{SHA}/x"},
     )  # fmt: skip
     (tmp_path / "runs.damaged-1").rename(tmp_path / "elsewhere")
     foreign["elsewhere"] = foreign.pop("runs.damaged-1")
