@@ -549,3 +549,19 @@ def test_a_folder_that_appears_by_one_rename_is_listed(made: Made, tmp_path: Pat
     assert [(noted.place, noted.kind) for noted in made.lines()] == [(f"uploads/{SHA}", "upload")]
     assert made.is_listed(place)
     assert tidy(made, time.time() + LATER, ()).removed == (f"uploads/{SHA}",)
+
+
+def test_the_worker_notes_what_its_requests_write(made: Made, store: Store, tmp_path: Path) -> None:
+    import zipfile
+
+    from gradiend_ui.engine.lane import Lane
+
+    config = '{"architecture": {"input_dim": 2, "latent_dim": 1}, "mapping": {"param_map": []}}'
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        archive.writestr("config.json", config)
+    lane = Lane(store, tmp_path, tmp_path)
+    unpacked = Path(lane.handle("unpack", {"path": str(tmp_path / "model.zip"), "allow_pickled": False}))
+    assert [(noted.place, noted.kind) for noted in made.lines()] == [(f"uploads/{unpacked.name}", "upload")]
+    lane.handle("pack", {"folder": str(unpacked), "zip": str(tmp_path / "packed.zip")})
+    assert len(made.lines()) == 1 and (tmp_path / "packed.zip").is_file(), "a finished file is not for clearing"
+    assert tidy(made, time.time() + LATER, ()).removed == (f"uploads/{unpacked.name}",)
