@@ -205,6 +205,16 @@ def test_a_place_that_is_read_only_is_refused(tmp_path: Path) -> None:
                     Session.open(start_worker=False, **{"data_dir": tmp_path / "home", option: place})  # type: ignore[arg-type]
 
 
+def test_the_apps_own_folder_must_take_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(**where: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    find_home(tmp_path)
+    monkeypatch.setattr("tempfile.TemporaryFile", refusing)
+    with pytest.raises(Failed, match=r"cannot be used \(Read-only file system\): choose another --data-dir\."):
+        find_home(tmp_path)
+
+
 def test_an_export_folder_is_made_and_otherwise_left_alone(tmp_path: Path) -> None:
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine").write_text("mine")
