@@ -16,7 +16,6 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -40,9 +39,9 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
     parser = argparse.ArgumentParser(description="Find the best rewrite of a language model with a trained GRADIEND.")
     parser.add_argument("--host", default=SPACE_HOST if on_space else HOST, help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=PORT, help="port to listen on (%(default)s)")
-    parser.add_argument("--data-dir", type=Path, default=None, help="where sweeps are kept (the user's data directory)")
+    parser.add_argument("--data-dir", default=None, help="where sweeps are kept (the user's data directory)")
     parser.add_argument("--checkpoint", default=DEMO, help="a trained GRADIEND to open first (the bundled demo)")
-    parser.add_argument("--export-dir", type=Path, default=None, help="where kept checkpoints go (the data directory)")
+    parser.add_argument("--export-dir", default=None, help="where kept checkpoints go (the data directory)")
     parser.add_argument(
         "--public", action=argparse.BooleanOptionalAction, default=on_space, help="serve strangers (%(default)s)"
     )
@@ -113,7 +112,7 @@ def serve(options: argparse.Namespace) -> int:
             public=options.public,
             default_source=options.checkpoint,
             start_worker=False,
-            export_dir=options.export_dir and options.export_dir.expanduser().resolve(),
+            export_dir=options.export_dir,
         )
     except GradiendUIError as error:
         print(error, file=sys.stderr)
@@ -137,7 +136,7 @@ def open_page(session: Session, options: argparse.Namespace) -> gr.Blocks:
     from gradiend_ui.ui.start_up import quick_start, share_arenas
 
     share_arenas()
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(session.downloads_dir))
+    os.environ["GRADIO_TEMP_DIR"] = str(session.downloads_dir)  # never one where others' files lie
     with quick_start():
         from gradiend_ui.ui.layout import build_app, launch_options
         from gradiend_ui.ui.lean_sessions import keep_sessions_lean

@@ -8,7 +8,6 @@ bytes, and by names which folder is a GRADIEND; no tensors.
 from __future__ import annotations
 
 import hashlib
-import secrets
 import shutil
 import stat
 import unicodedata
@@ -21,7 +20,7 @@ from typing import IO
 
 from gradiend_ui.engine.checked_json import read_json
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
-from gradiend_ui.engine.durable import reason_of, sync_names, sync_tree, touch
+from gradiend_ui.engine.durable import keep_whole, reason_of, sync_names, sync_tree, touch, unfinished
 from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.file_names import WHY, is_device
 from gradiend_ui.engine.run_folder import is_checkpoint, nothing_found, read_run_folder
@@ -218,25 +217,23 @@ def _check_disk(uploads: Path, needed: int) -> None:
 
 def _unpacked(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], home: Path, limits: Limits) -> Path:
     """Write every member beside `home`, then rename: half an upload never bears the name of a whole one."""
-    stage = home.with_name(f"{home.name}.{secrets.token_hex(4)}.part")
     try:
-        left = limits.total_bytes
-        for member in members:
-            target = stage / member.orig_filename
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(member) as packed:
-                left -= _write(packed, target, min(left, member.file_size), member.orig_filename)
-        sync_tree(stage)
-        if not home.is_dir():
-            stage.rename(home)
-            sync_names(home.parent)
-        return home
+        with unfinished(home, folder=True) as stage:
+            left = limits.total_bytes
+            for member in members:
+                target = stage / member.orig_filename
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(member) as packed:
+                    left -= _write(packed, target, min(left, member.file_size), member.orig_filename)
+            sync_tree(stage)
+            if not home.is_dir():
+                keep_whole(stage, home)
+                sync_names(home.parent)
+            return home
     except OSError:
         if home.is_dir():
             return home  # another upload of the same file was quicker
         raise
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _write(packed: IO[bytes], target: Path, promised: int, name: str) -> int:

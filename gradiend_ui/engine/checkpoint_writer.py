@@ -10,7 +10,6 @@ import errno
 import json
 import math
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from gradiend_ui.engine.checkpoint_config import Architecture, describes_gradiend, representation
-from gradiend_ui.engine.durable import reason_of, replace_folder, sync_names, sync_tree
+from gradiend_ui.engine.durable import aside_of, reason_of, replace_folder, sync_names, sync_tree, unfinished
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.file_names import WHY, is_device
 
@@ -59,26 +58,23 @@ def save_checkpoint(
     untouched then.
     """
     folder = checked_place(folder)
-    partial = folder.parent / f".{folder.name[:80]}.partial-{secrets.token_hex(4)}"
     try:
-        partial.mkdir(parents=True)
-        mapping = _write_mapping(partial, shapes, positions, ".safetensors" if use_safetensors else ".pth")
-        _save(partial / WEIGHTS_FILES[0 if use_safetensors else 1], weights)
-        config = {
-            "format_version": 0,
-            "architecture": {name: getattr(architecture, name) for name in Architecture.__slots__},
-            "mapping": mapping,
-            "metadata": dict(metadata),
-        }
-        _write_json(partial / "config.json", config)
-        _write_json(partial / "gradiend_context.json", context)
-        if training:
-            _write_json(partial / "training.json", training)
-        swap_in(partial, folder)
+        with unfinished(folder, folder=True) as partial:
+            mapping = _write_mapping(partial, shapes, positions, ".safetensors" if use_safetensors else ".pth")
+            _save(partial / WEIGHTS_FILES[0 if use_safetensors else 1], weights)
+            config = {
+                "format_version": 0,
+                "architecture": {name: getattr(architecture, name) for name in Architecture.__slots__},
+                "mapping": mapping,
+                "metadata": dict(metadata),
+            }
+            _write_json(partial / "config.json", config)
+            _write_json(partial / "gradiend_context.json", context)
+            if training:
+                _write_json(partial / "training.json", training)
+            swap_in(partial, folder)
     except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
         raise Failed(f"The checkpoint could not be written: {reason_of(error)}. Free disk space, try again.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def checked_place(folder: Path) -> Path:
@@ -165,7 +161,7 @@ def swap_in(partial: Path, folder: Path) -> None:
         if kept.name not in OWN_FILES:
             _carry_over(kept, partial / kept.name)
     sync_tree(partial)
-    replace_folder(partial, folder, folder.parent / f".{folder.name[:80]}.old-{secrets.token_hex(4)}")
+    replace_folder(partial, folder, aside_of(folder))
     sync_names(folder.parent)
 
 

@@ -1,6 +1,8 @@
 """Putting files and folders in their place so that no fault, kill or power cut leaves half of one under its name.
 
-Knows files; not what they hold.
+What is being written bears a name of its own meanwhile (`unfinished`). Within `noting`, each such name is noted before
+there is anything of it, so that what a kill leaves can be told from what is somebody else's (see `made`). Knows files;
+not what they hold, and not where notes are kept.
 """
 
 from __future__ import annotations
@@ -8,17 +10,119 @@ from __future__ import annotations
 import ctypes
 import os
 import secrets
+import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gradiend_ui.engine.errors import Failed
 
 _FROM_HERE = -100
 """AT_FDCWD of Linux: names are taken as they are."""
 _RENAME_EXCHANGE = 2
+LONGEST_STEM = 120
+"""Bytes of a name that are kept in the name of what is being written: a name has 255 at most."""
+
+
+class Notes(Protocol):
+    """Where it is noted what is made, before it is. All but `forget` raise Failed where that cannot be done."""
+
+    def expect(self, place: Path, *, instead_of: Path | None = None) -> None:
+        """Nothing is at `place` yet; what will be there is unfinished. instead_of: the place of what is moved there."""
+
+    def there(self, place: Path) -> None:
+        """What was expected at `place` has just been made, and is still empty."""
+
+    def swaps(self, place: Path, other: Path) -> None:
+        """`place` is about to hold what `other` holds now."""
+
+    def keeps(self, place: Path, source: Path) -> None:
+        """`source`, which is whole, is about to be renamed to `place`, and may be cleared away once it had its time."""
+
+    def forget(self, place: Path) -> None:
+        """Nothing of ours is at `place` any more. Where this cannot be noted, clearing up finds it out."""
+
+
+_notes: ContextVar[Notes | None] = ContextVar("notes", default=None)
+
+
+@contextmanager
+def noting(notes: Notes | None) -> Iterator[None]:
+    """Everything that this thread writes inside is noted there; None notes nothing."""
+    token = _notes.set(notes)
+    try:
+        yield
+    finally:
+        _notes.reset(token)
+
+
+@contextmanager
+def unfinished(place: Path, *, folder: bool = False, notes: Notes | None = None) -> Iterator[Path]:
+    """A new empty file (or folder) beside `place`, to be written and then renamed to it; what is left of it goes.
+
+    It is made here, so that it is nobody else's. notes: for generators, which do not stay within one `noting`.
+    Raises OSError where it cannot be made, Failed where it cannot be noted.
+    """
+    notes = notes or _notes.get()
+    partial = _begun(place, folder, notes)
+    try:
+        yield partial
+    finally:
+        _gone(partial, notes)
+
+
+def _begun(place: Path, folder: bool, notes: Notes | None) -> Path:
+    partial = _free_beside(place, "partial")
+    if notes is not None:
+        notes.expect(partial)
+    try:
+        partial.mkdir() if folder else partial.touch(exist_ok=False)
+    except OSError:
+        if notes is not None:
+            notes.forget(partial)
+        raise
+    try:
+        if notes is not None:
+            notes.there(partial)
+    except BaseException:
+        _gone(partial, notes)
+        raise
+    return partial
+
+
+def aside_of(place: Path) -> Path:
+    """A free name beside `place` for `replace_folder`."""
+    return _free_beside(place, "old")
+
+
+def _free_beside(place: Path, what: str) -> Path:
+    stem = place.name.encode(errors="surrogateescape")[:LONGEST_STEM].decode(errors="ignore")
+    while True:
+        name = place.with_name(f".{stem}.{what}-{secrets.token_hex(8)}")
+        if not os.path.lexists(name):
+            return name
+
+
+def _gone(partial: Path, notes: Notes | None) -> None:
+    """Remove what is being written; a disk that refuses even that keeps it, and its note."""
+    if partial.is_dir() and not partial.is_symlink():
+        shutil.rmtree(partial, ignore_errors=True)
+    else:
+        discard(partial)
+    if notes is not None and not os.path.lexists(partial):
+        notes.forget(partial)
+
+
+def keep_whole(partial: Path, place: Path) -> None:
+    """Rename the whole `partial` to `place`, to be cleared away once it had its time. Raises OSError, Failed."""
+    notes = _notes.get()
+    if notes is not None:
+        notes.keeps(place, partial)
+    os.replace(partial, place)
 
 
 def reason_of(error: Exception) -> str:
@@ -35,14 +139,11 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, which holds all of it or what it held before. Raises OSError."""
+    """Put `content` at `path`, which holds all of it or what it held before. Raises OSError, Failed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name[:80]}.partial-{secrets.token_hex(4)}")
-    try:
+    with unfinished(path) as partial:
         write_durably(partial, content)
         os.replace(partial, path)
-    finally:
-        discard(partial)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -112,18 +213,35 @@ def _exchanging_call() -> Any:
     return None
 
 
+def keep_instead(finished: Path, place: Path, aside: Path) -> None:
+    """As `replace_folder`, for what may be cleared away once it had its time. Raises OSError, Failed."""
+    notes = _notes.get()
+    if notes is not None:
+        notes.keeps(place, finished)
+    replace_folder(finished, place, aside)
+
+
 def replace_folder(finished: Path, place: Path, aside: Path) -> None:
     """Put the folder `finished` where the folder `place` is; what was there lies at `finished` afterwards.
 
     aside: a free name beside `place`, used where the system cannot swap; a kill may leave the old folder there.
-    Raises OSError; `place` holds what it held then.
+    Raises OSError, Failed; `place` holds what it held then.
     """
+    notes = _notes.get()
+    if notes is not None:
+        notes.swaps(finished, place)
     if exchange(finished, place):
         return
-    os.replace(place, aside)
+    if notes is not None:
+        notes.expect(aside, instead_of=place)
     try:
-        os.replace(finished, place)
-    except OSError:
-        os.replace(aside, place)
-        raise
-    os.replace(aside, finished)
+        os.replace(place, aside)
+        try:
+            os.replace(finished, place)
+        except OSError:
+            os.replace(aside, place)
+            raise
+        os.replace(aside, finished)
+    finally:
+        if notes is not None and not os.path.lexists(aside):
+            notes.forget(aside)

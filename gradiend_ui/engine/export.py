@@ -10,8 +10,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from safetensors import SafetensorError
 from gradiend_ui.engine.base_model import Model, load_base_model
 from gradiend_ui.engine.card import DTYPES, dtype_name, model_card
 from gradiend_ui.engine.card import Rewrite as Rewrite
-from gradiend_ui.engine.durable import discard, reason_of, replace_folder, sync_names, sync_tree
+from gradiend_ui.engine.durable import aside_of, reason_of, replace_folder, sync_names, sync_tree, unfinished
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.file_names import WHY, is_device
 from gradiend_ui.engine.model import ModelWithGradiend
@@ -76,27 +74,25 @@ def save_rewritten(
     own = replace_own and _is_own(folder)
     if folder.exists() and not own and (not folder.is_dir() or any(folder.iterdir())):
         raise BadName(f"{folder.name!r} exists already and is not empty: choose another name.")
-    partial = folder.parent / f".{folder.name[:80]}.partial-{secrets.token_hex(4)}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        rewritten.save_pretrained(partial, safe_serialization=True)
-        _save_tokenizer(model, partial)
-        (partial / RECIPE).write_text(json.dumps(recipe(model, rewrite), indent=2), encoding="utf-8")
-        (partial / "README.md").write_text(model_card(model, rewrite), encoding="utf-8")
-        _verify(model, rewritten, partial)
-        (partial / MANIFEST).write_text(json.dumps(_checksums(partial), indent=2), encoding="utf-8")
-        sync_tree(partial)
-        if own:
-            replace_folder(partial, folder, folder.parent / f".{folder.name[:80]}.old-{secrets.token_hex(4)}")
-        else:
-            if folder.exists():
-                folder.rmdir()
-            os.replace(partial, folder)
-        sync_names(folder.parent)
+        with unfinished(folder, folder=True) as partial:
+            rewritten.save_pretrained(partial, safe_serialization=True)
+            _save_tokenizer(model, partial)
+            (partial / RECIPE).write_text(json.dumps(recipe(model, rewrite), indent=2), encoding="utf-8")
+            (partial / "README.md").write_text(model_card(model, rewrite), encoding="utf-8")
+            _verify(model, rewritten, partial)
+            (partial / MANIFEST).write_text(json.dumps(_checksums(partial), indent=2), encoding="utf-8")
+            sync_tree(partial)
+            if own:
+                replace_folder(partial, folder, aside_of(folder))
+            else:
+                if folder.exists():
+                    folder.rmdir()
+                os.replace(partial, folder)
+            sync_names(folder.parent)
     except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
         raise Failed(f"The export could not be written: {reason_of(error)}. Free disk space and try again.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
@@ -165,17 +161,15 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 def zip_folder(folder: Path, target: Path) -> Path:
     """Pack `folder` with all below it into the new zip `target`, whole or absent; weights do not shrink, so stored."""
-    partial = target.with_name(f".{target.name}.partial-{secrets.token_hex(4)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-                archive.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, target)
+        with unfinished(target) as partial:
+            with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+                for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                    archive.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, target)
     except OSError as error:
         raise Failed(f"The zip could not be written: {reason_of(error)}. Free disk space and try again.") from error
-    finally:
-        discard(partial)
     return target

@@ -14,7 +14,9 @@ from typing import Any
 import torch
 
 from gradiend_ui.engine.bench import Bench
+from gradiend_ui.engine.durable import noting
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
+from gradiend_ui.engine.made import Made
 from gradiend_ui.engine.requests import data, exporting, loading, side_by_side, sweeping
 from gradiend_ui.engine.requests.sweeping import course_of, plan_smaller
 from gradiend_ui.engine.shared_bases import while_unchanged
@@ -53,13 +55,14 @@ class Lane:
 
     def __init__(self, store: Store, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL) -> None:
         self._bench = Bench(store, data_dir, demo_folder, trust)
-        self._store = store
+        self._store, self._made = store, Made(store, data_dir)
         self._current: tuple[str, Iterator[Progress]] | None = None
         self._unsaid: dict[str, str] = {}
 
     def handle(self, kind: str, request: Mapping[str, Any]) -> Any:
-        """Answer one request, see `REQUESTS`. Raises GradiendUIError."""
-        return REQUESTS[kind](self._bench, request)
+        """Answer one request, see `REQUESTS`; what it writes is noted. Raises GradiendUIError."""
+        with noting(self._made):
+            return REQUESTS[kind](self._bench, request)
 
     def rest(self) -> None:
         """Nothing has been asked for a while: give back the memory of models, plans and tables; they are read again."""

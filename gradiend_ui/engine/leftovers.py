@@ -1,26 +1,29 @@
-"""What a process that died left in a data folder, and what has had its time: found by name and age, and removed.
+"""What a process that died left of what it was making, and what has had its time: taken from the list, and removed.
 
-Nothing here follows a link, leaves the data folder, or touches what is finished: exports that are kept, the store, its
-lock. Knows the names that writing uses (see `export`, `checkpoint_writer`, `archives`, `uploaded_tables`); no clock of
+Only what the store lists is looked at (see `made`); what was put in its place, what lies beside it or was added to it,
+exports that are kept and all that no line names stay, and no link is followed. Lines go with the things. No clock of
 its own.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import re
 import shutil
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradiend_ui.engine import uploaded_tables
 from gradiend_ui.engine.errors import Busy, NotFound
+from gradiend_ui.engine.made import Kind, Made, Noted, sha256_of
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.uploaded_tables import is_upload_id
 
+log = logging.getLogger(__name__)
 STAGES, KEPT, CACHE = "exports", "exported", "downloads"
 """Exports that are made and fetched, exports that stay, and what passes through to and from browsers."""
 DAMAGED = "runs.damaged-*"
@@ -28,50 +31,97 @@ DAMAGED = "runs.damaged-*"
 DAY = 86400.0
 UNFINISHED_SECONDS, STAGE_SECONDS, CACHE_SECONDS = 3600.0, 3600.0, 7200.0
 UPLOAD_SECONDS, RUN_SECONDS = 7 * DAY, 30 * DAY
-_WRITING = re.compile(r"\..+\.partial-\w+", re.DOTALL)
-_ASIDE = re.compile(r"\.(.+)\.old-\w+", re.DOTALL)
-_STAGED = re.compile(r"\..+|.+\.part", re.DOTALL)
-"""What an upload is called before it is whole: a table, or the folder that a zip is unpacked to."""
-_UNPACKED = re.compile(r"[0-9a-f]{64}")
-_MANIFEST = "manifest.json"
+_SECONDS: dict[Kind, float] = {
+    "unfinished": UNFINISHED_SECONDS, "place": STAGE_SECONDS, "export": STAGE_SECONDS, "cache": CACHE_SECONDS,
+    "upload": UPLOAD_SECONDS,
+}  # fmt: skip
+"""How long a thing must have rested."""
+_LASTING: frozenset[Kind] = frozenset({"upload"})
+"""What outlives its server; everything else goes at the next start, whatever its age."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tidied:
-    """removed, restored: paths below the data folder; a folder counts once. bytes: how much the removed ones held."""
+    """removed, restored: their names on the list; a folder counts once. bytes: how much the removed ones held."""
 
     removed: tuple[str, ...] = ()
     bytes: int = 0
     restored: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One thing that can go. seconds: how long it must have rested before; 0 takes it whatever its age."""
-
-    path: Path
-    seconds: float
-
-
-def tidy(data_dir: Path, now: float, used: Collection[str], *, at_start: bool = False) -> Tidied:
-    """Remove what is left over in `data_dir`, and put back what a replacement had moved aside before it was cut off.
+def tidy(made: Made, now: float, used: Collection[str], *, at_start: bool = False, cache: Path | None = None) -> Tidied:
+    """Remove what is left over, and put back what a replacement had moved aside before it was cut off.
 
     now: seconds since 1970. used: the uploads that stay, see `used_uploads`. at_start: no process works in the folder
-    yet, so that everything unfinished goes, whatever its age. What cannot be removed stays for the next time.
+    yet, so that everything unfinished goes, whatever its age. cache: the folder through which files pass to and from
+    browsers now; of it only what is in it goes. What cannot be removed stays for the next time.
     """
-    unfinished = 0.0 if at_start else UNFINISHED_SECONDS
+    lines = made.lines()
+    restored = tuple(noted.instead_of or "" for noted in lines if _is_put_back(made, noted, now, at_start))
     removed: list[str] = []
     size = 0
-    restored = _put_back(data_dir, now - unfinished)
-    for found in _candidates(data_dir, used, at_start, unfinished):
-        with suppress(OSError):
-            held, newest = _measure(found.path)
-            if found.seconds and newest > now - found.seconds:
-                continue
-            _remove(found.path)
-            removed.append(found.path.relative_to(data_dir).as_posix())
+    keeps_all = any(made.home.glob(DAMAGED))
+    for noted in reversed(lines):  # what is in a folder before the folder
+        if noted.kind == "upload" and (keeps_all or Path(noted.place).name in used):
+            continue
+        if cache is not None and made.path_of(noted) == cache:
+            continue
+        held = _cleared(made, noted, None if at_start and noted.kind not in _LASTING else now)
+        if held is not None:
+            removed.append(noted.place)
             size += held
-    return Tidied(tuple(removed), size, restored)
+    for path in _entries(cache) if cache is not None else ():
+        with suppress(OSError):
+            held, newest = _measure(path)
+            if newest <= now - CACHE_SECONDS:
+                _remove(path)
+                removed.append(path.relative_to(made.home).as_posix())
+                size += held
+    return Tidied(tuple(sorted(removed)), size, restored)
+
+
+def drop(made: Made, place: Path) -> None:
+    """Remove what is listed at `place`, where it is ours, whatever its age."""
+    noted = made.line_at(place)
+    if noted is not None:
+        _cleared(made, noted, None)
+
+
+def drop_exports(made: Made, now: float) -> None:
+    """Remove the zips that had their hour; one that is still being written is young, however long it takes."""
+    for noted in reversed(made.lines()):
+        if noted.kind in ("export", "place"):
+            _cleared(made, noted, now)
+
+
+def make_room(made: Made, newest: str) -> None:
+    """Keep at most so many bytes of tables beside the newest one; whatever was used longest ago goes first."""
+    kept: list[tuple[float, int, Noted]] = []
+    for noted in made.lines():
+        name = Path(noted.place).name
+        if noted.kind == "upload" and is_upload_id(name) and name != newest:
+            with suppress(OSError):
+                status = made.path_of(noted).lstat()
+                kept.append((status.st_mtime, status.st_size, noted))
+    total = sum(size for _, size, _ in kept)
+    for _, size, noted in sorted(kept, key=lambda item: item[:2]):
+        if total <= uploaded_tables.MAX_KEPT_BYTES:
+            return
+        if _cleared(made, noted, None) is not None:
+            total -= size
+
+
+def adopt(store: Store, made: Made) -> None:
+    """List what is certainly ours in a folder of a version that kept no list; the rest stays as it is for good.
+
+    Certain are tables under the sha256 of what they hold, and unpacked zips from which a checkpoint of the store was
+    read. Raises Failed.
+    """
+    named = used_uploads(store, made.home)
+    for path in _entries(made.home / UPLOADS):
+        with suppress(OSError):
+            if _is_kept_table(path) or (path.name in named and _is_sha256(path.name) and _is_folder(path)):
+                made.keeps(path, path)
 
 
 def used_uploads(store: Store, data_dir: Path, since: float = 0.0) -> frozenset[str]:
@@ -105,61 +155,67 @@ def drop_old_runs(store: Store, now: float) -> int:
     return dropped
 
 
-def last_change(path: Path) -> float:
-    """When the newest thing in a folder, or a file, was written: seconds since 1970. Raises OSError."""
-    return _measure(path)[1]
+# --- one line ---------------------------------------------------------------------------------------------------------
 
 
-# --- what there is ----------------------------------------------------------------------------------------------------
+def _cleared(made: Made, noted: Noted, now: float | None) -> int | None:
+    """Remove the thing where it is ours and has rested; gives its bytes. None where it stays; a line without it goes.
+
+    now: seconds since 1970, None takes it whatever its age.
+    """
+    path = made.path_of(noted)
+    before = None if now is None else now - _SECONDS[noted.kind]
+    try:
+        held, newest = _measure(path)
+    except (FileNotFoundError, NotADirectoryError):
+        _forget(made, noted, before)  # nor is anything made there any more
+        return None
+    except OSError:
+        return None
+    if noted.kind == "place":  # changed by whatever was taken out of it
+        newest = noted.noted
+    if before is not None and newest > before:
+        return None
+    if not made.is_ours(noted):
+        if _is_reached(path):
+            log.warning("%s is not what the app made there: it stays", noted.place)
+            _forget(made, noted, before)
+        return None
+    try:
+        path.rmdir() if noted.kind == "place" else _remove(path)
+    except OSError:
+        return None
+    made.forget(path)
+    return held
 
 
-def _candidates(data_dir: Path, used: Collection[str], at_start: bool, unfinished: float) -> Iterator[Found]:
-    for path in _entries(data_dir / STAGES):
-        yield Found(path, 0.0 if at_start else STAGE_SECONDS)
-    for path in _unfinished(data_dir):
-        yield Found(path, unfinished)
-    for path in _entries(data_dir / CACHE):
-        yield Found(path, CACHE_SECONDS)
-    keeps_all = any(data_dir.glob(DAMAGED))
-    for path in _entries(data_dir / UPLOADS):
-        if _STAGED.fullmatch(path.name):
-            yield Found(path, unfinished)
-        elif (is_upload_id(path.name) or _UNPACKED.fullmatch(path.name)) and path.name not in used and not keeps_all:
-            yield Found(path, UPLOAD_SECONDS)
+def _forget(made: Made, noted: Noted, before: float | None) -> None:
+    """The line goes, unless it may have been written for something that is being made just now."""
+    if before is None or noted.noted <= before:
+        made.forget(made.path_of(noted))
 
 
-def _unfinished(data_dir: Path) -> Iterator[Path]:
-    """What was being written, or moved aside and not put back: at the top, and in and below the kept exports."""
-    for place in (data_dir, *_open_folders(data_dir / KEPT)):
-        for path in _entries(place):
-            if _WRITING.fullmatch(path.name) or _ASIDE.fullmatch(path.name):
-                yield path
+def _is_put_back(made: Made, noted: Noted, now: float, at_start: bool) -> bool:
+    """Give what was moved aside its name again where nothing bears it: replacing it was cut off between two steps."""
+    if noted.instead_of is None or not made.is_ours(noted):
+        return False
+    path, place = made.path_of(noted), made.home / noted.instead_of
+    with suppress(OSError):
+        if not os.path.lexists(place) and (at_start or path.lstat().st_ctime <= now - UNFINISHED_SECONDS):
+            os.rename(path, place)
+            made.forget(path)
+            return True
+    return False
 
 
-def _open_folders(folder: Path) -> Iterator[Path]:
-    """The folder and those below it that are neither finished exports, nor links, nor unfinished themselves."""
-    if _is_folder(folder) and not os.path.lexists(folder / _MANIFEST):
-        yield folder
-        for path in _entries(folder):
-            if not _WRITING.fullmatch(path.name) and not _ASIDE.fullmatch(path.name):
-                yield from _open_folders(path)
+def _is_reached(path: Path) -> bool:
+    """Whether no link leads there: what lies behind one cannot be told from what was noted."""
+    with suppress(OSError):
+        return path.parent.resolve() == path.parent
+    return False
 
 
-def _put_back(data_dir: Path, before: float) -> tuple[str, ...]:
-    """Give `.NAME.old-*` its name again where nothing bears it: replacing NAME was cut off between two steps."""
-    aside: list[tuple[float, Path, Path]] = []
-    for path in _unfinished(data_dir):
-        named = _ASIDE.fullmatch(path.name)
-        with suppress(OSError):
-            if named and (changed := path.lstat().st_ctime) <= before:
-                aside.append((changed, path, path.with_name(named[1])))
-    restored: list[str] = []
-    for _, path, place in sorted(aside, reverse=True):
-        with suppress(OSError):
-            if not os.path.lexists(place):
-                os.rename(path, place)
-                restored.append(place.relative_to(data_dir).as_posix())
-    return tuple(restored)
+# --- the disk ---------------------------------------------------------------------------------------------------------
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -177,6 +233,17 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
+def _is_kept_table(path: Path) -> bool:
+    """Whether it bears the sha256 of what it holds. Raises OSError."""
+    if not is_upload_id(path.name) or path.is_symlink() or not path.is_file():
+        return False
+    return sha256_of(path) == path.name.partition(".")[0]
+
+
+def _is_sha256(name: str) -> bool:
+    return len(name) == 64 and set(name) <= set("0123456789abcdef")
+
+
 def _name_below(home: Path, place: str) -> str:
     """The name below `home` under which `place` lies; "" where it lies elsewhere."""
     try:
@@ -184,9 +251,6 @@ def _name_below(home: Path, place: str) -> str:
     except (ValueError, OSError):
         return ""
     return pieces[0] if pieces else ""
-
-
-# --- one entry --------------------------------------------------------------------------------------------------------
 
 
 def _measure(path: Path) -> tuple[int, float]:

@@ -22,16 +22,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradiend_ui.engine.database import Database
 from gradiend_ui.engine.errors import Busy, Failed, GradiendUIError, NotFound
 from gradiend_ui.engine.fair_queue import Waiting, fair_order
+from gradiend_ui.engine.made import MADE_TABLE, MadeList
 from gradiend_ui.engine.values import Cell, CellScore
 
 log = logging.getLogger(__name__)
 SCHEMA_VERSION = 4
-"""2 added names and notes of runs, 3 whose they are and who may write, 4 adds hashes of their keys; an older file gets
-these tables."""
-_SCHEMA = """
+"""2 added names and notes of runs, 3 whose they are and who may write, 4 adds hashes of their keys and what the app
+made; an older file gets these tables."""
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS checkpoints (
     id TEXT PRIMARY KEY, source TEXT NOT NULL, options TEXT NOT NULL, card TEXT NOT NULL, created REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
@@ -48,8 +48,9 @@ CREATE TABLE IF NOT EXISTS run_labels (run TEXT PRIMARY KEY, name TEXT NOT NULL,
 CREATE TABLE IF NOT EXISTS servers (number INTEGER PRIMARY KEY AUTOINCREMENT, began REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS run_visitors (run TEXT PRIMARY KEY, visitor TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS run_keys (run TEXT PRIMARY KEY, hash TEXT NOT NULL) WITHOUT ROWID;
+{MADE_TABLE};
 """
-OPTIONAL_TABLES = ("run_labels", "run_visitors", "servers", "run_keys")
+OPTIONAL_TABLES = ("run_labels", "run_visitors", "servers", "run_keys", "made")
 """What an older file may lack."""
 _RUN = (
     "SELECT id, checkpoint, request, info, state, rev, done, total, eta, error, created, "
@@ -105,7 +106,7 @@ def fingerprints_of(run: Run) -> tuple[str, ...]:
     return tuple(name for shared_name in names for name in (shared_name, f"{shared_name}/{run.id}"))
 
 
-class Store(Database):
+class Store(MadeList):
     """The tables in the file at `path`, created when absent; ":memory:" keeps it in this process (one thread only).
 
     server: the number that `begin_server` gave; writing is refused once a later server has taken the file over, so that

@@ -10,12 +10,13 @@ import shutil
 import sqlite3
 import struct
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from gradiend_ui.engine.database import what_failed
 from gradiend_ui.engine.errors import Failed
+from gradiend_ui.engine.made import noted_in
 from gradiend_ui.engine.store import OPTIONAL_TABLES, SCHEMA_VERSION, Store, expected_columns
 
 BESIDE = ("", "-wal", "-shm")
@@ -44,7 +45,23 @@ def opened_store(path: Path) -> tuple[Store, str | None]:
             f"The store of sweeps was damaged ({damage}): it was set aside as {aside.name}, and a new one was begun. "
             "Earlier sweeps are not listed; exports are not concerned."
         )
-    return Store(path), notice
+    store = Store(path)
+    if damage is not None:
+        _take_over_list(store, aside)
+    return store, notice
+
+
+def _take_over_list(store: Store, aside: Path) -> None:
+    """What the app made is still to be cleared once it had its time: as much of the list as can be read."""
+    rows: list[Any] = []
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True, timeout=10.0)) as connection,
+    ):
+        for row in connection.execute("SELECT * FROM made"):
+            rows.append(row)
+    for noted in noted_in(rows):
+        store.note_made(noted)
 
 
 def damage_of(path: Path) -> str | None:
@@ -156,7 +173,12 @@ def copied_aside(path: Path) -> Path:
 def _free_name(path: Path) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     names = (f"{path.stem}.damaged-{stamp}{extra}{path.suffix}" for extra in ("", *(f"-{n}" for n in range(2, 1000))))
-    return next(place for name in names if not (place := path.with_name(name)).exists())
+    return next(path.with_name(name) for name in names if not _is_taken(path.with_name(name)))
+
+
+def _is_taken(place: Path) -> bool:
+    """Whether the store, or one of the files beside it, would take the place of something."""
+    return any(os.path.lexists(place.with_name(place.name + ending)) for ending in BESIDE)
 
 
 def set_aside(path: Path) -> Path:

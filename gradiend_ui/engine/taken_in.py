@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
@@ -38,7 +37,16 @@ from gradiend_ui.engine.checked_json import MAX_TEXT, read_json
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.clean_model import OF_WORDS, Clean, check_tokenizer, clean_config, clean_generation_config
 from gradiend_ui.engine.confined import Confinement, run_confined
-from gradiend_ui.engine.durable import reason_of, replace_folder, sync_names, sync_tree, touch
+from gradiend_ui.engine.durable import (
+    aside_of,
+    keep_instead,
+    keep_whole,
+    reason_of,
+    sync_names,
+    sync_tree,
+    touch,
+    unfinished,
+)
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.safetensors_header import MAX_TENSORS, read_header
 from gradiend_ui.engine.trust import is_hub_name
@@ -128,17 +136,14 @@ def home_of(folder: Path, uploads: Path) -> Path | None:
 @contextmanager
 def building(uploads: Path, home: Path) -> Iterator[Path]:
     """A new folder to build in; what is built becomes `home` once the block has ended without an error."""
-    stage = uploads / f"{home.name}.{secrets.token_hex(4)}.part"
-    stage.mkdir(parents=True)
-    try:
+    uploads.mkdir(parents=True, exist_ok=True)
+    with unfinished(home, folder=True) as stage:
         yield stage
         if home.is_dir():
-            replace_folder(stage / CLEAN, home, stage / "aside")
+            keep_instead(stage / CLEAN, home, aside_of(home))
         else:
-            (stage / CLEAN).rename(home)
+            keep_whole(stage / CLEAN, home)
         sync_names(uploads)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 # --- in the confined process ------------------------------------------------------------------------------------------

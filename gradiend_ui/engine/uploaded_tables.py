@@ -6,13 +6,13 @@ An upload's id is `<sha256>.<ending>`. Knows files; not what they hold.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
-from gradiend_ui.engine.durable import reason_of, replace_file, touch
+from gradiend_ui.engine.durable import keep_whole, reason_of, touch, unfinished, write_durably
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.table_reading import FILE_SUFFIXES, MAX_FILE_BYTES, MAX_ROWS, ReadTable, decode, read_bytes
 
@@ -21,6 +21,7 @@ TEXT_SUFFIX = ".txt"
 """Neutral texts, one a line."""
 SUFFIXES = (*FILE_SUFFIXES, TEXT_SUFFIX)
 MAX_KEPT_BYTES = 4 * 1024**3
+"""On a local server the tables that were used longest ago make room for new ones."""
 GONE = "The uploaded table is not on this server any more: upload it again."
 _ID = re.compile(r"[0-9a-f]{64}\.(csv|tsv|jsonl|json|parquet|txt)")
 
@@ -57,10 +58,8 @@ def read_upload(path: Path) -> ReadTable:
     return ReadTable(pd.DataFrame({"text": lines}, dtype="str"), "text", encoding)
 
 
-def keep_upload(data_dir: Path, content: bytes, suffix: str, *, drops: bool = True) -> str:
-    """Keep the content and give its id. drops: whether the oldest tables make room for it.
-
-    Raises BadData, TooLarge, or Failed when the disk takes no more."""
+def keep_upload(data_dir: Path, content: bytes, suffix: str) -> str:
+    """Keep the content and give its id. Raises BadData, TooLarge, or Failed when the disk takes no more."""
     if suffix not in SUFFIXES:
         raise BadData(f"Tables are read from {', '.join(SUFFIXES)} files, not from {suffix or 'one without ending'}.")
     if len(content) > MAX_FILE_BYTES:
@@ -70,24 +69,23 @@ def keep_upload(data_dir: Path, content: bytes, suffix: str, *, drops: bool = Tr
     upload = f"{hashlib.sha256(content).hexdigest()}{suffix}"
     path = data_dir / FOLDER / upload
     try:
-        if path.is_file() and path.stat().st_size == len(content):
+        if os.path.lexists(path):
+            _check_same(path, content)
             touch(path)
             return upload
-        replace_file(path, content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished(path) as partial:
+            write_durably(partial, content)
+            keep_whole(partial, path)
     except OSError as error:
         raise Failed(f"The table could not be kept: {reason_of(error)}. Free disk space and try again.") from error
-    if drops:
-        with suppress(OSError):  # the upload is kept; the next one makes room
-            _drop_oldest(path.parent, upload)
     return upload
 
 
-def _drop_oldest(folder: Path, newest: str) -> None:
-    """Keep at most MAX_KEPT_BYTES, whatever was used longest ago goes first."""
-    kept = [(path.stat(), path) for path in folder.iterdir() if is_upload_id(path.name) and path.name != newest]
-    total = sum(status.st_size for status, _ in kept)
-    for status, path in sorted(kept, key=lambda item: item[0].st_mtime):
-        if total <= MAX_KEPT_BYTES:
-            return
-        path.unlink(missing_ok=True)
-        total -= status.st_size
+def _check_same(path: Path, content: bytes) -> None:
+    """Whether what bears the upload's name is the upload. Whose it is otherwise nobody knows, so it is not replaced."""
+    if path.is_symlink() or not path.is_file() or path.read_bytes() != content:
+        raise Failed(
+            f"{path.name[:12]}… in the data folder's {FOLDER!r} is not the table of that name, but changed or somebody "
+            "else's: move it away, then upload the table again."
+        )

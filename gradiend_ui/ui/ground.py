@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gradiend_ui.engine.errors import Busy
+from gradiend_ui.engine.made import Made
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.worker_client import WorkerClient
@@ -25,6 +26,11 @@ class Ground:
     data_dir: Path
     public: bool
     export_dir: Path | None = None
+
+    @cached_property
+    def made(self) -> Made:
+        """The list of what the app makes."""
+        return Made(self.store, self.data_dir)
 
     @property
     def quotas(self) -> Quotas:

@@ -20,7 +20,11 @@ from gradiend_ui.engine.demos import DEMOS
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed
 from gradiend_ui.engine.fair_queue import check_turn
 from gradiend_ui.engine.fence import fence_version
+from gradiend_ui.engine.home import STORE_FILE as STORE_FILE
+from gradiend_ui.engine.home import Home, check_writable, find_home, mark, usable_folder
 from gradiend_ui.engine.known_cells import known_cells
+from gradiend_ui.engine.leftovers import adopt
+from gradiend_ui.engine.made import Made
 from gradiend_ui.engine.pictures import Pictures
 from gradiend_ui.engine.run_keys import hashed, new_key
 from gradiend_ui.engine.selection import Question, policy_named, select
@@ -42,7 +46,7 @@ from gradiend_ui.ui.runs.shelf import RunShelf
 from gradiend_ui.ui.visitors import THIS_MACHINE, Asker
 
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo"
-STORE_FILE, LOCK_FILE = "runs.sqlite", "lock"
+LOCK_FILE = "lock"
 LOAD_KEYS = (
     "checkpoint", "name", "base_model", "objective", "classes", "encoding_direction", "strengthening_feature_factor",
     "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "seeds", "memory", "rows",
@@ -78,7 +82,9 @@ class Session:
         default_source: str,
         demo_folder: Path = DEMO_FOLDER,
         export_dir: Path | None = None,
+        home: Home | None = None,
     ) -> None:
+        """data_dir: the app's own folder. home: what is known of it, None for nothing."""
         self._data_dir = data_dir
         self._public = public
         self._own = OwnModel(default_source, public)
@@ -87,10 +93,13 @@ class Session:
             self._store, notice = opened_store(data_dir / STORE_FILE)
             number = self._store.begin_server()
             self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
+            if home is not None and home.older:
+                adopt(self._store, Made(self._store, data_dir))
+                mark(data_dir)
         except GradiendUIError:
             self._lock.release()
             raise
-        self._notices = [notice] if notice else []
+        self._notices = [told for told in (home.notice if home else None, notice) if told]
         if public and not fence_version():
             self._notices.append(NO_FENCE)
         self._turns = threading.Lock()
@@ -109,23 +118,29 @@ class Session:
     @classmethod
     def open(
         cls,
-        data_dir: Path | None = None,
+        data_dir: str | Path | None = None,
         public: bool = False,
         default_source: str = "demo",
         start_worker: bool = True,
+        export_dir: str | Path | None = None,
         **options: Any,
     ) -> Session:
         """Open the data folder (default: the user's data directory) and start the worker in the background.
 
+        data_dir: where a folder that somebody else uses is named, a folder of our own in it (see `engine.home`).
         start_worker: False leaves that to `start_worker`, or to the first request that needs it.
-        Raises Busy when another server holds the folder.
+        Raises Busy when another server holds the folder, BadName and Failed for one that cannot be used.
         """
-        session = cls(
-            (data_dir or default_data_dir()).expanduser().resolve(),
-            public=public,
-            default_source=default_source,
-            **options,
-        )
+        kept = None if export_dir is None else usable_folder(export_dir, "--export-dir")
+        if kept is not None:
+            check_writable(kept, "--export-dir")
+        home = find_home(default_data_dir() if data_dir is None else data_dir)
+        session = cls(home.folder, public=public, default_source=default_source, export_dir=kept, home=home, **options)
+        try:
+            _ = session.downloads_dir  # made now: what is in its way is said at the start
+        except GradiendUIError:
+            session.close()
+            raise
         if start_worker:
             session.start_worker()
         return session
@@ -164,8 +179,8 @@ class Session:
 
     @property
     def downloads_dir(self) -> Path:
-        """Where files for and from the browser pass through."""
-        return self._data_dir / "downloads"
+        """Where files for and from the browser pass through: a folder of this server in `downloads`. Raises Failed."""
+        return self._housekeeping.cache
 
     # --- load ----------------------------------------------------------------------------------------------------
 

@@ -96,8 +96,7 @@ def ask(server: Served, name: str, *data: Any) -> Any:
         joined = http.post(f"/gradio_api/call/{name}", json={"data": list(data)})
         joined.raise_for_status()
         text = http.get(f"/gradio_api/call/{name}/{joined.json()['event_id']}").text
-    told = [event for event in text.strip().split("\n\n") if not event.startswith("event: heartbeat")]
-    event, _, rest = told[-1].partition("\n")
+    event, _, rest = text.strip().split("\n\n")[-1].partition("\n")  # before it, a slow answer has heartbeats
     content = json.loads(rest.partition("data:")[2])
     if event.partition(":")[2].strip() != "complete":
         raise RuntimeError(f"{name}: {content}")
@@ -175,6 +174,7 @@ class Loop:
         wait_for_end(life.server, self.run)
         self.check_kept(life)
         life.end()
+        self.check_cleared()
         return used
 
     def wait_for_the_moment(self, life: Life, left: int) -> None:
@@ -221,6 +221,13 @@ class Loop:
             if now.get(name) != cell:
                 self.broken.append(f"cell {name} was finished, and is not the same any more")
         self.seen = {name: cell for name, cell in now.items() if cell["status"] == "final"}
+
+    def check_cleared(self) -> None:
+        """What the killed servers were making is gone, and nothing is listed that is not there."""
+        left = [str(path) for name in ("downloads", "exports", "uploads") for path in (self.data / name).glob("*")]
+        listed = [os.fsdecode(place) for (place,) in read(self.data, "SELECT place FROM made")]
+        if left or listed:
+            self.broken.append(f"left over: {left}, still listed: {listed}")
 
     def is_finished(self) -> bool:
         return read(self.data, "SELECT state FROM runs")[0][0] == "finished"

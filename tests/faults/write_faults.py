@@ -217,6 +217,8 @@ def _judged(
     problems_of: Callable[[Path, tuple[str, ...]], list[str]], place: Path, case: Case, outcome: Outcome
 ) -> list[str]:
     from gradiend_ui.engine.leftovers import tidy
+    from gradiend_ui.engine.made import Made
+    from gradiend_ui.engine.store import Store
 
     problems = [line for line in outcome.said if line.startswith("bare ")]
     problems += [f"no sentence: {line}" for line in outcome.said if _is_bad_sentence(line)]
@@ -225,8 +227,12 @@ def _judged(
     if case.once and "finished" not in outcome.said:
         problems.append(f"did not get over it: {[line for line in outcome.said if line.startswith('refused')]}")
     problems += problems_of(place, outcome.said)
-    tidy(place, time.time(), (), at_start=True)
+    store = Store(place / "runs.sqlite")
+    made = Made(store, place)
+    tidy(made, time.time(), (), at_start=True)
     problems += [f"after tidying: {problem}" for problem in problems_of(place, outcome.said)]
+    problems += [f"still listed: {noted.place}" for noted in made.lines() if noted.kind != "upload"]
+    store.close()
     names = [path.relative_to(place).as_posix() for path in place.rglob("*")]
     problems += [f"left over: {name}" for name in names if _is_left_over(name)]
     return problems

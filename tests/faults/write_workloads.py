@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,8 +33,10 @@ from gradiend_ui.engine.checkpoint_config import (
     Architecture,
 )
 from gradiend_ui.engine.checkpoint_writer import save_checkpoint
+from gradiend_ui.engine.durable import noting
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.engine.export import MANIFEST, RECIPE, export_checkpoint, save_rewritten, zip_folder
+from gradiend_ui.engine.made import Made
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.requests import exporting
 from gradiend_ui.engine.store import Store
@@ -70,6 +73,21 @@ def tried(action: Callable[[], Answer], say: Say) -> Answer:
     except GradiendUIError as error:
         say(f"refused {error.code}: {error}")
     return action()
+
+
+def listed(folder: Path) -> Made:
+    """The list of what is made in the folder. Raises Failed."""
+    return Made(Store(folder / "runs.sqlite"), folder)
+
+
+def noted(folder: Path, action: Callable[[], Answer], say: Say) -> Answer:
+    """`tried`, what it writes being noted as the worker does."""
+
+    def work() -> Answer:
+        with noting(listed(folder)):
+            return action()
+
+    return tried(work, say)
 
 
 # --- the store --------------------------------------------------------------------------------------------------------
@@ -180,11 +198,11 @@ class Materials:
     archive: Path
 
     def export(self, folder: Path, say: Say) -> None:
-        tried(lambda: export_checkpoint(self.model, Rewrite(FIRST, "decoder", {}), folder / "exported" / "she"), say)
+        target = folder / "exported" / "she"
+        noted(folder, lambda: export_checkpoint(self.model, Rewrite(FIRST, "decoder", {}), target), say)
         say("export she")
-        target = folder / "exports" / "stage" / "she.zip"
-        tried(lambda: zip_folder(folder / "exported" / "she", target), say)
-        say("zip stage/she.zip")
+        noted(folder, lambda: zip_folder(folder / "exported" / "she", folder / "exported" / "she.zip"), say)
+        say("zip she.zip")
 
     def keep(self, folder: Path, say: Say) -> None:
         tried(lambda: list(self._desk(folder).write(self.run, _cell("kept"), keep=True)), say)
@@ -196,25 +214,26 @@ class Materials:
     def export_again(self, folder: Path, say: Say) -> None:
         rewritten = self.model.rewrite_base_model(SECOND.learning_rate, SECOND.feature_factor, "decoder")
         rewrite, target = Rewrite(SECOND, "decoder", {}), folder / "exported" / "own"
-        tried(lambda: save_rewritten(self.model, rewritten, rewrite, target, replace_own=True), say)
+        noted(folder, lambda: save_rewritten(self.model, rewritten, rewrite, target, replace_own=True), say)
         say("export own")
         say("second own")
 
     def save_again(self, folder: Path, say: Say) -> None:
-        tried(lambda: save_small(folder / "exported" / "saved", 2.0, use_safetensors=True), say)
+        noted(folder, lambda: save_small(folder / "exported" / "saved", 2.0, use_safetensors=True), say)
         say("saved safetensors")
 
     def save_pickled(self, folder: Path, say: Say) -> None:
-        tried(lambda: save_small(folder / "exported" / "saved", 2.0, use_safetensors=False), say)
+        noted(folder, lambda: save_small(folder / "exported" / "saved", 2.0, use_safetensors=False), say)
         say("saved pickled")
 
     def upload(self, folder: Path, say: Say) -> None:
-        say(f"table {tried(lambda: keep_upload(folder, TABLE.encode(), '.csv'), say)}")
+        say(f"table {noted(folder, lambda: keep_upload(folder, TABLE.encode(), '.csv'), say)}")
         source, uploads = folder / "downloads" / "up.zip", folder / "uploads"
-        say(f"unpacked {tried(lambda: unpack_archive(source, uploads, allow_pickled=False), say).name}")
+        say(f"unpacked {noted(folder, lambda: unpack_archive(source, uploads, allow_pickled=False), say).name}")
 
     def _desk(self, folder: Path) -> ExportDesk:
-        ground = Ground(self.bench.store, _Inline(self.bench), folder, False)  # type: ignore[arg-type]
+        made = listed(folder)
+        ground = _Ground(self.bench.store, _Inline(self.bench, made), folder, False)  # type: ignore[arg-type]
         return ExportDesk(ground, lambda run, options: {})
 
     # --- before and after ---
@@ -232,11 +251,12 @@ class Materials:
 
     def export_problems(self, folder: Path, said: Sequence[str]) -> list[str]:
         """Every folder in exported/ and every zip in exports/ is whole, and what was said is there."""
-        whole = [path for path in sorted((folder / "exported").glob("*")) if not path.name.startswith(".")]
+        finished = [path for path in sorted((folder / "exported").glob("*")) if not path.name.startswith(".")]
+        whole = [path for path in finished if path.suffix != ".zip"]
         problems = [f"{path.name}: {wrong}" for path in whole if (wrong := manifest_problem(path))]
         names = {path.name for path in whole}
         problems += [f"{line} is lost" for line in said if line.startswith("export ") and line.split()[1] not in names]
-        for path in (folder / "exports").glob("*/*.zip"):
+        for path in (*(folder / "exports").glob("*/*.zip"), *(folder / "exported").glob("*.zip")):
             problems += [] if _is_whole_zip(path) else [f"{path.name} is half"]
         return problems
 
@@ -282,14 +302,24 @@ def _is_whole_zip(path: Path) -> bool:
         return False
 
 
+class _Ground(Ground):
+    """Runs are read from the materials' store; what is made is listed in the case's own."""
+
+    @cached_property
+    def made(self) -> Made:
+        return listed(self.data_dir)
+
+
 @dataclass(frozen=True)
 class _Inline:
     """The worker's part of exports, in this process."""
 
     bench: Bench
+    made: Made
 
     def ask(self, kind: str, **request: Any) -> Any:
-        return {"export": exporting.export, "pack": exporting.pack}[kind](self.bench, request)
+        with noting(self.made):
+            return {"export": exporting.export, "pack": exporting.pack}[kind](self.bench, request)
 
 
 def _cell(name: str) -> dict[str, Any]:
@@ -370,14 +400,21 @@ def workloads(materials: Materials) -> tuple[Workload, ...]:
     def empty(folder: Path) -> None:
         del folder
 
+    def with_list(prepare: Callable[[Path], None] = empty) -> Callable[[Path], None]:
+        def prepared(folder: Path) -> None:
+            Store(folder / "runs.sqlite").close()
+            prepare(folder)
+
+        return prepared
+
     made = materials
     return (
         Workload("store", empty, sweeping, store_problems),
-        Workload("save over a checkpoint", made.with_checkpoint, made.save_again, made.saved_problems),
-        Workload("save over it, pickled", made.with_checkpoint, made.save_pickled, made.saved_problems),
-        Workload("uploads", made.with_zip, made.upload, made.upload_problems),
-        Workload("export and zip", empty, made.export, made.export_problems),
-        Workload("export over an own one", made.with_export, made.export_again, made.replaced_problems),
-        Workload("export to a folder", empty, made.keep, made.export_problems),
-        Workload("export for download", empty, made.hand_out, made.export_problems),
+        Workload("save over a checkpoint", with_list(made.with_checkpoint), made.save_again, made.saved_problems),
+        Workload("save over it, pickled", with_list(made.with_checkpoint), made.save_pickled, made.saved_problems),
+        Workload("uploads", with_list(made.with_zip), made.upload, made.upload_problems),
+        Workload("export and zip", with_list(), made.export, made.export_problems),
+        Workload("export over an own one", with_list(made.with_export), made.export_again, made.replaced_problems),
+        Workload("export to a folder", with_list(), made.keep, made.export_problems),
+        Workload("export for download", with_list(), made.hand_out, made.export_problems),
     )

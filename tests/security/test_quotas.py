@@ -12,6 +12,7 @@ from gradiend_ui.engine import uploaded_tables
 from gradiend_ui.engine.errors import Busy, TooLarge
 from gradiend_ui.engine.fair_queue import check_turn
 from gradiend_ui.engine.requests.sweeping import check_size
+from gradiend_ui.engine.store import Store
 from gradiend_ui.ui.data.desk import DataDesk
 from gradiend_ui.ui.ground import Ground
 from gradiend_ui.ui.quotas import PUBLIC, Slots
@@ -80,7 +81,7 @@ def test_places_hold_between_threads() -> None:
 
 def test_tables_have_so_much_room_and_push_no_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploaded_tables, "MAX_KEPT_BYTES", 1)
-    ground = Ground(None, None, tmp_path, public=True)  # type: ignore[arg-type]
+    ground = Ground(Store(tmp_path / "runs.sqlite"), None, tmp_path, public=True)  # type: ignore[arg-type]
     desk = DataDesk(ground)
     first = desk.keep_pasted("a;b\n1;2", "pasted", is_table=True)["upload"]
     desk.keep_pasted("a;b\n3;4", "pasted", is_table=True)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.errors import BadData, Failed, NotAllowed, TooLarge
+from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.uploaded_tables import upload_path
 from gradiend_ui.ui.data import panel, report, wiring
 from gradiend_ui.ui.data.choice import NONE, OWN, Choice, data_of, opened_choice, own_table, spec_of
@@ -200,7 +201,8 @@ def worker() -> ScriptedWorker:
 
 @pytest.fixture
 def kept(tmp_path: Path, worker: ScriptedWorker) -> DataDesk:
-    return DataDesk(Ground(None, worker, tmp_path, public=True))  # type: ignore[arg-type]
+    store = Store(tmp_path / "runs.sqlite")
+    return DataDesk(Ground(store, worker, tmp_path, public=True))  # type: ignore[arg-type]
 
 
 def test_uploads_are_kept_under_their_name_and_hash(kept: DataDesk, tmp_path: Path, monkeypatch) -> None:

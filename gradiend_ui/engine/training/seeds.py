@@ -15,6 +15,7 @@ from typing import Any
 
 from gradiend_ui.engine.base_model import BaseModel
 from gradiend_ui.engine.checkpoint_writer import OWN_FILES, checked_place, swap_in
+from gradiend_ui.engine.durable import unfinished
 from gradiend_ui.engine.errors import BadGrid, Failed
 from gradiend_ui.engine.training.loop import NEVER, TrainingPlan, TrainingStep, train_gradiend
 from gradiend_ui.engine.training.record import load_training_stats, write_json
@@ -218,24 +219,21 @@ def _promote(chosen: Path, model: Path, rule: Convergence, report: Mapping[str, 
     Files in `model` that are no checkpoint's stay there.
     """
     model = checked_place(model)
-    partial = model.with_name(f".{model.name}.promoted")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(chosen, partial)
-        record = load_training_stats(chosen) or {}
-        count = int(report["convergent_count"])
-        record["convergence_info"] |= {
-            "converged": count > 0 if rule.min_seeds else True,
-            "convergent_count": count,
-            "convergent_min_target_class_abs_mean": best["convergent_min_target_class_abs_mean"],
-        }
-        write_json(partial / "training.json", record)
-        swap_in(partial, model)
+        model.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished(model, folder=True) as partial:
+            shutil.copytree(chosen, partial, dirs_exist_ok=True)
+            record = load_training_stats(chosen) or {}
+            count = int(report["convergent_count"])
+            record["convergence_info"] |= {
+                "converged": count > 0 if rule.min_seeds else True,
+                "convergent_count": count,
+                "convergent_min_target_class_abs_mean": best["convergent_min_target_class_abs_mean"],
+            }
+            write_json(partial / "training.json", record)
+            swap_in(partial, model)
     except OSError as error:
         raise Failed(f"The best seed could not be copied to {model.name}: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _clean(runs: Sequence[Mapping[str, Any]], saved: str) -> None:

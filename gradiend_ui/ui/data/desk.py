@@ -6,10 +6,13 @@ Plain JSON-like values in and out; every refusal is a `GradiendUIError`. The wor
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.errors import BadData, Failed, TooLarge
+from gradiend_ui.engine.durable import noting
+from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge
+from gradiend_ui.engine.leftovers import make_room
 from gradiend_ui.engine.store import Run
 from gradiend_ui.engine.table_reading import decode, suffix_of_text
 from gradiend_ui.engine.uploaded_tables import TEXT_SUFFIX, keep_upload
@@ -53,8 +56,12 @@ class DataDesk:
     def _kept(self, content: bytes, suffix: str, name: str) -> dict[str, str]:
         """Strangers' tables are never dropped to make room: somebody's sweep may need them."""
         self._ground.check_room()
-        drops = not self._ground.public
-        return {"upload": keep_upload(self._ground.data_dir, content, suffix, drops=drops), "name": name}
+        with noting(self._ground.made):
+            upload = keep_upload(self._ground.data_dir, content, suffix)
+        if not self._ground.public:
+            with suppress(GradiendUIError):  # the upload is kept; the next one makes room
+                make_room(self._ground.made, upload)
+        return {"upload": upload, "name": name}
 
     # --- reports -------------------------------------------------------------------------------------------------
 

@@ -7,23 +7,20 @@ values in and out; every refusal is a `GradiendUIError`. A visitor never names a
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex, token_urlsafe
+from secrets import token_urlsafe
 from typing import Any
 
-from gradiend_ui.engine.durable import reason_of, sync_names
+from gradiend_ui.engine.durable import reason_of, sync_names, unfinished
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
 from gradiend_ui.engine.file_names import WHY, is_device, without_device
-from gradiend_ui.engine.leftovers import KEPT, STAGES, last_change
+from gradiend_ui.engine.leftovers import KEPT, STAGES, drop, drop_exports
 from gradiend_ui.ui.ground import Ground
 
-DOWNLOADS = STAGES
-KEEP_SECONDS = 3600.0
 LONGEST_NAME = 80
 QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
 OPTIONS = frozenset(
@@ -114,26 +111,42 @@ class ExportDesk:
     def _write(self, run: str, options: Mapping[str, Any], keep: bool) -> Iterator[dict[str, Any]]:
         plan = self.plan(run, options)
         target = self._kept_folder(plan.name) if keep else None
-        self._drop_old()
-        if target is None:
-            stage = self._ground.data_dir / DOWNLOADS / token_urlsafe(12)
-        else:  # beside its place: a rename works within one disk only
-            stage = target.parent / f".{plan.name}.partial-{token_hex(4)}"
-        root = stage / plan.name
-        finished = False
-        try:
+        drop_exports(self._ground.made, time.time())
+        place = target or self._download_folder() / f"{plan.name}.zip"
+        with self._stage_beside(place) as stage:
+            root = stage / plan.name
             for number, piece in enumerate(plan.pieces, 1):
                 yield {"step": "writing", "number": number, "count": len(plan.pieces), "cell": piece.cell}
                 self._ground.worker.ask("export", **_request(run, plan, piece), folder=str(root / piece.folder))
             if target is None:
-                yield {"step": "packing", "name": f"{plan.name}.zip"}
-                path = Path(self._ground.worker.ask("pack", folder=str(root), zip=str(stage / f"{plan.name}.zip")))
-                finished = True
+                yield {"step": "packing", "name": place.name}
+                packed = Path(self._ground.worker.ask("pack", folder=str(root), zip=str(stage / place.name)))
+                self._ground.made.keeps(place, packed, kind="export")
+                _moved(packed, place)
             else:
-                path = _moved(root, target)
-            yield {"step": "done", "path": str(path), "name": path.name, "bytes": _size(path)}
+                _moved(root, place)
+        yield {"step": "done", "path": str(place), "name": place.name, "bytes": _size(place)}
+
+    @contextmanager
+    def _stage_beside(self, place: Path) -> Iterator[Path]:
+        """A new folder beside its place: a rename works within one disk only. Raises Failed."""
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with unfinished(place, folder=True, notes=self._ground.made) as stage:
+                yield stage
+        except OSError as error:
+            raise _no_place(error) from error
         finally:
-            shutil.rmtree(root if finished else stage, ignore_errors=True)
+            if place.parent.parent == self._ground.data_dir / STAGES and not os.path.lexists(place):
+                drop(self._ground.made, place.parent)
+
+    def _download_folder(self) -> Path:
+        """A new folder with an unguessable name. Raises Failed."""
+        folder = self._ground.data_dir / STAGES / token_urlsafe(12)
+        try:
+            return self._ground.made.folder(folder, "place")
+        except OSError as error:
+            raise _no_place(error) from error
 
     def zip_of(self, run: str, options: Mapping[str, Any], visitor: str = "") -> str:
         """The API's /export: path of a finished zip, kept for an hour. Raises as `write`."""
@@ -183,13 +196,6 @@ class ExportDesk:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise BadName(f"{name!r} exists already in {str(target.parent)!r} and is not empty: choose another name.")
         return target
-
-    def _drop_old(self) -> None:
-        """Remove downloads that had their hour; one that is still being written is young, however long it takes."""
-        for stage in (self._ground.data_dir / DOWNLOADS).glob("*"):
-            with suppress(OSError):  # another request was quicker
-                if time.time() - last_change(stage) > KEEP_SECONDS:
-                    shutil.rmtree(stage)
 
 
 def checked_name(given: object) -> str:
@@ -260,6 +266,10 @@ def _default_name(model: str, pieces: Sequence[Piece]) -> str:
 
 def _request(run: str, plan: Plan, piece: Piece) -> dict[str, Any]:
     return {"run": run, "cell": piece.cell, "part": plan.part, "dtype": plan.dtype, "chosen_for": piece.chosen_for}
+
+
+def _no_place(error: OSError) -> Failed:
+    return Failed(f"There is no place for the export: {reason_of(error)}. Free disk space and try again.")
 
 
 def _moved(folder: Path, target: Path) -> Path:

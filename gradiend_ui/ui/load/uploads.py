@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.durable import noting
 from gradiend_ui.engine.errors import NotAllowed
 from gradiend_ui.engine.hub_base import fetch_named
 from gradiend_ui.engine.taken_in import take_in
@@ -32,9 +33,10 @@ class Uploads:
         with self._ground.uploads.held(visitor):
             self._ground.check_room()
             uploads = self._ground.data_dir / FOLDER
-            source = take_in(Path(path), uploads, strangers=self._ground.public)
-            if self._ground.public:
-                fetch_named(source, uploads)
+            with noting(self._ground.made):
+                source = take_in(Path(path), uploads, strangers=self._ground.public)
+                if self._ground.public:
+                    fetch_named(source, uploads)
         return {"source": str(source), "name": Path(path).stem}
 
     def load(self, source: str, name: str, options: Mapping[str, Any] | None = None) -> str:
