@@ -554,13 +554,21 @@ def test_a_folder_that_appears_by_one_rename_is_listed(made: Made, tmp_path: Pat
 def test_the_worker_notes_what_its_requests_write(made: Made, store: Store, tmp_path: Path) -> None:
     import zipfile
 
+    from gradiend_ui.engine.errors import BadCheckpoint
     from gradiend_ui.engine.lane import Lane
+    from gradiend_ui.engine.taken_in import take_in, was_taken_in
+    from gradiend_ui.engine.trust import public_trust
 
     config = '{"architecture": {"input_dim": 2, "latent_dim": 1}, "mapping": {"param_map": []}}'
     with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
         archive.writestr("config.json", config)
-    lane = Lane(store, tmp_path, tmp_path)
-    unpacked = Path(lane.handle("unpack", {"path": str(tmp_path / "model.zip"), "allow_pickled": False}))
+    with noting(made):
+        unpacked = take_in(tmp_path / "model.zip", tmp_path / "uploads", strangers=False)
+    assert [(noted.place, noted.kind) for noted in made.lines()] == [(f"uploads/{unpacked.name}", "upload")]
+    lane = Lane(store, tmp_path, tmp_path, public_trust())
+    with pytest.raises(BadCheckpoint):  # the weights are missing; before, it is built anew for strangers
+        lane.handle("load", {"source": str(unpacked), "options": {}})
+    assert was_taken_in(unpacked, strangers=True)
     assert [(noted.place, noted.kind) for noted in made.lines()] == [(f"uploads/{unpacked.name}", "upload")]
     lane.handle("pack", {"folder": str(unpacked), "zip": str(tmp_path / "packed.zip")})
     assert len(made.lines()) == 1 and (tmp_path / "packed.zip").is_file(), "a finished file is not for clearing"

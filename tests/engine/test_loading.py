@@ -15,6 +15,7 @@ import pytest
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotFound
 from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.taken_in import take_in
 
 BuildCheckpoint = Callable[..., Path]
 MEANS = {"best_score_checkpoint": {"global_step": 5, "correlation": 0.9}}
@@ -154,7 +155,7 @@ def test_seeds_are_listed_and_another_one_is_opened(lane: Lane, seeded: Path) ->
 
 def test_an_upload_is_loaded_under_its_name_and_again_later(lane: Lane, bare: Path, tmp_path: Path) -> None:
     path = Path(shutil.make_archive(str(tmp_path / "upload"), "zip", bare.parent))
-    source = lane.handle("unpack", {"path": str(path), "allow_pickled": False})
+    source = str(take_in(path, lane._bench.data_dir / "uploads", strangers=False))
     path.unlink()
     card = lane.handle("load", {"source": source, "options": {}, "name": "my zip"})
     assert card["name"] == "my zip"
@@ -164,7 +165,7 @@ def test_an_upload_is_loaded_under_its_name_and_again_later(lane: Lane, bare: Pa
 
 def test_a_refused_upload_is_told_by_its_name(lane: Lane, tiny_bert: Path, tmp_path: Path) -> None:
     path = Path(shutil.make_archive(str(tmp_path / "upload"), "zip", tiny_bert))
-    source = lane.handle("unpack", {"path": str(path), "allow_pickled": False})
+    source = str(take_in(path, lane._bench.data_dir / "uploads", strangers=False))
     with pytest.raises(BadCheckpoint, match=r"^my zip/config.json describes no GRADIEND.*plain base model"):
         lane.handle("load", {"source": source, "options": {}, "name": "my zip"})
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zipfile
+from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotAllowed, NotFound
+from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.taken_in import was_taken_in
 from gradiend_ui.ui.ground import Ground
 from gradiend_ui.ui.load import health, questions
 from gradiend_ui.ui.load import panel as load
@@ -264,17 +267,28 @@ class ScriptedWorker:
 
     def ask(self, kind: str, **body: Any) -> Any:
         self.asked.append((kind, body))
-        return "/data/uploads/abc/run" if kind == "unpack" else {"checkpoint": "ck-2"}
+        return {"checkpoint": "ck-2"}
 
 
 def uploads(tmp_path: Path, public: bool = False) -> tuple[Uploads, ScriptedWorker]:
     worker = ScriptedWorker()
-    return Uploads(Ground(SimpleNamespace(), worker, tmp_path, public)), worker  # type: ignore[arg-type]
+    return Uploads(Ground(Store(tmp_path / "runs.sqlite"), worker, tmp_path, public)), worker  # type: ignore[arg-type]
+
+
+def zipped_run(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("run/config.json", '{"architecture": {"input_dim": 2, "latent_dim": 1}, "mapping": {}}')
+        archive.writestr("run/model.safetensors", "x")
+    return path
 
 
 def test_an_upload_is_named_by_its_zip(tmp_path: Path) -> None:
     part, worker = uploads(tmp_path)
-    assert part.unpack("/tmp/gradio/x/my run.zip") == {"source": "/data/uploads/abc/run", "name": "my run"}
+    path = zipped_run(tmp_path / "x/my run.zip")
+    home = tmp_path / "uploads" / sha256(path.read_bytes()).hexdigest()
+    assert part.unpack(str(path)) == {"source": str(home / "run"), "name": "my run"}
+    assert worker.asked == [], "a process of its own unpacks it"
     source = str(tmp_path / "uploads" / "abc" / "run")
     assert part.load(source, "my run", {"base_model": "b"}) == "ck-2"
     assert worker.asked[-1] == ("load", {"source": source, "options": {"base_model": "b"}, "name": "my run"})
@@ -297,8 +311,12 @@ def test_a_public_server_takes_zips_and_reads_no_path(tmp_path: Path, monkeypatc
             action()
     assert worker.asked == []
     assert part.reload("ck-1", {"swap": True}) == "ck-2"
-    part.unpack(str(tmp_path / "from-browsers" / "x.zip"))
-    assert worker.asked[-1][1]["allow_pickled"] is False
+    path = zipped_run(tmp_path / "from-browsers" / "x.zip")
+    assert was_taken_in(Path(part.unpack(str(path))["source"]).parent, strangers=True)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("run/pytorch_model.bin", "x")
+    with pytest.raises(NotAllowed, match="pickled"):
+        part.unpack(str(path))
 
 
 def test_a_public_page_offers_demos_and_zips_but_no_path(words) -> None:
