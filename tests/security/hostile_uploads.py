@@ -13,6 +13,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,7 @@ def save_canary(folder: Path, base: Path) -> Path:
     return folder
 
 
+@cache
 def harms(run: Path) -> st.SearchStrategy[tuple[list[Harm], bool]]:
     """(damages, whether the upload is a zip) for the valid upload at `run`."""
     texts = [
@@ -141,9 +143,9 @@ def do(harm: Harm, run: Path, outside: Path) -> None:
     """Damage the copy at `run`."""
     path = run / harm.file
     if harm.kind:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-        path.parent.mkdir(exist_ok=True)
-        hostile.SPECIAL_FILES[harm.kind](path)
+        if path.parent.is_dir():  # an earlier damage may have put something else there
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+            hostile.SPECIAL_FILES[harm.kind](path)
         return
     try:
         content = json.loads(path.read_text()) if path.is_file() else {}
