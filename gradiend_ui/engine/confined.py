@@ -24,8 +24,15 @@ from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge
 log = logging.getLogger(__name__)
 
 MODULE = "gradiend_ui.engine.confined"
-TASKS: Mapping[str, str] = {"read_table": "gradiend_ui.engine.confined_tables:table_as_plain"}
-"""{name: module:function}; a function takes a path and gives plain JSON-like data."""
+TASKS: Mapping[str, str] = {
+    "read_table": "gradiend_ui.engine.confined_tables:table_as_plain",
+    "report_table": "gradiend_ui.engine.table_tasks:report_table",
+    "rejected_rows": "gradiend_ui.engine.table_tasks:rejected_rows",
+    "checked_rows": "gradiend_ui.engine.table_tasks:checked_rows",
+    "neutral_texts": "gradiend_ui.engine.table_tasks:neutral_texts",
+    "companions": "gradiend_ui.engine.table_tasks:companions",
+}
+"""{name: module:function}; a function takes a path and its options, and gives plain JSON-like data."""
 NO_MEMORY, LONG_ANSWER = 86, 87
 """The child's exit codes when its memory was used up, and when what it read is more than it may send."""
 LIMIT_SIGNALS = (-9, -24)
@@ -55,8 +62,10 @@ class Confinement:
 TABLES = Confinement()
 
 
-def run_confined(task: str, path: Path, limits: Confinement = TABLES) -> Any:
-    """The plain data that a task makes of the file at `path`.
+def run_confined(
+    task: str, path: Path, limits: Confinement = TABLES, *, options: Mapping[str, Any] | None = None
+) -> Any:
+    """The plain data that a task makes of the file at `path`; options: more of its arguments, plain values.
 
     Raises what the task raises, TooLarge where it goes beyond a limit, Failed when the process cannot be started or
     dies by itself.
@@ -65,6 +74,7 @@ def run_confined(task: str, path: Path, limits: Confinement = TABLES) -> Any:
         {
             "task": task,
             "path": str(path),
+            "options": dict(options or {}),
             "memory": limits.memory_bytes,
             "seconds": limits.seconds,
             "answer": limits.answer_bytes,
@@ -140,7 +150,7 @@ def main(order: str) -> int:
     try:
         work = getattr(importlib.import_module(module), function)
         try:
-            answer: dict[str, Any] = {"value": work(Path(told["path"]))}
+            answer: dict[str, Any] = {"value": work(Path(told["path"]), **told["options"])}
         except GradiendUIError as error:
             answer = {"error": [error.code, str(error)]}
         text = json.dumps(answer)

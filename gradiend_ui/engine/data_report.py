@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
 from gradiend_ui.engine.eval_data import COLUMNS, EvalData, RejectedRow
-from gradiend_ui.engine.plan import PreparedSweep
 from gradiend_ui.engine.row_counts import count_rows
 from gradiend_ui.engine.spreadsheet import csv_text
 from gradiend_ui.engine.table_reading import ReadTable
 from gradiend_ui.engine.values import Cell
+
+if TYPE_CHECKING:  # it needs torch, which a process that only reads tables does without
+    from gradiend_ui.engine.plan import PreparedSweep
 
 FIRST_ROWS = 5
 SHOWN_REJECTED = 50

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradiend_ui.engine.class_names import words_by_class
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import EvalRow
 
@@ -54,19 +55,13 @@ def resolve_targets(
             if isinstance(given[name], str):
                 raise BadData(f"The targets of {name!r} are the text {given[name]!r}; give a list of tokens.")
         return ClassTargets({name: tuple(given[name]) for name in names}, names)
-    words = {name: words_of(name, rows) for name in names}
+    held = words_by_class(rows)
+    words = {name: held.get(name, ()) for name in names}
     for name, found in words.items():
         if not found:
             raise BadData(f"The rows hold no token of class {name!r}: give targets for it.")
-    shared = any(set(words[a]) & set(words[b]) for i, a in enumerate(names) for b in names[i + 1 :])
-    return ClassTargets(None if shared else words, names)
-
-
-def words_of(name: str, rows: Sequence[EvalRow]) -> tuple[str, ...]:
-    """The words of a class in the rows: its labels, and the alternatives that name it; sorted, each spelling once."""
-    found = [row.label for row in rows if row.label_class == name]
-    found += [row.alternative for row in rows if row.alternative_class == name]
-    return tuple(sorted(set(found)))
+    every = [word for found in words.values() for word in found]
+    return ClassTargets(None if len(set(every)) < len(every) else words, names)
 
 
 class TargetVocabulary:

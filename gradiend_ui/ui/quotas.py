@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from gradiend_ui.engine.asking import Places
 from gradiend_ui.engine.errors import Busy
 
 MEGABYTE = 2**20
@@ -22,7 +23,8 @@ class Quotas:
 
     runs: sweeps queued or going on. cells, rows, texts: of one sweep; texts are neutral ones. exports: being written.
     uploads: being taken in. kept_bytes: of all uploads, unpacked. table_bytes: of one table. streams: open connections.
-    pages_each: opened within an hour.
+    pages_each: opened within an hour. waiting: requests for the worker that were not answered yet; sent: those of them
+    that it has already, more than one so that it need not wait for the next.
     body_bytes: one request. upload_bytes: one file.
     """
 
@@ -38,6 +40,10 @@ class Quotas:
     streams: int
     streams_each: int
     pages_each: int
+    waiting: int
+    waiting_each: int
+    sent: int
+    sent_each: int
     kept_bytes: int
     table_bytes: int
     body_bytes: int
@@ -57,6 +63,10 @@ LOCAL = Quotas(
     streams=1000,
     streams_each=1000,
     pages_each=100_000,
+    waiting=64,
+    waiting_each=64,
+    sent=64,
+    sent_each=64,
     kept_bytes=1024**4,
     table_bytes=256 * MEGABYTE,
     body_bytes=256 * MEGABYTE,
@@ -76,12 +86,21 @@ PUBLIC = Quotas(
     streams=2000,
     streams_each=500,
     pages_each=300,
+    waiting=64,
+    waiting_each=12,
+    sent=4,
+    sent_each=1,
     kept_bytes=20 * 1024 * MEGABYTE,
     table_bytes=32 * MEGABYTE,
     body_bytes=8 * MEGABYTE,
     upload_bytes=2 * 1024 * MEGABYTE,
 )
 """Strangers, known by their address: a whole class may sit behind one."""
+
+
+def places_of(quotas: Quotas) -> Places:
+    """How many requests for the worker may wait and be sent."""
+    return Places(quotas.waiting, quotas.waiting_each, quotas.sent, quotas.sent_each)
 
 
 class Slots:

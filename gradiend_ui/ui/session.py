@@ -32,7 +32,8 @@ from gradiend_ui.ui.export.desk import ExportDesk
 from gradiend_ui.ui.ground import Ground
 from gradiend_ui.ui.housekeeping import Housekeeping
 from gradiend_ui.ui.load.uploads import Uploads, was_uploaded
-from gradiend_ui.ui.quotas import Quotas
+from gradiend_ui.ui.quotas import LOCAL as LOCAL_QUOTAS
+from gradiend_ui.ui.quotas import PUBLIC, Quotas, places_of
 from gradiend_ui.ui.runs.shelf import RunShelf
 
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo"
@@ -87,7 +88,15 @@ class Session:
         self._pictures = Pictures(self._store)
         owned = () if default_source in DEMOS else (Path(default_source).expanduser(),)
         trust = public_trust(*owned) if public else LOCAL
-        self._worker = WorkerClient(data_dir / STORE_FILE, data_dir, demo_folder, self._on_worker_death, trust, number)
+        self._worker = WorkerClient(
+            data_dir / STORE_FILE,
+            data_dir,
+            demo_folder,
+            self._on_worker_death,
+            trust,
+            number,
+            places_of(PUBLIC if public else LOCAL_QUOTAS),
+        )
         self._ground = ground = Ground(self._store, self._worker, data_dir, public, export_dir)
         self.data = DataDesk(ground)
         self.compared = CompareDesk(ground)
