@@ -14,8 +14,15 @@ from gradiend_ui.engine.checked_json import read_json, shown
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed
 from gradiend_ui.engine.run_folder import leads_out
-from gradiend_ui.engine.safetensors_header import TensorInfo, read_header
-from gradiend_ui.engine.trust import Trust, check_no_remote_name
+from gradiend_ui.engine.safetensors_header import (
+    LIMITS,
+    STRANGERS_LIMITS,
+    HeaderLimits,
+    TensorInfo,
+    header_bytes,
+    read_header,
+)
+from gradiend_ui.engine.trust import LOCAL, Trust, check_no_remote_name
 
 CONFIG = "config.json"
 JSON_FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json")
@@ -25,7 +32,12 @@ SIZES = (
     "num_attention_heads", "n_head", "n_heads", "num_heads", "max_position_embeddings", "n_positions", "head_dim",
     "type_vocab_size", "word_embed_proj_dim",
 )  # fmt: skip
+DEPTHS = (
+    "num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers", "num_decoder_layers",
+)  # fmt: skip
 MAX_LAYERS, MAX_NUMBER, MAX_LEVELS = 256, 2**27, 4
+STRANGERS_LAYERS = 64
+"""Models of 1.5 billion weights have at most 48; each layer costs time, however narrow it is."""
 MAX_VALUES = 200_000
 MAX_TOKENIZER_BYTES, STRANGERS_TOKENIZER_BYTES = 128 * 1024 * 1024, 40 * 1024 * 1024
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tekken.json")
@@ -51,7 +63,7 @@ def check_base_folder(folder: Path, trust: Trust) -> None:
         raise BadBase(f"tokenizer.json of the base model {name!r} is larger than {most // 2**20} MB.")
     if trust.public:
         _check_strangers_files(folder, trust)
-    count = stored_weights(folder)
+    count = stored_weights(folder, trust)
     if count is not None:
         trust.check_parameters(count, name)
 
@@ -80,10 +92,10 @@ def check_config(config: Mapping[str, Any], name: str, trust: Trust) -> None:
     trust.check_architecture(model_type, name)
     if trust.public and config.get("quantization_config") is not None:
         raise NotAllowed(f"{where}: quantized models are not opened (quantization_config): take the plain model.")
-    _check_fields(config, where, 0)
+    _check_fields(config, where, 0, STRANGERS_LAYERS if trust.public else MAX_LAYERS)
 
 
-def _check_fields(config: Mapping[str, Any], where: str, level: int) -> None:
+def _check_fields(config: Mapping[str, Any], where: str, level: int, deepest: int) -> None:
     if level > MAX_LEVELS:
         raise BadBase(f"{where} is nested too deep to be a model's.")
     for key, value in config.items():
@@ -91,12 +103,14 @@ def _check_fields(config: Mapping[str, Any], where: str, level: int) -> None:
             check_no_remote_name(value, f"{where}: {key}")
         elif key in SIZES and value is not None and (type(value) is not int or value < 1 or value > MAX_NUMBER):
             raise BadBase(f"{where}: {key} must be a whole number from 1 to {MAX_NUMBER:,}, not {shown(value)}.")
+        elif key in DEPTHS and type(value) in (int, float) and value > deepest:
+            raise BadBase(f"{where}: {key} must be at most {deepest} layers, not {shown(value)}.")
         elif "layers" in key and type(value) in (int, float) and not 0 <= value <= MAX_LAYERS:
             raise BadBase(f"{where}: {key} must be at most {MAX_LAYERS} layers, not {shown(value)}.")
         elif type(value) is int and abs(value) > MAX_NUMBER and "theta" not in key:
             raise BadBase(f"{where}: {key} is {value:,}, which no model needs.")
         elif isinstance(value, dict) and key not in ("id2label", "label2id", "task_specific_params"):
-            _check_fields(value, where, level + 1)
+            _check_fields(value, where, level + 1, deepest)
 
 
 def _check_strangers_files(folder: Path, trust: Trust) -> None:
@@ -112,35 +126,44 @@ def _check_strangers_files(folder: Path, trust: Trust) -> None:
             trust.check_pickle(path)
 
 
-def stored_weights(folder: Path) -> int | None:
+def stored_weights(folder: Path, trust: Trust = LOCAL) -> int | None:
     """How many weights the folder's safetensors files promise, every header checked; None when it has none."""
-    promised = _promised(folder)
+    promised = _promised(folder, trust)
     return sum(info.numel for info in promised) if promised is not None else None
 
 
-def stored_tensors(folder: Path) -> int:
-    """How many tensors those files hold."""
-    return len(_promised(folder) or ())
-
-
-def _promised(folder: Path) -> list[TensorInfo] | None:
+def _promised(folder: Path, trust: Trust) -> list[TensorInfo] | None:
+    """What the files hold; a stranger's tables are bounded over all files together."""
     files = sorted(path for path in folder.glob("model*.safetensors") if path.is_file())
-    return [info for path in files for info in _header(path).values()] if files else None
+    limits, found = STRANGERS_LIMITS if trust.public else LIMITS, list[TensorInfo]()
+    for path in files:
+        header = _header(path, limits)
+        found += header.values()
+        if trust.public:
+            limits = limits.less(header_bytes(path), len(header))
+    return found if files else None
 
 
-def _header(path: Path) -> dict[str, TensorInfo]:
+def _header(path: Path, limits: HeaderLimits) -> Mapping[str, TensorInfo]:
     try:
-        return read_header(path)
+        return read_header(path, limits)
     except BadCheckpoint as error:
         raise BadBase(f"The base model in {path.parent.name!r} cannot be loaded: {error}") from error
 
 
-def check_described(described: int, tensors: int, folder: Path) -> None:
+def check_described(described: int, tensors: int, folder: Path, trust: Trust = LOCAL) -> None:
     """Raises BadBase where config.json describes far more weights than the files hold: the rest would be invented.
 
-    described: weights and buffer entries; tensors: how many parameters they are.
+    described: weights and buffer entries; tensors: how many parameters they are. trust: a stranger's files may not hold
+    far more tensors than are described either: each one that belongs to nothing costs time.
     """
-    stored, held = stored_weights(folder), stored_tensors(folder)
+    promised = _promised(folder, trust)
+    stored, held = (None, 0) if promised is None else (sum(info.numel for info in promised), len(promised))
+    if trust.public and held > 2 * tensors + SPARE_TENSORS:
+        raise BadBase(
+            f"The files of the base model {folder.name!r} hold {held:,} tensors, and its config.json describes "
+            f"{tensors:,} parameters: save the model anew with save_pretrained."
+        )
     if held and tensors > 2 * held + SPARE_TENSORS:
         raise BadBase(
             f"config.json of the base model {folder.name!r} describes {tensors:,} parameters, and its files hold "

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import gc
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,18 @@ import torch
 from gradiend_ui.engine.base_of_checkpoint import Scoring, load_base
 from gradiend_ui.engine.beside import Beside
 from gradiend_ui.engine.checkpoint import Checkpoint, read_checkpoint
+from gradiend_ui.engine.checked_json import reading_at_most
 from gradiend_ui.engine.class_names import of_known_classes
 from gradiend_ui.engine.companions import Companions, find_companions
 from gradiend_ui.engine.confined_tables import is_risky
 from gradiend_ui.engine.demos import DEMOS, checkpoint_folder
 from gradiend_ui.engine.errors import BadData, BadGrid, Failed, NotAllowed, TooLarge
-from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
+from gradiend_ui.engine.eval_data import EvalData, capped_neutral, read_neutral, read_rows
+from gradiend_ui.engine.extent import check_size
 from gradiend_ui.engine.health_card import Loaded
 from gradiend_ui.engine.memory import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep, prepare
+from gradiend_ui.engine.plan import PreparedSweep, class_order, prepare
 from gradiend_ui.engine.shared_bases import SharedBases, overwritten
 from gradiend_ui.engine.store import Run, Store
 from gradiend_ui.engine.table_reading import ReadTable
@@ -38,9 +41,13 @@ from gradiend_ui.engine.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.uploaded_tables import read_upload, upload_path
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, Cell, Grid, SweepSpec, spec_from_mapping
 
+PREPARED_AT_MOST = 10
+"""Times as many rows as may be scored are looked through to find them."""
 KEPT_CHECKPOINTS = 3
 KEPT_PLANS = 8
 KEPT_TABLES = 4
+STRANGERS_VALUES = 400_000
+"""JSON values that are read of one upload: about a third of a second."""
 DATA_KEYS = ("rows", "columns", "neutral", "neutral_set")
 NO_NEUTRAL = "none"
 """As neutral_set: the evaluation rows stand in, although neutral texts lie beside the checkpoint."""
@@ -99,6 +106,16 @@ class Bench:
             return Companions(warnings=(f"The data beside the checkpoint was not read: {error}",))
         return companions_from(plain)
 
+    @contextmanager
+    def bounded(self, source: str) -> Iterator[None]:
+        """While the block runs, what is read of a stranger's source is bounded over all its JSON files together."""
+        with reading_at_most(STRANGERS_VALUES) if self.is_strangers(source) else nullcontext():
+            yield
+
+    def is_strangers(self, source: str) -> bool:
+        """Whether a source was brought by a stranger. Raises NotAllowed for one that may not be read at all."""
+        return self._trust_in(source, checkpoint_folder(source, self.demo_folder)).public
+
     def _trust_in(self, source: str, folder: Path) -> Trust:
         """For whom a source is read: what strangers uploaded is read from its own upload and the demos only."""
         if not self.trust.public or source in DEMOS or self.trust.owns(folder):
@@ -127,7 +144,8 @@ class Bench:
         """
         if handle not in self._loaded or overwritten(self._loaded[handle].model.base):
             source, options, _ = self.store.checkpoint(handle)
-            self.keep_checkpoint(handle, self.read_checkpoint(source, options))
+            with self.bounded(source):
+                self.keep_checkpoint(handle, self.read_checkpoint(source, options))
         self._loaded.move_to_end(handle)
         return self._loaded[handle]
 
@@ -148,7 +166,7 @@ class Bench:
         """The rows that a spec asks for, else those beside the checkpoint. Raises BadData."""
         given = self.given(data_options, "rows")
         if isinstance(given, Mapping) and "upload" in given:
-            return with_known_classes(loaded, self._uploaded_rows(given, data_options.get("columns") or {}))
+            return with_known_classes(loaded, self._uploaded_rows(given, columns_of(data_options) or {}))
         if given is not None:
             data = read_rows(source_of(given), data_options.get("columns"), fill_alternatives=True)
             return with_known_classes(loaded, data)
@@ -224,6 +242,21 @@ class Bench:
             raise BadData(f"There is no neutral set {name!r}; there are: {known}.")
         return loaded.companions.neutral[name]
 
+    def check_extent(
+        self, loaded: Loaded, spec: SweepSpec, data_options: Mapping[str, Any], most: Mapping[str, Any]
+    ) -> None:
+        """Whether the rows and texts of a sweep are as few as this server takes, before any is tokenized. Raises
+        BadData, TooLarge."""
+        if not most:
+            return
+        neutral = capped_neutral(self.neutral(loaded, data_options) or (), spec.max_neutral)
+        check_size(most, texts=len(neutral))
+        data = self.rows(loaded, data_options)
+        check_size(most, rows=-(-len(data.rows) // PREPARED_AT_MOST))
+        rows = data.chosen(spec.split, class_order(loaded.model, data), spec.max_rows)
+        check_size(most, rows=len(rows))
+        check_size(most, characters=sum(len(row.masked) for row in rows) + sum(map(len, neutral)))
+
     def prepared(
         self,
         loaded: Loaded,
@@ -297,6 +330,14 @@ def split_options(spec: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
     """(options of a `SweepSpec`, options that name the data); absent ones are left out."""
     options = {key: value for key, value in spec.items() if value is not None}
     return options, {key: options.pop(key) for key in DATA_KEYS if key in options}
+
+
+def columns_of(data_options: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """Which column plays which role, as a spec says; None where it says nothing. Raises BadData."""
+    given = data_options.get("columns")
+    if given is not None and not (isinstance(given, Mapping) and all(isinstance(c, str) for c in given.values())):
+        raise BadData(f"columns must map our names to the table's, not {given!r}.")
+    return given
 
 
 def cell_of(data: object) -> Cell:

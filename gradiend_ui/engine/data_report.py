@@ -69,12 +69,18 @@ class Results(Protocol):
 
 
 def measure_neutral(
-    plan: PreparedSweep, base: Any, store: Results, ratio: float, clock: Callable[[], float] = time.monotonic
+    plan: PreparedSweep,
+    base: Any,
+    store: Results,
+    ratio: float,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
     """What the base model makes of the plan's neutral texts, and what keeping the share `ratio` of it means.
 
-    base: the base model as a sweep of the plan scores it. It is scored here for at most BUDGET_SECONDS; its blocks go
-    to the store, where the sweep finds them.
+    base: the base model as a sweep of the plan scores it. It is scored here for at most `seconds`, None for
+    BUDGET_SECONDS; its blocks go to the store, where the sweep finds them.
     Gives texts, tokens (that count), scored_tokens, lms in [0, 1], then for masked models hits, width_tokens and
     may_lose, for others perplexity and perplexity_limit; seconds_per_cell from one block of rows and one of texts.
     """
@@ -85,7 +91,7 @@ def measure_neutral(
     started, timed = clock(), {}
     for block in (*range(rows, len(sizes)), 0):
         known = block in results and block not in (0, rows)
-        if known or (block and clock() - started > BUDGET_SECONDS):
+        if known or (block and clock() - started > (BUDGET_SECONDS if seconds is None else seconds)):
             continue
         begun = clock()
         new[block] = plan.score_block(base, block)

@@ -70,17 +70,22 @@ class TargetVocabulary:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._entries: dict[str, list[str]] = {}
+        self._known: dict[str, tuple[Ids, ...]] = {}
         for entry in sorted(tokenizer.get_vocab()):
             self._entries.setdefault(_normal(entry), []).append(entry)
 
     def pieces(self, word: str) -> tuple[Ids, ...]:
         """Every distinct way to write `word`, each as its ids: the vocabulary entries that equal it, or, when there
         is none, the word itself cut into pieces. Sorted; raises BadData when the tokenizer yields nothing."""
+        known = self._known.get(word)
+        if known is not None:
+            return known
         variants = self._entries.get(_normal(word), [word.lstrip()])
         found = {tuple(self._ids(variant)) for variant in variants} - {()}
         if not found:
             raise BadData(f"The tokenizer has no token for the target {word!r}.")
-        return tuple(sorted(found))
+        self._known[word] = tuple(sorted(found))
+        return self._known[word]
 
     def first_pieces(self, word: str) -> tuple[int, ...]:
         """The single ids a causal model may say for `word`: one-piece variants, plus the first piece of the first

@@ -21,7 +21,7 @@ MEGABYTE = 2**20
 class Quotas:
     """The limits of one server. `_each`: of one visitor; the same without it: of all together.
 
-    runs: sweeps queued or going on. cells, rows, texts: of one sweep; texts are neutral ones. exports: being written.
+    runs: sweeps queued or going on. cells, rows, texts, characters: of one sweep; texts are neutral ones, characters of both. exports: being written.
     uploads: being taken in. kept_bytes: of all uploads, unpacked. table_bytes: of one table. streams: open connections.
     pages_each: opened within an hour. waiting: requests for the worker that were not answered yet; sent: those of them
     that it has already, more than one so that it need not wait for the next.
@@ -33,6 +33,7 @@ class Quotas:
     cells: int
     rows: int
     texts: int
+    characters: int
     exports: int
     exports_each: int
     uploads: int
@@ -49,6 +50,11 @@ class Quotas:
     body_bytes: int
     upload_bytes: int
 
+    @property
+    def sweep_size(self) -> dict[str, int]:
+        """How large one sweep may be."""
+        return {"cells": self.cells, "rows": self.rows, "texts": self.texts, "characters": self.characters}
+
 
 LOCAL = Quotas(
     runs=100,
@@ -56,6 +62,7 @@ LOCAL = Quotas(
     cells=10_000,
     rows=200_000,
     texts=200_000,
+    characters=2**31,
     exports=4,
     exports_each=4,
     uploads=8,
@@ -79,6 +86,7 @@ PUBLIC = Quotas(
     cells=1000,
     rows=2000,
     texts=2000,
+    characters=1_000_000,
     exports=3,
     exports_each=2,
     uploads=4,

@@ -200,9 +200,8 @@ class Session:
         for key in ("rows", "neutral"):
             if self._public:
                 request[key] = self._given_by_a_stranger(key, request.get(key), visitor)
-        sizes = {"cells": self.quotas.cells, "rows": self.quotas.rows, "texts": self.quotas.texts}
         answer: dict[str, Any] = self._worker.ask(
-            "start", checkpoint=checkpoint, spec=request, visitor=visitor, most={**sizes, **self._turn_limits}
+            "start", checkpoint=checkpoint, spec=request, visitor=visitor, most={**self.quotas.sweep_size, **self._turn_limits}
         )
         return answer
 

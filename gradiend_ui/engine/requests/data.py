@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradiend_ui.engine.bench import Bench, source_of, split_options
+from gradiend_ui.engine.bench import Bench, columns_of, source_of, split_options
 from gradiend_ui.engine.class_names import words_by_class
 from gradiend_ui.engine.data_report import measure_neutral, rejected_csv
 from gradiend_ui.engine.errors import BadGrid
@@ -40,7 +40,7 @@ def describe_rows(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     _, options = split_options(request["spec"])
     if options.get("rows") is None:
         return report_rows(bench.rows(loaded, options), direction, {"own": False})
-    given = options.get("columns")
+    given = columns_of(options)
     known = [word for words in data_facts(loaded)["target_words"].values() for word in words]
     path = bench.slow_upload(bench.given(options, "rows"))
     if path is None:
@@ -57,9 +57,9 @@ def rejected_rows(bench: Bench, request: Mapping[str, Any]) -> str:
         return rejected_csv(bench.rows(loaded, options).rejected, None)
     path = bench.slow_upload(bench.given(options, "rows"))
     if path is not None:
-        return str(bench.beside.value("rejected_rows", path, given=options.get("columns")))
+        return str(bench.beside.value("rejected_rows", path, given=columns_of(options)))
     read = _read(bench, options)
-    return rejected_csv(check_rows(read, options.get("columns"), fill_alternatives=True).rejected, read)
+    return rejected_csv(check_rows(read, columns_of(options), fill_alternatives=True).rejected, read)
 
 
 def resolve_targets(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +91,8 @@ def resolve_targets(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_neutral(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
-    """{checkpoint, spec, ratio} -> what `measure_neutral` tells of the spec's texts and rows; "name": of the set.
+    """{checkpoint, spec, ratio, most?, seconds?} -> what `measure_neutral` tells of the spec's texts and rows; "name":
+    of the set. most: as for a sweep; seconds: of scoring, for this request.
 
     Raises BadData where the rows or texts cannot be scored, BadGrid for a share outside of (0, 1].
     """
@@ -101,10 +102,11 @@ def describe_neutral(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]
         raise BadGrid(f"ratio must be a number above 0 and at most 1, not {ratio!r}.")
     options, data_options = split_options(request["spec"])
     spec = spec_from_mapping({"feature_factors": [1.0], **options})
+    bench.check_extent(loaded, spec, data_options, request.get("most") or {})
     plan = bench.prepared(loaded, spec, data_options)
     name = bench.neutral_name(loaded, data_options)
     base = loaded.workspace.in_precision(spec.precision).base_model
-    return {"name": name, "ratio": ratio, **measure_neutral(plan, base, bench.store, float(ratio))}
+    return {"name": name, "ratio": ratio, **measure_neutral(plan, base, bench.store, float(ratio), seconds=request.get("seconds"))}
 
 
 def _read(bench: Bench, options: Mapping[str, Any]) -> ReadTable:

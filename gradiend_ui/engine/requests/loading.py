@@ -17,6 +17,7 @@ from gradiend_ui.engine.checkpoint import find_checkpoint_folder
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.demos import DEMOS
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, GradiendUIError, NotFound, error_from
+from gradiend_ui.engine.extent import PLANNED
 from gradiend_ui.engine.finished_check import check, opened_info
 from gradiend_ui.engine.finished_sweeps import finished_sweeps, shown_scores, sweep_named
 from gradiend_ui.engine.health_card import Loaded, card_of, notes_of, probe
@@ -41,7 +42,8 @@ def load(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     source, options = str(request["source"]), dict(request["options"])
     name = str(request.get("name") or (source if source in DEMOS else Path(source).name))
     try:
-        return _load(bench, source, options, name, str(request.get("shown") or name))
+        with bench.bounded(source):
+            return _load(bench, source, options, name, str(request.get("shown") or name))
     except GradiendUIError as error:
         if Path(source).parent.name != UPLOADS:
             raise
@@ -90,7 +92,8 @@ def open_finished(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     """A finished sweep that lies beside a loaded checkpoint as a run of the store; nothing is swept."""
     handle = str(request["checkpoint"])
     loaded = bench.checkpoint(handle)
-    sweeps, _ = finished_sweeps(loaded.model.checkpoint.folder)
+    with bench.bounded(bench.store.checkpoint(handle)[0]):
+        sweeps, _ = finished_sweeps(loaded.model.checkpoint.folder)
     sweep = sweep_named(sweeps, dict(request.get("options") or {}).get("file"))
     checked = check(sweep, loaded.model, loaded.workspace, loaded.companions)
     info, scores = opened_info(sweep, loaded.model, checked), shown_scores(sweep.cache)
@@ -116,7 +119,7 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     loaded, options, reading = _read(bench, source, options)
     bench.keep_checkpoint(handle, loaded)
     card = {"checkpoint": handle, "run": name, **card_of(loaded, shown, reading, free)}
-    seconds, warnings = probe(loaded)
+    seconds, warnings = probe(loaded, PLANNED if bench.is_strangers(source) else None)
     card |= {**data_facts(loaded), "seconds_per_cell": seconds, "warnings": [*card["warnings"], *warnings]}
     card["notes"] = notes_of(card)
     bench.store.save_checkpoint(handle, source, options, card)
