@@ -6,7 +6,6 @@ known, and read where a request is sent to the worker. Knows no request of Gradi
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -47,15 +46,26 @@ class Places:
     sent_each: int = 64
 
 
+@dataclass(frozen=True, eq=False)
+class _Waiting(Generic[Item]):
+    """round: in which round of turns it is due; each visitor has one request in each."""
+
+    round: int
+    visitor: str
+    item: Item
+
+
 class Turns(Generic[Item]):
-    """Requests that wait, in turns: whose request went last comes after everybody else who waits.
+    """Requests that wait, in rounds: each visitor who waits has one turn in each, who comes anew is due in this one.
 
     So many requests of one visitor never stand in front of another's single one. Not for several threads at once.
     """
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._waiting: OrderedDict[str, deque[Item]] = OrderedDict()
+        self._waiting: list[_Waiting[Item]] = []
+        self._round = 0
+        self._last: dict[str, int] = {}
         self._sent: dict[str, int] = {}
         self._busy = 0
         self._kept: dict[str, int] = {}
@@ -75,24 +85,22 @@ class Turns(Generic[Item]):
         if len(self) >= self._places.waiting:
             raise Busy(f"{len(self)} requests are waiting for the model: try again in a moment.")
         self._kept[visitor] = own + 1
-        self._waiting.setdefault(visitor, deque()).append(item)
+        self._last = {name: number for name, number in self._last.items() if number >= self._round}
+        due = max(self._round, self._last.get(visitor, -1) + 1)
+        self._last[visitor] = due
+        self._waiting.append(_Waiting(due, visitor, item))
 
     def next(self) -> Item | None:
         """The request to send now, None when nobody waits or may send; it counts as sent."""
-        if self._busy >= self._places.sent:
+        may = [one for one in self._waiting if self._sent.get(one.visitor, 0) < self._places.sent_each]
+        if self._busy >= self._places.sent or not may:
             return None
-        for visitor, items in self._waiting.items():
-            if self._sent.get(visitor, 0) < self._places.sent_each:
-                break
-        else:
-            return None
-        item = items.popleft()
-        del self._waiting[visitor]
-        if items:
-            self._waiting[visitor] = items
-        self._sent[visitor] = self._sent.get(visitor, 0) + 1
+        chosen = min(may, key=lambda one: one.round)
+        self._waiting.remove(chosen)
+        self._round = max(self._round, chosen.round)
+        self._sent[chosen.visitor] = self._sent.get(chosen.visitor, 0) + 1
         self._busy += 1
-        return item
+        return chosen.item
 
     def aside(self) -> None:
         """A sent request no longer keeps the worker from others'; for its own visitor it still counts as sent."""
@@ -106,22 +114,19 @@ class Turns(Generic[Item]):
 
     def give_up(self, visitor: str, item: Item) -> bool:
         """Let `item` wait no longer; False where it was sent already."""
-        items = self._waiting.get(visitor, deque())
-        if item not in items:
+        found = next((one for one in self._waiting if one.item is item), None)
+        if found is None:
             return False
-        items.remove(item)
-        if not items:
-            del self._waiting[visitor]
+        self._waiting.remove(found)
         _less(self._kept, visitor)
         return True
 
     def drain(self) -> list[Item]:
         """Everything that waits and was not sent, which then waits no longer."""
-        left = [(visitor, item) for visitor, items in self._waiting.items() for item in items]
-        self._waiting.clear()
-        for visitor, _ in left:
-            _less(self._kept, visitor)
-        return [item for _, item in left]
+        left, self._waiting = self._waiting, []
+        for one in left:
+            _less(self._kept, one.visitor)
+        return [one.item for one in left]
 
 
 def _less(counts: dict[str, int], visitor: str) -> None:

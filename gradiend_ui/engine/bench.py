@@ -18,13 +18,13 @@ import torch
 from gradiend_ui.engine.base_of_checkpoint import Scoring, load_base
 from gradiend_ui.engine.beside import Beside
 from gradiend_ui.engine.checkpoint import Checkpoint, read_checkpoint
-from gradiend_ui.engine.checked_json import reading_at_most
+from gradiend_ui.engine.checked_json import reading_at_most, shown
 from gradiend_ui.engine.class_names import of_known_classes
 from gradiend_ui.engine.companions import Companions, find_companions
 from gradiend_ui.engine.confined_tables import is_risky
 from gradiend_ui.engine.demos import DEMOS, checkpoint_folder
 from gradiend_ui.engine.errors import BadData, BadGrid, Failed, NotAllowed, TooLarge
-from gradiend_ui.engine.eval_data import EvalData, capped_neutral, read_neutral, read_rows
+from gradiend_ui.engine.eval_data import MAX_CLASSES, EvalData, capped_neutral, read_neutral, read_rows
 from gradiend_ui.engine.extent import check_size
 from gradiend_ui.engine.health_card import Loaded
 from gradiend_ui.engine.memory import Memory
@@ -44,6 +44,7 @@ from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, Cell, Grid, S
 PREPARED_AT_MOST = 10
 """Times as many rows as may be scored are looked through to find them."""
 KEPT_CHECKPOINTS = 3
+MAX_CLASS_NAME = 200
 KEPT_PLANS = 8
 KEPT_TABLES = 4
 STRANGERS_VALUES = 400_000
@@ -148,6 +149,16 @@ class Bench:
                 self.keep_checkpoint(handle, self.read_checkpoint(source, options))
         self._loaded.move_to_end(handle)
         return self._loaded[handle]
+
+    def known_card(self, handle: str, source: str) -> dict[str, Any] | None:
+        """The card of a checkpoint that is in memory, where it can be no other now; its record counts as used now.
+
+        None on a local server and for what lies in the owner's folders: their files may have changed.
+        """
+        fixed = self.trust.public and (source in DEMOS or self.is_strangers(source))
+        if not fixed or handle not in self._loaded or overwritten(self._loaded[handle].model.base):
+            return None
+        return self.store.use_checkpoint(handle)
 
     def forget(self) -> None:
         """Give the memory of everything that can be read again back."""
@@ -355,7 +366,14 @@ def source_of(given: Any) -> Any:
 def checked_direction(given: object) -> dict[str, float]:
     """{class: +1 or -1 or 0} as the user states it. Raises BadGrid."""
     if not isinstance(given, Mapping) or not all(value in (1, -1, 0) for value in given.values()):
-        raise BadGrid(f"encoding_direction must give 1 or -1 for each class, not {given!r}.")
+        raise BadGrid(f"encoding_direction must give 1 or -1 for each class, not {shown(given)}.")
+    if len(given) > MAX_CLASSES:
+        raise BadGrid(f"encoding_direction names {len(given):,} classes; at most {MAX_CLASSES:,} are taken.")
+    longest = max((len(str(name)) for name in given), default=0)
+    if longest > MAX_CLASS_NAME:
+        raise BadGrid(
+            f"encoding_direction names a class with {longest:,} characters; at most {MAX_CLASS_NAME} are taken."
+        )
     return {str(name): float(value) for name, value in given.items()}
 
 

@@ -6,8 +6,9 @@ Knows no engine and no page. A visitor is a short name that `visitors` gives; ""
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Iterator
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from gradiend_ui.engine.asking import Places
 from gradiend_ui.engine.errors import Busy
 
 MEGABYTE = 2**20
+HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Quotas:
 
     runs: sweeps queued or going on. cells, rows, texts, characters: of one sweep; texts are neutral ones, characters of both. exports: being written.
     uploads: being taken in. kept_bytes: of all uploads, unpacked. table_bytes: of one table. streams: open connections.
-    pages_each: opened within an hour. waiting: requests for the worker that were not answered yet; sent: those of them
+    pages_each: opened within an hour; loads_each: models read in another way or brought, within an hour. kept_loads:
+    loaded models that no sweep uses, of which the oldest go. waiting: requests for the worker that were not answered yet; sent: those of them
     that it has already, more than one so that it need not wait for the next.
     body_bytes: one request. upload_bytes: one file.
     """
@@ -41,6 +44,8 @@ class Quotas:
     streams: int
     streams_each: int
     pages_each: int
+    loads_each: int
+    kept_loads: int
     waiting: int
     waiting_each: int
     sent: int
@@ -70,6 +75,8 @@ LOCAL = Quotas(
     streams=1000,
     streams_each=1000,
     pages_each=100_000,
+    loads_each=100_000,
+    kept_loads=100_000,
     waiting=64,
     waiting_each=64,
     sent=64,
@@ -94,6 +101,8 @@ PUBLIC = Quotas(
     streams=2000,
     streams_each=500,
     pages_each=300,
+    loads_each=120,
+    kept_loads=500,
     waiting=64,
     waiting_each=12,
     sent=4,
@@ -109,6 +118,32 @@ PUBLIC = Quotas(
 def places_of(quotas: Quotas) -> Places:
     """How many requests for the worker may wait and be sent."""
     return Places(quotas.waiting, quotas.waiting_each, quotas.sent, quotas.sent_each)
+
+
+class Hourly:
+    """So many times of something within an hour for each visitor. Safe to use from several threads."""
+
+    def __init__(self, what: str, most_each: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what, self._most_each, self._clock = what, most_each, clock
+        self._times: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
+
+    def count(self, visitor: str) -> None:
+        """One more time. Raises Busy when it was as often as may be within the last hour."""
+        with self._lock:
+            since = self._clock() - HOUR
+            for name in [name for name, times in self._times.items() if times[-1] <= since]:
+                del self._times[name]
+            own = self._times.get(visitor, deque())
+            while own and own[0] <= since:
+                own.popleft()
+            if len(own) >= self._most_each:
+                raise Busy(
+                    f"{len(own)} of your {self._what} came within an hour, and at most {self._most_each} may: go on with "
+                    "a model that is open, or wait."
+                )
+            own.append(self._clock())
+            self._times[visitor] = own
 
 
 class Slots:

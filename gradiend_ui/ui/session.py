@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from gradiend_ui.engine.asking import who_asks
 from gradiend_ui.engine.demos import DEMOS
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed
 from gradiend_ui.engine.fair_queue import check_turn
@@ -181,7 +182,9 @@ class Session:
             raise NotAllowed("This server does not open other base models.")
         if chosen.pop("revision", None) is not None:
             raise BadGrid("revision applies to Hub ids only; a folder has none.")
-        card = self._worker.ask("load", source=source, options=chosen)
+        if chosen:
+            self._ground.loads.count(who_asks())
+        card = self._worker.ask("load", source=source, options=chosen, kept=self.quotas.kept_loads)
         return {key: card[key] for key in LOAD_KEYS}
 
     def card(self, checkpoint: str) -> dict[str, Any]:

@@ -34,16 +34,20 @@ ZIP = ".zip"
 
 
 def load(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
-    """{source, options, name?} -> the health card with its handle; the checkpoint stays in memory.
+    """{source, options, name?, kept?} -> the health card with its handle; the checkpoint stays in memory.
 
-    name: what to call it instead of its folder; shown: the same with the seed that is open.
+    name: what to call it instead of its folder; shown: the same with the seed that is open. kept: how many loaded
+    checkpoints that no run uses stay in the store; the oldest go.
     Raises BadCheckpoint, BadBase, BadGrid, NotFound.
     """
     source, options = str(request["source"]), dict(request["options"])
     name = str(request.get("name") or (source if source in DEMOS else Path(source).name))
     try:
         with bench.bounded(source):
-            return _load(bench, source, options, name, str(request.get("shown") or name))
+            card = _load(bench, source, options, name, str(request.get("shown") or name))
+        if request.get("kept") is not None:
+            bench.store.drop_checkpoints(int(request["kept"]))
+        return card
     except GradiendUIError as error:
         if Path(source).parent.name != UPLOADS:
             raise
@@ -70,7 +74,9 @@ def reload(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     name = card["name"]
     shown = None if SEED in changes else name
     options |= changes
-    return load(bench, {"source": source, "options": options, "name": card.get("run", name), "shown": shown})
+    kept = request.get("kept")
+    again = {"source": source, "options": options, "name": card.get("run", name), "shown": shown, "kept": kept}
+    return load(bench, again)
 
 
 def unpack(bench: Bench, request: Mapping[str, Any]) -> str:
@@ -115,6 +121,9 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     uploaded = Path(source).is_relative_to(bench.data_dir / UPLOADS)  # the same zip may have another name elsewhere
     asked = [source, options, name] if uploaded else [source, options]
     handle = "ck_" + hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
+    known = bench.known_card(handle, source)
+    if known is not None:
+        return known
     free = available_bytes()
     loaded, options, reading = _read(bench, source, options)
     bench.keep_checkpoint(handle, loaded)
