@@ -189,8 +189,8 @@ def _check_whole(unpacked: int, packed: int, limits: Limits) -> None:
     """Raises TooLarge for a zip that grows out of proportion, into however many small members it is cut."""
     if unpacked > SMALL_BYTES and unpacked > limits.ratio * packed:
         raise TooLarge(
-            f"The zip has {_size(packed)} and would unpack to {_size(unpacked)}, more than {limits.ratio} times as much: "
-            "not unpacked."
+            f"The zip has {_size(packed)} and would unpack to {_size(unpacked)}, more than {limits.ratio} times as "
+            "much: not unpacked."
         )
 
 

@@ -17,8 +17,8 @@ import torch
 
 from gradiend_ui.engine.base_of_checkpoint import Scoring, load_base
 from gradiend_ui.engine.beside import Beside
-from gradiend_ui.engine.checkpoint import Checkpoint, read_checkpoint
 from gradiend_ui.engine.checked_json import reading_at_most, shown
+from gradiend_ui.engine.checkpoint import Checkpoint, read_checkpoint
 from gradiend_ui.engine.class_names import of_known_classes
 from gradiend_ui.engine.companions import Companions, find_companions
 from gradiend_ui.engine.confined_tables import is_risky

@@ -67,7 +67,9 @@ def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES, max_values: int = 
     key = hashlib.blake2b(content).digest()
     if key not in budget.read:
         if _count(content) > budget.left:
-            raise ValueError(f"its {_count(content):,} values are more than are read of all files of an upload together")
+            raise ValueError(
+                f"its {_count(content):,} values are more than are read of all files of an upload together"
+            )
         budget.left -= _count(content)
         budget.read[key] = parse_json(content, max_values=max_values)
     return budget.read[key]

@@ -82,9 +82,7 @@ def _may_look(folder: Path, trust: Trust) -> bool:
     return not trust.public or any(place.is_relative_to(home.resolve()) for home in trust.homes)
 
 
-def _with_recovered(
-    found: Companions, run: Path, source: str | None, trust: Trust, read: Reader
-) -> Companions:
+def _with_recovered(found: Companions, run: Path, source: str | None, trust: Trust, read: Reader) -> Companions:
     """The same with rows out of the run's csv, where it has one, and the neutral texts that lie beside it."""
     sizes = [path.stat().st_size for path in run.glob(ENCODED_VALUES) if path.is_file()] if trust.public else []
     if any(size > STRANGERS_CSV_BYTES for size in sizes):

@@ -29,7 +29,8 @@ class Extent:
         """At most so many of the items, at equal distances, and of those at most so many characters; one at least."""
         count = min(self.items, len(items))
         chosen = [items[int((place + 0.5) * len(items) / count)] for place in range(count)]
-        left, taken = self.characters, []
+        taken: list[Item] = []
+        left = self.characters
         for item in chosen:
             left -= length(item)
             if left < 0 and taken:

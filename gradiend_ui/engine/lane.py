@@ -94,10 +94,10 @@ class Lane:
                 self._guarded(run_id, lambda: self._begin(run_id))
             return True
         if self._current is None:
-            run_id = self._store.next_queued()
-            if run_id is None or self._store.set_state(run_id, "running", only_from=("queued",)) != "running":
+            queued = self._store.next_queued()
+            if queued is None or self._store.set_state(queued, "running", only_from=("queued",)) != "running":
                 return False
-            self._guarded(run_id, lambda: self._begin(run_id))
+            self._guarded(queued, lambda: self._begin(queued))
             return True
         run_id, progress = self._current
         if not self._store.is_running(run_id):

@@ -87,7 +87,7 @@ def header_bytes(path: Path) -> int:
 
 
 def _checked(path: Path, raw: bytes, data_bytes: int) -> Mapping[str, TensorInfo]:
-    """The checked table. What is kept is found by its whole content, so that nothing old can stand for something new."""
+    """The checked table. One that is kept is found by its whole content: nothing old can stand for something new."""
     key = (hashlib.blake2b(raw).digest(), data_bytes)
     with _KEPT_LOCK:
         known: Mapping[str, TensorInfo] | None = _KEPT.get(key)

@@ -1,4 +1,4 @@
-"""What is told of a table of evaluation rows for one GRADIEND: how it was read, what can be scored, which words it holds.
+"""What is told of a table of evaluation rows for one GRADIEND: how it was read, what can be scored, which words it has.
 
 The same in the process that sweeps, for small tables, and in one of their own, for those that take their time (see
 `table_tasks`). Knows tables, rows and directions of classes; imports no torch.

@@ -23,11 +23,11 @@ HOUR = 3600.0
 class Quotas:
     """The limits of one server. `_each`: of one visitor; the same without it: of all together.
 
-    runs: sweeps queued or going on. cells, rows, texts, characters: of one sweep; texts are neutral ones, characters of both. exports: being written.
-    uploads: being taken in. kept_bytes: of all uploads, unpacked. table_bytes: of one table. streams: open connections.
-    pages_each: opened within an hour; loads_each: models read in another way or brought, within an hour. kept_loads:
-    loaded models that no sweep uses, of which the oldest go. waiting: requests for the worker that were not answered yet; sent: those of them
-    that it has already, more than one so that it need not wait for the next.
+    runs: sweeps queued or going on. cells, rows, texts, characters: of one sweep; texts are neutral ones, characters of
+    both. exports: being written. uploads: being taken in. kept_bytes: of all uploads, unpacked. table_bytes: of one
+    table. streams: open connections. pages_each: opened within an hour; loads_each: models read in another way or
+    brought, within an hour. kept_loads: loaded models that no sweep uses, of which the oldest go. waiting: requests for
+    the worker that were not answered yet; sent: those of them that it has already.
     body_bytes: one request. upload_bytes: one file.
     """
 
@@ -139,8 +139,8 @@ class Hourly:
                 own.popleft()
             if len(own) >= self._most_each:
                 raise Busy(
-                    f"{len(own)} of your {self._what} came within an hour, and at most {self._most_each} may: go on with "
-                    "a model that is open, or wait."
+                    f"{len(own)} of your {self._what} came within an hour, and at most {self._most_each} may: go on "
+                    "with a model that is open, or wait."
                 )
             own.append(self._clock())
             self._times[visitor] = own

@@ -204,7 +204,11 @@ class Session:
             if self._public:
                 request[key] = self._given_by_a_stranger(key, request.get(key), visitor)
         answer: dict[str, Any] = self._worker.ask(
-            "start", checkpoint=checkpoint, spec=request, visitor=visitor, most={**self.quotas.sweep_size, **self._turn_limits}
+            "start",
+            checkpoint=checkpoint,
+            spec=request,
+            visitor=visitor,
+            most={**self.quotas.sweep_size, **self._turn_limits},
         )
         return answer
 

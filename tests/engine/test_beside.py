@@ -98,7 +98,10 @@ def test_results_are_those_of_reading_in_place(lane: Lane, tmp_path: Path, monke
     specs = [{"rows": rows}, {"rows": rows, "columns": COLUMNS}, {"rows": short}, {"rows": odd}]
     asked = [("describe_rows", spec) for spec in specs]
     asked += [("rejected_rows", spec) for spec in specs[1:3]]
-    asked += [("resolve_targets", {**SPEC, "rows": rows}), ("describe_neutral", {**SPEC, "rows": rows, "neutral": texts})]
+    asked += [
+        ("resolve_targets", {**SPEC, "rows": rows}),
+        ("describe_neutral", {**SPEC, "rows": rows, "neutral": texts}),
+    ]
 
     def answers() -> list[Any]:
         found = []
@@ -143,7 +146,9 @@ def test_a_refusal_of_the_reader_reaches_who_asked(lane: Lane, tmp_path: Path, m
         with pytest.raises(BadData, match="zip archive"):
             again(lane, "describe_rows", asked)
     with pytest.raises(BadData, match="columns must map"):
-        lane.handle("describe_rows", {"checkpoint": checkpoint, "spec": {"rows": asked["spec"]["rows"], "columns": [1]}})
+        lane.handle(
+            "describe_rows", {"checkpoint": checkpoint, "spec": {"rows": asked["spec"]["rows"], "columns": [1]}}
+        )
 
 
 def test_what_lies_beside_a_checkpoint_is_the_same_from_a_process_of_its_own(demo: Path) -> None:

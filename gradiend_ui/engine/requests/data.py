@@ -106,7 +106,11 @@ def describe_neutral(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]
     plan = bench.prepared(loaded, spec, data_options)
     name = bench.neutral_name(loaded, data_options)
     base = loaded.workspace.in_precision(spec.precision).base_model
-    return {"name": name, "ratio": ratio, **measure_neutral(plan, base, bench.store, float(ratio), seconds=request.get("seconds"))}
+    return {
+        "name": name,
+        "ratio": ratio,
+        **measure_neutral(plan, base, bench.store, float(ratio), seconds=request.get("seconds")),
+    }
 
 
 def _read(bench: Bench, options: Mapping[str, Any]) -> ReadTable:
