@@ -37,6 +37,7 @@ REQUESTS: Mapping[str, Callable[[Bench, Mapping[str, Any]], Any]] = {
     "start": sweeping.start,
     "finish_cell": sweeping.finish_cell,
     "compare": side_by_side.compare,
+    "compare_ahead": side_by_side.compare_ahead,
     "compare_base": side_by_side.compare_base,
     "export": exporting.export,
     "describe_export": exporting.describe,

@@ -361,6 +361,8 @@ class Session:
         self._store.revision(run)
         if isinstance(texts, str) or not isinstance(texts, Sequence) or not isinstance(cells, Sequence):
             raise BadData("cells and texts must be lists.")
+        if self._public:
+            self.compared.ahead(run, cells, texts, options)
         answer: dict[str, Any] = self._worker.ask(
             "compare", run=run, cells=list(cells), texts=list(texts), options=dict(options or {})
         )

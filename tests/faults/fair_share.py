@@ -31,7 +31,7 @@ from tests.faults.served import Served, served
 PAUSE = 0.5
 OTHER, HOSTILE = "203.0.113.1", "203.0.113.2"
 SENTENCES = ["The nurse said that [MASK] would be late.", "The engineer said that [MASK] was tired."]
-LONG = "the nurse said that she would be late and " * 40 + "then [MASK] slept."
+LONG = "the nurse said that she would be late and " * 12 + "then [MASK] slept."
 
 
 async def called(http: httpx.AsyncClient, url: str, address: str, name: str, *data: Any) -> dict[str, Any]:
@@ -74,10 +74,10 @@ def table(number: int) -> list[dict[str, str]]:
     words = {"M": "he", "F": "she"}
     return [
         {
-            "masked": f"{number} {place} so [MASK] said " + "and slept " * 20,
+            "masked": f"{number} {place} so [MASK] said " + "and slept " * 40,
             "label": words[own], "label_class": own, "alternative": words[other], "alternative_class": other,
         }
-        for place in range(10_000)
+        for place in range(2000)
         for own, other in (("M", "F") if place % 2 else ("F", "M"),)
     ]  # fmt: skip
 

@@ -6,19 +6,21 @@ is done once, bounded, or refused.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import struct
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
 import torch
-from gradio_client import Client
 from safetensors.torch import load_file, save_file
 
 from gradiend_ui.engine import safetensors_header
@@ -31,19 +33,18 @@ from gradiend_ui.engine.checked_json import read_json, reading_at_most
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, Busy, GradiendUIError, TooLarge
 from gradiend_ui.engine.extent import Extent, check_size
 from gradiend_ui.engine.lane import Lane
+from gradiend_ui.engine.memory import Memory
 from gradiend_ui.engine.run_folder import MAX_SEEDS, read_run_folder
 from gradiend_ui.engine.safetensors_header import STRANGERS_LIMITS, read_header
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.trust import public_trust
 from gradiend_ui.engine.values import BatchLimits
+from gradiend_ui.ui.compare.desk import CompareDesk
 from gradiend_ui.ui.quotas import PUBLIC, Hourly
 from gradiend_ui.ui.refusals import guard
 from gradiend_ui.ui.visitors import Visitors
 
-
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::Warning:gradio", "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore::Warning:gradio", "ignore::ResourceWarning")
 
 
 def written_header(path: Path, names: list[str]) -> Path:
@@ -326,48 +327,88 @@ def test_options_of_a_load_are_small() -> None:
 # --- whose request it is ----------------------------------------------------------------------------------------------
 
 
+HEADERS = {"x-forwarded-for": "203.0.113.9"}
+VISITORS = Visitors(public=True, proxies=1)
+
+
+def plain() -> str:
+    return who_asks()
+
+
+async def steps_in_the_loop() -> AsyncIterator[str]:
+    for _ in range(3):
+        yield who_asks()
+
+
+def steps() -> Iterator[str]:
+    for _ in range(3):
+        yield who_asks()
+
+
 @pytest.fixture(scope="module")
-def asked() -> Iterator[tuple[Client, str]]:
-    """(a client behind a proxy, its visitor's name); every function answers who asks the worker through it."""
-    visitors = Visitors(public=True, proxies=1)
+def blocks() -> gr.Blocks:
+    """An app behind the guard, whose functions answer who asks the worker through them."""
     with gr.Blocks() as blocks:
         shown = gr.Textbox()
-
-        def plain() -> str:
-            return who_asks()
-
-        def steps() -> Iterator[str]:
-            for _ in range(3):
-                yield who_asks()
-
-        async def astepping() -> AsyncIterator[str]:
-            for _ in range(3):
-                yield who_asks()
-
         gr.api(plain, api_name="api")
         gr.Button().click(plain, None, shown, api_name="queued")
         gr.Button().click(plain, None, shown, api_name="unqueued", queue=False)
         gr.Button().click(steps, None, shown, api_name="steps")
-        gr.Button().click(astepping, None, shown, api_name="async_steps")
-        gr.Button().click(plain, None, shown, api_name="first").then(plain, None, shown, api_name="then")
-    guard(blocks, visitors)
-    _, url, _ = blocks.queue().launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-    headers = {"x-forwarded-for": "203.0.113.9"}
-    try:
-        yield Client(url, headers=headers, verbose=False), visitors.named("127.0.0.1", headers)
-    finally:
-        blocks.close()
+        gr.Button().click(steps_in_the_loop, None, shown, api_name="steps_in_the_loop")
+    guard(blocks, VISITORS)
+    return blocks
 
 
-@pytest.mark.parametrize("name", ["api", "queued", "unqueued", "first", "then"])
-def test_functions_of_every_kind_ask_for_their_visitor(asked: tuple[Client, str], name: str) -> None:
-    client, visitor = asked
-    assert client.predict(api_name=f"/{name}") == visitor
+@pytest.mark.parametrize("name", ["api", "queued", "unqueued", "steps", "steps_in_the_loop"])
+def test_functions_of_every_kind_ask_for_their_visitor(blocks: gr.Blocks, name: str) -> None:
+    function = next(fn for fn in blocks.fns.values() if fn.api_name == name)
+    request: Any = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"), headers=HEADERS)
+
+    async def called() -> list[str]:
+        first = await blocks.call_function(function, [], requests=request)
+        said, going_on = [first["prediction"]], first["iterator"]
+        while going_on is not None:
+            step = await blocks.call_function(function, [], iterator=going_on, requests=request)
+            said += [step["prediction"]] if step["is_generating"] and step["iterator"] is not None else []
+            going_on = step["iterator"]
+        return said
+
+    with closing(asyncio.new_event_loop()) as loop:
+        said = loop.run_until_complete(called())
+    assert set(said) == {VISITORS.named("127.0.0.1", HEADERS)} and len(said) == (3 if "steps" in name else 1)
+    assert who_asks() == ""
 
 
-@pytest.mark.parametrize("name", ["steps", "async_steps"])
-def test_every_step_of_a_generator_asks_for_its_visitor(asked: tuple[Client, str], name: str) -> None:
-    client, visitor = asked
-    job = client.submit(api_name=f"/{name}")
-    job.result()
-    assert set(job.outputs()) == {visitor}
+# --- comparisons ------------------------------------------------------------------------------------------------------
+
+
+def test_a_large_comparison_is_asked_for_in_pieces_and_says_the_same(demo: Path, tmp_path: Path) -> None:
+    lane = Lane(Store(tmp_path / "runs.sqlite"), tmp_path, demo)
+    checkpoint = lane.handle("load", {"source": "demo", "options": {}})["checkpoint"]
+    spec = {"max_rows": 2, "learning_rates": [0.1], "feature_factors": [1.0]}
+    run = lane.handle("start", {"checkpoint": checkpoint, "spec": spec})["run"]
+    kinds: list[str] = []
+
+    class Worker:
+        def ask(self, kind: str, **body: Any) -> Any:
+            kinds.append(kind)
+            return lane.handle(kind, body)
+
+    ground: Any = SimpleNamespace(worker=Worker())
+    cells = [{"feature_factor": 1.0, "learning_rate": 0.1}, {"feature_factor": -1.0, "learning_rate": 0.1}]
+    texts = [f"{n} the cook slept and so [MASK] said." + " and so on" * 20 for n in range(8)] + ["no mask"]
+    asked = {"run": run, "cells": cells, "texts": texts, "options": {"skip_bad": True}}
+    CompareDesk(ground).ahead(run, cells, texts[:1], {})
+    assert not kinds, "a small one is asked for at once"
+    CompareDesk(ground).ahead(run, cells, texts, asked["options"])
+    assert kinds == ["compare_ahead"] * 9
+    known = len(lane._bench.answers)
+    pieced = lane.handle("compare", asked)
+    assert len(lane._bench.answers) == known, "nothing is left to compute"
+    lane._bench.answers = Memory()
+    whole = lane.handle("compare", asked)
+    for one, other in zip(pieced["texts"], whole["texts"], strict=True):
+        assert one.get("error") == other.get("error")
+        for mask, same in zip(one["masks"], other["masks"], strict=True):
+            for column, again in zip((mask["base"], *mask["cells"]), (same["base"], *same["cells"]), strict=True):
+                assert column["classes"] == pytest.approx(again["classes"], abs=1e-5)
