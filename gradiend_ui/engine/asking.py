@@ -15,6 +15,8 @@ from typing import Generic, TypeVar
 from gradiend_ui.engine.errors import Busy
 
 Item = TypeVar("Item")
+ASIDE = "aside"
+"""What a worker answers first where it works at a request beside others: the next one may come."""
 _VISITOR: ContextVar[str] = ContextVar("visitor", default="")
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 import transformers
 
+from gradiend_ui.engine.asking import ASIDE
 from gradiend_ui.engine.beside import NotYet
 from gradiend_ui.engine.cores import usable_cores
 from gradiend_ui.engine.errors import GradiendUIError
@@ -27,7 +28,6 @@ from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.lifeline import end_with_parent
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.trust import LOCAL, Trust
-from gradiend_ui.engine.worker_client import ASIDE
 
 IDLE_SECONDS, SOON_SECONDS = 0.5, 0.02
 """Between two looks for work: while nothing is awaited, and while something is made elsewhere."""

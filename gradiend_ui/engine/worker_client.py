@@ -22,14 +22,12 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.asking import Places, Turns, who_asks
+from gradiend_ui.engine.asking import ASIDE, Places, Turns, who_asks
 from gradiend_ui.engine.errors import Failed, GradiendUIError, error_from
 from gradiend_ui.engine.trust import LOCAL, Trust
 
 log = logging.getLogger(__name__)
 ANSWER_SECONDS = 900.0
-ASIDE = "aside"
-"""What the worker answers first where it works at a request beside others: the next one may come."""
 SHORT_LIFE, LONGEST_PAUSE = 10.0, 30
 PATIENCE_SECONDS = 5.0
 """A worker that lived for fewer seconds is followed by a pause, at most so long."""

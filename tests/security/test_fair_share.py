@@ -401,7 +401,7 @@ def test_a_large_comparison_is_asked_for_in_pieces_and_says_the_same(demo: Path,
     CompareDesk(ground).ahead(run, cells, texts[:1], {})
     assert not kinds, "a small one is asked for at once"
     CompareDesk(ground).ahead(run, cells, texts, asked["options"])
-    assert kinds == ["compare_ahead"] * 9
+    assert kinds == ["compare_ahead"] * 6
     known = len(lane._bench.answers)
     pieced = lane.handle("compare", asked)
     assert len(lane._bench.answers) == known, "nothing is left to compute"
