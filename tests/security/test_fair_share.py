@@ -12,8 +12,8 @@ import os
 import shutil
 import struct
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -345,9 +345,13 @@ def steps() -> Iterator[str]:
         yield who_asks()
 
 
-@pytest.fixture(scope="module")
-def blocks() -> gr.Blocks:
-    """An app behind the guard, whose functions answer who asks the worker through them."""
+def in_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    """What the coroutine gives, in a thread with an event loop of its own, which is closed: Gradio leaves its open."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+async def built() -> gr.Blocks:
     with gr.Blocks() as blocks:
         shown = gr.Textbox()
         gr.api(plain, api_name="api")
@@ -356,6 +360,13 @@ def blocks() -> gr.Blocks:
         gr.Button().click(steps, None, shown, api_name="steps")
         gr.Button().click(steps_in_the_loop, None, shown, api_name="steps_in_the_loop")
     guard(blocks, VISITORS)
+    return blocks
+
+
+@pytest.fixture(scope="module")
+def blocks() -> gr.Blocks:
+    """An app behind the guard, whose functions answer who asks the worker through them."""
+    blocks: gr.Blocks = in_a_loop(built())
     return blocks
 
 
@@ -373,8 +384,7 @@ def test_functions_of_every_kind_ask_for_their_visitor(blocks: gr.Blocks, name: 
             going_on = step["iterator"]
         return said
 
-    with closing(asyncio.new_event_loop()) as loop:
-        said = loop.run_until_complete(called())
+    said = in_a_loop(called())
     assert set(said) == {VISITORS.named("127.0.0.1", HEADERS)} and len(said) == (3 if "steps" in name else 1)
     assert who_asks() == ""
 
