@@ -27,7 +27,10 @@ def with_alternatives(cells: Mapping[str, list[str]], ignored: Collection[int] =
         for number, (label, name) in enumerate(zip(cells["label"], cells["label_class"], strict=True))
         if number not in ignored and label.strip() and name.strip()
     ]
-    words = {name: sorted({word for word, own in pairs if own == name}) for name in sorted({name for _, name in pairs})}
+    found: dict[str, set[str]] = {}
+    for word, name in pairs:
+        found.setdefault(name, set()).add(word)
+    words = {name: sorted(found[name]) for name in sorted(found)}
     _require_two(words, missing)
     other = dict(zip(words, reversed(words), strict=True))
     filled = dict(cells)

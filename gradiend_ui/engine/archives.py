@@ -40,11 +40,14 @@ CHUNK = 1024 * 1024
 SMALL_BYTES = 1024 * 1024
 MAX_NAME, MAX_DEPTH = 200, 8
 ENCRYPTED_FLAG = 0x1
+LOCAL_HEADER = 30
+"""Bytes in front of a member, without its name."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """entries: members of the zip. total_bytes, entry_bytes: unpacked. ratio: unpacked over packed, over 1 MB only."""
+    """entries: members of the zip. total_bytes, entry_bytes: unpacked. ratio: unpacked over packed, of a member and of
+    the whole zip, over 1 MB only. Masks shrink most: with 1 % of ones to a 49th, with 0.1 % to a 275th."""
 
     entries: int = 2000
     total_bytes: int = 16 * 1024**3
@@ -53,7 +56,7 @@ class Limits:
 
 
 LIMITS = Limits()
-PUBLIC_LIMITS = Limits(entries=500, total_bytes=2 * 1024**3, entry_bytes=2 * 1024**3, ratio=50)
+PUBLIC_LIMITS = Limits(entries=500, total_bytes=2 * 1024**3, entry_bytes=2 * 1024**3, ratio=100)
 """For strangers."""
 
 
@@ -70,6 +73,8 @@ def unpack_archive(path: Path, uploads: Path, *, allow_pickled: bool, limits: Li
             return home
         with zipfile.ZipFile(path) as archive:
             members = checked_members(archive.infolist(), allow_pickled=allow_pickled, limits=limits)
+            _check_places(archive)
+            _check_whole(sum(member.file_size for member in archive.infolist()), path.stat().st_size, limits)
             _check_disk(uploads, sum(member.file_size for member in members))
             return _unpacked(archive, members, home, limits)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
@@ -181,6 +186,24 @@ def _check_size(info: zipfile.ZipInfo, name: str, limits: Limits) -> None:
         raise TooLarge(
             f"{name!r} in the zip is packed more than {limits.ratio} times smaller than it is: not unpacked."
         )
+
+
+def _check_whole(unpacked: int, packed: int, limits: Limits) -> None:
+    """Raises TooLarge for a zip that grows out of proportion, into however many small members it is cut."""
+    if unpacked > SMALL_BYTES and unpacked > limits.ratio * packed:
+        raise TooLarge(
+            f"The zip has {_size(packed)} and would unpack to {_size(unpacked)}, more than {limits.ratio} times as "
+            "much: not unpacked."
+        )
+
+
+def _check_places(archive: zipfile.ZipFile) -> None:
+    """Raises BadCheckpoint where two members share bytes of the zip: so few bytes would stand for many files."""
+    infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+    ends = [*(info.header_offset for info in infos[1:]), archive.start_dir]
+    for info, end in zip(infos, ends, strict=False):
+        if info.header_offset + LOCAL_HEADER + len(info.orig_filename) + info.compress_size > end:
+            raise BadCheckpoint(f"{info.orig_filename[:80]!r} in the zip shares its bytes with others: pack it anew.")
 
 
 def _is_taken(name: str, allow_pickled: bool) -> bool:

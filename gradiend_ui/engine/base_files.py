@@ -15,8 +15,15 @@ from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.clean_model import OF_MODEL, OF_WORDS
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed
 from gradiend_ui.engine.run_folder import leads_out
-from gradiend_ui.engine.safetensors_header import TensorInfo, read_header
-from gradiend_ui.engine.trust import Trust, check_no_remote_name
+from gradiend_ui.engine.safetensors_header import (
+    LIMITS,
+    STRANGERS_LIMITS,
+    HeaderLimits,
+    TensorInfo,
+    header_bytes,
+    read_header,
+)
+from gradiend_ui.engine.trust import LOCAL, Trust, check_no_remote_name
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS = "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"
@@ -33,7 +40,12 @@ SIZES = dict.fromkeys((
     "word_embed_proj_dim",
 ), 1) | {"type_vocab_size": 0}  # fmt: skip
 """{setting: its least value}: DeBERTa has no types of tokens."""
+DEPTHS = (
+    "num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers", "num_decoder_layers",
+)  # fmt: skip
 MAX_LAYERS, MAX_NUMBER, MAX_LEVELS = 256, 2**27, 4
+STRANGERS_LAYERS = 64
+"""Models of 1.5 billion weights have at most 48; each layer costs time, however narrow it is."""
 MAX_VALUES = 200_000
 MAX_TOKENIZER_BYTES, STRANGERS_TOKENIZER_BYTES = 128 * 1024 * 1024, 40 * 1024 * 1024
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tekken.json")
@@ -60,7 +72,7 @@ def check_base_folder(folder: Path, trust: Trust) -> None:
     check_indices(folder)
     if trust.public:
         _check_strangers_files(folder, trust)
-    count = stored_weights(folder)
+    count = stored_weights(folder, trust)
     if count is not None:
         trust.check_parameters(count, name)
     elif trust.public:
@@ -93,10 +105,10 @@ def check_config(config: Mapping[str, Any], name: str, trust: Trust) -> None:
     trust.check_architecture(model_type, name)
     if trust.public and config.get("quantization_config") is not None:
         raise NotAllowed(f"{where}: quantized models are not opened (quantization_config): take the plain model.")
-    _check_fields(config, where, 0)
+    _check_fields(config, where, 0, STRANGERS_LAYERS if trust.public else MAX_LAYERS)
 
 
-def _check_fields(config: Mapping[str, Any], where: str, level: int) -> None:
+def _check_fields(config: Mapping[str, Any], where: str, level: int, deepest: int) -> None:
     if level > MAX_LEVELS:
         raise BadBase(f"{where} is nested too deep to be a model's.")
     for key, value in config.items():
@@ -106,12 +118,14 @@ def _check_fields(config: Mapping[str, Any], where: str, level: int) -> None:
             raise BadBase(
                 f"{where}: {key} must be a whole number from {SIZES[key]} to {MAX_NUMBER:,}, not {shown(value)}."
             )
+        elif key in DEPTHS and type(value) in (int, float) and value > deepest:
+            raise BadBase(f"{where}: {key} must be at most {deepest} layers, not {shown(value)}.")
         elif "layers" in key and type(value) in (int, float) and not 0 <= value <= MAX_LAYERS:
             raise BadBase(f"{where}: {key} must be at most {MAX_LAYERS} layers, not {shown(value)}.")
         elif type(value) is int and abs(value) > MAX_NUMBER and "theta" not in key:
             raise BadBase(f"{where}: {key} is {value:,}, which no model needs.")
         elif isinstance(value, dict) and key not in ("id2label", "label2id", "task_specific_params"):
-            _check_fields(value, where, level + 1)
+            _check_fields(value, where, level + 1, deepest)
 
 
 def _check_strangers_files(folder: Path, trust: Trust) -> None:
@@ -156,35 +170,44 @@ def shards_of(index: Mapping[str, Any], names: frozenset[str], where: str, suffi
     return tuple(sorted(set(places.values())))
 
 
-def stored_weights(folder: Path) -> int | None:
+def stored_weights(folder: Path, trust: Trust = LOCAL) -> int | None:
     """How many weights the folder's safetensors files promise, every header checked; None when it has none."""
-    promised = _promised(folder)
+    promised = _promised(folder, trust)
     return sum(info.numel for info in promised) if promised is not None else None
 
 
-def stored_tensors(folder: Path) -> int:
-    """How many tensors those files hold."""
-    return len(_promised(folder) or ())
-
-
-def _promised(folder: Path) -> list[TensorInfo] | None:
+def _promised(folder: Path, trust: Trust) -> list[TensorInfo] | None:
+    """What the files hold; a stranger's tables are bounded over all files together."""
     files = sorted(path for path in folder.glob("model*.safetensors") if path.is_file())
-    return [info for path in files for info in _header(path).values()] if files else None
+    limits, found = STRANGERS_LIMITS if trust.public else LIMITS, list[TensorInfo]()
+    for path in files:
+        header = _header(path, limits)
+        found += header.values()
+        if trust.public:
+            limits = limits.less(header_bytes(path), len(header))
+    return found if files else None
 
 
-def _header(path: Path) -> dict[str, TensorInfo]:
+def _header(path: Path, limits: HeaderLimits) -> Mapping[str, TensorInfo]:
     try:
-        return read_header(path)
+        return read_header(path, limits)
     except BadCheckpoint as error:
         raise BadBase(f"The base model in {path.parent.name!r} cannot be loaded: {error}") from error
 
 
-def check_described(described: int, tensors: int, folder: Path) -> None:
+def check_described(described: int, tensors: int, folder: Path, trust: Trust = LOCAL) -> None:
     """Raises BadBase where config.json describes far more weights than the files hold: the rest would be invented.
 
-    described: weights and buffer entries; tensors: how many parameters they are.
+    described: weights and buffer entries; tensors: how many parameters they are. trust: a stranger's files may not hold
+    far more tensors than are described either: each one that belongs to nothing costs time.
     """
-    stored, held = stored_weights(folder), stored_tensors(folder)
+    promised = _promised(folder, trust)
+    stored, held = (None, 0) if promised is None else (sum(info.numel for info in promised), len(promised))
+    if trust.public and held > 2 * tensors + SPARE_TENSORS:
+        raise BadBase(
+            f"The files of the base model {folder.name!r} hold {held:,} tensors, and its config.json describes "
+            f"{tensors:,} parameters: save the model anew with save_pretrained."
+        )
     if held and tensors > 2 * held + SPARE_TENSORS:
         raise BadBase(
             f"config.json of the base model {folder.name!r} describes {tensors:,} parameters, and its files hold "

@@ -231,7 +231,7 @@ def read_model(
     described, tensors = _described(auto_class, config)
     trust.check_parameters(described, _name_of(location))
     if os.path.isdir(location):
-        check_described(described, tensors, Path(location))
+        check_described(described, tensors, Path(location), trust)
     model, told = auto_class.from_pretrained(
         location,
         config=config,

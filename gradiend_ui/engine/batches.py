@@ -34,8 +34,11 @@ def cut(costs: Sequence[int], groups: Sequence[Hashable], limits: BatchLimits, m
     most = limits.tokens if most_cost is None else most_cost
     first: list[tuple[int, ...]] = []
     rest: list[tuple[int, ...]] = []
-    for group in dict.fromkeys(groups):
-        own = sorted((place for place, name in enumerate(groups) if name == group), key=lambda place: costs[place])
+    of_group: dict[Hashable, list[int]] = {}
+    for place, group in enumerate(groups):
+        of_group.setdefault(group, []).append(place)
+    for members in of_group.values():
+        own = sorted(members, key=lambda place: costs[place])
         sample = set(spread_over(own, FIRST_SHARE))
         first += _chunks([place for place in own if place in sample], costs, limits.rows, most)
         rest += _chunks([place for place in own if place not in sample], costs, limits.rows, most)
@@ -54,10 +57,11 @@ def spread_blocks(groups: Sequence[Sequence[Hashable]]) -> tuple[int, ...]:
     groups: the groups of each block's rows.
     """
     chosen = spread_over(range(len(groups)), FIRST_SHARE)
+    seen = {name for number in chosen for name in groups[number]}
     for block, own in enumerate(groups):
-        seen = {name for number in chosen for name in groups[number]}
-        if not set(own) <= seen:
+        if not seen.issuperset(own):
             chosen.append(block)
+            seen.update(own)
     return tuple(sorted(chosen))
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import gc
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,29 +17,40 @@ from typing import Any
 import torch
 
 from gradiend_ui.engine.base_of_checkpoint import Scoring, load_base
-from gradiend_ui.engine.companions import find_companions
-from gradiend_ui.engine.confined_tables import read_upload_confined
+from gradiend_ui.engine.beside import Beside
+from gradiend_ui.engine.checked_json import reading_at_most, shown
+from gradiend_ui.engine.checkpoint import Checkpoint, read_checkpoint
+from gradiend_ui.engine.class_names import of_known_classes
+from gradiend_ui.engine.companions import Companions, find_companions
+from gradiend_ui.engine.confined_tables import is_risky
 from gradiend_ui.engine.demos import DEMOS, checkpoint_folder
-from gradiend_ui.engine.errors import BadData, BadGrid, NotAllowed
-from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
+from gradiend_ui.engine.errors import BadData, BadGrid, Failed, NotAllowed, TooLarge
+from gradiend_ui.engine.eval_data import MAX_CLASSES, EvalData, capped_neutral, read_neutral, read_rows
+from gradiend_ui.engine.extent import check_size
 from gradiend_ui.engine.health_card import Loaded
 from gradiend_ui.engine.memory import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep, directed_classes, prepare
+from gradiend_ui.engine.plan import PreparedSweep, class_order, prepare
 from gradiend_ui.engine.shared_bases import SharedBases, overwritten
 from gradiend_ui.engine.store import Run, Store
 from gradiend_ui.engine.table_reading import ReadTable
+from gradiend_ui.engine.table_tasks import companions_from, rows_from
 from gradiend_ui.engine.taken_in import clean_home, home_of
 from gradiend_ui.engine.targets import ClassTargets, resolve_targets
 from gradiend_ui.engine.trained import Trained, read_trained
 from gradiend_ui.engine.trust import LOCAL, Trust
 from gradiend_ui.engine.uploaded_tables import FOLDER as UPLOADS
-from gradiend_ui.engine.uploaded_tables import upload_path
+from gradiend_ui.engine.uploaded_tables import read_upload, upload_path
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, Cell, Grid, SweepSpec, spec_from_mapping
 
+PREPARED_AT_MOST = 10
+"""Times as many rows as may be scored are looked through to find them."""
 KEPT_CHECKPOINTS = 3
+MAX_CLASS_NAME = 200
 KEPT_PLANS = 8
 KEPT_TABLES = 4
+STRANGERS_VALUES = 400_000
+"""JSON values that are read of one upload: about a third of a second."""
 DATA_KEYS = ("rows", "columns", "neutral", "neutral_set")
 NO_NEUTRAL = "none"
 """As neutral_set: the evaluation rows stand in, although neutral texts lie beside the checkpoint."""
@@ -47,21 +59,26 @@ NO_NEUTRAL = "none"
 class Bench:
     """Serves one device. `demo_folder` holds the bundled demo; exports and uploads go under `data_dir`.
 
-    trust: for whom it reads files. secret: of this process, for what strangers may not work out.
+    trust: for whom it reads files. waits: whether what takes a process of its own is waited for; else whoever asks
+    for it meets `beside.NotYet` and has to come again. secret: of this process, for what strangers may not work out.
     """
 
-    def __init__(self, store: Store, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL) -> None:
+    def __init__(
+        self, store: Store, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL, *, waits: bool = True
+    ) -> None:
         self.store = store
         self.data_dir = data_dir
         self.demo_folder = demo_folder
         self.trust = trust
         self.answers = Memory()
         self.secret = secrets.token_bytes(16)
+        self.beside = Beside(waits=waits)
         self._bases = SharedBases()
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()
         self._tables: OrderedDict[str, ReadTable] = OrderedDict()
         self._rows: OrderedDict[str, EvalData] = OrderedDict()
+        self._texts: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -76,12 +93,34 @@ class Bench:
         if prompt is not None and not isinstance(prompt, bool):
             raise BadGrid(f"chat_prompt must be true or false, not {prompt!r}.")
         scoring = Scoring(chat_prompt=prompt)
+        beside = self._companions_beside(read_checkpoint(folder, trust), trust) if trust.public else None
         model = self._with_base(read_trained(folder, trust), options.get("base_model"), scoring, trust)
         given = options.get("encoding_direction")
         if given:
             model.feature_class_encoding_direction = checked_direction(given)
-        companions = find_companions(model.checkpoint.folder, model.source, trust)
+        companions = beside or find_companions(model.checkpoint.folder, model.source, trust)
         return Loaded(model, model.workspace(), companions)
+
+    def _companions_beside(self, checkpoint: Checkpoint, trust: Trust) -> Companions:
+        """What lies beside a stranger's checkpoint, read in a process of its own, before anything large is loaded."""
+        homes = [str(home) for home in trust.homes]
+        try:
+            plain = self.beside.value(
+                "companions", checkpoint.folder, reads=trust.homes, source=checkpoint.source, homes=homes
+            )
+        except (BadData, TooLarge, Failed) as error:
+            return Companions(warnings=(f"The data beside the checkpoint was not read: {error}",))
+        return companions_from(plain)
+
+    @contextmanager
+    def bounded(self, source: str) -> Iterator[None]:
+        """While the block runs, what is read of a stranger's source is bounded over all its JSON files together."""
+        with reading_at_most(STRANGERS_VALUES) if self.is_strangers(source) else nullcontext():
+            yield
+
+    def is_strangers(self, source: str) -> bool:
+        """Whether a source was brought by a stranger. Raises NotAllowed for one that may not be read at all."""
+        return self._trust_in(source, checkpoint_folder(source, self.demo_folder)).public
 
     def _trust_in(self, source: str, folder: Path) -> Trust:
         """For whom a source is read: what strangers uploaded is read from its own upload and the demos only."""
@@ -116,9 +155,20 @@ class Bench:
         """
         if handle not in self._loaded or overwritten(self._loaded[handle].model.base):
             source, options, _ = self.store.checkpoint(handle)
-            self.keep_checkpoint(handle, self.read_checkpoint(source, options))
+            with self.bounded(source):
+                self.keep_checkpoint(handle, self.read_checkpoint(source, options))
         self._loaded.move_to_end(handle)
         return self._loaded[handle]
+
+    def known_card(self, handle: str, source: str) -> dict[str, Any] | None:
+        """The card of a checkpoint that is in memory, where it can be no other now; its record counts as used now.
+
+        None on a local server and for what lies in the owner's folders: their files may have changed.
+        """
+        fixed = self.trust.public and (source in DEMOS or self.is_strangers(source))
+        if not fixed or handle not in self._loaded or overwritten(self._loaded[handle].model.base):
+            return None
+        return self.store.use_checkpoint(handle)
 
     def forget(self) -> None:
         """Give the memory of everything that can be read again back."""
@@ -126,6 +176,7 @@ class Bench:
         self._plans.clear()
         self._tables.clear()
         self._rows.clear()
+        self._texts.clear()
         self._bases.forget()
         self.answers = Memory()
         gc.collect()
@@ -136,7 +187,7 @@ class Bench:
         """The rows that a spec asks for, else those beside the checkpoint. Raises BadData."""
         given = self.given(data_options, "rows")
         if isinstance(given, Mapping) and "upload" in given:
-            return with_known_classes(loaded, self._uploaded_rows(given["upload"], data_options.get("columns") or {}))
+            return with_known_classes(loaded, self._uploaded_rows(given, columns_of(data_options) or {}))
         if given is not None:
             data = read_rows(source_of(given), data_options.get("columns"), fill_alternatives=True)
             return with_known_classes(loaded, data)
@@ -156,18 +207,38 @@ class Bench:
                 return self.given({key: given}, key)
         return given
 
+    def slow_upload(self, given: object) -> Path | None:
+        """The file of rows or texts that are read in a process of their own; None for what is read here. Raises
+        BadData."""
+        if not isinstance(given, Mapping) or "upload" not in given:
+            return None
+        path = upload_path(self.data_dir, given["upload"])
+        return path if is_risky(path) else None
+
     def read_upload(self, upload: object) -> ReadTable:
-        """An uploaded table as it was read; the newest few stay in memory. Raises BadData, TooLarge."""
+        """A small uploaded table as it was read; the newest few stay in memory. Raises BadData, TooLarge."""
         path = upload_path(self.data_dir, upload)
         if path.name not in self._tables:
-            _keep(self._tables, path.name, read_upload_confined(path), KEPT_TABLES)
+            _keep(self._tables, path.name, read_upload(path), KEPT_TABLES)
         return self._tables[path.name]
 
-    def _uploaded_rows(self, upload: object, columns: Mapping[str, str]) -> EvalData:
-        table, key = self.read_upload(upload), f"{upload} {sorted(columns.items())}"
+    def _uploaded_rows(self, given: Mapping[str, Any], columns: Mapping[str, str]) -> EvalData:
+        key, path = f"{given['upload']} {sorted(columns.items())}", self.slow_upload(given)
         if key not in self._rows:
-            _keep(self._rows, key, read_rows(table, columns, fill_alternatives=True), KEPT_TABLES)
+            if path is None:
+                data = read_rows(self.read_upload(given["upload"]), columns, fill_alternatives=True)
+            else:
+                data = rows_from(self.beside.value("checked_rows", path, given=dict(columns)))
+            _keep(self._rows, key, data, KEPT_TABLES)
         return self._rows[key]
+
+    def _uploaded_texts(self, given: Mapping[str, Any]) -> tuple[str, ...]:
+        path = self.slow_upload(given)
+        if path is None:
+            return read_neutral(self.read_upload(given["upload"]).frame)
+        if path.name not in self._texts:
+            _keep(self._texts, path.name, tuple(self.beside.value("neutral_texts", path)), KEPT_TABLES)
+        return self._texts[path.name]
 
     def neutral_name(self, loaded: Loaded, data_options: Mapping[str, Any]) -> str | None:
         if data_options.get("neutral") is not None:
@@ -181,7 +252,7 @@ class Bench:
         """The neutral texts that a spec asks for; None where the rows stand in. Raises BadData."""
         given = self.given(data_options, "neutral")
         if isinstance(given, Mapping) and "upload" in given:
-            return read_neutral(self.read_upload(given["upload"]).frame)
+            return self._uploaded_texts(given)
         if given is not None:
             return read_neutral(source_of(given))
         name = self.neutral_name(loaded, data_options)
@@ -191,6 +262,21 @@ class Bench:
             known = ", ".join(loaded.companions.neutral) or "none"
             raise BadData(f"There is no neutral set {name!r}; there are: {known}.")
         return loaded.companions.neutral[name]
+
+    def check_extent(
+        self, loaded: Loaded, spec: SweepSpec, data_options: Mapping[str, Any], most: Mapping[str, Any]
+    ) -> None:
+        """Whether the rows and texts of a sweep are as few as this server takes, before any is tokenized. Raises
+        BadData, TooLarge."""
+        if not most:
+            return
+        neutral = capped_neutral(self.neutral(loaded, data_options) or (), spec.max_neutral)
+        check_size(most, texts=len(neutral))
+        data = self.rows(loaded, data_options)
+        check_size(most, rows=-(-len(data.rows) // PREPARED_AT_MOST))
+        rows = data.chosen(spec.split, class_order(loaded.model, data), spec.max_rows)
+        check_size(most, rows=len(rows))
+        check_size(most, characters=sum(len(row.masked) for row in rows) + sum(map(len, neutral)))
 
     def prepared(
         self,
@@ -258,19 +344,21 @@ class Bench:
 
 def with_known_classes(loaded: Loaded, data: EvalData) -> EvalData:
     """The same rows. Raises BadData where the checkpoint knows the direction of none of their classes."""
-    known = directed_classes(loaded.model.encoding_direction)
-    if known and not set(known) & set(data.classes):
-        raise BadData(
-            f"The rows hold the classes {', '.join(data.classes)}, and the checkpoint knows {', '.join(known)}: write "
-            "its names into the table, or choose the columns that hold them."
-        )
-    return data
+    return of_known_classes(loaded.model.encoding_direction, data)
 
 
 def split_options(spec: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(options of a `SweepSpec`, options that name the data); absent ones are left out."""
     options = {key: value for key, value in spec.items() if value is not None}
     return options, {key: options.pop(key) for key in DATA_KEYS if key in options}
+
+
+def columns_of(data_options: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """Which column plays which role, as a spec says; None where it says nothing. Raises BadData."""
+    given = data_options.get("columns")
+    if given is not None and not (isinstance(given, Mapping) and all(isinstance(c, str) for c in given.values())):
+        raise BadData(f"columns must map our names to the table's, not {given!r}.")
+    return given
 
 
 def cell_of(data: object) -> Cell:
@@ -288,7 +376,14 @@ def source_of(given: Any) -> Any:
 def checked_direction(given: object) -> dict[str, float]:
     """{class: +1 or -1 or 0} as the user states it. Raises BadGrid."""
     if not isinstance(given, Mapping) or not all(value in (1, -1, 0) for value in given.values()):
-        raise BadGrid(f"encoding_direction must give 1 or -1 for each class, not {given!r}.")
+        raise BadGrid(f"encoding_direction must give 1 or -1 for each class, not {shown(given)}.")
+    if len(given) > MAX_CLASSES:
+        raise BadGrid(f"encoding_direction names {len(given):,} classes; at most {MAX_CLASSES:,} are taken.")
+    longest = max((len(str(name)) for name in given), default=0)
+    if longest > MAX_CLASS_NAME:
+        raise BadGrid(
+            f"encoding_direction names a class with {longest:,} characters; at most {MAX_CLASS_NAME} are taken."
+        )
     return {str(name): float(value) for name, value in given.items()}
 
 

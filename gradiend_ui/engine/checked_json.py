@@ -7,15 +7,21 @@ training hold it. Knows files and values; not what they mean.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 MAX_VALUES = 600_000
 """As many values take at most some 100 MB of memory and a second."""
+BUDGET_BYTES = 8 * 1024 * 1024
+"""Of one file, where all files together are bounded."""
 MAX_LEVELS = 64
 MAX_TEXT = 100_000
 SHOWN = 80
@@ -30,9 +36,43 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
+class _Budget:
+    """left: values that may still be read; read: what was read already, by its whole content."""
+
+    def __init__(self, values: int) -> None:
+        self.left = values
+        self.read: dict[bytes, Any] = {}
+
+
+_BUDGET: ContextVar[_Budget | None] = ContextVar("budget", default=None)
+
+
+@contextmanager
+def reading_at_most(values: int) -> Iterator[None]:
+    """While the block runs, all files that `read_json` reads hold at most so many values together; the same content is
+    read once. One within another changes nothing."""
+    token = _BUDGET.set(_BUDGET.get() or _Budget(values))
+    try:
+        yield
+    finally:
+        _BUDGET.reset(token)
+
+
 def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES, max_values: int = MAX_VALUES) -> Any:
-    """The content of a JSON file. Raises OSError, or ValueError with a reason in a few words."""
-    return parse_json(regular_bytes(path, max_bytes), max_values=max_values)
+    """The content of a JSON file; not to be changed. Raises OSError, or ValueError with a reason in a few words."""
+    budget = _BUDGET.get()
+    if budget is None:
+        return parse_json(regular_bytes(path, max_bytes), max_values=max_values)
+    content = regular_bytes(path, min(max_bytes, BUDGET_BYTES))
+    key = hashlib.blake2b(content).digest()
+    if key not in budget.read:
+        if _count(content) > budget.left:
+            raise ValueError(
+                f"its {_count(content):,} values are more than are read of all files of an upload together"
+            )
+        budget.left -= _count(content)
+        budget.read[key] = parse_json(content, max_values=max_values)
+    return budget.read[key]
 
 
 def regular_bytes(path: Path, max_bytes: int) -> bytes:
@@ -49,7 +89,7 @@ def regular_bytes(path: Path, max_bytes: int) -> bytes:
 
 def parse_json(content: bytes, *, max_values: int = MAX_VALUES) -> Any:
     """The value that the bytes (UTF-8, with or without a mark) stand for. Raises ValueError with a reason."""
-    if sum(map(content.count, (b",", b"[", b"{"))) > max_values:
+    if _count(content) > max_values:
         raise ValueError(f"it holds more than {max_values:,} values")
     try:
         text = content.decode("utf-8-sig")
@@ -61,6 +101,11 @@ def parse_json(content: bytes, *, max_values: int = MAX_VALUES) -> Any:
         raise ValueError("it is nested too deep") from error
     _check_plain(value)
     return value
+
+
+def _count(content: bytes) -> int:
+    """At least as many as the values in it, roughly."""
+    return sum(map(content.count, (b",", b"[", b"{")))
 
 
 def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -38,7 +38,14 @@ from gradiend_ui.engine.checkpoint_config import (
 from gradiend_ui.engine.checkpoint_context import encoding_direction_of, source_of, target_of, value_at
 from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.run_folder import leads_out, nothing_found, read_run_folder
-from gradiend_ui.engine.safetensors_header import FLOATS, TensorInfo, read_header
+from gradiend_ui.engine.safetensors_header import (
+    FLOATS,
+    LIMITS,
+    STRANGERS_LIMITS,
+    HeaderLimits,
+    TensorInfo,
+    read_header,
+)
 from gradiend_ui.engine.trust import LOCAL, Trust
 
 CONFIG = "config.json"
@@ -128,7 +135,7 @@ def read_checkpoint(path: Path | str, trust: Trust = LOCAL) -> Checkpoint:
     weights_file = _weights_file(folder)
     trust.check_pickle(weights_file)
     if weights_file.suffix == ".safetensors":
-        header = read_header(weights_file)
+        header = read_header(weights_file, _limits(trust))
         _check_weights(weights_file.name, {name: info.shape for name, info in header.items()}, architecture)
         _check_floats(weights_file.name, {name: info.dtype for name, info in header.items()})
     indices_file = _mapping_file(folder, config["mapping"], "indices_file", entries, "indices", trust)
@@ -244,10 +251,14 @@ def _mapping_file(
     path = _member(folder, mapping.get(field_name))
     trust.check_pickle(path)
     if path.suffix == ".safetensors":
-        header = read_header(path)
+        header = read_header(path, _limits(trust))
         for entry in wanted:
             _check_mapping_header(path, entry, header.get(str(entry.key)))
     return path
+
+
+def _limits(trust: Trust) -> HeaderLimits:
+    return STRANGERS_LIMITS if trust.public else LIMITS
 
 
 def _check_mapping_header(path: Path, entry: MapEntry, info: TensorInfo | None) -> None:

@@ -7,10 +7,10 @@ run's `encoded_values*.csv`. Knows files and tables; no model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from gradiend_ui.engine.checked_json import read_json, shown
 from gradiend_ui.engine.confined_tables import read_file_confined
@@ -27,6 +27,7 @@ EXAMPLES, MAX_EXAMPLE = 3, 2000
 MAX_SETS, MAX_SET_NAME = 50, 200
 STRANGERS_CSV_BYTES = 16 * 1024 * 1024
 RECOVERED = "recovered"
+Reader: TypeAlias = "Callable[[Path], ReadTable]"
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,16 @@ def run_folder_of(checkpoint_folder: Path) -> Path | None:
     return parent.parent if parent.name == "seeds" and checkpoint_folder.name.startswith("seed_") else None
 
 
-def find_companions(checkpoint_folder: Path, source: str | None = None, trust: Trust = LOCAL) -> Companions:
+def find_companions(
+    checkpoint_folder: Path, source: str | None = None, trust: Trust = LOCAL, *, read: Reader | None = None
+) -> Companions:
     """Read what lies beside the checkpoint. Files that cannot be read become warnings, never errors.
 
     source: what the GRADIEND was trained on, for a run's csv that does not tell (see `recovered_rows`). trust: for
-    whom; a stranger's tables are read in a process of their own, and nothing outside its upload.
+    whom; of a stranger nothing outside its upload is read. read: what reads a table; None reads a stranger's in a
+    process of its own.
     """
+    read = read or (read_file_confined if trust.public else read_file)
     run = run_folder_of(checkpoint_folder)
     around = dict.fromkeys((checkpoint_folder, checkpoint_folder.parent, run or checkpoint_folder))
     folders = tuple(folder for folder in around if _may_look(folder, trust))
@@ -65,9 +70,11 @@ def find_companions(checkpoint_folder: Path, source: str | None = None, trust: T
     for folder in folders:
         manifest = _manifest(folder)
         if manifest or _tables(folder, "eval"):
-            found = _read(folder, manifest, trust)
+            found = _read(folder, manifest, read)
             break
-    return found if found.rows is not None else _with_recovered(found, run or checkpoint_folder, source, trust)
+    if found.rows is not None:
+        return found
+    return _with_recovered(found, run or checkpoint_folder, source, trust, read)
 
 
 def _may_look(folder: Path, trust: Trust) -> bool:
@@ -75,7 +82,7 @@ def _may_look(folder: Path, trust: Trust) -> bool:
     return not trust.public or any(place.is_relative_to(home.resolve()) for home in trust.homes)
 
 
-def _with_recovered(found: Companions, run: Path, source: str | None, trust: Trust) -> Companions:
+def _with_recovered(found: Companions, run: Path, source: str | None, trust: Trust, read: Reader) -> Companions:
     """The same with rows out of the run's csv, where it has one, and the neutral texts that lie beside it."""
     sizes = [path.stat().st_size for path in run.glob(ENCODED_VALUES) if path.is_file()] if trust.public else []
     if any(size > STRANGERS_CSV_BYTES for size in sizes):
@@ -86,7 +93,7 @@ def _with_recovered(found: Companions, run: Path, source: str | None, trust: Tru
     recovered, warnings = recover(run, source)
     if recovered is None:
         return replace(found, warnings=(*found.warnings, *warnings))
-    beside = found if found.neutral else _read(run, {}, trust)
+    beside = found if found.neutral else _read(run, {}, read)
     if not beside.neutral and recovered.neutral:
         beside = replace(beside, neutral={RECOVERED: recovered.neutral}, neutral_set=RECOVERED)
     return replace(
@@ -110,16 +117,16 @@ def _tables(folder: Path, stem: str) -> list[Path]:
     return sorted(p for p in folder.glob(f"{stem}*") if p.suffix in TABLE_SUFFIXES and p.is_file())
 
 
-def _table(path: Path, trust: Trust) -> ReadTable:
+def _table(path: Path, read: Reader) -> ReadTable:
     """A table of the checkpoint's folder. Raises BadData, TooLarge, Failed."""
     if leads_out(path, path.parent):
         raise BadData("it is a link that leads out of its folder.")
-    return read_file_confined(path) if trust.public else read_file(path)
+    return read(path)
 
 
-def _whole(path: Path, trust: Trust) -> Any:
+def _whole(path: Path, read: Reader) -> Any:
     """The frame of a table without damaged rows. Raises as `_table`."""
-    table = _table(path, trust)
+    table = _table(path, read)
     for number, reason in table.damaged.items():
         raise BadData(f"row {number + 1} cannot be read: {reason}.")
     return table.frame
@@ -132,19 +139,19 @@ def _file_name(value: object, what: str) -> str:
     return Path(value).name
 
 
-def _rows_of(folder: Path, manifest: Mapping[str, Any], trust: Trust, warnings: list[str]) -> EvalData | None:
+def _rows_of(folder: Path, manifest: Mapping[str, Any], read: Reader, warnings: list[str]) -> EvalData | None:
     stated = manifest.get("rows") or next((path.name for path in _tables(folder, "eval")), None)
     if stated is None:
         return None
     try:
-        return read_rows(_table(folder / _file_name(stated, "rows"), trust))
+        return read_rows(_table(folder / _file_name(stated, "rows"), read))
     except (BadData, TooLarge, Failed) as error:
         warnings.append(f"{stated if isinstance(stated, str) else MANIFEST} was not read: {error}")
         return None
 
 
 def _neutral_of(
-    folder: Path, manifest: Mapping[str, Any], trust: Trust, warnings: list[str]
+    folder: Path, manifest: Mapping[str, Any], read: Reader, warnings: list[str]
 ) -> dict[str, tuple[str, ...]]:
     named = manifest.get("neutral") or {path.stem: path.name for path in _tables(folder, "neutral")}
     neutral: dict[str, tuple[str, ...]] = {}
@@ -153,16 +160,16 @@ def _neutral_of(
         return neutral
     for name, stated in named.items():
         try:
-            neutral[str(name)] = read_neutral(_whole(folder / _file_name(stated, "neutral"), trust))
+            neutral[str(name)] = read_neutral(_whole(folder / _file_name(stated, "neutral"), read))
         except (BadData, TooLarge, Failed) as error:
             warnings.append(f"{stated if isinstance(stated, str) else MANIFEST} was not read: {error}")
     return neutral
 
 
-def _read(folder: Path, manifest: Mapping[str, Any], trust: Trust) -> Companions:
+def _read(folder: Path, manifest: Mapping[str, Any], read: Reader) -> Companions:
     warnings: list[str] = []
-    rows = _rows_of(folder, manifest, trust, warnings)
-    neutral = _neutral_of(folder, manifest, trust, warnings)
+    rows = _rows_of(folder, manifest, read, warnings)
+    neutral = _neutral_of(folder, manifest, read, warnings)
     chosen, stated = manifest.get("neutral_set"), manifest.get("examples")
     if not isinstance(stated, Sequence) or not all(isinstance(text, str) for text in stated):
         stated = ()

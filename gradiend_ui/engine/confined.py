@@ -39,6 +39,11 @@ sys.exit(main(sys.argv[2]))
 """Finds this package by its place: behind a worker's fence the folder that it lies in cannot be looked through."""
 TASKS: Mapping[str, str] = {
     "read_table": "gradiend_ui.engine.confined_tables:table_as_plain",
+    "report_table": "gradiend_ui.engine.table_tasks:report_table",
+    "rejected_rows": "gradiend_ui.engine.table_tasks:rejected_rows",
+    "checked_rows": "gradiend_ui.engine.table_tasks:checked_rows",
+    "neutral_texts": "gradiend_ui.engine.table_tasks:neutral_texts",
+    "companions": "gradiend_ui.engine.table_tasks:companions",
     "take_in": "gradiend_ui.engine.taken_in:build_from_zip",
     "clean": "gradiend_ui.engine.taken_in:build_from_folder",
     "fetch_base": "gradiend_ui.engine.hub_base:fetch",
@@ -91,9 +96,9 @@ def run_confined(
     *,
     reads: Sequence[Path] = (),
     writes: Sequence[Path] = (),
-    **options: Any,
+    options: Mapping[str, Any] | None = None,
 ) -> Any:
-    """The plain data that a task makes of the file or folder at `path`, with `options` for it.
+    """The plain data that a task makes of the file or folder at `path`; options: more of its arguments, plain values.
 
     reads, writes: what else it may read, and the folders that it may write in.
     Raises what the task raises, TooLarge where it goes beyond a limit, Failed when the process cannot be started or
@@ -103,6 +108,7 @@ def run_confined(
         {
             "task": task,
             "path": str(path),
+            "options": dict(options or {}),
             "memory": limits.memory_bytes,
             "seconds": limits.seconds,
             "answer": limits.answer_bytes,
@@ -110,7 +116,6 @@ def run_confined(
             "network": limits.network,
             "reads": [str(place) for place in (path, *reads)],
             "writes": [str(place) for place in writes],
-            "options": options,
         }
     )
     kept = KEPT + (OF_NETWORK if limits.network else ())

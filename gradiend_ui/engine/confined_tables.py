@@ -23,12 +23,12 @@ PARQUET = ".parquet"
 
 def read_upload_confined(path: Path) -> ReadTable:
     """As `uploaded_tables.read_upload`. Raises BadData, TooLarge, Failed."""
-    return _from_plain(run_confined("read_table", path)) if _is_risky(path) else read_upload(path)
+    return _from_plain(run_confined("read_table", path)) if is_risky(path) else read_upload(path)
 
 
 def read_file_confined(path: Path) -> ReadTable:
     """As `table_reading.read_file`. Raises BadData, TooLarge, Failed."""
-    if not path.is_file() or not _is_risky(path):
+    if not path.is_file() or not is_risky(path):
         return read_file(path)
     try:
         return _from_plain(run_confined("read_table", path))
@@ -36,7 +36,8 @@ def read_file_confined(path: Path) -> ReadTable:
         raise BadData(f"{path.name} cannot be read as {path.suffix[1:]}: {error}") from error
 
 
-def _is_risky(path: Path) -> bool:
+def is_risky(path: Path) -> bool:
+    """Whether reading the table is left to a process of its own."""
     return path.suffix.lower() == PARQUET or path.stat().st_size > IN_PLACE_BYTES
 
 

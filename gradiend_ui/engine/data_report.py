@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
 from gradiend_ui.engine.eval_data import COLUMNS, EvalData, RejectedRow
-from gradiend_ui.engine.plan import PreparedSweep
 from gradiend_ui.engine.row_counts import count_rows
 from gradiend_ui.engine.spreadsheet import csv_text
 from gradiend_ui.engine.table_reading import ReadTable
 from gradiend_ui.engine.values import Cell
+
+if TYPE_CHECKING:  # it needs torch, which a process that only reads tables does without
+    from gradiend_ui.engine.plan import PreparedSweep
 
 FIRST_ROWS = 5
 SHOWN_REJECTED = 50
@@ -67,12 +69,18 @@ class Results(Protocol):
 
 
 def measure_neutral(
-    plan: PreparedSweep, base: Any, store: Results, ratio: float, clock: Callable[[], float] = time.monotonic
+    plan: PreparedSweep,
+    base: Any,
+    store: Results,
+    ratio: float,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
     """What the base model makes of the plan's neutral texts, and what keeping the share `ratio` of it means.
 
-    base: the base model as a sweep of the plan scores it. It is scored here for at most BUDGET_SECONDS; its blocks go
-    to the store, where the sweep finds them.
+    base: the base model as a sweep of the plan scores it. It is scored here for at most `seconds`, None for
+    BUDGET_SECONDS; its blocks go to the store, where the sweep finds them.
     Gives texts, tokens (that count), scored_tokens, lms in [0, 1], then for masked models hits, width_tokens and
     may_lose, for others perplexity and perplexity_limit; seconds_per_cell from one block of rows and one of texts.
     """
@@ -83,7 +91,7 @@ def measure_neutral(
     started, timed = clock(), {}
     for block in (*range(rows, len(sizes)), 0):
         known = block in results and block not in (0, rows)
-        if known or (block and clock() - started > BUDGET_SECONDS):
+        if known or (block and clock() - started > (BUDGET_SECONDS if seconds is None else seconds)):
             continue
         begun = clock()
         new[block] = plan.score_block(base, block)

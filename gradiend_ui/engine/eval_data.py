@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
@@ -82,7 +83,7 @@ class EvalData:
     rejected: tuple[RejectedRow, ...] = ()
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """Every class that occurs as label or alternative, sorted."""
         return tuple(sorted({row.label_class for row in self.rows} | {row.alternative_class for row in self.rows}))
@@ -104,12 +105,13 @@ class EvalData:
         Raises BadData when none is left.
         """
         wanted = normal_splits(split)
+        between = frozenset(classes)
         rows = [
             row
             for row in self.rows
             if (wanted is None or row.split in wanted)
-            and row.label_class in classes
-            and row.alternative_class in classes
+            and row.label_class in between
+            and row.alternative_class in between
         ]
         if not rows:
             splits = sorted({row.split for row in self.rows})
@@ -125,7 +127,8 @@ def _sampled(rows: Sequence[EvalRow], classes: Sequence[str], max_rows: int, see
     for row in rows:
         groups.setdefault((row.label_class, row.alternative_class), []).append(row)
     chosen: list[EvalRow] = []
-    for _, group in sorted(groups.items(), key=lambda item: [classes.index(name) for name in item[0]]):
+    place_of = {name: place for place, name in reversed(list(enumerate(classes)))}
+    for _, group in sorted(groups.items(), key=lambda item: [place_of[name] for name in item[0]]):
         places = pd.Series(range(len(group))).sample(n=min(len(group), max_rows), random_state=seed)
         chosen.extend(group[place] for place in places)
     return chosen

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gradiend_ui.engine.assumptions import Reading, assumptions, missing
 from gradiend_ui.engine.checkpoint_context import DIRECTION_FROM_TRAINING
 from gradiend_ui.engine.companions import Companions, run_folder_of
 from gradiend_ui.engine.errors import BadData, GradiendUIError
+from gradiend_ui.engine.extent import Extent
 from gradiend_ui.engine.finished_sweeps import describe, finished_sweeps
 from gradiend_ui.engine.machine_memory import Sizes, batch_bytes
 from gradiend_ui.engine.model import ModelWithGradiend
@@ -154,9 +155,10 @@ def _seeds(checkpoint_folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def probe(loaded: Loaded) -> tuple[float | None, tuple[str, ...]]:
+def probe(loaded: Loaded, most: Extent | None = None) -> tuple[float | None, tuple[str, ...]]:
     """Seconds that one cell takes by the timing of one block, and what a default sweep would warn of.
 
+    most: of rows and of texts that are planned for it, a part that is spread evenly; None plans all.
     (None, ()) where a default sweep cannot be planned: the card says why already.
     """
     companions = loaded.companions
@@ -165,15 +167,22 @@ def probe(loaded: Loaded) -> tuple[float | None, tuple[str, ...]]:
     try:
         spec = SweepSpec(feature_factors=(1.0,))
         neutral = companions.neutral.get(companions.neutral_set or "")
-        plan = prepare(loaded.model, spec, companions.rows, neutral)
+        rows, all_rows = companions.rows, len(companions.rows.rows)
+        all_texts = all_rows if neutral is None else len(neutral)
+        if most is not None:
+            chosen = rows.chosen(spec.split, class_order(loaded.model, rows))
+            rows = replace(rows, rows=most.part_of(chosen, lambda row: len(row.masked)))
+            neutral = None if neutral is None else most.part_of(neutral, len)
+            all_rows, all_texts = len(chosen), len(chosen) if neutral is None else all_texts
+        plan = prepare(loaded.model, spec, rows, neutral)
     except GradiendUIError:
         return None, ()
     base = loaded.workspace.base_model
     plan.score_block(base, 0)  # warm-up
     started = time.monotonic()
     plan.score_block(base, 0)
-    rows = plan.block_sizes[0]
-    return (time.monotonic() - started) / rows * sum(plan.block_sizes), plan.warnings
+    total = sum(plan.block_sizes) if most is None else all_rows + all_texts
+    return (time.monotonic() - started) / plan.block_sizes[0] * total, plan.warnings
 
 
 def export_facts(info: Mapping[str, Any], scores: Sequence[CellScore], cell: Cell | None) -> dict[str, Any]:

@@ -64,8 +64,9 @@ def hub_copy(name: str, uploads: Path) -> Path:
         with building(uploads, home) as stage:
             raw = stage / RAW
             (raw / folder).mkdir(parents=True)
-            run_confined("fetch_base", raw / folder, FETCH, reads=_cache(), writes=[stage], name=name)
-            run_confined("clean", raw, STRANGERS, writes=[stage], stage=str(stage), strangers=True, source=folder)
+            run_confined("fetch_base", raw / folder, FETCH, reads=_cache(), writes=[stage], options={"name": name})
+            wanted = {"stage": str(stage), "strangers": True, "source": folder}
+            run_confined("clean", raw, STRANGERS, writes=[stage], options=wanted)
     except OSError as error:
         raise Failed(f"The base model {name!r} could not be kept: {reason_of(error)}. Try again later.") from error
     return home / folder

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from gradiend_ui.engine.bench import Bench
+from gradiend_ui.engine.beside import NotYet
 from gradiend_ui.engine.durable import noting
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.engine.made import Made
@@ -37,6 +38,7 @@ REQUESTS: Mapping[str, Callable[[Bench, Mapping[str, Any]], Any]] = {
     "start": sweeping.start,
     "finish_cell": sweeping.finish_cell,
     "compare": side_by_side.compare,
+    "compare_ahead": side_by_side.compare_ahead,
     "compare_base": side_by_side.compare_base,
     "export": exporting.export,
     "describe_export": exporting.describe,
@@ -53,20 +55,32 @@ REQUESTS: Mapping[str, Callable[[Bench, Mapping[str, Any]], Any]] = {
 class Lane:
     """Serves one device. `demo_folder` holds the bundled demo; exports go under `data_dir`."""
 
-    def __init__(self, store: Store, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL) -> None:
-        self._bench = Bench(store, data_dir, demo_folder, trust)
+    def __init__(
+        self, store: Store, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL, *, waits: bool = True
+    ) -> None:
+        """waits: whether what takes a process of its own is waited for; else `handle` raises `beside.NotYet`."""
+        self._bench = Bench(store, data_dir, demo_folder, trust, waits=waits)
         self._store, self._made = store, Made(store, data_dir)
         self._current: tuple[str, Iterator[Progress]] | None = None
         self._unsaid: dict[str, str] = {}
+        self._begins: tuple[str, NotYet] | None = None
 
     def handle(self, kind: str, request: Mapping[str, Any]) -> Any:
-        """Answer one request, see `REQUESTS`; what it writes is noted. Raises GradiendUIError."""
+        """Answer one request, see `REQUESTS`; what it writes is noted.
+
+        Raises GradiendUIError, and NotYet for one to be asked again.
+        """
         with noting(self._made):
             return REQUESTS[kind](self._bench, request)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a sweep begins as soon as its data is there."""
+        return self._begins is not None
+
     def rest(self) -> None:
         """Nothing has been asked for a while: give back the memory of models, plans and tables; they are read again."""
-        if self._current is None:
+        if self._current is None and self._begins is None:
             self._bench.forget()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -77,11 +91,19 @@ class Lane:
             self._say_what_failed()
             if self._unsaid:
                 return False
-        if self._current is None:
-            run_id = self._store.next_queued()
-            if run_id is None or self._store.set_state(run_id, "running", only_from=("queued",)) != "running":
+        if self._begins is not None:
+            run_id, wanted = self._begins
+            if not wanted.done.done() and self._store.is_running(run_id):
                 return False
-            self._guarded(run_id, lambda: self._begin(run_id))
+            self._begins = None
+            if self._store.is_running(run_id):
+                self._guarded(run_id, lambda: self._begin(run_id))
+            return True
+        if self._current is None:
+            queued = self._store.next_queued()
+            if queued is None or self._store.set_state(queued, "running", only_from=("queued",)) != "running":
+                return False
+            self._guarded(queued, lambda: self._begin(queued))
             return True
         run_id, progress = self._current
         if not self._store.is_running(run_id):
@@ -94,6 +116,8 @@ class Lane:
         """The one place that may catch everything: a failing run must not take the lane with it."""
         try:
             action()
+        except NotYet as wanted:
+            self._begins = (run_id, wanted)
         except (MemoryError, torch.OutOfMemoryError) as error:
             self._out_of_memory(run_id, error)
         except GradiendUIError as error:
@@ -112,7 +136,8 @@ class Lane:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         try:
-            planned = plan_smaller(self._bench, run_id)
+            with self._bench.beside.waiting():
+                planned = plan_smaller(self._bench, run_id)
         except GradiendUIError as refusal:
             self._fail(run_id, str(refusal))
             return

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gradiend_ui.engine.base_model import CLM, WINDOWED
 from gradiend_ui.engine.chat_prompt import CHAT_WARNING
+from gradiend_ui.engine.class_names import ordered_classes
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import EvalData, EvalRow, capped_neutral, texts_from_rows
 from gradiend_ui.engine.lms import TEXTS_PER_CHUNK, LmsMeasurement, build_lms
@@ -218,21 +219,9 @@ def plan_sweep(
     )
 
 
-def directed_classes(direction: Mapping[str, float]) -> list[str]:
-    """The classes that lie on one of the sides, +1 first; without those of identity rows, which lie at 0."""
-    return sorted((name for name in direction if direction[name]), key=lambda name: -direction[name])
-
-
 def class_order(model: ModelWithGradiend, data: EvalData) -> tuple[str, ...]:
     """The +1 class first, then -1, then the undirected ones that the rows hold."""
-    known = directed_classes(model.encoding_direction)
-    chosen = [name for name in known if name in data.classes] or list(data.classes)
-    if len(chosen) < 2:
-        raise BadData(
-            f"A sweep needs rows of at least two classes of the GRADIEND; the rows hold {', '.join(data.classes)} "
-            f"and the checkpoint knows {', '.join(known) or 'no class'}."
-        )
-    return tuple(chosen)
+    return ordered_classes(model.encoding_direction, data)
 
 
 def _lms_texts(

@@ -177,6 +177,17 @@ def side_by_side(
     ]
 
 
+def read_ahead(asked: Comparison, cell: Cell | None, texts: Sequence[str], *, continuation: int = 0) -> None:
+    """Compute what one column says in some of the texts, so that a `side_by_side` of the same memory finds it there.
+
+    Texts that cannot be read are passed over: the comparison says why.
+    """
+    _check(asked.model, [] if cell is None else [cell], texts, 1, continuation)
+    sentences, _ = _read_sentences(asked, texts, skip_bad=True)
+    if sentences:
+        asked.column(cell, list(sentences.values()), continuation)
+
+
 def _check(
     model: ModelWithGradiend, cells: Sequence[Cell], texts: Sequence[str], top_k: int, continuation: int
 ) -> None:

@@ -22,6 +22,8 @@ from gradiend_ui.engine.checked_json import read_json
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 HUB_CACHE_LEVELS = 8
+MAX_SEEDS = 1000
+"""Of a report, and of the folders beside it; later ones are not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,9 @@ def nothing_found(folder: Path) -> str:
 def _seeds(folder: Path, report: Mapping[str, Any]) -> tuple[SeedRun, ...]:
     """Seeds of the report and of the disk together."""
     entries = report.get("runs")
-    found = {run.seed: run for entry in (entries if isinstance(entries, list) else ()) if (run := _run(folder, entry))}
-    for path in sorted(folder.glob("seed_*")) if folder.is_dir() else ():
+    listed = entries[:MAX_SEEDS] if isinstance(entries, list) else ()
+    found = {run.seed: run for entry in listed if (run := _run(folder, entry))}
+    for path in sorted(folder.glob("seed_*"))[:MAX_SEEDS] if folder.is_dir() else ():
         number = path.name.removeprefix("seed_")
         if is_checkpoint(path) and number.isdecimal() and int(number) not in found:
             found[int(number)] = SeedRun(int(number), path, _trained_correlation(path), None, None)

@@ -150,11 +150,29 @@ class Store(MadeList):
         _check_id(handle)
         row = self._one("SELECT source, options, card FROM checkpoints WHERE id = ?", (handle,))
         if row is None:
-            raise NotFound("There is no such checkpoint: load it first.")
+            raise NotFound("There is no such checkpoint, or no longer: load it again.")
         try:
             return row[0], _object(row[1]), _object(row[2])
         except ValueError as error:
             raise Failed("The record of this checkpoint is damaged: load it again.") from error
+
+    def use_checkpoint(self, handle: str) -> dict[str, Any] | None:
+        """The card of a loaded checkpoint, which counts as loaded now; None where there is no readable record."""
+        with self._writing() as db:
+            db.execute("UPDATE checkpoints SET created = ? WHERE id = ?", (time.time(), handle))
+        try:
+            return self.checkpoint(handle)[2]
+        except (NotFound, Failed):
+            return None
+
+    def drop_checkpoints(self, most: int) -> int:
+        """Forget the oldest loaded checkpoints that no run uses, but the `most` newest of them; gives how many."""
+        with self._writing() as db:
+            return db.execute(
+                "DELETE FROM checkpoints WHERE id IN (SELECT id FROM checkpoints WHERE id NOT IN "
+                "(SELECT checkpoint FROM runs) ORDER BY created DESC, id LIMIT -1 OFFSET ?)",
+                (most,),
+            ).rowcount
 
     def checkpoint_sources(self) -> list[tuple[str, str, dict[str, Any], float]]:
         """(handle, source, options, when it was loaded) of every checkpoint that was loaded here; of a damaged record

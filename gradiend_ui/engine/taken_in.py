@@ -86,8 +86,8 @@ def take_in(path: Path, uploads: Path, *, strangers: bool) -> Path:
             touch(home)
         else:
             with building(uploads, home) as stage:
-                limits = STRANGERS if strangers else OWNERS
-                run_confined("take_in", path, limits, writes=[stage], stage=str(stage), strangers=strangers)
+                limits, wanted = STRANGERS if strangers else OWNERS, {"stage": str(stage), "strangers": strangers}
+                run_confined("take_in", path, limits, writes=[stage], options=wanted)
     except OSError as error:
         raise Failed(f"The upload could not be unpacked: {reason_of(error)}. Free disk space and try again.") from error
     return home / str(marked(home)["source"])
@@ -102,7 +102,7 @@ def clean_home(home: Path) -> None:
         return
     try:
         with building(home.parent, home) as stage:
-            run_confined("clean", home, STRANGERS, writes=[stage], stage=str(stage), strangers=True)
+            run_confined("clean", home, STRANGERS, writes=[stage], options={"stage": str(stage), "strangers": True})
     except OSError as error:
         raise Failed(f"The upload could not be read: {reason_of(error)}. Upload it again.") from error
 

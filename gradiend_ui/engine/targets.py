@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradiend_ui.engine.class_names import words_by_class
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import EvalRow
 
@@ -54,19 +55,13 @@ def resolve_targets(
             if isinstance(given[name], str):
                 raise BadData(f"The targets of {name!r} are the text {given[name]!r}; give a list of tokens.")
         return ClassTargets({name: tuple(given[name]) for name in names}, names)
-    words = {name: words_of(name, rows) for name in names}
+    held = words_by_class(rows)
+    words = {name: held.get(name, ()) for name in names}
     for name, found in words.items():
         if not found:
             raise BadData(f"The rows hold no token of class {name!r}: give targets for it.")
-    shared = any(set(words[a]) & set(words[b]) for i, a in enumerate(names) for b in names[i + 1 :])
-    return ClassTargets(None if shared else words, names)
-
-
-def words_of(name: str, rows: Sequence[EvalRow]) -> tuple[str, ...]:
-    """The words of a class in the rows: its labels, and the alternatives that name it; sorted, each spelling once."""
-    found = [row.label for row in rows if row.label_class == name]
-    found += [row.alternative for row in rows if row.alternative_class == name]
-    return tuple(sorted(set(found)))
+    every = [word for found in words.values() for word in found]
+    return ClassTargets(None if len(set(every)) < len(every) else words, names)
 
 
 class TargetVocabulary:
@@ -75,17 +70,22 @@ class TargetVocabulary:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._entries: dict[str, list[str]] = {}
+        self._known: dict[str, tuple[Ids, ...]] = {}
         for entry in sorted(tokenizer.get_vocab()):
             self._entries.setdefault(_normal(entry), []).append(entry)
 
     def pieces(self, word: str) -> tuple[Ids, ...]:
         """Every distinct way to write `word`, each as its ids: the vocabulary entries that equal it, or, when there
         is none, the word itself cut into pieces. Sorted; raises BadData when the tokenizer yields nothing."""
+        known = self._known.get(word)
+        if known is not None:
+            return known
         variants = self._entries.get(_normal(word), [word.lstrip()])
         found = {tuple(self._ids(variant)) for variant in variants} - {()}
         if not found:
             raise BadData(f"The tokenizer has no token for the target {word!r}.")
-        return tuple(sorted(found))
+        self._known[word] = tuple(sorted(found))
+        return self._known[word]
 
     def first_pieces(self, word: str) -> tuple[int, ...]:
         """The single ids a causal model may say for `word`: one-piece variants, plus the first piece of the first

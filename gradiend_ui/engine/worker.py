@@ -12,6 +12,7 @@ import os
 import signal
 import time
 import warnings
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from typing import Any
 import torch
 import transformers
 
+from gradiend_ui.engine.asking import ASIDE
+from gradiend_ui.engine.beside import NotYet
 from gradiend_ui.engine.cores import usable_cores
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.lane import Lane
@@ -26,7 +29,8 @@ from gradiend_ui.engine.lifeline import end_with_parent
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.trust import LOCAL, Trust
 
-IDLE_SECONDS = 0.5
+IDLE_SECONDS, SOON_SECONDS = 0.5, 0.02
+"""Between two looks for work: while nothing is awaited, and while something is made elsewhere."""
 TURN_SECONDS = 0.2
 """So long requests go before a sweep; then it scores a block."""
 REST_VARIABLE, REST_SECONDS = "GRADIEND_UI_IDLE_SECONDS", 900.0
@@ -57,18 +61,24 @@ def serve(
     store = Store(store_path, server)
     with contextlib.suppress(GradiendUIError):  # whatever a worker before this one was at; its server may have said so
         store.interrupt_active(ENDED, states=("running",))
-    lane = Lane(store, data_dir, demo_folder, trust)
+    lane = Lane(store, data_dir, demo_folder, trust, waits=False)
+    aside: list[Aside] = []
     rest_after = float(os.environ.get(REST_VARIABLE, REST_SECONDS))
     busy, used, rested = True, time.monotonic(), False
     try:
         connection.send((0, "ready", os.getpid()))
         while True:
             asked, until = False, time.monotonic() + TURN_SECONDS
-            while connection.poll(0 if busy else IDLE_SECONDS):
+            aside, again = _sorted_out(aside)
+            for request in again:
+                connection.send(_answer(lane, request, aside))
+                asked = busy = True
+            soon = SOON_SECONDS if aside or lane.waits else IDLE_SECONDS
+            while connection.poll(0 if busy else soon):
                 number, kind, body = connection.recv()
                 if kind == STOP:
                     return
-                connection.send(_answer(lane, number, kind, body))
+                connection.send(_answer(lane, Aside(number, kind, body), aside))
                 asked = busy = True
                 if time.monotonic() > until:
                     break  # a sweep goes on, however many requests there are
@@ -84,10 +94,31 @@ def serve(
         store.close()
 
 
-def _answer(lane: Lane, number: int, kind: str, body: dict[str, Any]) -> tuple[int, str, Any]:
-    """(number, "ok", value) or (number, "error", (code, sentence)): nothing but plain values crosses the pipe."""
+@dataclass(frozen=True)
+class Aside:
+    """A request that waits for what is made in a process of its own; wanted: what that is."""
+
+    number: int
+    kind: str
+    body: dict[str, Any]
+    wanted: NotYet | None = None
+
+
+def _sorted_out(aside: list[Aside]) -> tuple[list[Aside], list[Aside]]:
+    """(those that have to wait on, those to be asked again)."""
+    ready = [request for request in aside if request.wanted is None or request.wanted.done.done()]
+    return [request for request in aside if request not in ready], ready
+
+
+def _answer(lane: Lane, request: Aside, aside: list[Aside]) -> tuple[int, str, Any]:
+    """(number, "ok", value), (number, "error", (code, sentence)), or (number, "aside", None) for a request that waits
+    in `aside` while others come: nothing but plain values crosses the pipe."""
+    number, kind = request.number, request.kind
     try:
-        return number, "ok", lane.handle(kind, body)
+        return number, "ok", lane.handle(kind, request.body)
+    except NotYet as wanted:
+        aside.append(replace(request, wanted=wanted))
+        return number, ASIDE, None
     except GradiendUIError as error:
         return number, "error", (error.code, str(error))
     except Exception as error:

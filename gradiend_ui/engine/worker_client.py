@@ -15,12 +15,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.errors import Busy, Failed, GradiendUIError, error_from
+from gradiend_ui.engine.asking import ASIDE, Places, Turns, who_asks
+from gradiend_ui.engine.errors import Failed, GradiendUIError, error_from
 from gradiend_ui.engine.fence import put_up
 from gradiend_ui.engine.owned_places import fence_around
 from gradiend_ui.engine.trust import LOCAL, Trust
@@ -28,11 +31,10 @@ from gradiend_ui.engine.trust import LOCAL, Trust
 log = logging.getLogger(__name__)
 ANSWER_SECONDS = 900.0
 SHORT_LIFE, LONGEST_PAUSE = 10.0, 30
+PATIENCE_SECONDS = 5.0
 """A worker that lived for fewer seconds is followed by a pause, at most so long."""
 RUN_GOES_ON, ASK_AGAIN = "resume to go on", "try again"
 """What helps after a worker's end: who followed a run goes on with it, who asked for anything else asks again."""
-MOST_WAITING = 64
-"""Requests that wait for the worker; one more is refused at once instead of piling up."""
 WORKER_ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep instead of spinning: the server shares these cores
     "TOKENIZERS_PARALLELISM": "false",
@@ -55,9 +57,24 @@ def _child(
     serve(connection, store_path, data_dir, demo_folder, trust, server)
 
 
+@dataclass(eq=False)
+class Request:
+    """A request until it is answered. to: where it was sent. aside: the worker works at it beside others'."""
+
+    number: int
+    visitor: str
+    content: Any
+    answer: Future[Any] = field(default_factory=Future)
+    to: Connection | None = None
+    aside: bool = False
+
+
 class WorkerClient:
     """Owns one worker process. `on_death` is told why, once per death, before the next worker
-    starts."""
+    starts.
+
+    The worker is given few requests at a time, in turns of the visitors who wait (see `asking`).
+    """
 
     def __init__(
         self,
@@ -67,14 +84,19 @@ class WorkerClient:
         on_death: Callable[[str], None],
         trust: Trust = LOCAL,
         server: int | None = None,
+        places: Places | None = None,
     ) -> None:
-        """server: the number under which the worker may write to the store."""
+        """server: the number under which the worker may write to the store. places: how many requests may wait."""
         self._paths = (store_path, data_dir, demo_folder, trust, server)
         self._on_death = on_death
         self._trust, self._said = trust, ""
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, Future[Any]] = {}
-        self._lock = threading.Lock()
+        self._turns: Turns[Request] = Turns(places or Places())
+        self._sent: dict[int, Request] = {}
+        self._lock = threading.RLock()
+        self._news = threading.Condition(self._lock)
+        self._pipe = threading.Lock()
+        self._sender: threading.Thread | None = None
         self._closing = False
         self._began, self._short_lives = 0.0, 0
         self._process: SpawnProcess | None = None
@@ -91,43 +113,72 @@ class WorkerClient:
         return None if self._process is None else self._process.pid
 
     def ask(self, kind: str, **body: Any) -> Any:
-        """Send one request and wait for its answer. Raises the worker's refusal, Busy, or Failed when it died."""
-        future: Future[Any] = Future()
-        with self._lock:
-            connection = self._ensure_alive()
-            if len(self._waiting) >= MOST_WAITING:
-                raise Busy(f"{MOST_WAITING} requests are waiting for the model: try again in a moment.")
-            number = next(self._numbers)
-            self._waiting[number] = future
-            try:
-                connection.send((number, kind, body))
-            except (BrokenPipeError, OSError):
-                self._waiting.pop(number, None)
-                raise WorkerEnded("The worker process is restarting: try again in a moment.") from None
+        """Send one request in its visitor's turn and wait for its answer.
+
+        Raises the worker's refusal, Busy when too many wait, or Failed when the worker died.
+        """
+        number = next(self._numbers)
+        request = Request(number, who_asks(), ForkingPickler.dumps((number, kind, body)))
+        with self._news:
+            self._ensure_alive()
+            self._turns.add(request.visitor, request)
+            self._news.notify()
         try:
-            return future.result(timeout=ANSWER_SECONDS)
+            return request.answer.result(timeout=ANSWER_SECONDS)
         except TimeoutError:
+            with self._lock:
+                self._turns.give_up(request.visitor, request)
             raise Failed(f"No answer within {ANSWER_SECONDS:.0f} s: the worker is busy with a large model.") from None
+
+    def _send(self) -> None:
+        """The sending thread: a large request waits here for a busy worker to read it, and nobody waits with it."""
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self._closing or self._is_alive())
+                request = None if self._closing else self._turns.next()
+                if request is None:
+                    if self._closing:
+                        return
+                    self._news.wait()
+                    continue
+                request.to = connection = self._connection
+                self._sent[request.number] = request
+            try:
+                with self._pipe:
+                    assert connection is not None
+                    connection.send_bytes(request.content)
+            except (BrokenPipeError, OSError):
+                with self._lock:
+                    lost = self._sent.pop(request.number, None)
+                    if lost is not None:
+                        self._turns.answered(request.visitor)
+                if lost is not None:
+                    request.answer.set_exception(Failed("The worker process is restarting: try again in a moment."))
+
+    def _is_alive(self) -> bool:
+        return self._process is not None and self._connection is not None and self._process.is_alive()
 
     def close(self) -> None:
         """End the worker and wait for it."""
-        with self._lock:
+        with self._news:
             self._closing = True
-            if self._connection is not None:
-                with contextlib.suppress(OSError):  # a worker that has gone already needs no telling
-                    self._connection.send((0, "stop", {}))
-            process = self._process
+            self._news.notify_all()
+            process, connection = self._process, self._connection
+        if connection is not None and self._pipe.acquire(timeout=PATIENCE_SECONDS):
+            with contextlib.suppress(OSError):  # a worker that has gone already needs no telling
+                connection.send((0, "stop", {}))
+            self._pipe.release()
         if process is not None:
             process.join(timeout=10)
             if process.is_alive():
                 process.kill()
                 process.join(timeout=5)
 
-    def _ensure_alive(self) -> Connection:
+    def _ensure_alive(self) -> None:
         if self._closing:
             raise Failed("The server is shutting down.")
-        if self._process is not None and self._connection is not None and self._process.is_alive():
-            return self._connection
+        if self._is_alive():
+            return
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_child, args=(theirs, *self._paths), daemon=True, name="gradiend-ui-worker")
@@ -141,7 +192,10 @@ class WorkerClient:
         theirs.close()
         self._process, self._connection, self._began = process, ours, time.monotonic()
         threading.Thread(target=self._read, args=(ours, process), daemon=True, name="worker-answers").start()
-        return ours
+        if self._sender is None:
+            self._sender = threading.Thread(target=self._send, daemon=True, name="worker-requests")
+            self._sender.start()
+        self._news.notify()
 
     def _read(self, connection: Connection, process: SpawnProcess) -> None:
         while True:
@@ -149,14 +203,16 @@ class WorkerClient:
                 number, outcome, value = connection.recv()
             except (EOFError, OSError):
                 break
-            future = self._waiting.pop(number, None)
-            if future is None:
+            with self._news:
+                request = self._taken(number, outcome)
+                self._news.notify()
+            if request is None:
                 continue
             if outcome == "ok":
-                future.set_result(value)
+                request.answer.set_result(value)
             else:
-                future.set_exception(self._refusal(*value))
-        self._after_death(process)
+                request.answer.set_exception(self._refusal(*value))
+        self._after_death(connection, process)
 
     def _refusal(self, code: str, sentence: str) -> GradiendUIError:
         """The worker's refusal as who asked may read it; what is not told stands in the log, once."""
@@ -166,15 +222,32 @@ class WorkerClient:
             log.warning("a visitor was told less than this: %s", sentence)
         return error_from(code, told)
 
-    def _after_death(self, process: SpawnProcess) -> None:
+    def _taken(self, number: int, outcome: str) -> Request | None:
+        """The request that a message of the worker answers; None where it only makes way for others, or is unknown."""
+        request = self._sent.get(number)
+        if request is None:
+            return None
+        if outcome == ASIDE:
+            if not request.aside:
+                self._turns.aside()
+            request.aside = True
+            return None
+        del self._sent[number]
+        self._turns.answered(request.visitor, aside=request.aside)
+        return request
+
+    def _after_death(self, connection: Connection, process: SpawnProcess) -> None:
         process.join(timeout=10)
         with self._lock:
-            orphans = list(self._waiting.values())
-            self._waiting.clear()
             closing = self._closing
-        for future in orphans:
-            told = "The server is shutting down." if closing else why_it_ended(process.exitcode, ASK_AGAIN)
-            future.set_exception(WorkerEnded(told))
+            orphans = [request for request in self._sent.values() if request.to is connection]
+            for orphan in orphans:
+                del self._sent[orphan.number]
+                self._turns.answered(orphan.visitor, aside=orphan.aside)
+            orphans += self._turns.drain() if closing else []
+        told = "The server is shutting down." if closing else why_it_ended(process.exitcode, ASK_AGAIN)
+        for orphan in orphans:
+            orphan.answer.set_exception(WorkerEnded(told))
         if closing:
             return
         try:
@@ -186,7 +259,7 @@ class WorkerClient:
         time.sleep(min(LONGEST_PAUSE, self._short_lives))  # one that cannot live is not started over and over
         with self._lock:
             if not self._closing:
-                self._ensure_alive()
+                self._ensure_alive()  # who waited and was not sent goes to this one
 
 
 def why_it_ended(exit_code: int | None, then: str) -> str:

@@ -13,7 +13,7 @@ from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.worker_client import WorkerClient
 from gradiend_ui.ui.keys import Keys
-from gradiend_ui.ui.quotas import LOCAL, PUBLIC, Quotas, Slots
+from gradiend_ui.ui.quotas import LOCAL, PUBLIC, Hourly, Quotas, Slots
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class Ground:
     def exports(self) -> Slots:
         """Places for exports that are being written."""
         return Slots("exports", self.quotas.exports, self.quotas.exports_each)
+
+    @cached_property
+    def loads(self) -> Hourly:
+        """Models that are read in another way than before, or brought: each leaves a record and costs a read."""
+        return Hourly("changed models", self.quotas.loads_each)
 
     @cached_property
     def uploads(self) -> Slots:

@@ -67,7 +67,7 @@ def build_app(session: Session, visitors: Visitors | None = None) -> gr.Blocks:
     for language in LANGUAGES[1:]:
         with blocks.route(NAMES[language], f"/{language}"):
             wire(_build_page(session, viewers, visitors, Words(language)), blocks)
-    guard(blocks)
+    guard(blocks, visitors)
     api.let_keys_be_left_out(blocks)
     blocks.queue(max_size=MOST_EVENTS, api_open=not session.about()["public"])
     blocks._queue.sleep_when_free = QUEUE_PAUSE

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.context import LocalContext
 
+from gradiend_ui.engine.asking import asked_by
 from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.ui.visitors import Visitors
 from gradiend_ui.ui.words import Words
 
 log = logging.getLogger(__name__)
@@ -56,14 +59,15 @@ def toast(sentence: str) -> str:
     return html.escape(short, quote=False)
 
 
-def guard(blocks: gr.Blocks) -> None:
+def guard(blocks: gr.Blocks, visitors: Visitors) -> None:
     """Put the last resort around every function of the app, and around what Gradio does with its values before it.
 
-    What a function is called with may come from anywhere, and Gradio's own components break on many shapes of it.
+    What a function is called with may come from anywhere, and Gradio's own components break on many shapes of it. What
+    a function asks of the worker is asked by the visitor whose request it answers.
     """
     for function in blocks.fns.values():
         if function.fn is not None:
-            function.fn = guarded(function.fn)
+            function.fn = guarded(function.fn, visitors)
     process = blocks.process_api
 
     @functools.wraps(process)
@@ -74,32 +78,54 @@ def guard(blocks: gr.Blocks) -> None:
     blocks.process_api = process_api
 
 
-def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+def guarded(function: Callable[..., Any], visitors: Visitors) -> Callable[..., Any]:
     """The same function, of the same kind, whose unexpected errors are logged and told as one sentence."""
     if inspect.isasyncgenfunction(function):
 
         @functools.wraps(function)
         async def follow(*values: Any) -> AsyncIterator[Any]:
-            with last_resort():
-                async for value in function(*values):
+            visitor, steps = _visitor(visitors), function(*values)
+            try:
+                while True:
+                    with last_resort(), asked_by(visitor):
+                        try:
+                            value = await anext(steps)
+                        except StopAsyncIteration:
+                            return
                     yield value
+            finally:
+                await steps.aclose()
 
         return follow
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
-        def steps(*values: Any) -> Iterator[Any]:
-            with last_resort():
-                yield from function(*values)
+        def go_on(*values: Any) -> Iterator[Any]:
+            visitor, steps = _visitor(visitors), function(*values)
+            try:
+                while True:
+                    with last_resort(), asked_by(visitor):
+                        try:
+                            value = next(steps)
+                        except StopIteration:
+                            return
+                    yield value
+            finally:
+                steps.close()
 
-        return steps
+        return go_on
 
     @functools.wraps(function)
     def call(*values: Any) -> Any:
-        with last_resort():
+        with last_resort(), asked_by(_visitor(visitors)):
             return function(*values)
 
     return call
+
+
+def _visitor(visitors: Visitors) -> str:
+    """Whose request is being answered; Gradio tells it anew for every step of a generator."""
+    return visitors.of(LocalContext.request.get(None))
 
 
 @contextmanager

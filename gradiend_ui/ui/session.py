@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from gradiend_ui.engine.asking import who_asks
 from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.demos import DEMOS
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed
@@ -41,7 +42,8 @@ from gradiend_ui.ui.housekeeping import Housekeeping
 from gradiend_ui.ui.load.uploads import Uploads, was_uploaded
 from gradiend_ui.ui.locations import absolute, checked_location
 from gradiend_ui.ui.own_model import OwnModel
-from gradiend_ui.ui.quotas import Quotas
+from gradiend_ui.ui.quotas import LOCAL as LOCAL_QUOTAS
+from gradiend_ui.ui.quotas import PUBLIC, Quotas, places_of
 from gradiend_ui.ui.runs.shelf import RunShelf
 from gradiend_ui.ui.visitors import THIS_MACHINE, Asker
 
@@ -107,7 +109,15 @@ class Session:
         self._housekeeping.start()
         self._pictures = Pictures(self._store)
         trust = public_trust(*self._own.folders) if public else LOCAL
-        self._worker = WorkerClient(data_dir / STORE_FILE, data_dir, demo_folder, self._on_worker_death, trust, number)
+        self._worker = WorkerClient(
+            data_dir / STORE_FILE,
+            data_dir,
+            demo_folder,
+            self._on_worker_death,
+            trust,
+            number,
+            places_of(PUBLIC if public else LOCAL_QUOTAS),
+        )
         self._ground = ground = Ground(self._store, self._worker, data_dir, public, export_dir)
         self.data = DataDesk(ground)
         self.compared = CompareDesk(ground)
@@ -198,11 +208,14 @@ class Session:
             raise NotAllowed("This server does not open other base models.")
         if chosen.pop("revision", None) is not None:
             raise BadGrid("revision applies to Hub ids only; a folder has none.")
+        if chosen:
+            self._ground.loads.count(who_asks())
+        kept = self.quotas.kept_loads
         if self._own.is_meant(source):
             with self._own.kept_from_visitors():
-                card = self._worker.ask("load", source=self._own.source, options=chosen)
+                card = self._worker.ask("load", source=self._own.source, options=chosen, kept=kept)
         else:
-            card = self._worker.ask("load", source=source, options=chosen)
+            card = self._worker.ask("load", source=source, options=chosen, kept=kept)
         return {key: card[key] for key in LOAD_KEYS}
 
     def card(self, checkpoint: str) -> dict[str, Any]:
@@ -224,8 +237,7 @@ class Session:
         for key in ("rows", "neutral"):
             if self._public:
                 request[key] = self._given_by_a_stranger(key, request.get(key), visitor)
-        sizes = {"cells": self.quotas.cells, "rows": self.quotas.rows, "texts": self.quotas.texts}
-        key, most = new_key(), {**sizes, **self._turn_limits}
+        key, most = new_key(), {**self.quotas.sweep_size, **self._turn_limits}
         answer: dict[str, Any] = self._worker.ask(
             "start", checkpoint=checkpoint, spec=request, visitor=visitor, most=most, key_hash=hashed(key)
         )
@@ -397,6 +409,8 @@ class Session:
         chosen = {} if options is None else options
         if not isinstance(chosen, Mapping):
             raise BadGrid(f"The options of compare must be an object, not {shown(chosen)}.")
+        if self._public:
+            self.compared.ahead(run, cells, texts, chosen)
         answer: dict[str, Any] = self._worker.ask(
             "compare", run=run, cells=list(cells), texts=list(texts), options=dict(chosen)
         )

@@ -10,8 +10,8 @@ import pytest
 
 from gradiend_ui.engine import uploaded_tables
 from gradiend_ui.engine.errors import Busy, TooLarge
+from gradiend_ui.engine.extent import check_size
 from gradiend_ui.engine.fair_queue import check_turn
-from gradiend_ui.engine.requests.sweeping import check_size
 from gradiend_ui.engine.store import Store
 from gradiend_ui.ui.data.desk import DataDesk
 from gradiend_ui.ui.ground import Ground

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradiend_ui.engine.bench import Bench, source_of, split_options, with_known_classes
-from gradiend_ui.engine.column_guess import guess_columns
-from gradiend_ui.engine.data_report import first_checked, first_rows, measure_neutral, rejected_csv, rows_found
-from gradiend_ui.engine.errors import BadData, BadGrid
-from gradiend_ui.engine.eval_data import EvalData, as_read, check_rows, require_rows
+from gradiend_ui.engine.bench import Bench, columns_of, source_of, split_options
+from gradiend_ui.engine.class_names import words_by_class
+from gradiend_ui.engine.data_report import measure_neutral, rejected_csv
+from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.eval_data import EvalData, as_read, check_rows
 from gradiend_ui.engine.health_card import Loaded
 from gradiend_ui.engine.plan import class_order
-from gradiend_ui.engine.row_counts import count_rows
 from gradiend_ui.engine.table_reading import ReadTable
+from gradiend_ui.engine.table_report import report_rows, report_table, summary
 from gradiend_ui.engine.target_report import report_words
 from gradiend_ui.engine.targets import resolve_targets as resolve
-from gradiend_ui.engine.targets import words_of
 from gradiend_ui.engine.values import spec_from_mapping
-
-SUMMARY_WORDS = 8
 
 
 def data_facts(loaded: Loaded) -> dict[str, Any]:
@@ -29,15 +26,7 @@ def data_facts(loaded: Loaded) -> dict[str, Any]:
 
 def rows_summary(loaded: Loaded, data: EvalData, words: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
     """How many rows of which kind, and a few words of each class (its `words` as given, else those of the rows)."""
-    try:
-        names = class_order(loaded.model, data)
-    except BadData:
-        names = ()
-    of_class = {name: words_of(name, data.rows) for name in names} if words is None else words
-    return {
-        "row_counts": count_rows(data.rows),
-        "target_words": {name: _casings_once(own)[:SUMMARY_WORDS] for name, own in of_class.items()},
-    }
+    return summary(data, loaded.model.encoding_direction, words)
 
 
 def describe_rows(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,32 +36,17 @@ def describe_rows(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     what cannot be read at all raises BadData or TooLarge.
     """
     loaded = bench.checkpoint(str(request["checkpoint"]))
+    direction = loaded.model.encoding_direction
     _, options = split_options(request["spec"])
     if options.get("rows") is None:
-        return _described(loaded, bench.rows(loaded, options), {"own": False})
-    read = _read(bench, options)
-    given = options.get("columns")
-    known = data_facts(loaded)["target_words"].values()
-    whole = read.frame.drop(index=list(read.damaged))
-    guess = guess_columns(whole, loaded.model.encoding_direction, [word for words in known for word in words])
-    columns = dict(given) if given is not None else dict(guess.columns)
-    how = {} if given is not None else dict(guess.how)
-    told = {
-        "own": True,
-        "kind": read.kind,
-        "encoding": read.encoding,
-        "delimiter": read.delimiter,
-        "table_rows": len(read.frame),
-        "table_columns": [str(name) for name in read.frame.columns],
-        "columns": columns,
-        "how": how,
-        "first": first_rows(read),
-    }
-    try:
-        data = check_rows(read, columns, fill_alternatives=True)
-    except BadData as error:
-        return {**told, **rows_found(EvalData(())), "problem": str(error), "classes": [], "target_words": {}}
-    return _described(loaded, data, told)
+        return report_rows(bench.rows(loaded, options), direction, {"own": False})
+    given = columns_of(options)
+    known = [word for words in data_facts(loaded)["target_words"].values() for word in words]
+    path = bench.slow_upload(bench.given(options, "rows"))
+    if path is None:
+        return report_table(_read(bench, options), given, direction, known)
+    told: dict[str, Any] = bench.beside.value("report_table", path, given=given, direction=direction, known=known)
+    return told
 
 
 def rejected_rows(bench: Bench, request: Mapping[str, Any]) -> str:
@@ -81,8 +55,11 @@ def rejected_rows(bench: Bench, request: Mapping[str, Any]) -> str:
     _, options = split_options(request["spec"])
     if options.get("rows") is None:
         return rejected_csv(bench.rows(loaded, options).rejected, None)
+    path = bench.slow_upload(bench.given(options, "rows"))
+    if path is not None:
+        return str(bench.beside.value("rejected_rows", path, given=columns_of(options)))
     read = _read(bench, options)
-    return rejected_csv(check_rows(read, options.get("columns"), fill_alternatives=True).rejected, read)
+    return rejected_csv(check_rows(read, columns_of(options), fill_alternatives=True).rejected, read)
 
 
 def resolve_targets(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,8 +72,8 @@ def resolve_targets(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     data, given = bench.rows(loaded, data_options), spec_from_mapping(options).targets
     names = class_order(loaded.model, data)
     targets = resolve(data.rows, names, given)
-    from_rows = {name: list(words_of(name, data.rows)) for name in names}
-    words = from_rows if not isinstance(given, Mapping) else {name: list(given[name]) for name in names}
+    held = words_by_class(data.rows)
+    words = {name: list(given[name] if isinstance(given, Mapping) else held.get(name, ())) for name in names}
     looked_up = report_words(loaded.model.base, words)
     return {
         "mode": "rows" if given is None else "label" if given == "label" else "own",
@@ -114,7 +91,8 @@ def resolve_targets(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_neutral(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
-    """{checkpoint, spec, ratio} -> what `measure_neutral` tells of the spec's texts and rows; "name": of the set.
+    """{checkpoint, spec, ratio, most?, seconds?} -> what `measure_neutral` tells of the spec's texts and rows; "name":
+    of the set. most: as for a sweep; seconds: of scoring, for this request.
 
     Raises BadData where the rows or texts cannot be scored, BadGrid for a share outside of (0, 1].
     """
@@ -124,22 +102,15 @@ def describe_neutral(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]
         raise BadGrid(f"ratio must be a number above 0 and at most 1, not {ratio!r}.")
     options, data_options = split_options(request["spec"])
     spec = spec_from_mapping({"feature_factors": [1.0], **options})
+    bench.check_extent(loaded, spec, data_options, request.get("most") or {})
     plan = bench.prepared(loaded, spec, data_options)
     name = bench.neutral_name(loaded, data_options)
     base = loaded.workspace.in_precision(spec.precision).base_model
-    return {"name": name, "ratio": ratio, **measure_neutral(plan, base, bench.store, float(ratio))}
-
-
-def _described(loaded: Loaded, data: EvalData, told: Mapping[str, Any]) -> dict[str, Any]:
-    problem = None
-    try:
-        classes = list(class_order(loaded.model, with_known_classes(loaded, require_rows(data))))
-        data.chosen("all", classes)  # rows between the classes: else there is nothing to score
-    except BadData as error:
-        classes, problem = [], str(error)
-    first = {} if "first" in told else {"first": first_checked(data)}
-    words = rows_summary(loaded, data)["target_words"]
-    return {**told, **first, **rows_found(data), "classes": classes, "target_words": words, "problem": problem}
+    return {
+        "name": name,
+        "ratio": ratio,
+        **measure_neutral(plan, base, bench.store, float(ratio), seconds=request.get("seconds")),
+    }
 
 
 def _read(bench: Bench, options: Mapping[str, Any]) -> ReadTable:
@@ -147,12 +118,3 @@ def _read(bench: Bench, options: Mapping[str, Any]) -> ReadTable:
     if isinstance(given, Mapping) and "upload" in given:
         return bench.read_upload(given["upload"])
     return as_read(source_of(given))
-
-
-def _casings_once(words: Sequence[str]) -> list[str]:
-    """Each word once, whatever its casing, for a summary; the lower one is told."""
-    kept: dict[str, str] = {}
-    for word in words:
-        known = kept.get(word.lower())
-        kept[word.lower()] = word if known is None else max(known, word)
-    return sorted(kept.values())

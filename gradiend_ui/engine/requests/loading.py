@@ -24,6 +24,7 @@ from gradiend_ui.engine.errors import (
     NotFound,
     error_from,
 )
+from gradiend_ui.engine.extent import PLANNED
 from gradiend_ui.engine.finished_check import check, opened_info
 from gradiend_ui.engine.finished_sweeps import finished_sweeps, shown_scores, sweep_named
 from gradiend_ui.engine.health_card import Loaded, card_of, notes_of, probe
@@ -42,15 +43,20 @@ ZIP = ".zip"
 
 
 def load(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
-    """{source, options, name?} -> the health card with its handle; the checkpoint stays in memory.
+    """{source, options, name?, kept?} -> the health card with its handle; the checkpoint stays in memory.
 
-    name: what to call it instead of its folder; shown: the same with the seed that is open.
+    name: what to call it instead of its folder; shown: the same with the seed that is open. kept: how many loaded
+    checkpoints that no run uses stay in the store; the oldest go.
     Raises BadCheckpoint, BadBase, BadGrid, NotFound.
     """
     source, options = str(request["source"]), dict(request["options"])
     name = str(request.get("name") or (source if source in DEMOS else Path(source).name))
     try:
-        return _load(bench, source, options, name, str(request.get("shown") or name))
+        with bench.bounded(source):
+            card = _load(bench, source, options, name, str(request.get("shown") or name))
+        if request.get("kept") is not None:
+            bench.store.drop_checkpoints(int(request["kept"]))
+        return card
     except GradiendUIError as error:
         if Path(source).parent.name != UPLOADS:
             raise
@@ -77,14 +83,17 @@ def reload(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     name = card["name"]
     shown = None if SEED in changes else name
     options |= changes
-    return load(bench, {"source": source, "options": options, "name": card.get("run", name), "shown": shown})
+    kept = request.get("kept")
+    again = {"source": source, "options": options, "name": card.get("run", name), "shown": shown, "kept": kept}
+    return load(bench, again)
 
 
 def open_finished(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     """A finished sweep that lies beside a loaded checkpoint as a run of the store; nothing is swept."""
     handle = str(request["checkpoint"])
     loaded = bench.checkpoint(handle)
-    sweeps, _ = finished_sweeps(loaded.model.checkpoint.folder)
+    with bench.bounded(bench.store.checkpoint(handle)[0]):
+        sweeps, _ = finished_sweeps(loaded.model.checkpoint.folder)
     sweep = sweep_named(sweeps, dict(request.get("options") or {}).get("file"))
     checked = check(sweep, loaded.model, loaded.workspace, loaded.companions)
     info, scores = opened_info(sweep, loaded.model, checked), shown_scores(sweep.cache)
@@ -110,11 +119,14 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     owned = bench.trust.public and not uploaded and source not in DEMOS
     key = bench.secret if owned else b""  # who guesses the path of the owner's model cannot see it in the handle
     handle = "ck_" + hashlib.sha256(key + json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
+    known = bench.known_card(handle, source)
+    if known is not None:
+        return known
     free = available_bytes()
     loaded, options, reading = _read(bench, source, options)
     bench.keep_checkpoint(handle, loaded)
     card = {"checkpoint": handle, "run": name, **card_of(loaded, shown, reading, free)}
-    seconds, warnings = probe(loaded)
+    seconds, warnings = probe(loaded, PLANNED if bench.is_strangers(source) else None)
     left_out = notes_on(loaded.model.checkpoint.folder, bench.data_dir / UPLOADS)
     said = (*card["warnings"], *left_out, *warnings, *_twins(bench, loaded))
     told = [bench.trust.told(sentence) for sentence in said]

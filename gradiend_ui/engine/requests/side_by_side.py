@@ -9,7 +9,7 @@ from gradiend_ui.engine.bench import Bench, cell_of
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.health_card import Loaded
 from gradiend_ui.engine.plan import class_order
-from gradiend_ui.engine.predict import Comparison, side_by_side
+from gradiend_ui.engine.predict import Comparison, read_ahead, side_by_side
 from gradiend_ui.engine.store import Run
 from gradiend_ui.engine.targets import ClassTargets, resolve_targets
 
@@ -21,6 +21,24 @@ def compare(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
 
     With skip_bad a run without the words of its classes is compared all the same, and `note` says what is missing.
     """
+    asked, options, note = _asked(bench, request)
+    cells = [cell_of(cell) for cell in request["cells"]]
+    texts = side_by_side(asked, cells, list(request["texts"]), **options)
+    return {"texts": texts, **({"note": note} if note else {})}
+
+
+def compare_ahead(bench: Bench, request: Mapping[str, Any]) -> None:
+    """{run, cell (None: the base), texts, options} -> nothing; a comparison of the same run finds these answers done.
+
+    So a large comparison is asked for in pieces, between which other requests come.
+    """
+    asked, options, _ = _asked(bench, request)
+    cell = None if request["cell"] is None else cell_of(request["cell"])
+    read_ahead(asked, cell, list(request["texts"]), continuation=options.get("continuation", 0))
+
+
+def _asked(bench: Bench, request: Mapping[str, Any]) -> tuple[Comparison, dict[str, Any], str | None]:
+    """What a comparison of a run stands on, its options, and what is missing."""
     record = bench.store.run(str(request["run"]))
     loaded = bench.checkpoint(record.checkpoint)
     options = checked_options(request.get("options"))
@@ -35,9 +53,7 @@ def compare(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
         bench.answers,
         f"{record.id} {loaded.model.fingerprint}",
     )
-    cells = [cell_of(cell) for cell in request["cells"]]
-    texts = side_by_side(asked, cells, list(request["texts"]), **options)
-    return {"texts": texts, **({"note": note} if note else {})}
+    return asked, options, note
 
 
 def compare_base(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:

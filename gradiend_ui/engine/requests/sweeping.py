@@ -9,6 +9,7 @@ from typing import Any
 from gradiend_ui.engine.bench import Bench, cell_of, split_options
 from gradiend_ui.engine.course import Course, WholeGrid
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
+from gradiend_ui.engine.extent import check_size
 from gradiend_ui.engine.fair_queue import check_turn
 from gradiend_ui.engine.health_card import Loaded, sizes_of
 from gradiend_ui.engine.plan import PreparedSweep
@@ -25,9 +26,6 @@ KEPT_OPTIONS = (
 )  # fmt: skip
 GPU_LIMITS = BatchLimits(rows=256, tokens=32_768, points=8192)
 GIGABYTE = 2**30
-SIZE_WORDS = {"cells": "cells", "rows": "evaluation rows", "texts": "neutral texts"}
-PREPARED_AT_MOST = 10
-"""Times as many rows as may be scored are looked through to find them."""
 
 
 def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,9 +42,7 @@ def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     spec = spec_from_mapping(options)
     limits = limits_for(loaded, spec)
     most = request.get("most") or {}
-    texts = len(bench.neutral(loaded, data_options) or ())
-    check_size(most, texts=texts if spec.max_neutral is None else min(texts, spec.max_neutral))
-    check_size(most, rows=-(-len(bench.rows(loaded, data_options).rows) // PREPARED_AT_MOST))
+    bench.check_extent(loaded, spec, data_options, most)
     plan = bench.prepared(loaded, spec, data_options, limits=limits)
     check_size(most, cells=len(plan.grid), rows=len(plan.rows), texts=sum(plan.lms.block_texts))
     info = {
@@ -68,16 +64,6 @@ def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     run_id = bench.store.create_run(handle, {**options, **data_options}, info, plan.grid.cells, visitor, key_hash)
     bench.keep_plan(run_id, plan)
     return {"run": run_id, "cells": len(plan.grid), "position": bench.store.position(run_id)}
-
-
-def check_size(most: Mapping[str, int], **counts: int) -> None:
-    """Whether a sweep is of a size that this server takes; a kind without a limit may be any. Raises TooLarge."""
-    for kind, count in counts.items():
-        if count > most.get(kind, count):
-            raise TooLarge(
-                f"The sweep has {count:,} {SIZE_WORDS[kind]}, and this server takes at most {most[kind]:,}: take "
-                "fewer, or run the app on your own machine."
-            )
 
 
 def planned_info(plan: PreparedSweep) -> dict[str, Any]:

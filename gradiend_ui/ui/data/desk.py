@@ -22,6 +22,9 @@ from gradiend_ui.ui.ground import Ground
 DATA_KEYS = ("rows", "columns", "split", "max_rows", "max_neutral", "targets", "neutral", "neutral_set")
 """The keys of a sweep's spec that are about data."""
 
+NEUTRAL_SECONDS = 0.5
+"""So long one request may score neutral texts on a public server; the next one goes on where it stopped."""
+
 Spec = Mapping[str, Any]
 
 
@@ -79,7 +82,9 @@ class DataDesk:
 
     def neutral(self, checkpoint: str, spec: Spec, ratio: float) -> dict[str, Any]:
         """See `requests.data.describe_neutral`. Raises BadData, BadGrid, NotFound."""
-        return self._ask("describe_neutral", checkpoint, spec, ratio=finite(ratio, "ratio"))
+        quotas = self._ground.quotas
+        most, seconds = quotas.sweep_size, NEUTRAL_SECONDS if self._ground.public else None
+        return self._ask("describe_neutral", checkpoint, spec, ratio=finite(ratio, "ratio"), most=most, seconds=seconds)
 
     def of_run(self, record: Run) -> dict[str, Any]:
         """{"spec": the data part of a run's request, "row_counts", "target_words"} for a page to show and use again.

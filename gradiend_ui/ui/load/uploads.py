@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.asking import who_asks
 from gradiend_ui.engine.durable import noting
 from gradiend_ui.engine.errors import NotAllowed
 from gradiend_ui.engine.hub_base import fetch_named
@@ -45,18 +46,22 @@ class Uploads:
         place = Path(source).resolve()
         if place == home or not place.is_relative_to(home):
             raise NotAllowed("Only a model that was uploaded here can be opened this way.")
-        card = self._ground.worker.ask("load", source=source, options=dict(options or {}), name=name)
+        self._ground.loads.count(who_asks())
+        kept = self._ground.quotas.kept_loads
+        card = self._ground.worker.ask("load", source=source, options=dict(options or {}), name=name, kept=kept)
         return str(card["checkpoint"])
 
     def reload(self, checkpoint: str, changes: Mapping[str, Any]) -> str:
         """Read a loaded checkpoint again in another way; gives the new one, the old one stays.
 
         changes: towards {class: +1 or -1 or 0}, the feature factor that pushes towards it; swap; as_files_say;
-        base_model; chat_prompt; seed. Raises BadGrid, BadBase, BadCheckpoint, NotFound, NotAllowed.
+        base_model; chat_prompt; seed. Raises BadGrid, BadBase, BadCheckpoint, NotFound, NotAllowed, Busy.
         """
         if self._ground.public and changes.get("base_model"):
             raise NotAllowed("This server does not open other base models.")
-        card = self._ground.worker.ask("reload", checkpoint=checkpoint, changes=dict(changes))
+        self._ground.loads.count(who_asks())
+        kept = self._ground.quotas.kept_loads
+        card = self._ground.worker.ask("reload", checkpoint=checkpoint, changes=dict(changes), kept=kept)
         return str(card["checkpoint"])
 
 

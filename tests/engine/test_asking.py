@@ -1,0 +1,173 @@
+"""Whose turn it is: waiting places per visitor, turns, and requests that are set aside."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import echo_worker
+import pytest
+
+from gradiend_ui.engine import worker_client
+from gradiend_ui.engine.asking import Places, Turns, asked_by, who_asks
+from gradiend_ui.engine.errors import Busy, Failed
+from gradiend_ui.engine.worker_client import WorkerClient
+
+PLACES = Places(waiting=10, waiting_each=4, sent=2, sent_each=1)
+
+
+def test_many_requests_of_one_visitor_stand_in_front_of_nobody() -> None:
+    turns: Turns[str] = Turns(Places(waiting=99, waiting_each=99, sent=1, sent_each=1))
+    for number in range(8):
+        turns.add("anna", f"anna {number}")
+    turns.add("ben", "ben")
+    turns.add("cleo", "cleo")
+    order = []
+    for visitor in ("anna", "ben", "cleo", "anna", "anna"):
+        order.append(turns.next())
+        assert turns.next() is None, "the worker gets one at a time"
+        turns.answered(visitor)
+    assert order == ["anna 0", "ben", "cleo", "anna 1", "anna 2"]
+
+
+def test_one_visitor_has_few_places_and_all_have_so_many() -> None:
+    turns: Turns[int] = Turns(PLACES)
+    for number in range(4):
+        turns.add("anna", number)
+    with pytest.raises(Busy, match="4 of your requests are waiting for the model, and at most 4 may"):
+        turns.add("anna", 4)
+    for number in range(3):
+        turns.add("ben", number)
+        turns.add("cleo", number)
+    with pytest.raises(Busy, match="10 requests are waiting"):
+        turns.add("dora", 0)
+    assert turns.next() == 0
+    with pytest.raises(Busy):
+        turns.add("anna", 4)
+    turns.answered("anna")
+    turns.add("anna", 4)
+
+
+def test_who_is_being_served_waits_with_the_next_one() -> None:
+    turns: Turns[str] = Turns(PLACES)
+    turns.add("anna", "first")
+    turns.add("anna", "second")
+    turns.add("ben", "other")
+    assert [turns.next(), turns.next(), turns.next()] == ["first", "other", None]
+    turns.answered("ben")
+    assert turns.next() is None, "anna's first one is still being served"
+    turns.answered("anna")
+    assert turns.next() == "second"
+
+
+def test_what_is_set_aside_keeps_its_visitor_and_nobody_else() -> None:
+    turns: Turns[str] = Turns(Places(waiting=10, waiting_each=4, sent=1, sent_each=1))
+    turns.add("anna", "slow")
+    turns.add("anna", "next")
+    turns.add("ben", "quick")
+    assert (turns.next(), turns.next()) == ("slow", None)
+    turns.aside()
+    assert (turns.next(), turns.next()) == ("quick", None)
+    turns.answered("ben")
+    assert turns.next() is None, "one slow request of a visitor at a time"
+    turns.answered("anna", aside=True)
+    assert turns.next() == "next" and len(turns) == 1
+
+
+def test_a_request_that_is_given_up_leaves_its_place() -> None:
+    turns: Turns[str] = Turns(PLACES)
+    turns.add("anna", "one")
+    turns.add("anna", "two")
+    assert turns.give_up("anna", "two") and not turns.give_up("anna", "two")
+    assert turns.next() == "one" and not turns.give_up("anna", "one")
+    turns.add("ben", "left")
+    assert turns.drain() == ["left"] and len(turns) == 1
+
+
+def test_the_visitor_goes_with_the_thread() -> None:
+    with asked_by("anna"):
+        with asked_by("ben"):
+            assert who_asks() == "ben"
+        assert who_asks() == "anna"
+        seen: list[str] = []
+        thread = threading.Thread(target=lambda: seen.append(who_asks()))
+        thread.start()
+        thread.join()
+    assert (who_asks(), seen) == ("", [""])
+
+
+Ask = Callable[..., "Future[Any]"]
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ask, WorkerClient]]:
+    """ask(visitor, kind, ...) sends from a thread of its own; the worker only says in which order requests came."""
+    monkeypatch.setattr(worker_client, "_child", echo_worker.serve)
+    client = WorkerClient(tmp_path, tmp_path, tmp_path, lambda why: None, places=Places(20, 10, 1, 1))
+    pool = ThreadPoolExecutor(20)
+
+    def ask(visitor: str, kind: str, **body: Any) -> Future[Any]:
+        def work() -> Any:
+            with asked_by(visitor):
+                return client.ask(kind, **body)
+
+        before = len(client._turns)
+        future = pool.submit(work)
+        while len(client._turns) == before and not future.done():
+            threading.Event().wait(0.002)
+        return future
+
+    yield ask, client
+    client.close()
+    pool.shutdown()
+
+
+def test_eight_requests_of_one_do_not_come_before_the_one_of_another(
+    client: tuple[Ask, WorkerClient], tmp_path: Path
+) -> None:
+    ask, _ = client
+    held = ask("anna", "hold", until="go")
+    many = [ask("anna", "echo") for _ in range(7)]
+    other = ask("ben", "echo")
+    (tmp_path / "go").touch()
+    assert (held.result(30), other.result(30)) == (1, 2)
+    assert [one.result(30) for one in many] == [3, 4, 5, 6, 7, 8, 9]
+
+
+def test_others_are_answered_while_a_request_is_aside(client: tuple[Ask, WorkerClient]) -> None:
+    ask, _ = client
+    slow, behind = ask("anna", "aside"), ask("anna", "echo")
+    assert ask("ben", "echo").result(30) == 2
+    assert not slow.done() and not behind.done()
+    assert ask("ben", "release").result(30) == 3
+    assert (slow.result(30), behind.result(30)) == ("released", 4)
+
+
+def test_a_death_fails_what_was_sent_and_what_waited_goes_to_the_next_worker(
+    client: tuple[Ask, WorkerClient], tmp_path: Path
+) -> None:
+    ask, _ = client
+    held = ask("anna", "hold", until="go")
+    dying, waiting = ask("anna", "die"), ask("ben", "hold", until="go")
+    later = ask("ben", "echo")
+    (tmp_path / "go").touch()
+    assert (held.result(30), waiting.result(30)) == (1, 2)
+    with pytest.raises(Failed, match="exit code 3"):
+        dying.result(30)
+    assert later.result(60) == 1, "the next worker's first request"
+
+
+def test_a_large_request_that_the_worker_does_not_read_yet_holds_nobody_up(
+    client: tuple[Ask, WorkerClient], tmp_path: Path
+) -> None:
+    ask, own = client
+    own._turns._places = Places(20, 10, 2, 2)
+    held = ask("anna", "hold", until="go")
+    large = ask("anna", "echo", text="x" * 5_000_000)
+    other = ask("ben", "echo")  # comes back at once: nobody is stuck behind the full pipe
+    assert len(own._turns) == 3
+    (tmp_path / "go").touch()
+    assert (held.result(30), large.result(30), other.result(30)) == (1, 2, 3)
