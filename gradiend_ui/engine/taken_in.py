@@ -48,7 +48,14 @@ from gradiend_ui.engine.durable import (
     unfinished,
 )
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, Failed, NotAllowed, TooLarge
-from gradiend_ui.engine.safetensors_header import MAX_TENSORS, read_header
+from gradiend_ui.engine.safetensors_header import LIMITS as LIMITS_OF_HEADERS
+from gradiend_ui.engine.safetensors_header import (
+    MAX_TENSORS,
+    STRANGERS_LIMITS,
+    HeaderLimits,
+    header_bytes,
+    read_header,
+)
 from gradiend_ui.engine.trust import is_hub_name
 
 MARK = "taken_in.json"
@@ -234,7 +241,7 @@ class _Folder:
     notes: list[str] = field(default_factory=list)
 
     def build(self) -> None:
-        config = self._object(CONFIG) if CONFIG in self.names else None
+        config = _plain_object(self.raw / CONFIG) if CONFIG in self.names else None  # what is none is refused when read
         is_model = config is not None and "model_type" in config and not describes_gradiend(config)
         handled = {CONFIG, GENERATION, *self._tokenizer_files()}
         if config is not None and is_model:
@@ -289,7 +296,7 @@ class _Folder:
     def _weights(self) -> set[str]:
         """Take over the weights that transformers would read, with an index of our own; gives the names dealt with."""
         if WEIGHTS in self.names:
-            self._check_header(WEIGHTS)
+            self._check_header(WEIGHTS, self._limits)
             self._take(WEIGHTS)
             if self.pickled and PICKLED_WEIGHTS in self.names:
                 self._take(PICKLED_WEIGHTS)  # not read, but compared
@@ -315,20 +322,24 @@ class _Folder:
 
     def _take_shards(self, shards: tuple[str, ...]) -> None:
         where: dict[str, str] = {}
-        size = 0
+        size, left = 0, self._limits
         for shard in shards:
-            for name in self._check_header(shard):
+            header = self._check_header(shard, left)
+            left = left.less(header_bytes(self.raw / shard), len(header))
+            for name in header:
                 if where.setdefault(name, shard) != shard:
                     raise BadBase(f"The weights in {self.shown} hold the tensor {name[:80]!r} in two files.")
-            if len(where) > MAX_TENSORS:
-                raise TooLarge(f"The weights in {self.shown} hold more than {MAX_TENSORS:,} tensors.")
             size += (self.raw / shard).stat().st_size
             self._take(shard)
         self._write(INDEX, Clean({"metadata": {"total_size": size}, "weight_map": where}))
 
-    def _check_header(self, name: str) -> Mapping[str, object]:
+    @property
+    def _limits(self) -> HeaderLimits:
+        return LIMITS_OF_HEADERS if self.pickled else STRANGERS_LIMITS
+
+    def _check_header(self, name: str, limits: HeaderLimits) -> Mapping[str, object]:
         try:
-            return read_header(self.raw / name)
+            return read_header(self.raw / name, limits)
         except BadCheckpoint as error:
             raise BadBase(f"The base model in {self.shown} cannot be read: {error}") from error
 

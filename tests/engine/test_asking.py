@@ -170,4 +170,5 @@ def test_a_large_request_that_the_worker_does_not_read_yet_holds_nobody_up(
     other = ask("ben", "echo")  # comes back at once: nobody is stuck behind the full pipe
     assert len(own._turns) == 3
     (tmp_path / "go").touch()
-    assert (held.result(30), large.result(30), other.result(30)) == (1, 2, 3)
+    assert held.result(30) == 1
+    assert {large.result(30), other.result(30)} == {2, 3}, "ben's turn may come first"

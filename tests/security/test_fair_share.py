@@ -107,8 +107,10 @@ def loaded(lane: Lane, folder: Path, **options: Any) -> dict[str, Any]:
 def test_many_small_shards_of_a_strangers_base_count_together(stranger: tuple[Lane, Callable[[], Path]]) -> None:
     lane, upload = stranger
     home = upload()
-    for shard in range(4):
-        written_header(home / "base" / f"model-{shard}.safetensors", [f"s{shard}.{n}" for n in range(1000)])
+    (home / "base" / "model.safetensors").unlink()
+    for shard in range(1, 5):
+        name = f"model-0000{shard}-of-00004.safetensors"
+        written_header(home / "base" / name, [f"s{shard}.{n}" for n in range(1000)])
     with pytest.raises(BadBase, match="more tensors than are read"):
         loaded(lane, home / "model")
 
