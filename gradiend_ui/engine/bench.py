@@ -78,6 +78,7 @@ class Bench:
         self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()
         self._tables: OrderedDict[str, ReadTable] = OrderedDict()
         self._rows: OrderedDict[str, EvalData] = OrderedDict()
+        self._companions: OrderedDict[str, Companions] = OrderedDict()
         self._texts: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
@@ -102,15 +103,20 @@ class Bench:
         return Loaded(model, model.workspace(), companions)
 
     def _companions_beside(self, checkpoint: Checkpoint, trust: Trust) -> Companions:
-        """What lies beside a stranger's checkpoint, read in a process of its own, before anything large is loaded."""
-        homes = [str(home) for home in trust.homes]
-        try:
-            plain = self.beside.value(
-                "companions", checkpoint.folder, reads=trust.homes, source=checkpoint.source, homes=homes
-            )
-        except (BadData, TooLarge, Failed) as error:
-            return Companions(warnings=(f"The data beside the checkpoint was not read: {error}",))
-        return companions_from(plain)
+        """What lies beside a stranger's checkpoint, read in a process of its own, before anything large is loaded.
+
+        Kept, since a load may try a second base model; what was taken in does not change any more.
+        """
+        key, homes = f"{checkpoint.folder} {checkpoint.source}", [str(home) for home in trust.homes]
+        if key not in self._companions:
+            try:
+                plain = self.beside.value(
+                    "companions", checkpoint.folder, reads=trust.homes, source=checkpoint.source, homes=homes
+                )
+            except (BadData, TooLarge, Failed) as error:
+                return Companions(warnings=(f"The data beside the checkpoint was not read: {error}",))
+            _keep(self._companions, key, companions_from(plain), KEPT_TABLES)
+        return self._companions[key]
 
     @contextmanager
     def bounded(self, source: str) -> Iterator[None]:
@@ -176,6 +182,7 @@ class Bench:
         self._plans.clear()
         self._tables.clear()
         self._rows.clear()
+        self._companions.clear()
         self._texts.clear()
         self._bases.forget()
         self.answers = Memory()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,10 @@ class Gate:
         self.open = threading.Event()
         self.began: list[str] = []
 
-    def __call__(self, task: str, path: Path, *, options: Mapping[str, Any]) -> Any:
+    def __call__(self, task: str, path: Path, *, reads: Sequence[Path], options: Mapping[str, Any]) -> Any:
         self.began.append(task)
         self.open.wait()
-        return run_confined(task, path, options=options)
+        return run_confined(task, path, reads=reads, options=options)
 
 
 @pytest.fixture
@@ -153,14 +153,14 @@ def test_a_refusal_of_the_reader_reaches_who_asked(lane: Lane, tmp_path: Path, m
 
 def test_what_lies_beside_a_checkpoint_is_the_same_from_a_process_of_its_own(demo: Path) -> None:
     folder, trust = demo / "gradiend", Trust(public=True, homes=(demo,))
-    plain = run_confined("companions", folder, options={"source": None, "homes": [str(demo)]})
+    plain = run_confined("companions", folder, reads=[demo], options={"source": None, "homes": [str(demo)]})
     assert companions_from(plain) == find_companions(folder, None, trust)
 
 
 def test_a_failed_file_is_tried_again_after_a_while() -> None:
     now, tried = [0.0], []
 
-    def run(task: str, path: Path, *, options: Mapping[str, Any]) -> Any:
+    def run(task: str, path: Path, *, reads: Sequence[Path], options: Mapping[str, Any]) -> Any:
         tried.append(task)
         raise BadData("it is no table.")
 
