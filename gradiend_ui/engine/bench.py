@@ -167,11 +167,9 @@ class Bench:
         return self._loaded[handle]
 
     def known_card(self, handle: str, source: str) -> dict[str, Any] | None:
-        """The card of a checkpoint that is in memory, where it can be no other now; its record counts as used now.
-
-        None on a local server and for what lies in the owner's folders: their files may have changed.
-        """
-        fixed = self.trust.public and (source in DEMOS or self.is_strangers(source))
+        """The card of a demo that is in memory on a server of strangers, where every page that opens asks for it; its
+        record counts as used now. None for anything else: its files may have changed."""
+        fixed = self.trust.public and source in DEMOS
         if not fixed or handle not in self._loaded or overwritten(self._loaded[handle].model.base):
             return None
         return self.store.use_checkpoint(handle)

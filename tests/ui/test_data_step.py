@@ -15,9 +15,9 @@ from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.uploaded_tables import upload_path
 from gradiend_ui.ui.data import panel, report, wiring
 from gradiend_ui.ui.data.choice import NONE, OWN, Choice, data_of, opened_choice, own_table, spec_of
-from gradiend_ui.ui.data.desk import DataDesk
+from gradiend_ui.ui.data.desk import NEUTRAL_SECONDS, DataDesk
 from gradiend_ui.ui.ground import Ground
-from gradiend_ui.ui.quotas import LOCAL
+from gradiend_ui.ui.quotas import LOCAL, PUBLIC
 from gradiend_ui.ui.tree import text_of
 
 COUNTS = [["M", "F", "train", 4], ["F", "M", "train", 4], ["M", "F", "test", 2], ["F", "M", "test", 2]]
@@ -230,10 +230,11 @@ def test_the_worker_is_asked_with_plain_values(kept: DataDesk, worker: ScriptedW
     kept.targets("ck", {})
     kept.neutral("ck", {}, 0.99)
     kept.rejected("ck", {})
+    bounds = {"most": PUBLIC.sweep_size, "seconds": NEUTRAL_SECONDS}
     assert worker.asked == [
         ("describe_rows", {"checkpoint": "ck", "spec": {"split": "test"}}),
         ("resolve_targets", {"checkpoint": "ck", "spec": {}}),
-        ("describe_neutral", {"checkpoint": "ck", "spec": {}, "ratio": 0.99}),
+        ("describe_neutral", {"checkpoint": "ck", "spec": {}, "ratio": 0.99, **bounds}),
         ("rejected_rows", {"checkpoint": "ck", "spec": {}}),
     ]
 

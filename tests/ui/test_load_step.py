@@ -19,6 +19,7 @@ from gradiend_ui.ui.load import health, questions
 from gradiend_ui.ui.load import panel as load
 from gradiend_ui.ui.load.questions import Asked
 from gradiend_ui.ui.load.uploads import Uploads
+from gradiend_ui.ui.quotas import LOCAL
 from gradiend_ui.ui.tree import text_of
 from gradiend_ui.ui.words import Words, texts_of
 
@@ -291,7 +292,8 @@ def test_an_upload_is_named_by_its_zip(tmp_path: Path) -> None:
     assert worker.asked == [], "a process of its own unpacks it"
     source = str(tmp_path / "uploads" / "abc" / "run")
     assert part.load(source, "my run", {"base_model": "b"}) == "ck-2"
-    assert worker.asked[-1] == ("load", {"source": source, "options": {"base_model": "b"}, "name": "my run"})
+    request = {"source": source, "options": {"base_model": "b"}, "name": "my run", "kept": LOCAL.kept_loads}
+    assert worker.asked[-1] == ("load", request)
     for elsewhere in ("/etc", str(tmp_path / "uploads" / ".." / "runs.sqlite")):
         with pytest.raises(NotAllowed, match="uploaded here"):
             part.load(elsewhere, "x")
