@@ -148,12 +148,8 @@ def test_of_an_older_folder_only_what_is_certainly_ours_is_cleared(tmp_path: Pat
     try:
         tidied_for_years(session)
         unchanged(home, before)
-        stopped = next(run for run in session.shelf.runs()["runs"] if run["state"] == "stopped")["run"]
-        assert session.resume(stopped)["state"] in ("queued", "running")
-        while session.revision(stopped)[1] in ("queued", "running"):
-            time.sleep(0.05)
-        assert session.cells(stopped)["state"] == "finished", session.cells(stopped)["error"]
-        assert Path(session.export(stopped, {**CELL, "name": "sent"})).is_file()
+        states = [run["state"] for run in session.shelf.runs()["runs"]]
+        assert sorted(states) == ["finished", "stopped"], "what was swept is there, with its tables"
         for run in session.shelf.runs()["runs"]:
             session.shelf.delete(run["run"])
         (home / "runs.damaged-20260101").rename(home / "elsewhere")  # such a store may refer to uploads

@@ -67,7 +67,7 @@ def outside(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
     monkeypatch.setattr(taken_in, "run_confined", in_this_process)
     monkeypatch.setattr(hub_base, "run_confined", refuse_to_fetch)
-    monkeypatch.setattr(loading, "probe", lambda loaded: (0.0, ()))  # a trial sweep, which takes most of the time
+    monkeypatch.setattr(loading, "probe", lambda *_: (0.0, ()))  # a trial sweep, which takes most of the time
     store = Store(":memory:")
     yield Lane(store, tmp_path / "data", tmp_path / "none", public_trust())
     store.close()
