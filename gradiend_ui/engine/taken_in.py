@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -374,7 +375,8 @@ class _Folder:
                 raise TooLarge(f"{self._where(name)} is larger than {MAX_WORDS_BYTES // 2**20} MB.")
             self._take(name)
         try:
-            from transformers import AutoTokenizer
+            with without_torch():
+                from transformers import AutoTokenizer
 
             tokenizer = AutoTokenizer.from_pretrained(self.target, trust_remote_code=False, local_files_only=True)
             tokenizer.backend_tokenizer.save(str(self.target / TOKENIZER))
@@ -384,6 +386,19 @@ class _Folder:
             ) from error
         for name in words:
             (self.target / name).unlink()
+
+
+@contextmanager
+def without_torch() -> Iterator[None]:
+    """Inside, transformers finds no PyTorch, unless it is here already: tokenizers need none, and it takes 400 MB."""
+    absent = "torch" not in sys.modules
+    if absent:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules["torch"]
 
 
 def check_words(path: Path, where: str) -> None:

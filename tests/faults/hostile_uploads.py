@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import re
-import resource
 import shutil
 import statistics
 import subprocess
@@ -131,9 +130,7 @@ def tell(ends: Counter[str], took: list[tuple[float, int, str]], wrong: list[str
     slowest = max(took)
     print(f"slowest: {slowest[2]}")
     grown = max(took, key=lambda one: one[1])
-    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     print(f"memory: the opening process grew by at most {grown[1] / 2**20:.0f} MB ({grown[2]})")
-    print(f"memory of a building process: at most {child} MB")
     for sentence in wrong[:10]:
         print(f"WRONG {sentence}")
 
