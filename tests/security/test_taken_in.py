@@ -178,14 +178,16 @@ WORDS_FIELDS = (
 @pytest.mark.parametrize("kind", ["bert", "roberta", "gpt2", "qwen2", "llama", "t5"])
 @pytest.mark.parametrize("file", ["tokenizer_config.json", "special_tokens_map.json"])
 def test_no_field_of_a_tokenizer_names_a_file(
-    outside: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, kind: str, file: str
+    outside: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, kind: str, file: str, monkeypatch: Any
 ) -> None:
     raw = tokenizers(tmp_path_factory, kind)
+    monkeypatch.chdir(outside)  # where plain words are names of files, too
     whole = (raw / file).read_text() if (raw / file).is_file() else "{}"
     for field in WORDS_FIELDS:
         for value in (
             str(outside / "words.json"),
-            str(outside / "words.txt"),
+            "words.txt",
+            "words.json",
             [str(outside / "words.txt")],
             "/dev/zero",
         ):
