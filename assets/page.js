@@ -110,9 +110,22 @@
     const run = runOf(location), key = new URLSearchParams(location.hash.slice(1)).get('key');
     if (key === null) return false;
     history.replaceState(history.state, '', location.pathname + location.search);
-    if (run && key) keep(run, key);
-    return Boolean(run && key);
+    if (!run || !key) return false;
+    const own = keyOf(run);
+    if (own && own !== key) offered = { run, key }; else keep(run, key);
+    return true;
   }
+
+  // A key that is here is not given up for one that came by a link, unless the server has said that it does not fit.
+  let offered = null;
+  new MutationObserver(() => {
+    if (!offered || !watches()) return;
+    const { run, key } = offered;
+    offered = null;
+    if (run !== runOf(location)) return;
+    keep(run, key);
+    document.getElementById('claim-control')?.click();
+  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ['data-role'] });
   takeKey();
   addEventListener('hashchange', () => { if (takeKey()) document.getElementById('claim-control')?.click(); });
 

@@ -156,7 +156,11 @@ def check_indices(folder: Path) -> None:
     followed = next((file for file in ORDER if file in names), "")
     if followed in INDEXED:
         where = f"{followed} of the base model {folder.name!r}"
-        shards_of(read_object(folder / followed, folder.name), names, where, INDEXED[followed])
+        for shard in shards_of(read_object(folder / followed, folder.name), names, where, INDEXED[followed]):
+            if leads_out(folder / shard, folder):
+                raise BadBase(
+                    f"{where} names {shown(shard)}, a link that leads out of its folder: copy the weights into it."
+                )
 
 
 def shards_of(index: Mapping[str, Any], names: frozenset[str], where: str, suffix: str) -> tuple[str, ...]:

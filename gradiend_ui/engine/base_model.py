@@ -175,7 +175,7 @@ class BaseModel:
         return digest.hexdigest()
 
 
-def base_model_location(checkpoint: Checkpoint, given: str | None) -> str:
+def base_model_location(checkpoint: Checkpoint, given: str | None, trust: Trust = LOCAL) -> str:
     """Where the base model is: as given, or as the checkpoint's metadata says (a Hub id or a path).
 
     A relative path means relative to the checkpoint folder and must stay inside that folder's parent.
@@ -193,7 +193,7 @@ def base_model_location(checkpoint: Checkpoint, given: str | None) -> str:
     if Path(stated).is_absolute():
         return stated
     inside = (checkpoint.folder / stated).resolve()
-    if not inside.is_relative_to(checkpoint.folder.resolve().parent):  # whether or not there is something
+    if not inside.is_relative_to(widest_folder(checkpoint.folder, trust)):  # whether or not there is something
         raise BadBase(
             f"config.json: metadata.base_model {shown(stated)} leads out of the checkpoint's parent: give one by hand."
         )
@@ -204,6 +204,12 @@ def base_model_location(checkpoint: Checkpoint, given: str | None) -> str:
             f"config.json: metadata.base_model {shown(stated)} is no folder beside the checkpoint: give one by hand."
         )
     return stated
+
+
+def widest_folder(folder: Path, trust: Trust) -> Path:
+    """Where a checkpoint's relative paths may lead: its parent, or itself where that is all of a stranger's upload."""
+    place = folder.resolve()
+    return place if trust.public and any(place == home.resolve() for home in trust.homes) else place.parent
 
 
 def can_be_location(stated: str) -> bool:

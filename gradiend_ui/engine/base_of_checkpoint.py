@@ -26,6 +26,7 @@ from gradiend_ui.engine.base_model import (
     can_be_location,
     load_base_model,
     load_tokenizer,
+    widest_folder,
 )
 from gradiend_ui.engine.chat_prompt import named_instruct
 from gradiend_ui.engine.checked_json import shown
@@ -98,12 +99,12 @@ def load_base(
     Raises BadBase when it is named nowhere, cannot be loaded, or does not suit metadata.prediction_objective.
     """
     if tokenizer is None and given is None:
-        tokenizer = _stated_tokenizer(checkpoint)
+        tokenizer = _stated_tokenizer(checkpoint, trust)
     objective = scoring.objective or _stated_objective(checkpoint)
     window = _stated_window(checkpoint) if scoring.rhs_window is None else scoring.rhs_window
     if given is not None and not isinstance(given, (str, Path)):
         return _base_given(checkpoint, unwrapped(given), tokenizer, objective, window, scoring, device)
-    location = base_model_location(checkpoint, None if given is None else str(given))
+    location = base_model_location(checkpoint, None if given is None else str(given), trust)
     location = location if trust.public else _absolute(location)
     stated_base = checkpoint.metadata.get("base_model")
     place, trust = opened_at(location, trust)
@@ -167,7 +168,7 @@ def _stated_objective(checkpoint: Checkpoint) -> str:
     return stated
 
 
-def _stated_tokenizer(checkpoint: Checkpoint) -> str | None:
+def _stated_tokenizer(checkpoint: Checkpoint, trust: Trust) -> str | None:
     """Where `metadata.tokenizer` leads: a path relative to the checkpoint stays in that folder's parent."""
     stated = checkpoint.metadata.get("tokenizer")
     if stated is not None and not isinstance(stated, str):
@@ -179,7 +180,7 @@ def _stated_tokenizer(checkpoint: Checkpoint) -> str | None:
     if Path(stated).is_absolute():
         return stated
     inside = (checkpoint.folder / stated).resolve()
-    beside = inside.is_relative_to(checkpoint.folder.resolve().parent)
+    beside = inside.is_relative_to(widest_folder(checkpoint.folder, trust))
     if beside and not inside.is_dir() and not stated.startswith((".", "~")):
         return stated
     if not beside or not inside.is_dir():

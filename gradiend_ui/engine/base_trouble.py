@@ -71,5 +71,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _reason(error: Exception) -> str:
     """The first line of the error's own words, or its kind where it has none."""
+    if "weights_only" in str(error):
+        return "its file holds more than plain weights, and is not read: save safetensors."
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:MAX_REASON]

@@ -140,7 +140,7 @@ class Bench:
             raise NotAllowed("This server opens its own demos and uploads: paths on the server are not read.")
         if home.is_dir():
             clean_home(home)
-        return replace(self.trust, homes=(home, self.demo_folder), hub=uploads)
+        return replace(self.trust, homes=(home,), hub=uploads)
 
     def _with_base(self, trained: Trained, given: str | None, scoring: Scoring, trust: Trust) -> ModelWithGradiend:
         """As `ModelWithGradiend.from_pretrained` joins them, around a base model that others may use too."""

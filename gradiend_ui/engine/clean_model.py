@@ -201,10 +201,12 @@ def _sorted_out(fields: Mapping[str, Any], where: str, field: Field) -> Clean:
 
 def _config_field(name: str, value: object, place: str) -> object:
     if name in ATTENTION:
-        if value is not None and value not in BUILT_IN_ATTENTION:
-            choices = " or ".join(BUILT_IN_ATTENTION)
-            raise BadBase(f"{place} is {shown(value)}: code of its own is never run, so it must be {choices}.")
-        return value
+        if value is None or value in BUILT_IN_ATTENTION:
+            return value
+        if isinstance(value, str) and is_word(value):
+            return _LEFT_OUT  # of the built-in ones, the quickest is taken
+        choices = " or ".join(BUILT_IN_ATTENTION)
+        raise BadBase(f"{place} is {shown(value)}: code of its own is never run, so it must be {choices}.")
     if name in LABELS:
         return value if _is_harmless(value) else _LEFT_OUT
     if name in CONFIG_FIELDS or name == "transformers_version":

@@ -1,9 +1,9 @@
 """Base models that a stranger's checkpoint names on the Hub: fetched, rebuilt like an upload, and opened from there.
 
 What lies on the Hub under a name that a stranger chose is a stranger's, too. A process that may reach the network and
-writes one folder fetches the files that a model is read from (never with the server's token, never more than a limit),
-or copies them from the Hub's cache where the Hub cannot be reached; another one, without network, builds the clean
-folder (see `taken_in`). Knows names and files; loads no model.
+writes one folder fetches the files that a model is read from: as anybody may, never with the server's token and never
+from its cache, where models lie that only the owner may read; and never more than a limit. Another process, without
+network, builds the clean folder (see `taken_in`). Knows names and files; loads no model.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def hub_copy(name: str, uploads: Path) -> Path:
         with building(uploads, home) as stage:
             raw = stage / RAW
             (raw / folder).mkdir(parents=True)
-            run_confined("fetch_base", raw / folder, FETCH, reads=_cache(), writes=[stage], options={"name": name})
+            run_confined("fetch_base", raw / folder, FETCH, writes=[stage], options={"name": name})
             wanted = {"stage": str(stage), "strangers": True, "source": folder}
             run_confined("clean", raw, STRANGERS, writes=[stage], options=wanted)
     except OSError as error:
@@ -83,12 +83,6 @@ def fetch_named(source: Path, uploads: Path) -> None:
             log.info("%s was not fetched: %s", name, error)
 
 
-def _cache() -> list[Path]:
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    return [Path(HF_HUB_CACHE)]
-
-
 # --- in the confined process ------------------------------------------------------------------------------------------
 
 
@@ -97,12 +91,7 @@ def fetch(path: Path, *, name: str) -> dict[str, Any]:
     from gradiend_ui.engine.base_trouble import load_failure
 
     try:
-        try:
-            files = _downloaded(path, name)
-        except Exception as error:  # the Hub's client raises many kinds; whatever it was, the cache may have the model
-            files = _copied(path, name)
-            if not files:
-                raise error
+        files = _downloaded(path, name)
     except (GradiendUIError, MemoryError):
         raise
     except Exception as error:
@@ -125,23 +114,6 @@ def _downloaded(path: Path, name: str) -> int:
         hf_hub_download(name, file.rfilename, revision=info.sha, local_dir=path, token=False)
     shutil.rmtree(path / ".cache", ignore_errors=True)
     return len(wanted)
-
-
-def _copied(path: Path, name: str) -> int:
-    """Take the files out of the Hub's cache; gives how many there were."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        snapshot = Path(snapshot_download(name, local_files_only=True, token=False))
-    except LocalEntryNotFoundError:
-        return 0
-    cache = _cache()[0].resolve()
-    files = [file for file in sorted(snapshot.iterdir()) if is_read(file.name) and file.is_file()]
-    for file in files:
-        if file.resolve().is_relative_to(cache):
-            shutil.copyfile(file, path / file.name)
-    return len(files)
 
 
 def is_read(name: str) -> bool:

@@ -102,8 +102,12 @@ def base_under_head(folder: Path) -> str | None:
         return None
     if not isinstance(base, str):
         raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model must be text, not {shown(base)}.")
-    inside = folder / base
-    return str(inside.resolve()) if not Path(base).is_absolute() and inside.is_dir() else base
+    if Path(base).is_absolute():
+        return base
+    inside = (folder / base).resolve()
+    if not inside.is_relative_to(folder.resolve().parent):  # whether or not there is something
+        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model {shown(base)} leads out of the folder around it.")
+    return str(inside) if inside.is_dir() else base
 
 
 def _weights(folder: Path, trust: Trust) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What a worker that reads for strangers may open: the data folder, the demos, what the owner opens, the Hub's cache.
+"""What a worker that reads for strangers may open: the data folder, the demos, and what the owner opens for all.
 
 Knows paths and the metadata of the owner's checkpoints; no torch.
 """
@@ -20,14 +20,15 @@ STATED = ("base_model", "base_model_id", "tokenizer")
 def fence_around(data_dir: Path, demo_folder: Path, owned: tuple[Path, ...]) -> Fence:
     """The fence of such a worker. owned: the folders that the server's owner opens for everybody.
 
-    Models that these name on the Hub are fetched into its cache, which is why a worker with some may write there.
+    Models that these name on the Hub are fetched into its cache, which is why only a worker with some may read and
+    write there: strangers are never given what lies in it.
     """
     from huggingface_hub.constants import HF_HUB_CACHE
 
     cache = Path(HF_HUB_CACHE)
     places = tuple(place for folder in owned for place in (folder, folder.parent / "base", *named_by(folder)))
     writes = (data_dir, *((cache,) if owned else ()))
-    return Fence(reads=(demo_folder, cache, *places), writes=writes, network=True)
+    return Fence(reads=(demo_folder, *places), writes=writes, network=True)
 
 
 def named_by(folder: Path) -> Iterator[Path]:

@@ -522,8 +522,8 @@ def _readable(rows: Sequence[Sequence[Any]]) -> Iterator[Run]:
 
 def _check_id(value: object) -> None:
     """Ids come from outside: anything but text is no id of ours."""
-    if not isinstance(value, str):
-        raise NotFound(f"An id is text, not {value!r}.")
+    if not isinstance(value, str) or not value.isascii():
+        raise NotFound("There is no such run: its id is a short text of letters, digits, '-' and '_'.")
 
 
 def _packed(array: NDArray[Any]) -> bytes:

@@ -17,7 +17,7 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +76,9 @@ PICKLES = (".bin",)
 MAX_FILES, MAX_LEVELS = 5000, 10
 MAX_TOKENIZER_BYTES, MAX_TOKENIZER_VALUES = 128 * 1024 * 1024, 6_000_000
 MAX_SETTINGS = 200_000
+PATTERNS, MAX_PATTERN, MOST_PATTERNS, MOST_CHARACTERS = ("Regex", "String", "content", "prepend"), 2000, 200, 400
+TRIAL_CHARACTERS, MOST_GROWTH, MOST_REPLACED, SPARE_TOKENS = 400, 16, 64, 64
+"""Texts that a tokenizer is tried with, and how many times longer it may make them: a letter is at most a few bytes."""
 MAX_WORDS_BYTES = 32 * 1024 * 1024
 
 
@@ -175,20 +178,20 @@ def build_from_folder(path: Path, *, stage: str, strangers: bool, source: str = 
     clean = Path(stage) / CLEAN
     notes = build(path, clean, pickled=not strangers)
     source = source or checkpoint_in(clean).relative_to(clean).as_posix()
-    mark = {"source": source, "strangers": strangers, "notes": notes, "hub": sorted(_named_on_the_hub(clean))}
+    mark = {"source": source, "strangers": strangers, "notes": notes, "hub": sorted(_named_on_the_hub(clean / source))}
     (clean / MARK).write_text(json.dumps(mark), encoding="utf-8")
     sync_tree(clean)
     return mark
 
 
-def _named_on_the_hub(clean: Path) -> set[str]:
-    """The models of the Hub that the GRADIENDs in it say they need."""
+def _named_on_the_hub(source: Path) -> set[str]:
+    """The models of the Hub that the GRADIEND, or the run with it, says it needs: base and tokenizer."""
     found: set[str] = set()
-    for path in clean.rglob(CONFIG):
-        metadata = _plain_object(path).get("metadata")
-        for stated in (metadata.get("base_model"), metadata.get("tokenizer")) if isinstance(metadata, dict) else ():
-            if isinstance(stated, str) and is_hub_name(stated) and not (path.parent / stated).is_dir():
-                found.add(stated)
+    path = next((path for path in (source / CONFIG, source / "model" / CONFIG) if path.is_file()), None)
+    metadata = _plain_object(path).get("metadata") if path is not None else None
+    for stated in (metadata.get("base_model"), metadata.get("tokenizer")) if isinstance(metadata, dict) else ():
+        if path is not None and isinstance(stated, str) and is_hub_name(stated) and not (path.parent / stated).is_dir():
+            found.add(stated)
     return found
 
 
@@ -414,34 +417,53 @@ def check_words(path: Path, where: str) -> None:
     if not isinstance(content, dict):
         raise BadBase(f"{where} must hold a JSON object.")
     check_tokenizer(content, where)
-    patterns = "".join(_patterns(content))
+    patterns = _patterns(content, where)
     del content
     try:
         tokenizer = Tokenizer.from_file(str(path))
         for text in _trial_texts(patterns):
-            tokenizer.encode(text)
+            spelled = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
+            if max(len(spelled), len(tokenizer.encode(text).ids)) > MOST_GROWTH * len(text) + SPARE_TOKENS:
+                raise TooLarge(
+                    f"{where} makes {len(spelled):,} characters of {len(text):,}: that is no tokenizer's work."
+                )
+    except TooLarge:
+        raise
     except BaseException as error:  # the library panics where a file contradicts itself
         if isinstance(error, (MemoryError, KeyboardInterrupt, SystemExit)):
             raise
         raise BadBase(f"{where} cannot be read by the tokenizers library: {str(error)[:200]}.") from error
 
 
-def _patterns(value: object) -> Iterator[str]:
-    """The regular expressions in a tokenizer.json."""
-    waiting = [value]
+def _patterns(value: object, where: str) -> list[str]:
+    """What a tokenizer.json looks for and what it puts in its place. Raises TooLarge where that makes texts longer."""
+    waiting, found, growth = [value], dict[str, None](), 1.0
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
-            pattern = item.get("Regex")
-            if isinstance(pattern, str):
-                yield pattern[:MAX_TEXT]
+            texts = [item[name] for name in PATTERNS if isinstance(item.get(name), str) and item[name]]
+            found.update(dict.fromkeys(text[:MAX_PATTERN] for text in texts))
+            growth *= max(1.0, _growth(item))
             waiting.extend(inside for name, inside in item.items() if name not in ("vocab", "merges", "added_tokens"))
         elif isinstance(item, list):
             waiting.extend(item)
+    if len(found) > MOST_PATTERNS or growth > MOST_REPLACED:
+        raise TooLarge(f"{where} replaces texts by ever longer ones, or many of them: that is no tokenizer's work.")
+    return list(found)
 
 
-def _trial_texts(patterns: str) -> Iterator[str]:
-    """Long runs of each character that an expression may repeat, with an end that does not fit: what makes one that
-    takes exponential time be found here, where time is limited, and not in the worker."""
-    for character in dict.fromkeys([*" a1.\n", *(c for c in patterns if c.isprintable())]):
-        yield character * 400 + "\u2603!"
+def _growth(step: Mapping[str, Any]) -> float:
+    """How many times longer a replacing step may make a text."""
+    pattern, content = step.get("pattern"), step.get("content")
+    if not isinstance(pattern, Mapping) or not isinstance(content, str):
+        return 1.0
+    sought = pattern.get("String")
+    return len(content) / max(1, len(sought)) if isinstance(sought, str) else float(len(content))
+
+
+def _trial_texts(patterns: Sequence[str]) -> Iterator[str]:
+    """Long runs of each pattern and of each character of one, with an end that does not fit: what takes exponential
+    time or grows with every step is found here, where time and memory are limited, and not in the worker."""
+    characters = dict.fromkeys(character for pattern in patterns for character in pattern if character.isprintable())
+    for piece in dict.fromkeys([*" a1.\n", *list(characters)[:MOST_CHARACTERS], *patterns]):
+        yield piece * (TRIAL_CHARACTERS // len(piece) + 1) + "\u2603!"

@@ -51,7 +51,7 @@ def _child(
 ) -> None:
     if trust.public:
         put_up(fence_around(data_dir, demo_folder, trust.owned))  # first of all: it binds this thread and later ones
-        os.environ["TMPDIR"] = str(data_dir)
+        os.environ["TMPDIR"] = os.environ.get("GRADIO_TEMP_DIR", str(data_dir))  # cleared with the server
     from gradiend_ui.engine.worker import serve  # here, not above: it imports torch
 
     serve(connection, store_path, data_dir, demo_folder, trust, server)

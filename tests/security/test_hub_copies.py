@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,22 +121,31 @@ def test_what_the_hub_does_not_have_is_a_sentence(stub: HubStub, uploads: Path) 
     assert not list(uploads.iterdir())
 
 
-def test_the_cache_is_taken_where_the_hub_cannot_be_reached(
+def test_what_only_the_owner_may_read_is_never_taken_from_the_cache(
     stub: HubStub, uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_bert: Path
 ) -> None:
-    snapshot = tmp_path / "cache/hub/models--somebody--tiny-bert"
-    (snapshot / "blobs").mkdir(parents=True)
-    (snapshot / "refs").mkdir()
-    (snapshot / "snapshots/abc").mkdir(parents=True)
-    (snapshot / "refs/main").write_text("abc")
-    for number, path in enumerate(sorted(tiny_bert.iterdir())):
-        shutil.copy(path, snapshot / "blobs" / str(number))
-        (snapshot / "snapshots/abc" / path.name).symlink_to(f"../../blobs/{number}")
-    (snapshot / "snapshots/abc/vocab.json").symlink_to("/etc/passwd")
-    monkeypatch.setattr(hub_base, "_cache", lambda: [tmp_path / "cache/hub"])
+    """A private model that the owner once fetched is as absent as one that does not exist; offline, too."""
+    for name in ("acme--private", "somebody--tiny-bert"):
+        snapshot = tmp_path / f"cache/hub/models--{name}"
+        (snapshot / "refs").mkdir(parents=True)
+        (snapshot / "refs/main").write_text("abc")
+        shutil.copytree(tiny_bert, snapshot / "snapshots/abc")
+    told = []
+    for name in ("acme/private", "acme/absent"):
+        with pytest.raises(BadBase, match="no such model on the Hub, or it is private") as refused:
+            hub_base.hub_copy(name, uploads)
+        told.append(str(refused.value).replace(name, "NAME"))
+    assert told[0] == told[1]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    folder = hub_base.hub_copy(NAME, uploads)
-    assert load_file(folder / "model.safetensors") and not stub.asked
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "elsewhere"))
     with pytest.raises(GradiendUIError, match="cannot be reached"):
-        hub_base.hub_copy("somebody/else", uploads)
+        hub_base.hub_copy(NAME, uploads)
+    assert not list(uploads.iterdir())
+
+
+def test_only_what_the_chosen_gradiend_names_is_fetched(stub: HubStub, zipped: Path, uploads: Path) -> None:
+    with zipfile.ZipFile(zipped, "a") as archive:
+        for number in range(20):
+            metadata = {"base_model": f"a/m{number}", "tokenizer": f"b/m{number}"}
+            archive.writestr(f"x/y{number}/config.json", json.dumps({"metadata": metadata}))
+    hub_base.fetch_named(take_in(zipped, uploads, strangers=True), uploads)
+    assert stub.asked and not [path for _, path in stub.asked if NAME not in path]

@@ -327,6 +327,61 @@ def test_an_expression_that_never_ends_is_found_before_the_worker_meets_it(
         taken_in.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
 
 
+@pytest.mark.parametrize("steps", [10, 24, 40])
+def test_a_tokenizer_that_makes_ever_more_of_a_text_is_refused(
+    run: Path, uploads: Path, tmp_path: Path, steps: int
+) -> None:
+    source = hostile.copy_of(run, tmp_path / "copy")
+    content = json.loads((source / "base/tokenizer.json").read_text())
+    doubled = {"type": "Replace", "pattern": {"String": "q"}, "content": "qq"}
+    content["normalizer"] = {"type": "Sequence", "normalizers": [doubled] * steps}
+    hostile.put(source / "base/tokenizer.json", json.dumps(content).encode())
+    with pytest.raises(GradiendUIError, match="no tokenizer's work|memory|cannot be read|damaged"):
+        taken_in.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
+
+
+def test_nothing_tells_what_else_was_uploaded(run: Path, uploads: Path, lane: Lane, tmp_path: Path) -> None:
+    """A GRADIEND that is all of its upload: its parent is the folder of all uploads."""
+    other = taken_in.home_of(taken_in.take_in(zipped(run, tmp_path / "other.zip"), uploads, strangers=True), uploads)
+    assert other is not None
+    told = []
+    for number, there in enumerate((other.name, "0" * 64)):
+        source = hostile.copy_of(run / "model", tmp_path / f"copy{number}")
+        shutil.copytree(run / "base", source / "base")
+        for key in ("base_model", "tokenizer"):
+            metadata = {"base_model": "base", key: f"../{there}/run/base"}
+            change(source / "config.json", metadata=metadata)
+            path = Path(shutil.make_archive(str(tmp_path / f"{number}{key}"), "zip", source))
+            told.append((key, outcome(lane, uploads, path).replace(there, "NAME")))
+    assert told[:2] == told[2:]
+
+
+def test_a_tokenizer_that_cannot_be_had_is_not_passed_over(
+    run: Path, uploads: Path, lane: Lane, tmp_path: Path
+) -> None:
+    source = hostile.copy_of(run, tmp_path / "copy")
+    change(source / "model/config.json", metadata={"base_model": "../base", "tokenizer": "../words"})
+    assert "metadata.tokenizer" in outcome(lane, uploads, zipped(source, tmp_path / "x.zip"))
+
+
+@pytest.mark.parametrize("base", ["../../../../{outside}", "../../../absent", "{outside}"])
+def test_a_mask_head_stays_beside_its_base(run: Path, outside: Path, tmp_path: Path, base: str) -> None:
+    folder = tmp_path / "base"
+    taken_in.build(run / "base", folder, pickled=False)
+    stated = base.format(outside=str(outside).lstrip("/") if base.startswith("..") else outside)
+    (folder / "config_mlm_head.json").write_text(json.dumps({"base_model": stated}))
+    with pytest.raises(GradiendUIError, match="leads out|taken in|folder in the upload"):
+        load_base_model(str(folder), trust=public_trust().within(folder))
+
+
+def test_an_index_of_ones_own_names_no_link_out(run: Path, outside: Path, tmp_path: Path) -> None:
+    folder = hostile.copy_of(run / "base", tmp_path / "base")
+    index_of(folder, "model-00001-of-00001.safetensors")
+    (folder / "model-00001-of-00001.safetensors").symlink_to(outside / "private.safetensors")
+    with pytest.raises(BadBase, match="leads out of its folder"):
+        load_base_model(str(folder))
+
+
 # --- the same numbers -------------------------------------------------------------------------------------------------
 
 

@@ -155,16 +155,20 @@ def _read(bench: Bench, source: str, options: dict[str, Any]) -> tuple[Loaded, d
         loaded = bench.read_checkpoint(source, options)
     except (BadBase, NotAllowed) as error:
         place = None if base or source in DEMOS else base_beside(find_checkpoint_folder(Path(source)))
-        if place is None or (isinstance(error, NotAllowed) and not _names_a_path(Path(source))):
+        if place is None or not _needs_another(Path(source), place, error):
             raise
         options, base = {**options, BASE: str(place)}, BESIDE
         loaded = bench.read_checkpoint(source, options)
     return loaded, options, Reading(base, bool(options.get(DIRECTION)), _seed_taken(source, loaded))
 
 
-def _names_a_path(source: Path) -> bool:
-    """Whether the checkpoint names its base by a path, which is that of the machine that trained it."""
-    return Path(str(read_checkpoint(source).metadata.get("base_model", ""))).is_absolute()
+def _needs_another(source: Path, place: Path, error: GradiendUIError) -> bool:
+    """Whether the base that the checkpoint names cannot be had, and not something else is wrong: its tokenizer, say."""
+    checkpoint = read_checkpoint(source)
+    stated = str(checkpoint.metadata.get("base_model", ""))
+    if isinstance(error, NotAllowed):
+        return Path(stated).is_absolute()  # a path of the machine that trained it
+    return not stated or (checkpoint.folder / stated).resolve() != place
 
 
 def _seed_taken(source: str, loaded: Loaded) -> int | None:
