@@ -213,6 +213,21 @@ def test_a_wrong_control_link_only_watches(public: Served, device: Device, sweep
     assert state_of(public, sweep["run"]) in ("queued", "running")
 
 
+def test_a_link_with_a_wrong_key_takes_no_control_away(public: Served, device: Device, sweep: dict[str, Any]) -> None:
+    """Whoever has the watch link can send the one who controls a control link that is none."""
+    run, key = sweep["run"], sweep["key"]
+    context = device()
+    is_in_control(at(context, f"{public.url}/?run={run}#key={key}"))
+    page = at(context, f"{public.url}/?run={run}#key=wrongwrongwrongwrongwrong")
+    is_in_control(page)
+    assert kept(page) == {run: key}
+    other = at(device(), f"{public.url}/?run={run}#key=wrongwrongwrongwrongwrong")
+    is_watching(other)
+    other.evaluate("(key) => { location.hash = `key=${key}`; }", key)
+    is_in_control(other)
+    assert kept(other) == {run: key}, "one that fits replaces one that does not"
+
+
 def test_a_browser_without_storage_controls_in_its_tab(public: Served, device: Device, sweep: dict[str, Any]) -> None:
     page = at(device(NO_STORAGE), f"{public.url}/?run={sweep['run']}#key={sweep['key']}")
     is_in_control(page)
