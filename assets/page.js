@@ -118,16 +118,20 @@
 
   // A key that is here is not given up for one that came by a link, unless the server has said that it does not fit.
   let offered = null;
-  new MutationObserver(() => {
+  function tryOffered() {
     if (!offered || !watches()) return;
     const { run, key } = offered;
     offered = null;
     if (run !== runOf(location)) return;
     keep(run, key);
     document.getElementById('claim-control')?.click();
-  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ['data-role'] });
+  }
+  new MutationObserver(tryOffered).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ['data-role'] });
   takeKey();
-  addEventListener('hashchange', () => { if (takeKey()) document.getElementById('claim-control')?.click(); });
+  addEventListener('hashchange', () => {
+    if (!takeKey()) return;
+    if (offered) tryOffered(); else document.getElementById('claim-control')?.click();
+  });
 
   // Another page of this site is opened in the same tab: without storage the key travels in the fragment.
   function passing() {
