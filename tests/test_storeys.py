@@ -32,6 +32,7 @@ FLOORS: dict[str, int] = {
     "engine.model_fields": 0,
     "engine.clean_model": 1,
     "engine.taken_in": 2,
+    "engine.tokenizer_check": 1,
     "engine.hub_base": 2,
     "engine.owned_places": 1,
     "engine.confined_tables": 1,

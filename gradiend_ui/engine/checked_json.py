@@ -75,6 +75,15 @@ def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES, max_values: int = 
     return budget.read[key]
 
 
+def object_at(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; an empty one for anything else, and where there is none."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def regular_bytes(path: Path, max_bytes: int) -> bytes:
     """The content of a plain file; a pipe or device in its place is never waited for. Raises OSError, ValueError."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from gradiend_ui.engine.checked_json import read_json, shown
+from gradiend_ui.engine.checked_json import object_at, shown
 from gradiend_ui.engine.confined_tables import read_file_confined
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
@@ -68,7 +68,7 @@ def find_companions(
     folders = tuple(folder for folder in around if _may_look(folder, trust))
     found = Companions()
     for folder in folders:
-        manifest = _manifest(folder)
+        manifest = object_at(folder / MANIFEST)
         if manifest or _tables(folder, "eval"):
             found = _read(folder, manifest, read)
             break
@@ -103,14 +103,6 @@ def _with_recovered(found: Companions, run: Path, source: str | None, trust: Tru
         warnings=tuple(dict.fromkeys((*found.warnings, *beside.warnings, *warnings))),
         recovered=True,
     )
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        content = read_json(folder / MANIFEST)
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _tables(folder: Path, stem: str) -> list[Path]:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from gradiend_ui.engine.checked_json import read_json
+from gradiend_ui.engine.checked_json import object_at
 from gradiend_ui.engine.fence import Fence
 
 CONFIG, MASK_HEAD, DEEPEST = "config.json", "config_mlm_head.json", 3
@@ -46,15 +45,7 @@ def named_by(folder: Path) -> Iterator[Path]:
 def _stated(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.glob("**/*.json") if folder.is_dir() else ()):
         if path.name in (CONFIG, MASK_HEAD) and len(path.relative_to(folder).parts) <= DEEPEST:
-            content = _object(path)
+            content = object_at(path)
             metadata = content.get("metadata") if path.name == CONFIG else content
             stated = [metadata.get(name) for name in STATED] if isinstance(metadata, dict) else []
             yield from ((path.parent / one).expanduser().resolve() for one in stated if isinstance(one, str) and one)
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/security")]
 OPENED = re.compile(r'open(?:at|at2)?\((?:AT_FDCWD, )?"([^"]+)"[^=]*\) = (\d+)')
-FOREIGN = ("/etc/passwd", "/etc/shadow", "/root/.ssh", "/dev/zero")
+FOREIGN = ("/etc/passwd", "/etc/shadow", str(Path.home() / ".ssh"), "/dev/zero")
 """Beside the folder with the canary: what the drawn uploads name."""
 
 
