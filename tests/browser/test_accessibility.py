@@ -44,7 +44,7 @@ def test_nothing_serious_on_any_step(watched: Page, server: str, theme: str, lan
     page = watched
     page.emulate_media(reduced_motion="reduce")
     page.goto(f"{server.rstrip(chr(47))}/{language}?__theme={theme}")
-    expect(page.locator("#start")).to_be_enabled(timeout=60_000)
+    expect(page.locator("#start")).to_be_enabled(timeout=180_000)
     assert page.evaluate("document.documentElement.lang") == (language or "en")
     assert grave(page) == []
     for fold in page.locator("button.label-wrap:visible").all():
@@ -57,6 +57,6 @@ def test_nothing_serious_on_any_step(watched: Page, server: str, theme: str, lan
     if language:
         return
     page.click("#start")
-    page.wait_for_function("document.querySelector('#run-chip .chip')?.dataset.done > 2", timeout=60_000)
+    page.wait_for_function("document.querySelector('#run-chip .chip')?.dataset.done > 2", timeout=180_000)
     assert grave(page) == []
     page.click("#stop")
