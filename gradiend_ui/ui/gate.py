@@ -16,6 +16,7 @@ import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,7 +135,9 @@ class Gate:
         if scope["method"] in SAFE_METHODS:
             query = QueryParams(scope.get("query_string", b""))
             instead = answered_here(scope["path"], query, self._doors.calls) if self._doors.calls else None
-            await (instead or self.app)(scope, receive, send)
+            beat = HEARTBEAT.fullmatch(scope["path"]) if instead is None else None
+            with self._visitors.open_pages.held(beat["page"]) if beat else nullcontext():
+                await (instead or self.app)(scope, receive, send)
         elif scope["path"].rstrip("/") == UPLOAD:
             await self._take_file(scope, receive, send, headers, visitor)
         else:

@@ -60,7 +60,8 @@ def build_app(session: Session, visitors: Visitors | None = None) -> gr.Blocks:
 
     visitors: who is who; None for one person.
     """
-    viewers, visitors = Viewers(), visitors or Visitors(public=False)
+    visitors = visitors or Visitors(public=False)
+    viewers = Viewers(visitors.open_pages)
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=KEEP_FILES) as blocks:
         api.register(session, visitors)
         wire(_build_page(session, viewers, visitors, Words(LANGUAGES[0])), blocks)

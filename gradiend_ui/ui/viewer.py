@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -50,9 +50,13 @@ class View:
 
 
 class Viewers:
-    """The open pages of this server; safe to use from several threads."""
+    """The pages of this server; safe to use from several threads.
 
-    def __init__(self) -> None:
+    open_pages: those that are open now; None where nobody knows, and every page counts as open.
+    """
+
+    def __init__(self, open_pages: Container[str] | None = None) -> None:
+        self._open = open_pages
         self._views: OrderedDict[str, View] = OrderedDict()
         self._followed: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
@@ -109,12 +113,20 @@ class Viewers:
                     del self._followed[page, run]
 
     def watching_beside(self, page: str, run: str) -> int:
-        """How many other pages follow the run. For the owner of a local server their own other pages do not count."""
+        """How many other open pages follow the run; for the owner of a local server their own others do not count.
+
+        A follower may outlive its page: one that closes between asking for the run and listening is not noticed by
+        Gradio before the run's end.
+        """
         with self._lock:
             others = {other for other, followed in self._followed if followed == run and other != page}
+            others = {other for other in others if self.is_open(other)}
             if not self._views.get(page, View()).owner:
                 return len(others)
             return sum(not self._views.get(other, View()).owner for other in others)
+
+    def is_open(self, page: str) -> bool:
+        return self._open is None or page in self._open
 
     @property
     def crowd(self) -> float:

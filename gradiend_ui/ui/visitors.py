@@ -1,4 +1,4 @@
-"""Who asks: a short name per visitor, whether it is this machine's owner, and the key that was sent.
+"""Who asks: a short name per visitor, whether it is this machine's owner, the key that was sent; which pages are open.
 
 On a public server the name is a keyed hash of the visitor's address: nothing else is known of them, and after a restart
 the same address has another name, so that everybody gets a turn and nobody takes all of the server. On a local server
@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import secrets
-from collections.abc import Mapping
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +45,38 @@ THIS_MACHINE = Asker(owner=True)
 """Python code in the server's own process. It is no visitor, and on a public server it needs keys like one."""
 
 
+class OpenPages:
+    """The pages that are open in a browser, by Gradio's session hash: each holds a connection (the heartbeat) for as
+    long as it is open. Who only calls functions has no page. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def held(self, page: str) -> Iterator[None]:
+        """The page is open while the block runs."""
+        with self._lock:
+            self._held[page] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held[page] -= 1
+                if not self._held[page]:
+                    del self._held[page]
+
+    def __contains__(self, page: str) -> bool:
+        with self._lock:
+            return page in self._held
+
+
 class Visitors:
-    """proxies: how many proxies stand in front of this server, each of which adds an address to the header."""
+    """proxies: how many proxies stand in front of this server, each of which adds an address to the header.
+    open_pages: of all visitors."""
 
     def __init__(self, public: bool, proxies: int = 0) -> None:
+        self.open_pages = OpenPages()
         self._public, self._proxies = public, proxies
         self._key = secrets.token_bytes(16)
 

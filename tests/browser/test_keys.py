@@ -9,9 +9,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.faults.kill_loop import ask
+from tests.faults.page_client import functions_of
 from tests.faults.served import Served, served
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
@@ -21,14 +23,19 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 SLOW = 60_000
-LONG = {"feature_factors": [-1.0], "learning_rates": [0.01 * n for n in range(1, 60)], "again": True}
-"""A sweep that no test waits for."""
+LONG = {
+    "feature_factors": [-0.1 * n for n in range(1, 5)],
+    "learning_rates": [0.01 * n for n in range(1, 60)],
+    "again": True,
+}
+"""A sweep that ends in none of these tests: it takes minutes on the fastest machine, and is stopped after the test."""
 SKIPPING = {"feature_factors": [-1.0], "learning_rates": [0.1, 0.5, 20.0], "winner_only": True}
 CONTROLS = ("#pause", "#resume", "#stop")
 NO_STORAGE = """for (const name of ['localStorage', 'sessionStorage']) {
   Object.defineProperty(window, name, { get() { throw new DOMException('closed', 'SecurityError'); } });
 }"""
 Device = Any
+Sweep = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,7 @@ def checkpoint(public: Served) -> str:
 
 
 @pytest.fixture
-def sweep(public: Served, checkpoint: str) -> Iterator[dict[str, Any]]:
+def sweep(public: Served, checkpoint: str) -> Iterator[Sweep]:
     """{run, key} of a sweep that goes on for the whole test."""
     started = ask(public, "start_sweep", checkpoint, LONG)
     yield started
@@ -144,7 +151,7 @@ def test_who_starts_controls_and_who_has_the_link_watches(public: Served, device
         ask(public, "cells", run, 0)
 
 
-def test_the_control_link_makes_a_second_device(public: Served, device: Device, sweep: dict[str, Any]) -> None:
+def test_the_control_link_makes_a_second_device(public: Served, device: Device, sweep: Sweep) -> None:
     run, key = sweep["run"], sweep["key"]
     asked: list[str] = []
     context = device(permissions=["clipboard-read", "clipboard-write"])
@@ -170,7 +177,7 @@ def test_the_control_link_makes_a_second_device(public: Served, device: Device, 
     expect(page.locator("#run-chip .chip")).to_have_attribute("data-state", re.compile("stopped|running"), timeout=SLOW)
 
 
-def test_a_watcher_takes_control_with_a_link(public: Served, device: Device, sweep: dict[str, Any]) -> None:
+def test_a_watcher_takes_control_with_a_link(public: Served, device: Device, sweep: Sweep) -> None:
     run, key = sweep["run"], sweep["key"]
     page = at(device(), f"{public.url}/?run={run}")
     is_watching(page)
@@ -193,7 +200,7 @@ def test_a_watcher_takes_control_with_a_link(public: Served, device: Device, swe
     expect(page.locator("#run-chip .chip")).to_have_attribute("data-state", "paused", timeout=SLOW)
 
 
-def test_a_key_that_comes_into_an_open_page_is_taken(public: Served, device: Device, sweep: dict[str, Any]) -> None:
+def test_a_key_that_comes_into_an_open_page_is_taken(public: Served, device: Device, sweep: Sweep) -> None:
     """The control link in the address bar of the page that watches: only its fragment changes, nothing is loaded."""
     page = at(device(), f"{public.url}/?run={sweep['run']}")
     is_watching(page)
@@ -206,14 +213,14 @@ def test_a_key_that_comes_into_an_open_page_is_taken(public: Served, device: Dev
 
 
 @pytest.mark.parametrize("key", ["nonsense", "", "%00%FF", "A" * 4000, "<img src=x onerror=alert(1)>"])
-def test_a_wrong_control_link_only_watches(public: Served, device: Device, sweep: dict[str, Any], key: str) -> None:
+def test_a_wrong_control_link_only_watches(public: Served, device: Device, sweep: Sweep, key: str) -> None:
     page = at(device(), f"{public.url}/?run={sweep['run']}#key={key}")
     is_watching(page)
     assert "#" not in page.url
     assert state_of(public, sweep["run"]) in ("queued", "running")
 
 
-def test_a_link_with_a_wrong_key_takes_no_control_away(public: Served, device: Device, sweep: dict[str, Any]) -> None:
+def test_a_link_with_a_wrong_key_takes_no_control_away(public: Served, device: Device, sweep: Sweep) -> None:
     """Whoever has the watch link can send the one who controls a control link that is none."""
     run, key = sweep["run"], sweep["key"]
     context = device()
@@ -228,7 +235,7 @@ def test_a_link_with_a_wrong_key_takes_no_control_away(public: Served, device: D
     assert kept(other) == {run: key}, "one that fits replaces one that does not"
 
 
-def test_a_browser_without_storage_controls_in_its_tab(public: Served, device: Device, sweep: dict[str, Any]) -> None:
+def test_a_browser_without_storage_controls_in_its_tab(public: Served, device: Device, sweep: Sweep) -> None:
     page = at(device(NO_STORAGE), f"{public.url}/?run={sweep['run']}#key={sweep['key']}")
     is_in_control(page)
     page.reload()
@@ -254,7 +261,7 @@ def test_a_browser_keeps_so_many_keys_and_reads_only_its_own(public: Served, dev
     assert len(ring) == 100 and list(ring)[0] == "run30" and list(ring)[-1] == "run40" and ring["run40"] == "new"
 
 
-def test_stopping_asks_while_others_watch(public: Served, device: Device, sweep: dict[str, Any]) -> None:
+def test_stopping_asks_while_others_watch(public: Served, device: Device, sweep: Sweep) -> None:
     run, key = sweep["run"], sweep["key"]
     page = at(device(), f"{public.url}/?run={run}#key={key}")
     is_in_control(page)
@@ -288,7 +295,20 @@ def test_stopping_asks_while_others_watch(public: Served, device: Device, sweep:
     expect(question).to_have_count(0)
 
 
-def test_stopping_asks_nothing_once_the_others_have_gone(public: Served, device: Device, sweep: dict[str, Any]) -> None:
+def test_who_asked_for_the_run_and_never_listened_is_not_watching(public: Served, device: Device, sweep: Sweep) -> None:
+    """A page that closes just between the two, which Gradio does not notice before the sweep's end."""
+    follow = functions_of(httpx.get(f"{public.url}/config").json()).follow
+    for session in ("gone1", "gone2"):
+        call = {"data": [sweep["run"]], "fn_index": follow, "session_hash": session}
+        assert httpx.post(f"{public.url}/gradio_api/queue/join", json=call, headers={"origin": public.url}).is_success
+    page = at(device(), f"{public.url}/?run={sweep['run']}#key={sweep['key']}")
+    is_in_control(page)
+    expect(page.locator("#stop")).to_be_enabled(timeout=SLOW)
+    page.click("#stop")
+    expect(page.locator("#run-chip .chip")).to_have_attribute("data-state", "stopped", timeout=SLOW)
+
+
+def test_stopping_asks_nothing_once_the_others_have_gone(public: Served, device: Device, sweep: Sweep) -> None:
     page = at(device(), f"{public.url}/?run={sweep['run']}#key={sweep['key']}")
     is_in_control(page)
     watcher = at(device(), f"{public.url}/?run={sweep['run']}")

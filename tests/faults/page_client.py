@@ -88,6 +88,12 @@ class PageClient:
         self.note(await self.http.post(f"{self.url}/gradio_api/run/predict", json=body, headers=self.headers))
         return time.perf_counter() - began
 
+    async def stay_open(self) -> None:
+        """Hold the connection by which the server knows that the page is open, until cancelled."""
+        async with self.http.stream("GET", f"{self.url}/gradio_api/heartbeat/{self.session}") as answer:
+            async for _ in answer.aiter_lines():
+                pass
+
     async def follow(self) -> None:
         """Watch the run until it ends or the task is cancelled."""
         await self.queued(self.functions.follow, [self.run])
@@ -147,6 +153,7 @@ def finished(answer: Mapping[str, Any]) -> list[tuple[tuple[int, int], dict[str,
 
 async def visit(page: PageClient, known: FinishedCells, until: asyncio.Event, pause: tuple[float, float]) -> None:
     """Open the page, follow its run and click finished cells at random, with pauses, until told to go."""
+    staying = asyncio.create_task(page.stay_open())
     await page.open()
     following = asyncio.create_task(page.follow())
     chance = random.Random(page.session)
@@ -157,8 +164,9 @@ async def visit(page: PageClient, known: FinishedCells, until: asyncio.Event, pa
                 place, cell = chance.choice(known.cells)
                 await page.click(cell, place)
     finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        for task in (following, staying):
+            task.cancel()
+        await asyncio.gather(following, staying, return_exceptions=True)
 
 
 async def api(http: httpx.AsyncClient, url: str, name: str, *data: Any) -> Any:

@@ -22,6 +22,7 @@ from gradiend_ui.ui.grid.verdict import verdict
 from gradiend_ui.ui.grid.wiring import held_by, known_shows, write_grid
 from gradiend_ui.ui.tree import text_of
 from gradiend_ui.ui.viewer import View, Viewers
+from gradiend_ui.ui.visitors import OpenPages
 from gradiend_ui.ui.words import Words
 
 SWEEP = {
@@ -242,6 +243,31 @@ def test_a_follower_shows_every_change_and_ends_with_the_run(session, options, m
     seen = asyncio.run(asyncio.wait_for(states(), 5))
     assert seen[-1] == "finished"
     assert len(seen) == 3
+
+
+def test_a_page_that_is_not_open_is_followed_for_a_while_only(session, options, words, monkeypatch) -> None:
+    open_pages = OpenPages()
+    viewers = Viewers(open_pages)
+    viewers.change("page", run="run-1", options=options)
+
+    async def shown(seconds: float, wait: float) -> int:
+        monkeypatch.setattr(board, "LONGEST_ABSENCE", seconds)
+        follower = board.follow(session, viewers, "page", "run-1", words)
+        await anext(follower)
+        try:
+            return len([shown async for shown in _until(follower, wait)])
+        except TimeoutError:
+            return -1
+
+    async def _until(follower, wait):
+        async with asyncio.timeout(wait):
+            async for one in follower:
+                yield one
+
+    assert asyncio.run(shown(0.2, 5)) == 0, "it ends, though the run goes on"
+    assert asyncio.run(shown(30, 0.5)) == -1, "it may be connecting again"
+    with open_pages.held("page"):
+        assert asyncio.run(shown(0.1, 0.5)) == -1
 
 
 def test_a_new_follower_silences_the_old_one(session, options, words) -> None:

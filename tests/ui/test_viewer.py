@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from gradiend_ui.ui.viewer import View, Viewers
+from gradiend_ui.ui.visitors import OpenPages
 
 
 def test_other_pages_that_follow_the_run_are_counted_once() -> None:
@@ -38,3 +39,16 @@ def test_a_role_belongs_to_one_run_and_the_owner_to_the_page() -> None:
         assert not View(role=role).controls
     viewers.forget("p")
     assert not viewers.get("p").controls
+
+
+def test_a_follower_that_outlives_its_page_is_nobody() -> None:
+    open_pages = OpenPages()
+    viewers = Viewers(open_pages)
+    with viewers.following("mine", "r"), viewers.following("gone", "r"):
+        assert viewers.watching_beside("mine", "r") == 0
+        with open_pages.held("gone"), open_pages.held("other"):
+            assert viewers.watching_beside("mine", "r") == 1
+            with open_pages.held("gone"):  # a connection made again before the old one has ended
+                pass
+            assert viewers.watching_beside("mine", "r") == 1
+        assert viewers.watching_beside("mine", "r") == 0 and "gone" not in open_pages

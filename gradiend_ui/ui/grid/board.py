@@ -7,6 +7,7 @@ of the form and starts nothing; `follow` only watches.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ WATCHED = (*LIVE, "paused")
 FASTEST = 1 / 8
 CHECK_EVERY = 0.04
 CHECK_IDLE = 0.5
+LONGEST_ABSENCE = 30.0
+"""Seconds that a run is followed for a page that is not open: it may just be connecting again."""
 THRESHOLD_POLICY = "lms_threshold"
 
 
@@ -147,7 +150,8 @@ def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View | None:
 async def follow(session: Session, viewers: Viewers, page: str, run: str, words: Words) -> AsyncIterator[Shown]:
     """The newest state at once, then every change, at most eight a second; with many followers, less often.
 
-    Ends with the run, or when the page gets another follower. Raises NotFound when the run was deleted meanwhile.
+    Ends with the run, when the page gets another follower, or when it is not open any more. Raises NotFound when the
+    run was deleted meanwhile.
     """
     if not run:
         return
@@ -159,7 +163,11 @@ async def follow(session: Session, viewers: Viewers, page: str, run: str, words:
 async def _changes(session: Session, viewers: Viewers, page: str, run: str, words: Words) -> AsyncIterator[Shown]:
     follower = viewers.begin_to_follow(page, run)
     seen: tuple[int, str, int] | None = None
+    last_open = time.monotonic()
     while viewers.may_follow(page, follower):
+        last_open = time.monotonic() if viewers.is_open(page) else last_open
+        if time.monotonic() - last_open > LONGEST_ABSENCE:
+            return
         try:
             now = await asyncio.to_thread(session.revision, run)
             if now != seen:
