@@ -29,8 +29,9 @@ def build_model_chip(card: Mapping[str, Any] | None, words: Words) -> Node:
     )
 
 
-def build_run_chip(picture: Mapping[str, Any] | None, words: Words) -> Node:
-    """State, what is going on, cells done, time left or place in the queue, or that the numbers come from a file."""
+def build_run_chip(picture: Mapping[str, Any] | None, words: Words, run: str = "") -> Node:
+    """State, what is going on, cells done, time left or place in the queue, or that the numbers come from a file.
+    run: the id of the run that the picture is of."""
     if picture is None:
         return node("div", node("span", words("page.no_run")), cls="chip run empty", role="status", data_state="")
     state, done, total = picture["state"], picture["done"], picture["total"]
@@ -48,6 +49,7 @@ def build_run_chip(picture: Mapping[str, Any] | None, words: Words) -> Node:
         node("span", cls="bar", style=f"--p: {done / total if total else 0:.4f}", aria_hidden="true"),
         cls=f"chip run {state}",
         role="status",
+        data_run=run or None,
         data_state=state,
         data_done=done,
         data_phase=phase,

@@ -70,7 +70,7 @@ def show(session: Session, view: View, words: Words, held: str = "") -> Shown:
         maps=_maps(session, picture, view, words, held),
         row_chart=row_chart,
         reason=reason,
-        run_chip=build_run_chip(picture, words),
+        run_chip=build_run_chip(picture, words, view.run),
         steps=build_steps(words, loaded=True, state=picture["state"], has_cells=picture["done"] > 0),
         state=picture["state"],
     )
