@@ -207,9 +207,9 @@ def base_model_location(checkpoint: Checkpoint, given: str | None, trust: Trust 
 
 
 def widest_folder(folder: Path, trust: Trust) -> Path:
-    """Where a checkpoint's relative paths may lead: its parent, or itself where that is all of a stranger's upload."""
+    """Where a checkpoint's relative paths may lead: its parent, or itself where that is all of an upload."""
     place = folder.resolve()
-    return place if trust.public and any(place == home.resolve() for home in trust.homes) else place.parent
+    return place if any(place == home.resolve() for home in trust.homes) else place.parent
 
 
 def can_be_location(stated: str) -> bool:

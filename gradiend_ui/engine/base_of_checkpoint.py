@@ -105,7 +105,9 @@ def load_base(
     if given is not None and not isinstance(given, (str, Path)):
         return _base_given(checkpoint, unwrapped(given), tokenizer, objective, window, scoring, device)
     location = base_model_location(checkpoint, None if given is None else str(given), trust)
-    location = location if trust.public else _absolute(location)
+    if not trust.public:
+        location = _absolute(location)
+        trust = LOCAL if given is not None and not trust.may_look_into(Path(location)) else trust  # the owner's choice
     stated_base = checkpoint.metadata.get("base_model")
     place, trust = opened_at(location, trust)
     words = tokenizer if isinstance(tokenizer, str) else None

@@ -129,18 +129,16 @@ class Bench:
         return self._trust_in(source, checkpoint_folder(source, self.demo_folder)).public
 
     def _trust_in(self, source: str, folder: Path) -> Trust:
-        """For whom a source is read: what strangers uploaded is read from its own upload and the demos only."""
-        if not self.trust.public or source in DEMOS:
+        """For whom a source is read: what was uploaded is read from its own upload and the demos only."""
+        uploads, public = (self.data_dir / UPLOADS).resolve(), self.trust.public
+        home = None if source in DEMOS else home_of(folder, uploads)
+        if home is None:  # the owner's folder may lie around the uploads
+            if public and source not in DEMOS and not self.trust.owns(folder):
+                raise NotAllowed("This server opens its own demos and uploads: paths on the server are not read.")
             return LOCAL
-        uploads = (self.data_dir / UPLOADS).resolve()
-        home = home_of(folder, uploads)
-        if home is None and self.trust.owns(folder):  # the owner's folder may lie around the uploads
-            return LOCAL
-        if home is None:
-            raise NotAllowed("This server opens its own demos and uploads: paths on the server are not read.")
         if home.is_dir():
-            clean_home(home)
-        return replace(self.trust, homes=(home,), hub=uploads)
+            clean_home(home, strangers=public)
+        return replace(self.trust, homes=(home,), hub=uploads) if public else LOCAL.within(home)
 
     def _with_base(self, trained: Trained, given: str | None, scoring: Scoring, trust: Trust) -> ModelWithGradiend:
         """As `ModelWithGradiend.from_pretrained` joins them, around a base model that others may use too."""

@@ -59,13 +59,13 @@ def find_companions(
     """Read what lies beside the checkpoint. Files that cannot be read become warnings, never errors.
 
     source: what the GRADIEND was trained on, for a run's csv that does not tell (see `recovered_rows`). trust: for
-    whom; of a stranger nothing outside its upload is read. read: what reads a table; None reads a stranger's in a
+    whom; of an upload nothing outside of it is read. read: what reads a table; None reads a stranger's in a
     process of its own.
     """
     read = read or (read_file_confined if trust.public else read_file)
     run = run_folder_of(checkpoint_folder)
     around = dict.fromkeys((checkpoint_folder, checkpoint_folder.parent, run or checkpoint_folder))
-    folders = tuple(folder for folder in around if _may_look(folder, trust))
+    folders = tuple(folder for folder in around if trust.may_look_into(folder))
     found = Companions()
     for folder in folders:
         manifest = object_at(folder / MANIFEST)
@@ -75,11 +75,6 @@ def find_companions(
     if found.rows is not None:
         return found
     return _with_recovered(found, run or checkpoint_folder, source, trust, read)
-
-
-def _may_look(folder: Path, trust: Trust) -> bool:
-    place = folder.resolve()
-    return not trust.public or any(place.is_relative_to(home.resolve()) for home in trust.homes)
 
 
 def _with_recovered(found: Companions, run: Path, source: str | None, trust: Trust, read: Reader) -> Companions:

@@ -100,16 +100,16 @@ def take_in(path: Path, uploads: Path, *, strangers: bool) -> Path:
     return home / str(marked(home)["source"])
 
 
-def clean_home(home: Path) -> None:
-    """Build an unpacked upload anew, in its place, unless it was built for strangers: an earlier version left it raw.
-
-    Raises as `take_in`.
+def clean_home(home: Path, *, strangers: bool) -> None:
+    """Build an unpacked upload anew, in its place, unless that was done: an earlier version left it raw, and what was
+    built for the owner alone does not do for strangers. Raises as `take_in`.
     """
-    if was_taken_in(home, strangers=True):
+    if was_taken_in(home, strangers=strangers):
         return
     try:
         with building(home.parent, home) as stage:
-            run_confined("clean", home, STRANGERS, writes=[stage], options={"stage": str(stage), "strangers": True})
+            limits, wanted = STRANGERS if strangers else OWNERS, {"stage": str(stage), "strangers": strangers}
+            run_confined("clean", home, limits, writes=[stage], options=wanted)
     except OSError as error:
         raise Failed(f"The upload could not be read: {reason_of(error)}. Upload it again.") from error
 

@@ -6,6 +6,7 @@ nothing and asks nobody.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +38,8 @@ def is_hub_name(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """public: who asks is a stranger. homes: the folders that a stranger's files and base models may lie in.
+    """public: who asks is a stranger. homes: the folders that the files and base models of what somebody packed may lie
+    in, a stranger's or an owner's upload; none for a folder of the owner's own, which may name any other.
 
     max_parameters: of a base model, over all its weights. owned: what the server's owner opens for everybody. hub:
     where clean copies of models of the Hub are kept for strangers; None fetches none.
@@ -52,6 +54,11 @@ class Trust:
     def within(self, *homes: Path) -> Trust:
         """The same for one upload: nothing but these folders."""
         return replace(self, homes=homes)
+
+    def may_look_into(self, place: Path) -> bool:
+        """Whether what is read may lead to this folder."""
+        inside = place.resolve()
+        return not (self.public or self.homes) or any(inside.is_relative_to(home.resolve()) for home in self.homes)
 
     def owns(self, folder: Path) -> bool:
         """Whether the server's owner chose this folder, by whatever path it is asked for."""
@@ -100,13 +107,17 @@ class Trust:
             )
 
     def check_place(self, location: str, what: str) -> None:
-        """Raises NotAllowed where a stranger's `location` is neither in a home nor a plain "owner/name" of the Hub."""
-        if not self.public:
-            return
+        """Raises NotAllowed where a stranger's `location` is neither in a home nor a plain "owner/name" of the Hub, and
+        BadBase where an owner's upload names a folder outside of it: that is theirs to choose, not the upload's."""
         place = Path(location)
-        if place.is_absolute() and any(place.resolve().is_relative_to(home.resolve()) for home in self.homes):
+        if self.may_look_into(place) and (place.is_absolute() or not self.homes):
             return
-        if not is_hub_name(location):  # whatever lies here under that name
+        if not self.public and (place.is_absolute() or os.path.exists(location)):
+            raise BadBase(
+                f"{what} {location[:200]!r}, which the upload names, is a path of this machine, and an upload chooses "
+                "none: give it by hand if it is the right one."
+            )
+        if self.public and not is_hub_name(location):  # whatever lies here under that name
             raise NotAllowed(
                 f"{what} must be a folder in the upload or a Hub name such as 'owner/name': folders of this server are "
                 "not read."

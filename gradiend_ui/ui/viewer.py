@@ -55,7 +55,7 @@ class Viewers:
     open_pages: those that are open now; None where nobody knows, and every page counts as open.
     """
 
-    def __init__(self, open_pages: Container[str] | None = None) -> None:
+    def __init__(self, open_pages: Container[object] | None = None) -> None:
         self._open = open_pages
         self._views: OrderedDict[str, View] = OrderedDict()
         self._followed: Counter[tuple[str, str]] = Counter()

@@ -297,7 +297,7 @@ def test_the_mark_of_what_was_built_cannot_be_brought_along(run: Path, uploads: 
     assert home.is_relative_to(uploads) and "y" not in json.dumps(taken_in.notes_on(home, uploads))
     raw = Path(shutil.copytree(source, uploads / ("c" * 64)))
     (raw / "base/vocab.json").write_text("{}")
-    taken_in.clean_home(raw)
+    taken_in.clean_home(raw, strangers=True)
     assert taken_in.was_taken_in(raw, strangers=True)
 
 
@@ -308,7 +308,7 @@ def test_what_was_built_for_the_owner_is_built_anew_for_strangers(run: Path, upl
     home = taken_in.home_of(taken_in.take_in(path, uploads, strangers=False), uploads)
     assert home is not None and taken_in.was_taken_in(home, strangers=False)
     assert not taken_in.was_taken_in(home, strangers=True)
-    taken_in.clean_home(home)
+    taken_in.clean_home(home, strangers=True)
     assert taken_in.was_taken_in(home, strangers=True) and not list(home.rglob("*.bin"))
 
 
@@ -521,9 +521,9 @@ def test_with_the_first_wall_gone_the_builders_fence_keeps_the_canary_unread(
 
     monkeypatch.setattr(confined.subprocess, "run", started_by(""))
     with pytest.raises(GradiendUIError):
-        taken_in.clean_home(raw)
+        taken_in.clean_home(raw, strangers=True)
     assert (raw / "base/model.safetensors").is_symlink(), "what was there is as it was"
     monkeypatch.setattr(confined.subprocess, "run", started_by("c.put_up = lambda fence: False; "))
-    taken_in.clean_home(raw)
+    taken_in.clean_home(raw, strangers=True)
     words = load_file(raw / "base/model.safetensors")["bert.embeddings.word_embeddings.weight"]
     assert words[0, 0] == pytest.approx(0.271828), "without either wall it is read"

@@ -18,7 +18,7 @@ from gradiend_ui.engine.base_model import load_base_model, load_tokenizer
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.taken_in import take_in
+from gradiend_ui.engine.taken_in import MARK, take_in
 from gradiend_ui.engine.trust import ARCHITECTURES, LOCAL, public_trust
 
 Upload = Callable[[str], Path]
@@ -110,6 +110,51 @@ def test_a_folder_that_is_named_like_a_model_of_the_hub_is_not_read(
             load_base_model("owner/name", trust=trust)
         with pytest.raises(NotAllowed):
             load_tokenizer("owner/name", trust)
+
+
+@pytest.fixture
+def own_lane(home: Path, tmp_path: Path) -> Iterator[Lane]:
+    """A lane of one person on their own machine, over the same uploads."""
+    store = Store(":memory:")
+    yield Lane(store, home, tmp_path / "none", LOCAL)
+    store.close()
+
+
+@pytest.mark.parametrize("key", ["base_model", "tokenizer", "mask head"])
+def test_an_upload_names_no_folder_of_the_owner_either(
+    own_lane: Lane, upload: Path, tmp_path: Path, key: str, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever packed it does not choose what is read: the owner does, by hand, and any folder at all."""
+    monkeypatch.chdir(tiny_bert.parent)
+    for place in (str(tiny_bert), tiny_bert.name):
+        if key == "mask head":
+            hostile.put(upload / "base/config_mlm_head.json", json.dumps({"base_model": place}).encode())
+        else:
+            set_base(upload, **{"base": "../base", key: place} if key == "tokenizer" else {"base": place})
+            (upload / "base").rename(tmp_path / "kept") if key == "base_model" and (upload / "base").exists() else None
+        (upload / MARK).unlink(missing_ok=True)  # as an earlier version left it
+        with pytest.raises(BadBase, match="an upload chooses none|no folder beside|leads out"):
+            load(own_lane, upload)
+    assert load(own_lane, upload, base_model=str(tiny_bert))["checkpoint"]
+
+
+def test_what_is_no_upload_names_any_folder_of_its_owner(
+    own_lane: Lane, run: Path, tmp_path: Path, tiny_bert: Path
+) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "mine"))
+    set_base(folder, str(tiny_bert), tokenizer=str(tiny_bert))
+    assert load(own_lane, folder)["checkpoint"]
+
+
+def test_base_beside_is_taken_where_an_owners_upload_names_a_path(
+    own_lane: Lane, upload: Path, tiny_bert: Path
+) -> None:
+    set_base(upload, str(tiny_bert))
+    card = load(own_lane, upload)
+    told = next(one for one in card["assumed"] if one["what"] == "base_beside")
+    assert told["values"] == {"base": "base", "stated": tiny_bert.name}
+    kept = own_lane._bench.store.checkpoint(card["checkpoint"])[1]
+    assert kept == {"base_model": str((upload / "base").resolve())}
 
 
 @pytest.mark.parametrize("name", ["model", "../x", "a/b/c", "owner/..", "http://x/y", "owner/name.git", "owner/na me"])
