@@ -153,11 +153,16 @@ def test_seeds_are_listed_and_another_one_is_opened(lane: Lane, seeded: Path) ->
         load(lane, seeded, seed="5")
 
 
-def test_an_upload_is_loaded_under_its_name_and_again_later(lane: Lane, bare: Path, tmp_path: Path) -> None:
+def test_an_upload_is_loaded_under_its_name_and_again_later(
+    lane: Lane, bare: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
     path = Path(shutil.make_archive(str(tmp_path / "upload"), "zip", bare.parent))
     source = str(take_in(path, lane._bench.data_dir / "uploads", strangers=False))
     path.unlink()
-    card = lane.handle("load", {"source": source, "options": {}, "name": "my zip"})
+    with pytest.raises(BadBase, match="an upload chooses none: give it by hand"):
+        lane.handle("load", {"source": source, "options": {}, "name": "my zip"})
+    options = {"base_model": str(tiny_bert)}
+    card = lane.handle("load", {"source": source, "options": options, "name": "my zip"})
     assert card["name"] == "my zip"
     lane._bench._loaded.clear()
     assert lane._bench.checkpoint(card["checkpoint"]).model.fingerprint
@@ -211,7 +216,8 @@ def test_the_same_upload_under_another_name_is_another_checkpoint(
 ) -> None:
     source = build_checkpoint(tmp_path / "data" / "uploads" / "abc" / "gradiend")
     first, second = (
-        lane.handle("load", {"source": str(source), "options": {}, "name": name}) for name in ("hers", "his")
+        lane.handle("load", {"source": str(source), "options": {"base_model": str(tiny_bert)}, "name": name})
+        for name in ("hers", "his")
     )
     assert first["checkpoint"] != second["checkpoint"]
     assert lane._store.checkpoint(first["checkpoint"])[2]["name"] == "hers", "nobody renames another's model"
