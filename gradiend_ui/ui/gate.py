@@ -20,6 +20,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from h11 import LocalProtocolError
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import JSONResponse, Response
 
@@ -109,6 +110,7 @@ class Gate:
             if scope["type"] != "websocket":  # Gradio has none
                 await self.app(scope, receive, send)
             return
+        send = while_connected(send)
         headers = Headers(raw=list(scope["headers"]))
         peer = (scope.get("client") or ("?",))[0]
         refusal = refused(scope["method"], scope["path"], headers, self._doors, peer)
@@ -345,6 +347,19 @@ def is_same_site(headers: Headers) -> bool:
         return True
     asked = {headers.get("host", "").lower(), headers.get("x-forwarded-host", "").lower()}
     return origin.partition("://")[2].lower() in asked - {""}
+
+
+def while_connected(send: Send) -> Send:
+    """The same, and nothing for a connection that has ended: of a request that is no HTTP the server has already said
+    so itself while its answer was made."""
+
+    async def send_while_connected(message: Message) -> None:
+        try:
+            await send(message)
+        except LocalProtocolError as error:
+            log.debug("nobody there any more: %s", error)
+
+    return send_while_connected
 
 
 def within(receive: Receive, seconds: float) -> Receive:

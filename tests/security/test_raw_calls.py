@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -192,6 +194,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     data = tmp_path_factory.mktemp("raw") / "data"
     with served(data, *(["--public"] if request.param == "public" else [])) as server:
         yield server
+    assert "Traceback" not in server.log.read_text(), server.log.read_text()[-2000:]
 
 
 @pytest.fixture
@@ -257,6 +260,17 @@ def test_every_function_with_too_few_and_too_many_values(http: httpx.Client) -> 
             for path in ("run/predict", "queue/join"):
                 text = told(http, f"/gradio_api/{path}", json.dumps(call).encode())
                 assert ("takes" if function["backend_fn"] else "no function") in text
+
+
+@pytest.mark.parametrize("body", [b"zz\r\nhello\r\n", b"5\r\nhelloXX", b"-1\r\n", b"f" * 20 + b"\r\n"])
+@pytest.mark.parametrize("header", [b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip, chunked", b"X: y"])
+def test_a_request_that_is_no_http_leaves_no_traceback(server: Served, header: bytes, body: bytes) -> None:
+    """What is wrong comes while its refusal is on the way; the log is looked at when the server has ended."""
+    place = urlsplit(server.url)
+    lines = (b"POST /gradio_api/queue/join HTTP/1.1", b"Host: " + place.netloc.encode(), header, b"", body)
+    with socket.create_connection((place.hostname, place.port), timeout=60) as connection:
+        connection.sendall(b"\r\n".join(lines))
+        assert connection.recv(100).startswith(b"HTTP/1.1 4")
 
 
 def test_fetched_paths(http: httpx.Client) -> None:
