@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 HOST, SPACE_HOST, PORT = "127.0.0.1", "0.0.0.0", 7860
 DEMO = "demo"
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+LAST_PORT, MOST_PROXIES = 65535, 10
 NO_TOKEN = {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
 """For visitors nothing is read with the server's own rights."""
 QUIET_SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -34,14 +35,36 @@ TRUE_PEERS = {"FORWARDED_ALLOW_IPS": ""}
 """uvicorn changes nobody's address: what a proxy says is read in one place, as far as --proxies goes."""
 
 
+def number_between(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number of an option, and says which ones there are."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or len(text) > 9 or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number from {least} to {most}")
+        return int(text)
+
+    return number
+
+
+def named(text: str) -> str:
+    """Reads the name of something: never nothing, as an empty variable of a shell gives."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: name a folder or a demo, or leave the option out")
+    return text
+
+
 def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     on_space = bool(os.environ.get("SPACE_ID"))
     parser = argparse.ArgumentParser(description="Find the best rewrite of a language model with a trained GRADIEND.")
     parser.add_argument("--host", default=SPACE_HOST if on_space else HOST, help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=PORT, help="port to listen on (%(default)s)")
+    parser.add_argument(
+        "--port", type=number_between(1, LAST_PORT), default=PORT, help="port to listen on (%(default)s)"
+    )
     parser.add_argument("--data-dir", default=None, help="where sweeps are kept (the user's data directory)")
-    parser.add_argument("--checkpoint", default=DEMO, help="a trained GRADIEND to open first (the bundled demo)")
-    parser.add_argument("--export-dir", default=None, help="where kept checkpoints go (the data directory)")
+    parser.add_argument(
+        "--checkpoint", type=named, default=DEMO, help="a trained GRADIEND to open first (the bundled demo)"
+    )
+    parser.add_argument("--export-dir", type=named, default=None, help="where kept checkpoints go (the data directory)")
     parser.add_argument(
         "--public", action=argparse.BooleanOptionalAction, default=on_space, help="serve strangers (%(default)s)"
     )
@@ -52,7 +75,10 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
         "--allow-host", action="append", default=[], metavar="NAME", help="a further name it answers to (repeatable)"
     )
     parser.add_argument(
-        "--proxies", type=int, default=int(on_space), help="proxies in front, which tell who asks (%(default)s)"
+        "--proxies",
+        type=number_between(0, MOST_PROXIES),
+        default=int(on_space),
+        help="proxies in front, which tell who asks (%(default)s)",
     )
     return parser.parse_args(arguments)
 
@@ -64,7 +90,8 @@ def port_problem(host: str, port: int) -> str | None:
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
-            return f"Port {port} on {host} cannot be used ({error}). Choose another one, for example: --port {port + 1}"
+            other = port + 1 if port < LAST_PORT else port - 1
+            return f"Port {port} on {host} cannot be used ({error}). Choose another one, for example: --port {other}"
     return None
 
 

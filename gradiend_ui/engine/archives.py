@@ -20,7 +20,7 @@ from typing import IO
 
 from gradiend_ui.engine.checked_json import read_json
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
-from gradiend_ui.engine.durable import keep_whole, reason_of, sync_names, sync_tree, touch, unfinished
+from gradiend_ui.engine.durable import keep_whole, sync_names, sync_tree, touch, unfinished, with_advice
 from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.file_names import WHY, is_device
 from gradiend_ui.engine.run_folder import is_checkpoint, nothing_found, read_run_folder
@@ -82,7 +82,7 @@ def unpack_archive(path: Path, uploads: Path, *, allow_pickled: bool, limits: Li
             f"The file is no whole zip archive ({str(error)[:120]}): pack and upload it again."
         ) from error
     except OSError as error:
-        raise Failed(f"The upload could not be unpacked: {reason_of(error)}. Free disk space and try again.") from error
+        raise Failed(f"The upload could not be unpacked: {with_advice(error)}") from error
 
 
 def checked_members(

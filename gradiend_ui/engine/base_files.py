@@ -147,7 +147,10 @@ def check_clean(folder: Path) -> None:
         if (folder / file).is_file():
             content = read_object(folder / file, folder.name)
             if make(content, f"{file} of {folder.name!r}").content != content:
-                raise NotAllowed(f"{file} of {folder.name!r} says more than is read here: upload the model again.")
+                raise NotAllowed(
+                    f"{file} of {folder.name!r} holds settings that are not read here: pack the model again "
+                    "as it was saved."
+                )
 
 
 def check_indices(folder: Path) -> None:

@@ -231,7 +231,7 @@ def _member(folder: Path, name: object) -> Path:
     """The file `name` of the folder; links may lead nowhere but into the folder or a Hub cache's blobs beside it."""
     plain = isinstance(name, str) and 0 < len(name) <= MAX_FILE_NAME and name.isprintable() and name not in (".", "..")
     if not isinstance(name, str) or not plain or Path(name).name != name or "\\" in name:
-        raise BadCheckpoint(f"config.json names the file {shown(name)}: only plain names inside the folder are read.")
+        raise BadCheckpoint(f"config.json: a file is named by its plain name inside the folder, not by {shown(name)}.")
     path = folder / name
     if not path.is_file():
         raise BadCheckpoint(

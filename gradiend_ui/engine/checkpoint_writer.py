@@ -20,7 +20,14 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from gradiend_ui.engine.checkpoint_config import Architecture, describes_gradiend, representation
-from gradiend_ui.engine.durable import aside_of, reason_of, replace_folder, sync_names, sync_tree, unfinished
+from gradiend_ui.engine.durable import (
+    aside_of,
+    replace_folder,
+    sync_names,
+    sync_tree,
+    unfinished,
+    with_advice,
+)
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.file_names import WHY, is_device
 
@@ -74,7 +81,7 @@ def save_checkpoint(
                 _write_json(partial / "training.json", training)
             swap_in(partial, folder)
     except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
-        raise Failed(f"The checkpoint could not be written: {reason_of(error)}. Free disk space, try again.") from error
+        raise Failed(f"The checkpoint could not be written: {with_advice(error)}") from error
 
 
 def checked_place(folder: Path) -> Path:

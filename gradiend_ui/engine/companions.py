@@ -121,9 +121,10 @@ def _whole(path: Path, read: Reader) -> Any:
 
 def _file_name(value: object, what: str) -> str:
     """A file's plain name out of demo.json. Raises BadData."""
-    if not isinstance(value, str) or not value.isprintable() or not 0 < len(Path(value).name) <= MAX_SET_NAME:
-        raise BadData(f"{MANIFEST}: {what} names the file {shown(value)}, which is no plain file name.")
-    return Path(value).name
+    name = Path(value).name if isinstance(value, str) and value.isprintable() else ""
+    if name in ("", ".", "..") or len(name) > MAX_SET_NAME:
+        raise BadData(f"{MANIFEST}: {what} must be the plain name of a file, not {shown(value)}.")
+    return name
 
 
 def _rows_of(folder: Path, manifest: Mapping[str, Any], read: Reader, warnings: list[str]) -> EvalData | None:

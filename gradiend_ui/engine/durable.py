@@ -8,6 +8,7 @@ not what they hold, and not where notes are kept.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import secrets
 import shutil
@@ -24,6 +25,10 @@ from gradiend_ui.engine.errors import Failed
 _FROM_HERE = -100
 """AT_FDCWD of Linux: names are taken as they are."""
 _RENAME_EXCHANGE = 2
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM_TEXTS = tuple(os.strerror(code) for code in NO_ROOM)
+"""safetensors tells the same as text only."""
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 LONGEST_STEM = 120
 """Bytes of a name that are kept in the name of what is being written: a name has 255 at most."""
 
@@ -130,6 +135,16 @@ def reason_of(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).removeprefix("Error while serializing: ").rstrip(".")
 
 
+def with_advice(error: Exception) -> str:
+    """What the system says, and what to do about it: the rest of a sentence, from the reason on."""
+    number = getattr(error, "errno", None)
+    if number in NO_ROOM or any(text in str(error) for text in NO_ROOM_TEXTS):
+        advice = "Free disk space and try again"
+    else:
+        advice = "Allow writing there and try again" if number in NOT_ALLOWED else "Try again"
+    return f"{reason_of(error)}. {advice}."
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Write the new file `path`; when this returns, the disk has it. Raises OSError."""
     with path.open("wb") as file:
@@ -151,7 +166,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     try:
         replace_file(path, content.encode("utf-8") if isinstance(content, str) else content)
     except OSError as error:
-        raise Failed(f"{path.name} could not be written: {reason_of(error)}. Free disk space and try again.") from error
+        raise Failed(f"{path.name} could not be written: {with_advice(error)}") from error
 
 
 def discard(path: Path) -> None:

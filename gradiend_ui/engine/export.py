@@ -20,7 +20,14 @@ from safetensors import SafetensorError
 from gradiend_ui.engine.base_model import Model, load_base_model
 from gradiend_ui.engine.card import DTYPES, dtype_name, model_card
 from gradiend_ui.engine.card import Rewrite as Rewrite
-from gradiend_ui.engine.durable import aside_of, reason_of, replace_folder, sync_names, sync_tree, unfinished
+from gradiend_ui.engine.durable import (
+    aside_of,
+    replace_folder,
+    sync_names,
+    sync_tree,
+    unfinished,
+    with_advice,
+)
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.file_names import WHY, is_device
 from gradiend_ui.engine.model import ModelWithGradiend
@@ -92,7 +99,7 @@ def save_rewritten(
                 os.replace(partial, folder)
             sync_names(folder.parent)
     except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
-        raise Failed(f"The export could not be written: {reason_of(error)}. Free disk space and try again.") from error
+        raise Failed(f"The export could not be written: {with_advice(error)}") from error
     return folder
 
 
@@ -171,5 +178,5 @@ def zip_folder(folder: Path, target: Path) -> Path:
                 os.fsync(file.fileno())
             os.replace(partial, target)
     except OSError as error:
-        raise Failed(f"The zip could not be written: {reason_of(error)}. Free disk space and try again.") from error
+        raise Failed(f"The zip could not be written: {with_advice(error)}") from error
     return target

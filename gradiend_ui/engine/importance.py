@@ -23,7 +23,7 @@ from torch import Tensor
 
 from gradiend_ui.engine.autoencoder import Autoencoder, plain_number
 from gradiend_ui.engine.checkpoint_config import DECODER_BIAS, DECODER_WEIGHT, ENCODER_WEIGHT, MapEntry
-from gradiend_ui.engine.durable import discard, reason_of
+from gradiend_ui.engine.durable import discard, with_advice
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed
 
 IMPORTANCE_PARTS = ("encoder-weight", "decoder-weight", "decoder-bias", "decoder-sum")
@@ -194,7 +194,7 @@ def write_feature_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
                 writer.writerows({**row, **{key: json.dumps(row[key]) for key in _LISTS}} for row in rows)
         os.replace(partial, path)
     except OSError as error:
-        raise Failed(f"{path.name!r} could not be written: {reason_of(error)}. Free disk space.") from error
+        raise Failed(f"{path.name!r} could not be written: {with_advice(error)}") from error
     finally:
         discard(partial)
 

@@ -46,6 +46,7 @@ from gradiend_ui.engine.durable import (
     sync_tree,
     touch,
     unfinished,
+    with_advice,
 )
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.safetensors_header import LIMITS as LIMITS_OF_HEADERS
@@ -96,7 +97,7 @@ def take_in(path: Path, uploads: Path, *, strangers: bool) -> Path:
                 limits, wanted = STRANGERS if strangers else OWNERS, {"stage": str(stage), "strangers": strangers}
                 run_confined("take_in", path, limits, writes=[stage], options=wanted)
     except OSError as error:
-        raise Failed(f"The upload could not be unpacked: {reason_of(error)}. Free disk space and try again.") from error
+        raise Failed(f"The upload could not be unpacked: {with_advice(error)}") from error
     return home / str(marked(home)["source"])
 
 
@@ -270,7 +271,7 @@ class _Folder:
         (self.target / name).write_text(text, encoding="utf-8")
         if clean.left_out:
             shown = ", ".join(clean.left_out[:8]) + (", ..." if len(clean.left_out) > 8 else "")
-            self.notes.append(f"{self._where(name)}: left out, as no number depends on it here: {shown}.")
+            self.notes.append(f"{self._where(name)}: left out, as it is not needed here: {shown}.")
 
     def _take(self, name: str) -> None:
         """The file as it is."""

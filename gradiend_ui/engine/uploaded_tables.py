@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradiend_ui.engine.durable import keep_whole, reason_of, touch, unfinished, write_durably
+from gradiend_ui.engine.durable import keep_whole, reason_of, touch, unfinished, with_advice, write_durably
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.table_reading import FILE_SUFFIXES, MAX_FILE_BYTES, MAX_ROWS, ReadTable, decode, read_bytes
 
@@ -78,7 +78,7 @@ def keep_upload(data_dir: Path, content: bytes, suffix: str) -> str:
             write_durably(partial, content)
             keep_whole(partial, path)
     except OSError as error:
-        raise Failed(f"The table could not be kept: {reason_of(error)}. Free disk space and try again.") from error
+        raise Failed(f"The table could not be kept: {with_advice(error)}") from error
     return upload
 
 

@@ -12,6 +12,7 @@ from secrets import token_urlsafe
 
 from gradio.utils import get_upload_folder
 
+from gradiend_ui.engine.durable import with_advice
 from gradiend_ui.engine.errors import Failed
 
 
@@ -56,4 +57,4 @@ def _place(name: str) -> Path:
 
 
 def _full(error: OSError) -> Failed:
-    return Failed(f"The file could not be put up for download: {error.strerror}. Free disk space and try again.")
+    return Failed(f"The file could not be put up for download: {with_advice(error)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from gradiend_ui.engine import durable
 from gradiend_ui.engine.checkpoint_writer import save_pickled
-from gradiend_ui.engine.durable import exchange, replace_file, replace_folder, write_whole
+from gradiend_ui.engine.durable import exchange, replace_file, replace_folder, with_advice, write_whole
 from gradiend_ui.engine.errors import Failed
 
 
@@ -74,3 +75,13 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path: Path, monkeypatch: pytest.M
 def test_a_disk_that_refuses_pickled_weights_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="The disk takes no more"):
         save_pickled({}, tmp_path / "none" / "model.bin")
+
+
+def test_the_advice_suits_what_went_wrong() -> None:
+    full = [OSError(code, os.strerror(code)) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
+    full.append(RuntimeError("I/O error: No space left on device (os error 28)"))
+    assert all(with_advice(error).endswith("Free disk space and try again.") for error in full)
+    assert with_advice(OSError(errno.EACCES, "Permission denied")) == (
+        "Permission denied. Allow writing there and try again."
+    )
+    assert with_advice(FileNotFoundError(errno.ENOENT, "No such file or directory")).endswith("directory. Try again.")

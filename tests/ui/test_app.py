@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import app
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
 from gradiend_ui.ui import api, routes
 from gradiend_ui.ui.gate import Doors
@@ -127,7 +128,6 @@ def test_importing_app_does_no_work() -> None:
 
 def test_a_port_in_use_gives_a_sentence() -> None:
     sys.path.insert(0, str(ROOT))
-    import app
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -142,7 +142,6 @@ def test_a_port_in_use_gives_a_sentence() -> None:
 
 def test_a_space_listens_on_all_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
     sys.path.insert(0, str(ROOT))
-    import app
 
     assert app.read_arguments([]).host == "127.0.0.1"
     monkeypatch.setenv("SPACE_ID", "someone/space")
@@ -159,3 +158,24 @@ def test_an_idle_server_rests(blocks) -> None:
         return made
 
     assert asyncio.run(plain())._queue.sleep_when_free < blocks._queue.sleep_when_free <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [(name, value) for name in ("--port", "--proxies") for value in ("-3", "99999", "1.5", "x", "", "²", "1" * 5000)]
+    + [(name, value) for name in ("--checkpoint", "--export-dir") for value in ("", "  ")],
+)
+def test_a_value_that_is_none_is_refused_with_those_there_are(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        app.read_arguments([f"{option}={value}"])
+    told = capsys.readouterr().err
+    assert f"argument {option}:" in told and ("whole number from" in told or "leave the option out" in told)
+
+
+def test_a_port_that_is_taken_is_told_with_one_that_exists() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", app.LAST_PORT))
+        taken.listen()
+        assert f"--port {app.LAST_PORT - 1}" in str(app.port_problem("127.0.0.1", app.LAST_PORT))

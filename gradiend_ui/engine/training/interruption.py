@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gradiend_ui.engine.checkpoint_writer import save_pickled
-from gradiend_ui.engine.durable import discard, reason_of
+from gradiend_ui.engine.durable import discard, with_advice
 from gradiend_ui.engine.errors import Failed
 from gradiend_ui.engine.training.record import History
 
@@ -54,7 +54,7 @@ def save_interrupted(folder: Path, fingerprint: str, run: Interrupted) -> None:
         save_pickled(content, partial)
         os.replace(partial, folder / STATE_FILE)
     except OSError as error:
-        raise Failed(f"The state of the training could not be written: {reason_of(error)}. Free disk space.") from error
+        raise Failed(f"The state of the training could not be written: {with_advice(error)}") from error
     finally:
         discard(partial)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
-from gradiend_ui.engine.durable import reason_of, sync_names, unfinished
+from gradiend_ui.engine.durable import reason_of, sync_names, unfinished, with_advice
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
 from gradiend_ui.engine.file_names import WHY, is_device, without_device
 from gradiend_ui.engine.leftovers import KEPT, STAGES, drop, drop_exports
@@ -269,7 +269,7 @@ def _request(run: str, plan: Plan, piece: Piece) -> dict[str, Any]:
 
 
 def _no_place(error: OSError) -> Failed:
-    return Failed(f"There is no place for the export: {reason_of(error)}. Free disk space and try again.")
+    return Failed(f"There is no place for the export: {with_advice(error)}")
 
 
 def _moved(folder: Path, target: Path) -> Path:
