@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -161,18 +162,38 @@ class BaseModel:
             )
 
     def fingerprint(self) -> str:
-        """sha256 over every weight, the vocabulary and the configuration: equal only for equal numbers."""
+        """sha256 over every weight, the vocabulary and the configuration: equal only for equal numbers.
+
+        The same wherever the model lies: an upload's is that of the user's own copy.
+        """
+        return self.fingerprints()[0]
+
+    def fingerprints(self) -> tuple[str, str]:
+        """The fingerprint, and as versions before this one spelled it: with the place that it was loaded from."""
         digest = hashlib.sha256(self.objective.encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        digest.update(self.model.config.to_json_string(use_diff=False).encode())
+        former = digest.copy()
+        settings = self.model.config.to_json_string(use_diff=False)
+        former.update(settings.encode())
+        digest.update(json.dumps(_without_place(json.loads(settings)), sort_keys=True).encode())
+        return self._with_words(digest), self._with_words(former)
+
+    def _with_words(self, digest: hashlib._Hash) -> str:
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         digest.update((backend.to_str() if backend is not None else str(sorted(self.tokenizer.get_vocab()))).encode())
         digest.update(f"{self.tokenizer.padding_side}{self.tokenizer.truncation_side}".encode())
         if self.chat_prompt:
             digest.update(in_chat_prompt("").encode())
         return digest.hexdigest()
+
+
+def _without_place(settings: Any) -> Any:
+    """The settings of a model, and of the models in it, without the place that they were loaded from."""
+    if not isinstance(settings, dict):
+        return settings
+    return {key: _without_place(value) for key, value in settings.items() if key != "_name_or_path"}
 
 
 def base_model_location(checkpoint: Checkpoint, given: str | None, trust: Trust = LOCAL) -> str:

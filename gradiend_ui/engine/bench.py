@@ -292,6 +292,7 @@ class Bench:
         """limits: the most that is scored at once."""
         rows, neutral = self.rows(loaded, data_options), self.neutral(loaded, data_options)
         plan = prepare(loaded.model, spec, rows, neutral, grid=grid, limits=limits)
+        self.store.take_over_results(plan)
         return replace(plan, warnings=(*plan.warnings, *rows.notes))
 
     def keep_plan(self, run: str, plan: PreparedSweep) -> None:
@@ -302,7 +303,7 @@ class Bench:
         if run_id not in self._plans:
             record = self.store.run(run_id)
             plan = self.planned(record, BatchLimits(**record.info.get("batches", {})))
-            if plan.fingerprint != record.info["fingerprint"]:
+            if not plan.is_called(record.info["fingerprint"]):
                 raise BadData(
                     "The checkpoint or its data changed since this run began: its numbers would not fit together. "
                     "Start a new sweep."
@@ -323,7 +324,7 @@ class Bench:
         imported = record.info.get("imported")
         if imported is None:
             self.plan(record.id)
-        elif imported["model"] != loaded.model.fingerprint:
+        elif not loaded.model.is_called(imported["model"]):
             raise BadData(
                 f"The checkpoint changed since {imported['file']} was opened: load it and open the sweep again, or "
                 "start a new sweep."

@@ -63,7 +63,7 @@ def check(sweep: FinishedSweep, model: ModelWithGradiend, workspace: Workspace, 
     except GradiendUIError as error:
         return Check("unchecked", f"It could not be checked with the rows beside this checkpoint: {error}")
     for made in candidates:
-        if sweep.cache.fingerprint == made.plan.fingerprint:
+        if made.plan.is_called(sweep.cache.fingerprint):
             sentence = "Weights, rows, texts, targets and part are those it was made with (equal fingerprints)."
             return Check("verified", sentence, made.plan, made.neutral, lms_known=True)
     return _scored_again(sweep.cache, candidates, model, workspace, companions)

@@ -77,7 +77,14 @@ class _State:
 
     @cached_property
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(self.base.fingerprint().encode())
+        return self._fingerprint(self.base.fingerprints()[0])
+
+    @cached_property
+    def former_fingerprint(self) -> str:
+        return self._fingerprint(self.base.fingerprints()[1])
+
+    def _fingerprint(self, of_base: str) -> str:
+        digest = hashlib.sha256(of_base.encode())
         digest.update(repr(self.trained.gradiend.architecture).encode())
         for name, tensor in sorted(self.trained.gradiend.weights.items()):
             digest.update(name.encode())
@@ -471,6 +478,15 @@ class ModelWithGradiend:
     def fingerprint(self) -> str:
         """sha256 over base model, tokenizer, autoencoder and mapping: equal only for equal rewrites."""
         return self._state.fingerprint
+
+    @property
+    def former_fingerprint(self) -> str:
+        """As versions before this one spelled it: it covers the place that the base model was loaded from."""
+        return self._state.former_fingerprint
+
+    def is_called(self, fingerprint: object) -> bool:
+        """Whether it is this model's, by today's spelling or the former one."""
+        return fingerprint == self.fingerprint or fingerprint == self.former_fingerprint
 
 
 def _labels(definition: FeatureDefinition) -> dict[str, float]:

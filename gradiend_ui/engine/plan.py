@@ -28,7 +28,16 @@ from gradiend_ui.engine.objectives.choice import build_objective
 from gradiend_ui.engine.objectives.probabilities import Objective
 from gradiend_ui.engine.selection import goal_feature_factors
 from gradiend_ui.engine.targets import ClassTargets, ignored_ids, resolve_targets
-from gradiend_ui.engine.values import DEFAULT_LIMITS, DEFAULT_PRECISION, BatchLimits, Cell, CellScore, Grid, SweepSpec
+from gradiend_ui.engine.values import (
+    DEFAULT_LIMITS,
+    DEFAULT_PRECISION,
+    PRECISIONS,
+    BatchLimits,
+    Cell,
+    CellScore,
+    Grid,
+    SweepSpec,
+)
 
 SCORER_VERSION = 2
 """Part of every fingerprint: raise it whenever a change here or in the objectives may change a number."""
@@ -38,8 +47,8 @@ SCORER_VERSION = 2
 class PreparedSweep:
     """Everything that is fixed before the first cell. Blocks are numbered: rows first, then neutral texts.
 
-    shared_fingerprint: changes with any ingredient of a number (weights, mapping, rows, texts, targets, part, plan,
-    ...) but the precision.
+    ingredients: everything that makes a number (rows, texts, targets, part, plan, ...) but the precision, and but what
+    the model's fingerprint stands for (weights, mapping), as JSON-like values.
     """
 
     model: ModelWithGradiend
@@ -49,7 +58,7 @@ class PreparedSweep:
     targets: ClassTargets
     objective: Objective
     lms: LmsMeasurement
-    shared_fingerprint: str
+    ingredients: Mapping[str, Any]
     warnings: tuple[str, ...]
     limits: BatchLimits = DEFAULT_LIMITS
 
@@ -60,9 +69,24 @@ class PreparedSweep:
 
     def fingerprint_in(self, precision: str) -> str:
         """The same for another precision: results of two precisions never meet."""
-        if precision == DEFAULT_PRECISION:
-            return self.shared_fingerprint
-        return hashlib.sha256(f"{self.shared_fingerprint} in {precision}".encode()).hexdigest()
+        return _in_precision(self._shared, precision)
+
+    @cached_property
+    def former_names(self) -> dict[str, str]:
+        """{as versions before this one spelled it: the fingerprint} for every precision."""
+        return {_in_precision(self._former, one): self.fingerprint_in(one) for one in PRECISIONS}
+
+    def is_called(self, fingerprint: object) -> bool:
+        """Whether results of this name are this plan's, by today's spelling or the former one."""
+        return fingerprint == self.fingerprint or fingerprint == _in_precision(self._former, self.spec.precision)
+
+    @cached_property
+    def _shared(self) -> str:
+        return _digest({**self.ingredients, "model": self.model.fingerprint})
+
+    @cached_property
+    def _former(self) -> str:
+        return _digest({**self.ingredients, "model": self.model.former_fingerprint})
 
     @cached_property
     def rows_by_dataset(self) -> Counter[str]:
@@ -213,7 +237,7 @@ def plan_sweep(
         targets=targets,
         objective=objective,
         lms=lms,
-        shared_fingerprint=_fingerprint(model, spec, rows, targets, texts, ignored, objective, lms),
+        ingredients=_ingredients(model, spec, rows, targets, texts, ignored, objective, lms),
         warnings=_warnings(model, targets, objective, texts_are_rows),
         limits=limits,
     )
@@ -241,7 +265,15 @@ def _lms_texts(
     return texts[: spec.max_neutral], ignored_ids(model.tokenizer, sorted(words))
 
 
-def _fingerprint(
+def _digest(ingredients: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
+
+
+def _in_precision(shared: str, precision: str) -> str:
+    return shared if precision == DEFAULT_PRECISION else hashlib.sha256(f"{shared} in {precision}".encode()).hexdigest()
+
+
+def _ingredients(
     model: ModelWithGradiend,
     spec: SweepSpec,
     rows: Sequence[EvalRow],
@@ -250,10 +282,9 @@ def _fingerprint(
     ignored: frozenset[int],
     objective: Objective,
     lms: LmsMeasurement,
-) -> str:
+) -> dict[str, Any]:
     ingredients: dict[str, Any] = {
         "scorer": SCORER_VERSION,
-        "model": model.fingerprint,
         "dtype": str(model.base_model.dtype),
         "objective": objective.name,
         "part": spec.part,
@@ -268,7 +299,7 @@ def _fingerprint(
     }
     if objective.name in WINDOWED:
         ingredients["rhs_window"] = model.base.rhs_window
-    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
+    return ingredients
 
 
 def _warnings(

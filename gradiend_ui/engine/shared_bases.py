@@ -60,12 +60,12 @@ class SharedBase(BaseModel):
     weight_files: tuple[StoredFile, ...] = ()
 
     @cached_property
-    def _fingerprint(self) -> str:
-        return super().fingerprint()
+    def _fingerprints(self) -> tuple[str, str]:
+        return super().fingerprints()
 
-    def fingerprint(self) -> str:
-        """As `BaseModel.fingerprint`, of the weights that were loaded."""
-        return self._fingerprint
+    def fingerprints(self) -> tuple[str, str]:
+        """As `BaseModel.fingerprints`, of the weights that were loaded."""
+        return self._fingerprints
 
 
 class SharedBases:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,17 @@ _RUN = (
 
 
 _WITH_VISITOR = "LEFT JOIN run_visitors ON run_visitors.run = runs.id"
+SPELLING = "spelling"
+"""In what is noted of a run: how its fingerprint is spelled. Runs without it are of versions whose fingerprints covered
+the place that the base model was loaded from."""
+_TODAY = f'{{"{SPELLING}": 2, '
+_FORMER = f"instr(info, '\"{SPELLING}\"') = 0 AND instr(info, '\"fingerprint\"')"
+_CALLED = "fingerprint >= ? AND fingerprint < ?"
+_IS_CALLED = f"SELECT EXISTS(SELECT 1 FROM results WHERE {_CALLED}) OR EXISTS(SELECT 1 FROM runs WHERE instr(info, ?))"
+_CALL_RESULTS = (
+    "INSERT OR IGNORE INTO results SELECT ? || substr(fingerprint, ?), cell, block, result FROM results "
+    f"WHERE {_CALLED}"
+)
 _RESULT_CELLS = "SELECT DISTINCT cell FROM results WHERE fingerprint = ?"
 _RESULT_SIZES = "SELECT cell, SUM(LENGTH(result)) FROM results WHERE fingerprint = ? GROUP BY cell"
 
@@ -96,6 +107,13 @@ def expected_columns() -> dict[str, set[str]]:
         blank.executescript(_SCHEMA)
         tables = [row[0] for row in blank.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")]
         return {table: {row[1] for row in blank.execute(f"PRAGMA table_info({table})")} for table in tables}
+
+
+class Named(Protocol):
+    """What results are kept of. former_names: {as versions before this one called them: today's name}."""
+
+    @property
+    def former_names(self) -> Mapping[str, str]: ...
 
 
 def fingerprints_of(run: Run) -> tuple[str, ...]:
@@ -225,7 +243,7 @@ class Store(MadeList):
         with self._writing() as db:
             db.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?, 1, ?, ?, NULL, NULL, ?, ?)",
-                (run, checkpoint, json.dumps(request), json.dumps(info), state, done, total, now, now),
+                (run, checkpoint, json.dumps(request), json.dumps({SPELLING: 2, **info}), state, done, total, now, now),
             )
             if visitor:
                 db.execute("INSERT INTO run_visitors VALUES (?, ?)", (run, visitor))
@@ -477,6 +495,25 @@ class Store(MadeList):
             except (ValueError, EOFError, OSError, TypeError):
                 log.warning("block %s of cell %s is damaged: it will be scored again", block, cell_key(cell))
         return found
+
+    def take_over_results(self, plan: Named) -> None:
+        """Call what versions before this one kept of a plan by today's names, in the results and in their runs.
+
+        A store that has runs of today alone is not looked through.
+        """
+        if not self._one(f"SELECT EXISTS(SELECT 1 FROM runs WHERE {_FORMER})", ())[0]:
+            return
+        for former, name in plan.former_names.items():
+            own = (former, f"{former}0")  # with what a run of its own has: former/run, since "/" comes before "0"
+            if not self._one(_IS_CALLED, (*own, former))[0]:
+                continue
+            with self._writing() as db:
+                db.execute(_CALL_RESULTS, (name, len(former) + 1, *own))
+                db.execute(f"DELETE FROM results WHERE {_CALLED}", own)
+                db.execute("UPDATE runs SET info = replace(info, ?, ?) WHERE instr(info, ?)", (former, name, former))
+                db.execute(
+                    f"UPDATE runs SET info = ? || substr(info, 2) WHERE {_FORMER} AND instr(info, ?)", (_TODAY, name)
+                )
 
     def block_counts(self, fingerprint: str) -> dict[str, int]:
         """{cell as `cell_key` spells it: how many of its blocks are stored}."""

@@ -131,6 +131,7 @@ class DecoderEvaluation:
     def _swept(
         self, data: DecoderData, request: Request, plan: PreparedSweep, frames: Frames | None, *, reuse: bool
     ) -> tuple[str, list[CellScore]]:
+        self._store.take_over_results(plan)
         info = _info(request, plan, frames)
         run_id = self._store.create_run(str(data.model.name_or_path), request.to_json(), info, plan.grid.cells)
         if frames is not None:
@@ -153,7 +154,7 @@ class DecoderEvaluation:
                 "The newest evaluation was made with training_like_df or neutral_df of its own, which are not kept: "
                 "pass decoder_results."
             )
-        if data.plan(request, frames).fingerprint != record.info["fingerprint"]:
+        if not data.plan(request, frames).is_called(record.info["fingerprint"]):
             raise BadData(
                 "The kept evaluation belongs to other weights or data than this trainer has: run evaluate_decoder() "
                 "again, or pass decoder_results."
@@ -201,7 +202,7 @@ class DecoderEvaluation:
             max_neutral=cache.max_neutral,
         )
         plan = data.plan(request)
-        stale = cache.fingerprint is not None and cache.fingerprint != plan.fingerprint
+        stale = cache.fingerprint is not None and not plan.is_called(cache.fingerprint)
         difference = (
             "weights, data or targets changed"
             if stale

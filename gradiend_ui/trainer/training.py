@@ -181,7 +181,7 @@ def may_reuse(args: TrainingArguments, plan: TrainingPlan, base: BaseModel, outp
     if "run" in stored:
         seeds = [plan.settings.seed + number for number in range(args.max_seeds)]
         return any(
-            stored["run"] == replace(plan, settings=plan.settings.with_seed(seed)).fingerprint(base) for seed in seeds
+            stored["run"] in replace(plan, settings=plan.settings.with_seed(seed)).fingerprints(base) for seed in seeds
         )
     wanted: dict[str, Any] = {"source": args.source, "target": args.target}
     pruned = bool(stored.get("pre_prune_config")), bool(stored.get("post_prune_config"))

@@ -93,6 +93,8 @@ class MadeUpWorkspace:
 
 
 class MadeUpModel:
+    fingerprint = former_fingerprint = "f"
+
     def update_vector(self, _part: str, feature_factor: float) -> float:
         return feature_factor
 
@@ -132,7 +134,7 @@ def made_up(seed: int) -> PreparedSweep:
     spec = SweepSpec(goal=goal, winner_only=True, winner_ratio=ratio)
     targets = ClassTargets(CLASSES, {"M": ("he",), "F": ("she",)})
     model: Any = MadeUpModel()
-    return PreparedSweep(model, spec, grid, data, targets, objective, lms, "f", ())
+    return PreparedSweep(model, spec, grid, data, targets, objective, lms, {}, ())
 
 
 RATES = [0.0, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, -0.1]

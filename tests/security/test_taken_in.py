@@ -395,7 +395,6 @@ def test_every_listed_architecture_gives_the_same_numbers(kind: str, tmp_path: P
     assert type(own.tokenizer) is type(taken.tokenizer) and own.objective == taken.objective
     texts = ["He said she was happy .", "the small wooden box", "\u2603 1 2  3"]
     assert own.encode(texts) == taken.encode(texts)
-    own.model.config.name_or_path = taken.model.config.name_or_path = ""
     assert own.fingerprint() == taken.fingerprint()
     ids = torch.tensor([own.encode(texts[:1])[0]])
     inputs = {"input_ids": ids} if own.kind != "seq2seq" else {"input_ids": ids, "decoder_input_ids": ids}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,11 @@ def save_interrupted(folder: Path, fingerprint: str, run: Interrupted) -> None:
         discard(partial)
 
 
-def load_interrupted(folder: Path, fingerprint: str) -> Interrupted | None:
-    """The state a run left in `folder`; None when there is none, it is damaged, or it belongs to another run."""
+def load_interrupted(folder: Path, fingerprints: Container[object]) -> Interrupted | None:
+    """The state a run left in `folder`; None when there is none, it is damaged, or it belongs to another run.
+
+    fingerprints: of this run, as today and as versions before this one spelled it.
+    """
     path = folder / STATE_FILE
     if not path.is_file():
         return None
@@ -68,7 +72,7 @@ def load_interrupted(folder: Path, fingerprint: str) -> Interrupted | None:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # torch raises many kinds for a damaged file; the run starts anew then
         return None
-    if not isinstance(content, dict) or content.get("fingerprint") != fingerprint:
+    if not isinstance(content, dict) or content.get("fingerprint") not in fingerprints:
         return None
     return Interrupted(content["weights"], content["optimizer"], History(**content["history"]), content["positions"])
 

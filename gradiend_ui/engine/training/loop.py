@@ -98,10 +98,14 @@ class TrainingPlan:
 
     def fingerprint(self, base: BaseModel) -> str:
         """Equal only for runs that give the same numbers."""
-        digest = hashlib.sha256(base.fingerprint().encode())
-        digest.update(json.dumps(self.settings.to_dict(), sort_keys=True, default=str).encode())
-        digest.update(repr((tuple(self.rows), tuple(self.evaluation_rows), self.pair, base.rhs_window)).encode())
-        return digest.hexdigest()
+        return self.fingerprints(base)[0]
+
+    def fingerprints(self, base: BaseModel) -> tuple[str, str]:
+        """The fingerprint, and as versions before this one spelled it (see `BaseModel.fingerprints`)."""
+        settings = json.dumps(self.settings.to_dict(), sort_keys=True, default=str)
+        rest = repr((tuple(self.rows), tuple(self.evaluation_rows), self.pair, base.rhs_window))
+        today, former = (hashlib.sha256(f"{name}{settings}{rest}".encode()) for name in base.fingerprints())
+        return today.hexdigest(), former.hexdigest()
 
 
 def train_gradiend(
@@ -133,7 +137,7 @@ class _Run:
         self.steps_per_epoch = -(-len(self.schedule) // self.settings.gradiend_batch_size)
         planned = self.settings.num_train_epochs * self.steps_per_epoch
         self.steps_total = min(planned, self.settings.max_steps) if self.settings.max_steps > 0 else planned
-        left = load_interrupted(self.folder, self.fingerprint)
+        left = load_interrupted(self.folder, plan.fingerprints(base))
         if left is None:
             forget(self.folder)
         whole = parameter_map(base, self.settings.params)
