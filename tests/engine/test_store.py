@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gradiend_ui.engine.errors import Busy, NotFound
+from gradiend_ui.engine.errors import Busy, Failed, NotFound
 from gradiend_ui.engine.store import SCHEMA_VERSION, Store
 from gradiend_ui.engine.values import Cell, CellScore
 
@@ -136,6 +137,20 @@ def test_commits_move_the_revision_and_share_results(store: Store) -> None:
     np.testing.assert_array_equal(store.results("f", CELLS[0])[3], result)
     assert store.results("f", CELLS[1]) == store.results("g", CELLS[0]) == {}
     assert store.cells(run, after_rev=rev)[1] == []
+
+
+@pytest.mark.parametrize("table", ["run_cells", "runs"])
+def test_a_commit_that_breaks_off_keeps_nothing(store: Store, tmp_path: Path, table: str) -> None:
+    """Blocks without their score, or a score without its revision, are what a kill between two transactions leaves."""
+    run = store.create_run("ck", {}, {}, CELLS)
+    before = store.cells(run)
+    refusing = f"CREATE TRIGGER refusing BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'no more'); END"
+    with closing(sqlite3.connect(tmp_path / "runs.sqlite", isolation_level=None)) as other:
+        other.execute(refusing)
+    score = CellScore(CELLS[0], "final", {"M": {"F": 0.25}}, {"lms": 0.5}, 1, 1)
+    with pytest.raises(Failed):
+        store.commit(run, 1, score, fingerprint="f", new_results={3: np.array([[0.25]])})
+    assert store.results("f", CELLS[0]) == {} and store.cells(run) == before
 
 
 def test_the_queue_is_first_come_first_served(store: Store) -> None:
