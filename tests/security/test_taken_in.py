@@ -109,13 +109,11 @@ def outcome(lane: Lane, uploads: Path, path: Path) -> str:
 # --- the first wall: nothing is named ---------------------------------------------------------------------------------
 
 
-def index_of(base: Path, place: str) -> None:
+def index_of(base: Path, place: str, index: str = "model.safetensors.index.json") -> None:
     """Have the index of the base's weights put every tensor into `place`."""
     names = load_file(base / "model.safetensors")
     (base / "model.safetensors").unlink()
-    (base / "model.safetensors.index.json").write_text(
-        json.dumps({"metadata": {}, "weight_map": dict.fromkeys(names, place)})
-    )
+    (base / index).write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(names, place)}))
 
 
 @pytest.mark.parametrize(
@@ -374,12 +372,26 @@ def test_a_mask_head_stays_beside_its_base(run: Path, outside: Path, tmp_path: P
         load_base_model(str(folder), trust=public_trust().within(folder))
 
 
-def test_an_index_of_ones_own_names_no_link_out(run: Path, outside: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("index", "shard"),
+    [
+        ("model.safetensors.index.json", "model-00001-of-00001.safetensors"),
+        ("pytorch_model.bin.index.json", "pytorch_model-00001-of-00001.bin"),
+    ],
+)
+def test_an_index_of_ones_own_names_no_link_out(
+    run: Path, outside: Path, tmp_path: Path, index: str, shard: str
+) -> None:
     folder = hostile.copy_of(run / "base", tmp_path / "base")
-    index_of(folder, "model-00001-of-00001.safetensors")
-    (folder / "model-00001-of-00001.safetensors").symlink_to(outside / "private.safetensors")
+    index_of(folder, shard, index)
+    (folder / shard).symlink_to(outside / "private.safetensors")
     with pytest.raises(BadBase, match="leads out of its folder"):
         load_base_model(str(folder))
+    (folder / shard).unlink()
+    for place in (f"../{shard}", str(outside / "private.safetensors"), shard):
+        change(folder / index, weight_map={"a": place})
+        with pytest.raises(BadBase, match="files of its own folder"):
+            load_base_model(str(folder))
 
 
 # --- the same numbers -------------------------------------------------------------------------------------------------
