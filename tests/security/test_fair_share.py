@@ -225,13 +225,26 @@ def test_a_sweep_has_a_largest_number_of_characters() -> None:
         check_size(PUBLIC.sweep_size, characters=1_000_001)
 
 
-@pytest.mark.parametrize(("kind", "most", "words"), [("characters", 500, "characters"), ("rows", 1, "evaluation rows")])
+@pytest.mark.parametrize(
+    ("kind", "most", "max_rows", "words"),
+    [
+        ("characters", 500, 2, "characters in its rows and texts"),
+        ("rows", 75, 2, "evaluation rows"),  # a tenth of the table's 760
+        ("rows", 80, None, "evaluation rows"),
+        ("texts", 10, 2, "neutral texts"),
+    ],
+)
 def test_a_sweep_over_the_limit_is_refused_before_anything_is_tokenized(
-    stranger: tuple[Lane, Callable[[], Path]], monkeypatch: pytest.MonkeyPatch, kind: str, most: int, words: str
+    stranger: tuple[Lane, Callable[[], Path]],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    most: int,
+    max_rows: int | None,
+    words: str,
 ) -> None:
     lane, _ = stranger
     checkpoint = lane.handle("load", {"source": "demo", "options": {}})["checkpoint"]
-    spec = {"max_rows": 2, "learning_rates": [0.1], "feature_factors": [1.0]}
+    spec = {"max_rows": max_rows, "learning_rates": [0.1], "feature_factors": [1.0]}
     monkeypatch.setattr(lane._bench, "prepared", None)
     with pytest.raises(TooLarge, match=words):
         lane.handle("start", {"checkpoint": checkpoint, "spec": spec, "most": {kind: most}})

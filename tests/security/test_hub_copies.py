@@ -17,7 +17,7 @@ import torch
 from hub_stub import HubStub, hub
 from safetensors.torch import load_file
 
-from gradiend_ui.engine import hub_base
+from gradiend_ui.engine import confined, hub_base
 from gradiend_ui.engine.base_model import load_base_model
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, TooLarge
 from gradiend_ui.engine.lane import Lane
@@ -181,6 +181,27 @@ def test_without_fence_and_environment_it_still_asks_as_anybody(
         assert int(fetched(NAME).split()[0]) > 3
     assert stub.asked and not stub.tokens
     assert [path.name for path in (tmp_path / "cache/hub").iterdir()] == ["models--acme--private"], "nothing is cached"
+
+
+def test_the_process_that_fetches_is_given_neither_token_nor_cache(
+    stub: HubStub, uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[dict[str, Any], dict[str, str]]] = []
+    real = subprocess.run
+
+    def start(command: list[str], *, env: dict[str, str], **options: Any) -> Any:
+        started.append((json.loads(command[-1]), env))
+        return real(command, env=env, **options)
+
+    monkeypatch.setattr(confined.subprocess, "run", start)
+    hub_base.hub_copy(NAME, uploads)
+    (fetching, environment), (building, other) = started
+    assert (fetching["task"], fetching["network"], building["network"]) == ("fetch_base", True, False)
+    for given in (environment, other):
+        assert not any("secret" in value or "TOKEN" in name for name, value in given.items())
+    assert environment["HF_ENDPOINT"] == stub.url and "HF_ENDPOINT" not in other
+    places = fetching["reads"] + fetching["writes"] + building["reads"] + building["writes"]
+    assert places and all(Path(place).is_relative_to(uploads) for place in places)
 
 
 def test_only_what_the_chosen_gradiend_names_is_fetched(stub: HubStub, zipped: Path, uploads: Path) -> None:
