@@ -22,11 +22,12 @@ from tiny_architectures import save_tiny
 from gradiend_ui.engine import taken_in
 from gradiend_ui.engine.base_model import load_base_model, load_tokenizer
 from gradiend_ui.engine.clean_model import REFUSED
-from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed
+from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.fence import fence_version
 from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.model_fields import CONFIG_FIELDS, GENERATION_FIELDS, RESERVED, TOKENIZER_FIELDS
 from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.tokenizer_check import check_words
 from gradiend_ui.engine.trust import ARCHITECTURES, public_trust
 
 ROOT = Path(__file__).parents[2]
@@ -336,6 +337,37 @@ def test_a_tokenizer_that_makes_ever_more_of_a_text_is_refused(
     hostile.put(source / "base/tokenizer.json", json.dumps(content).encode())
     with pytest.raises(GradiendUIError, match="no tokenizer's work|memory|cannot be read|damaged"):
         taken_in.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
+
+
+DOUBLED = {"type": "Replace", "pattern": {"String": "q"}, "content": "qq"}
+ANY_LETTER = {"type": "Replace", "pattern": {"Regex": "."}, "content": "q" * 100}
+OTHERS = [{"type": "Replace", "pattern": {"String": f"q{n}"}, "content": "q"} for n in range(201)]
+BEFORE = {"type": "Prepend", "prepend": "q" * 2000}
+
+
+@pytest.mark.parametrize(
+    ("steps", "said", "is_tried"),
+    [
+        ([DOUBLED] * 7, "ever longer ones, or many", False),
+        ([ANY_LETTER], "ever longer ones, or many", False),
+        (OTHERS, "ever longer ones, or many", False),
+        ([BEFORE] * 6, "characters of", True),
+    ],
+    ids=["doubled", "any letter", "many", "before"],
+)
+def test_a_tokenizer_that_swells_texts_is_refused_by_what_it_says_or_does(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: list[Any], said: str, is_tried: bool
+) -> None:
+    """What its file tells is looked at before the library has it, which would need all memory for some of these."""
+    content = json.loads((run / "base/tokenizer.json").read_text())
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(content))
+    check_words(path, "tokenizer.json")
+    path.write_text(json.dumps({**content, "normalizer": {"type": "Sequence", "normalizers": steps}}))
+    if not is_tried:
+        monkeypatch.setattr("tokenizers.Tokenizer", None)
+    with pytest.raises(TooLarge, match=said):
+        check_words(path, "tokenizer.json")
 
 
 def test_nothing_tells_what_else_was_uploaded(run: Path, uploads: Path, lane: Lane, tmp_path: Path) -> None:
