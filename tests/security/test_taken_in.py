@@ -276,6 +276,16 @@ def test_a_base_beside_is_taken_for_a_path_of_another_machine(
     assert outcome(lane, uploads, zipped(source, tmp_path / "x.zip")) == "ok"
 
 
+def test_a_base_that_is_not_opened_here_is_not_replaced_by_the_one_beside(
+    run: Path, uploads: Path, lane: Lane, tmp_path: Path
+) -> None:
+    source = hostile.copy_of(run, tmp_path / "copy")
+    shutil.copytree(source / "base", source / "other")
+    change(source / "other/config.json", model_type="bloom")
+    change(source / "model/config.json", metadata={"base_model": "../other"})
+    assert "does not open the architecture 'bloom'" in outcome(lane, uploads, zipped(source, tmp_path / "x.zip"))
+
+
 def test_a_tokenizer_is_not_read_from_the_folder_of_a_gradiend(
     run: Path, uploads: Path, lane: Lane, tmp_path: Path
 ) -> None:
