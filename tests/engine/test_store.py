@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +125,14 @@ def test_a_run_is_queued_and_found_again(store: Store, tmp_path: Path) -> None:
         again.run(run + "x")
     with pytest.raises(NotFound):
         again.cells("x")
+
+
+@pytest.mark.parametrize("given", ["\ud800", "run\udfff", "\u00e9", "\U0001f600", 5, None, b"run", ["run"]])
+def test_what_no_run_can_be_called_is_not_found(store: Store, given: Any) -> None:
+    """Half a character cannot even be looked for."""
+    for ask in (store.run, store.cells, store.revision, store.delete_run, store.checkpoint):
+        with pytest.raises(NotFound):
+            ask(given)
 
 
 def test_commits_move_the_revision_and_share_results(store: Store) -> None:

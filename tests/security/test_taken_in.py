@@ -414,6 +414,20 @@ def test_a_mask_head_stays_beside_its_base(run: Path, outside: Path, tmp_path: P
         load_base_model(str(folder), trust=public_trust().within(folder))
 
 
+def test_a_link_in_a_strangers_base_is_not_followed_by_who_opens_it_either(
+    run: Path, outside: Path, tmp_path: Path
+) -> None:
+    """The builder makes none, so that this wall is tried without it."""
+    folder = tmp_path / "base"
+    taken_in.build(run / "base", folder, pickled=False)
+    trust = public_trust().within(folder)
+    assert load_base_model(str(folder), trust=trust).kind == "masked"
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to(outside / "private.safetensors")
+    with pytest.raises(NotAllowed, match="leads out of its folder"):
+        load_base_model(str(folder), trust=trust)
+
+
 @pytest.mark.parametrize(
     ("index", "shard"),
     [
