@@ -66,7 +66,7 @@ class OpenPages:
                 if not self._held[page]:
                     del self._held[page]
 
-    def __contains__(self, page: str) -> bool:
+    def __contains__(self, page: object) -> bool:
         with self._lock:
             return page in self._held
 
