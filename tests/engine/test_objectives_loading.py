@@ -369,6 +369,16 @@ def test_a_mask_head_names_its_base_beside_it_and_no_folder_beyond(tiny_gpt2: Pa
             load_base_model(str(head))
 
 
+def test_a_mask_head_stands_on_no_other_and_not_on_itself(tiny_gpt2: Path, tmp_path: Path) -> None:
+    name = "transformer.wte.weight"
+    mask_head(tmp_path / "other", tiny_gpt2, embedding=name)
+    head = mask_head(tmp_path / "head", tiny_gpt2, embedding=name)
+    for stated in ("../other", "../head", "."):
+        (head / "config_mlm_head.json").write_text(json.dumps({"base_model": stated}))
+        with pytest.raises(BadBase, match="a mask head on a mask head"):
+            load_base_model(str(head))
+
+
 def test_a_whole_mask_head_needs_no_base(tiny_gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Heads of older versions hold every weight and name no base model."""
     head = mask_head(tmp_path / "head", tiny_gpt2, embedding="transformer.wte.weight")
