@@ -11,12 +11,13 @@ import zipfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from gradiend_ui.engine import archives
 from gradiend_ui.engine.archives import Limits, checkpoint_in, unpack_archive
-from gradiend_ui.engine.errors import BadCheckpoint, GradiendUIError, NotAllowed, TooLarge
+from gradiend_ui.engine.errors import BadCheckpoint, Failed, GradiendUIError, NotAllowed, TooLarge
 
 GRADIEND = json.dumps({"architecture": {}, "mapping": {}})
 BASE = json.dumps({"model_type": "bert"})
@@ -64,6 +65,22 @@ def test_the_same_content_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delattr(archives, "_unpacked")
     assert unpack(tmp_path / "b.zip", tmp_path / "uploads") == home
     assert (home / "eval.csv").read_text() == "kept"
+
+
+def test_half_an_upload_never_bears_the_name_of_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = packed(tmp_path / "a.zip", FILES)
+    write, seen = archives._write, list[list[str]]()
+
+    def broken_off(packed: IO[bytes], target: Path, promised: int, name: str) -> int:
+        seen.append([item.name for item in (tmp_path / "uploads").iterdir() if not item.name.startswith(".")])
+        if len(seen) == len(FILES):
+            raise OSError(28, "No space left on device")
+        return write(packed, target, promised, name)
+
+    monkeypatch.setattr(archives, "_write", broken_off)
+    with pytest.raises(Failed, match="No space left"):
+        unpack(path, tmp_path / "uploads")
+    assert seen == [[]] * len(FILES) and not list((tmp_path / "uploads").iterdir())
 
 
 def as_link(info: zipfile.ZipInfo) -> None:

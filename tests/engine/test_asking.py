@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,24 @@ def test_a_death_fails_what_was_sent_and_what_waited_goes_to_the_next_worker(
     with pytest.raises(Failed, match="exit code 3"):
         dying.result(30)
     assert later.result(60) == 1, "the next worker's first request"
+
+
+def test_a_thread_of_its_own_sends_and_holds_nothing_meanwhile(
+    client: tuple[Ask, WorkerClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks would wait with it for a worker that does not read yet."""
+    ask, own = client
+    assert ask("anna", "echo").result(30) == 1
+    sent: list[tuple[str, bool]] = []
+    send_bytes = Connection.send_bytes
+
+    def send(connection: Connection, content: bytes) -> None:
+        sent.append((threading.current_thread().name, own._lock._is_owned()))  # type: ignore[attr-defined]
+        send_bytes(connection, content)
+
+    monkeypatch.setattr(Connection, "send_bytes", send)
+    assert ask("ben", "echo").result(30) == 2
+    assert sent == [("worker-requests", False)]
 
 
 def test_a_large_request_that_the_worker_does_not_read_yet_holds_nobody_up(

@@ -466,15 +466,19 @@ def test_an_exports_hour(made: Made, make: Make, tmp_path: Path) -> None:
     assert names(tmp_path) == {"exported/.x.partial-1/file"} and not (tmp_path / "exports" / "tok").exists()
 
 
-def test_the_longest_unused_tables_make_room(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("oldest", [0, 1, 2])
+def test_the_longest_unused_tables_make_room(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, oldest: int
+) -> None:
     monkeypatch.setattr("gradiend_ui.engine.uploaded_tables.MAX_KEPT_BYTES", 45)
     with noting(made):
         tables = [keep_upload(tmp_path, bytes([65 + n]) * 20, ".csv") for n in range(4)]
-    for age, table in zip((1, 3, 2, 0), tables, strict=True):
+    for number, table in enumerate(tables):
+        age = 9 if number == oldest else 3 - number
         os.utime(tmp_path / "uploads" / table, (10**9 - age, 10**9 - age))
     foreign = others(tmp_path, {f"uploads/{SHA}.csv", "uploads/mine.txt"})
     make_room(made, tables[3])
-    assert names(tmp_path) == {*foreign, *(f"uploads/{tables[n]}" for n in (0, 2, 3))}
+    assert names(tmp_path) == {*foreign, *(f"uploads/{tables[n]}" for n in range(4) if n != oldest)}
     assert len(made.lines()) == 3
 
 

@@ -355,6 +355,30 @@ def test_damaged_mask_heads_are_refused(tiny_gpt2: Path, tmp_path: Path) -> None
         load_base_model(str(broken))
 
 
+def test_a_mask_head_names_its_base_beside_it_and_no_folder_beyond(tiny_gpt2: Path, tmp_path: Path) -> None:
+    """Whether or not there is one: what is beyond is neither opened nor told of."""
+    name = "transformer.wte.weight"
+    (tmp_path / "run").mkdir()
+    for place in ("base", "run/base"):
+        shutil.copytree(tiny_gpt2, tmp_path / place)
+    head = mask_head(tmp_path / "run/head", tiny_gpt2, stated="../base", embedding=name)
+    assert load_base_model(str(head)).objective == "clm_next_token"
+    for stated in ("../../base", "../../none", "x/../../../base"):
+        (head / "config_mlm_head.json").write_text(json.dumps({"base_model": stated}))
+        with pytest.raises(BadBase, match="leads out of the folder around it"):
+            load_base_model(str(head))
+
+
+def test_a_mask_head_stands_on_no_other_and_not_on_itself(tiny_gpt2: Path, tmp_path: Path) -> None:
+    name = "transformer.wte.weight"
+    mask_head(tmp_path / "other", tiny_gpt2, embedding=name)
+    head = mask_head(tmp_path / "head", tiny_gpt2, embedding=name)
+    for stated in ("../other", "../head", "."):
+        (head / "config_mlm_head.json").write_text(json.dumps({"base_model": stated}))
+        with pytest.raises(BadBase, match="a mask head on a mask head"):
+            load_base_model(str(head))
+
+
 def test_a_whole_mask_head_needs_no_base(tiny_gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Heads of older versions hold every weight and name no base model."""
     head = mask_head(tmp_path / "head", tiny_gpt2, embedding="transformer.wte.weight")

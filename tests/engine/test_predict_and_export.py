@@ -149,6 +149,25 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(
     assert sorted(os.listdir(tmp_path)) == ["full"]
 
 
+def test_half_a_zip_never_bears_the_name_of_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "she").mkdir(exist_ok=True)
+        (tmp_path / "she" / name).write_text("x")
+    target, seen = tmp_path / "she.zip", list[bool]()
+    write = zipfile.ZipFile.write
+
+    def broken_off(self: zipfile.ZipFile, *args: Any) -> None:
+        seen.append(target.exists())
+        if len(seen) == 2:
+            raise OSError(28, "No space left on device")
+        write(self, *args)
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", broken_off)
+    with pytest.raises(Failed, match="No space left"):
+        zip_folder(tmp_path / "she", target)
+    assert seen == [False, False] and os.listdir(tmp_path) == ["she"]
+
+
 def test_a_written_checkpoint_that_differs_is_refused(
     model: ModelWithGradiend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from gradiend_ui.engine.errors import Busy, NotFound
+from gradiend_ui.engine.errors import Busy, Failed, NotFound
 from gradiend_ui.engine.store import SCHEMA_VERSION, Store
 from gradiend_ui.engine.values import Cell, CellScore
 
@@ -125,6 +127,14 @@ def test_a_run_is_queued_and_found_again(store: Store, tmp_path: Path) -> None:
         again.cells("x")
 
 
+@pytest.mark.parametrize("given", ["\ud800", "run\udfff", "\u00e9", "\U0001f600", 5, None, b"run", ["run"]])
+def test_what_no_run_can_be_called_is_not_found(store: Store, given: Any) -> None:
+    """Half a character cannot even be looked for."""
+    for ask in (store.run, store.cells, store.revision, store.delete_run, store.checkpoint):
+        with pytest.raises(NotFound):
+            ask(given)
+
+
 def test_commits_move_the_revision_and_share_results(store: Store) -> None:
     run = store.create_run("ck", {}, {}, CELLS)
     result = np.array([[0.25, np.nan]])
@@ -136,6 +146,20 @@ def test_commits_move_the_revision_and_share_results(store: Store) -> None:
     np.testing.assert_array_equal(store.results("f", CELLS[0])[3], result)
     assert store.results("f", CELLS[1]) == store.results("g", CELLS[0]) == {}
     assert store.cells(run, after_rev=rev)[1] == []
+
+
+@pytest.mark.parametrize("table", ["run_cells", "runs"])
+def test_a_commit_that_breaks_off_keeps_nothing(store: Store, tmp_path: Path, table: str) -> None:
+    """Blocks without their score, or a score without its revision, are what a kill between two transactions leaves."""
+    run = store.create_run("ck", {}, {}, CELLS)
+    before = store.cells(run)
+    refusing = f"CREATE TRIGGER refusing BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'no more'); END"
+    with closing(sqlite3.connect(tmp_path / "runs.sqlite", isolation_level=None)) as other:
+        other.execute(refusing)
+    score = CellScore(CELLS[0], "final", {"M": {"F": 0.25}}, {"lms": 0.5}, 1, 1)
+    with pytest.raises(Failed):
+        store.commit(run, 1, score, fingerprint="f", new_results={3: np.array([[0.25]])})
+    assert store.results("f", CELLS[0]) == {} and store.cells(run) == before
 
 
 def test_the_queue_is_first_come_first_served(store: Store) -> None:

@@ -23,7 +23,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gradiend_ui.engine import safetensors_header
+from gradiend_ui.engine import run_folder, safetensors_header
 from gradiend_ui.engine.archives import PUBLIC_LIMITS, unpack_archive
 from gradiend_ui.engine.asking import who_asks
 from gradiend_ui.engine.base_files import check_config
@@ -42,6 +42,7 @@ from gradiend_ui.engine.values import BatchLimits
 from gradiend_ui.ui.compare.desk import CompareDesk
 from gradiend_ui.ui.quotas import PUBLIC, Hourly
 from gradiend_ui.ui.refusals import guard
+from gradiend_ui.ui.session import Session
 from gradiend_ui.ui.visitors import Visitors
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:gradio", "ignore::ResourceWarning")
@@ -177,6 +178,16 @@ def test_a_report_lists_so_many_seeds(tmp_path: Path) -> None:
     assert len(read_run_folder(tmp_path).seeds) == MAX_SEEDS
 
 
+def test_so_many_folders_of_seeds_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_folder, "MAX_SEEDS", 3)
+    for seed in range(5):
+        folder = tmp_path / "seeds" / f"seed_{seed}"
+        folder.mkdir(parents=True)
+        for name in ("config.json", "model.safetensors"):
+            (folder / name).write_text("x")
+    assert [seed.seed for seed in read_run_folder(tmp_path).seeds] == [0, 1, 2]
+
+
 # --- rows and texts ---------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +223,31 @@ def test_a_part_is_spread_and_bounded_in_characters() -> None:
 def test_a_sweep_has_a_largest_number_of_characters() -> None:
     with pytest.raises(TooLarge, match="1,000,001 characters in its rows and texts"):
         check_size(PUBLIC.sweep_size, characters=1_000_001)
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "max_rows", "words"),
+    [
+        ("characters", 500, 2, "characters in its rows and texts"),
+        ("rows", 75, 2, "evaluation rows"),  # a tenth of the table's 760
+        ("rows", 80, None, "evaluation rows"),
+        ("texts", 10, 2, "neutral texts"),
+    ],
+)
+def test_a_sweep_over_the_limit_is_refused_before_anything_is_tokenized(
+    stranger: tuple[Lane, Callable[[], Path]],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    most: int,
+    max_rows: int | None,
+    words: str,
+) -> None:
+    lane, _ = stranger
+    checkpoint = lane.handle("load", {"source": "demo", "options": {}})["checkpoint"]
+    spec = {"max_rows": max_rows, "learning_rates": [0.1], "feature_factors": [1.0]}
+    monkeypatch.setattr(lane._bench, "prepared", None)
+    with pytest.raises(TooLarge, match=words):
+        lane.handle("start", {"checkpoint": checkpoint, "spec": spec, "most": {kind: most}})
 
 
 def test_blocks_are_cut_in_one_pass_over_the_groups() -> None:
@@ -422,3 +458,16 @@ def test_a_large_comparison_is_asked_for_in_pieces_and_says_the_same(demo: Path,
         for mask, same in zip(one["masks"], other["masks"], strict=True):
             for column, again in zip((mask["base"], *mask["cells"]), (same["base"], *same["cells"]), strict=True):
                 assert column["classes"] == pytest.approx(again["classes"], abs=1e-5)
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_a_public_server_has_comparisons_worked_out_ahead(public: bool) -> None:
+    told: list[str] = []
+    session: Any = SimpleNamespace(
+        _public=public,
+        _store=SimpleNamespace(revision=lambda run: None),
+        _worker=SimpleNamespace(ask=lambda kind, **body: told.append(kind)),
+        compared=SimpleNamespace(ahead=lambda *asked: told.append("ahead")),
+    )
+    Session.compare(session, "run", [], ["a"], {})
+    assert told == (["ahead", "compare"] if public else ["compare"])

@@ -73,6 +73,23 @@ def test_posts_from_another_page_are_refused(origin: str) -> None:
     assert client.post(CALL, json={}, headers={"sec-fetch-site": "cross-site"}).status_code == 403
 
 
+@pytest.mark.parametrize("public", [False, True])
+def test_a_page_is_open_while_it_holds_its_heartbeat_and_by_nothing_else(public: bool) -> None:
+    visitors, open_meanwhile = Visitors(public), list[bool]()
+
+    async def look(_: Request) -> PlainTextResponse:
+        open_meanwhile.append("page" in visitors.open_pages)
+        return PlainTextResponse("in")
+
+    doors = Doors(public, "127.0.0.1", LOCAL, frozenset({"load"}), frozenset())
+    middleware = [Middleware(Gate, doors=doors, visitors=visitors)]
+    client = TestClient(Starlette(routes=[Route("/{path:path}", look)], middleware=middleware), base_url=OWN)
+    for path in ("heartbeat/page", "heartbeat/other", "queue/data?session_hash=page"):
+        client.get(f"/gradio_api/{path}")
+    assert open_meanwhile == [True, False, False]
+    assert "page" not in visitors.open_pages, "it has closed"
+
+
 def test_a_page_behind_a_proxy_is_this_servers_own() -> None:
     headers = {"origin": "https://demo.example", "x-forwarded-host": "demo.example"}
     assert client_of(public=True).post(CALL, json={}, headers=headers).status_code == 200

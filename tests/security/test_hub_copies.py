@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import torch
 from hub_stub import HubStub, hub
 from safetensors.torch import load_file
 
-from gradiend_ui.engine import hub_base
+from gradiend_ui.engine import confined, hub_base
 from gradiend_ui.engine.base_model import load_base_model
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, TooLarge
 from gradiend_ui.engine.lane import Lane
@@ -23,6 +25,7 @@ from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.taken_in import take_in, was_taken_in
 from gradiend_ui.engine.trust import public_trust
 
+ROOT = Path(__file__).parents[2]
 NAME = "somebody/tiny-bert"
 
 
@@ -140,6 +143,65 @@ def test_what_only_the_owner_may_read_is_never_taken_from_the_cache(
     with pytest.raises(GradiendUIError, match="cannot be reached"):
         hub_base.hub_copy(NAME, uploads)
     assert not list(uploads.iterdir())
+
+
+FETCH_UNFENCED = """
+import sys
+from pathlib import Path
+from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.engine.hub_base import fetch
+try:
+    print(fetch(Path(sys.argv[1]), name=sys.argv[2])["files"])
+except GradiendUIError as error:
+    print(error)
+"""
+
+
+def test_without_fence_and_environment_it_still_asks_as_anybody(
+    stub: HubStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_bert: Path
+) -> None:
+    """The owner's token lies in the environment and in a file, and the owner's cache has what the Hub does not give."""
+    snapshot = tmp_path / "cache/hub/models--acme--private"
+    (snapshot / "refs").mkdir(parents=True)
+    (snapshot / "refs/main").write_text("abc")
+    shutil.copytree(tiny_bert, snapshot / "snapshots/abc")
+    (tmp_path / "cache/token").write_text("hf_filefilefilefile")
+
+    def fetched(name: str) -> str:
+        folder = tmp_path / f"fetched-{name.replace('/', '-')}"
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, "-c", FETCH_UNFENCED, str(folder), name]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return f"{len(list(folder.iterdir()))} {done.stdout.strip()}"
+
+    for token in ("hf_secretsecretsecret", ""):  # without one in the environment, that of the file would be read
+        monkeypatch.setenv("HF_TOKEN", token)
+        assert fetched("acme/private").startswith("0 ") and "no such model on the Hub" in fetched("acme/private")
+        assert int(fetched(NAME).split()[0]) > 3
+    assert stub.asked and not stub.tokens
+    assert [path.name for path in (tmp_path / "cache/hub").iterdir()] == ["models--acme--private"], "nothing is cached"
+
+
+def test_the_process_that_fetches_is_given_neither_token_nor_cache(
+    stub: HubStub, uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[dict[str, Any], dict[str, str]]] = []
+    real = subprocess.run
+
+    def start(command: list[str], *, env: dict[str, str], **options: Any) -> Any:
+        started.append((json.loads(command[-1]), env))
+        return real(command, env=env, **options)
+
+    monkeypatch.setattr(confined.subprocess, "run", start)
+    hub_base.hub_copy(NAME, uploads)
+    (fetching, environment), (building, other) = started
+    assert (fetching["task"], fetching["network"], building["network"]) == ("fetch_base", True, False)
+    for given in (environment, other):
+        assert not any("secret" in value or "TOKEN" in name for name, value in given.items())
+    assert environment["HF_ENDPOINT"] == stub.url and "HF_ENDPOINT" not in other
+    places = fetching["reads"] + fetching["writes"] + building["reads"] + building["writes"]
+    assert places and all(Path(place).is_relative_to(uploads) for place in places)
 
 
 def test_only_what_the_chosen_gradiend_names_is_fetched(stub: HubStub, zipped: Path, uploads: Path) -> None:

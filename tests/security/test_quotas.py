@@ -79,6 +79,14 @@ def test_places_hold_between_threads() -> None:
     assert (len(entered), len(failed), most) == (3, 9, 0)
 
 
+def test_on_a_local_server_the_oldest_tables_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploaded_tables, "MAX_KEPT_BYTES", 1)
+    desk = DataDesk(Ground(Store(tmp_path / "runs.sqlite"), None, tmp_path, public=False))  # type: ignore[arg-type]
+    desk.keep_pasted("a;b\n1;2", "pasted", is_table=True)
+    newest = desk.keep_pasted("a;b\n3;4", "pasted", is_table=True)["upload"]
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == [newest]
+
+
 def test_tables_have_so_much_room_and_push_no_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploaded_tables, "MAX_KEPT_BYTES", 1)
     ground = Ground(Store(tmp_path / "runs.sqlite"), None, tmp_path, public=True)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,9 +23,13 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.ui.api import as_object
 from gradiend_ui.ui.gate import Doors, Gate
+from gradiend_ui.ui.locations import checked_location
 from gradiend_ui.ui.quotas import LOCAL
 from gradiend_ui.ui.raw_calls import Called, Functions, Refusal, is_json, is_page_name, misfit, parsed
+from gradiend_ui.ui.session import Session
 from gradiend_ui.ui.visitors import Visitors
 from tests.faults.served import Served, served
 
@@ -184,6 +189,30 @@ def test_what_breaks_all_the_same_is_one_line(gate: TestClient, caplog: pytest.L
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "GET '/assets/breaks' ended with KeyError"
     ]
+
+
+# --- values, each wall by itself ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("odd", [5, [1], "x", True, False, [], "", 0, 1.5, [{}]])
+def test_options_are_an_object_at_the_api_and_behind_it(odd: Any) -> None:
+    session: Any = SimpleNamespace(_store=SimpleNamespace(revision=str, checkpoint=str), _public=False, _worker=None)
+    with pytest.raises(BadGrid, match="options must be an object"):
+        as_object(odd, "options")
+    with pytest.raises(BadGrid, match="options of load must be an object"):
+        Session.load(session, "demo", odd)
+    with pytest.raises(BadGrid, match="options of compare must be an object"):
+        Session.compare(session, "run", [], ["a"], odd)
+    with pytest.raises(BadGrid, match="spec must be an object"):
+        Session.start_sweep(session, "ck", odd)
+
+
+def test_a_source_is_as_long_as_a_path_can_be() -> None:
+    assert checked_location("a/" * 2048, "source must be a folder") == "a/" * 2048
+    with pytest.raises(BadGrid, match=r"has 4,098 characters, and no path has over 4,096"):
+        checked_location("a/" * 2049, "source must be a folder")
+    with pytest.raises(BadGrid, match=r"no folder's name has over 255 bytes"):
+        checked_location("a/" + "\u00e9" * 128, "source must be a folder")
 
 
 # --- real servers ------------------------------------------------------------------------------------------------

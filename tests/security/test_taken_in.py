@@ -22,11 +22,12 @@ from tiny_architectures import save_tiny
 from gradiend_ui.engine import taken_in
 from gradiend_ui.engine.base_model import load_base_model, load_tokenizer
 from gradiend_ui.engine.clean_model import REFUSED
-from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed
+from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.fence import fence_version
 from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.model_fields import CONFIG_FIELDS, GENERATION_FIELDS, RESERVED, TOKENIZER_FIELDS
 from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.tokenizer_check import check_words
 from gradiend_ui.engine.trust import ARCHITECTURES, public_trust
 
 ROOT = Path(__file__).parents[2]
@@ -109,13 +110,11 @@ def outcome(lane: Lane, uploads: Path, path: Path) -> str:
 # --- the first wall: nothing is named ---------------------------------------------------------------------------------
 
 
-def index_of(base: Path, place: str) -> None:
+def index_of(base: Path, place: str, index: str = "model.safetensors.index.json") -> None:
     """Have the index of the base's weights put every tensor into `place`."""
     names = load_file(base / "model.safetensors")
     (base / "model.safetensors").unlink()
-    (base / "model.safetensors.index.json").write_text(
-        json.dumps({"metadata": {}, "weight_map": dict.fromkeys(names, place)})
-    )
+    (base / index).write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(names, place)}))
 
 
 @pytest.mark.parametrize(
@@ -277,6 +276,16 @@ def test_a_base_beside_is_taken_for_a_path_of_another_machine(
     assert outcome(lane, uploads, zipped(source, tmp_path / "x.zip")) == "ok"
 
 
+def test_a_base_that_is_not_opened_here_is_not_replaced_by_the_one_beside(
+    run: Path, uploads: Path, lane: Lane, tmp_path: Path
+) -> None:
+    source = hostile.copy_of(run, tmp_path / "copy")
+    shutil.copytree(source / "base", source / "other")
+    change(source / "other/config.json", model_type="bloom")
+    change(source / "model/config.json", metadata={"base_model": "../other"})
+    assert "does not open the architecture 'bloom'" in outcome(lane, uploads, zipped(source, tmp_path / "x.zip"))
+
+
 def test_a_tokenizer_is_not_read_from_the_folder_of_a_gradiend(
     run: Path, uploads: Path, lane: Lane, tmp_path: Path
 ) -> None:
@@ -340,6 +349,37 @@ def test_a_tokenizer_that_makes_ever_more_of_a_text_is_refused(
         taken_in.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
 
 
+DOUBLED = {"type": "Replace", "pattern": {"String": "q"}, "content": "qq"}
+ANY_LETTER = {"type": "Replace", "pattern": {"Regex": "."}, "content": "q" * 100}
+OTHERS = [{"type": "Replace", "pattern": {"String": f"q{n}"}, "content": "q"} for n in range(201)]
+BEFORE = {"type": "Prepend", "prepend": "q" * 2000}
+
+
+@pytest.mark.parametrize(
+    ("steps", "said", "is_tried"),
+    [
+        ([DOUBLED] * 7, "ever longer ones, or many", False),
+        ([ANY_LETTER], "ever longer ones, or many", False),
+        (OTHERS, "ever longer ones, or many", False),
+        ([BEFORE] * 6, "characters of", True),
+    ],
+    ids=["doubled", "any letter", "many", "before"],
+)
+def test_a_tokenizer_that_swells_texts_is_refused_by_what_it_says_or_does(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: list[Any], said: str, is_tried: bool
+) -> None:
+    """What its file tells is looked at before the library has it, which would need all memory for some of these."""
+    content = json.loads((run / "base/tokenizer.json").read_text())
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(content))
+    check_words(path, "tokenizer.json")
+    path.write_text(json.dumps({**content, "normalizer": {"type": "Sequence", "normalizers": steps}}))
+    if not is_tried:
+        monkeypatch.setattr("tokenizers.Tokenizer", None)
+    with pytest.raises(TooLarge, match=said):
+        check_words(path, "tokenizer.json")
+
+
 def test_nothing_tells_what_else_was_uploaded(run: Path, uploads: Path, lane: Lane, tmp_path: Path) -> None:
     """A GRADIEND that is all of its upload: its parent is the folder of all uploads."""
     other = taken_in.home_of(taken_in.take_in(zipped(run, tmp_path / "other.zip"), uploads, strangers=True), uploads)
@@ -374,12 +414,40 @@ def test_a_mask_head_stays_beside_its_base(run: Path, outside: Path, tmp_path: P
         load_base_model(str(folder), trust=public_trust().within(folder))
 
 
-def test_an_index_of_ones_own_names_no_link_out(run: Path, outside: Path, tmp_path: Path) -> None:
+def test_a_link_in_a_strangers_base_is_not_followed_by_who_opens_it_either(
+    run: Path, outside: Path, tmp_path: Path
+) -> None:
+    """The builder makes none, so that this wall is tried without it."""
+    folder = tmp_path / "base"
+    taken_in.build(run / "base", folder, pickled=False)
+    trust = public_trust().within(folder)
+    assert load_base_model(str(folder), trust=trust).kind == "masked"
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to(outside / "private.safetensors")
+    with pytest.raises(NotAllowed, match="leads out of its folder"):
+        load_base_model(str(folder), trust=trust)
+
+
+@pytest.mark.parametrize(
+    ("index", "shard"),
+    [
+        ("model.safetensors.index.json", "model-00001-of-00001.safetensors"),
+        ("pytorch_model.bin.index.json", "pytorch_model-00001-of-00001.bin"),
+    ],
+)
+def test_an_index_of_ones_own_names_no_link_out(
+    run: Path, outside: Path, tmp_path: Path, index: str, shard: str
+) -> None:
     folder = hostile.copy_of(run / "base", tmp_path / "base")
-    index_of(folder, "model-00001-of-00001.safetensors")
-    (folder / "model-00001-of-00001.safetensors").symlink_to(outside / "private.safetensors")
+    index_of(folder, shard, index)
+    (folder / shard).symlink_to(outside / "private.safetensors")
     with pytest.raises(BadBase, match="leads out of its folder"):
         load_base_model(str(folder))
+    (folder / shard).unlink()
+    for place in (f"../{shard}", str(outside / "private.safetensors"), shard):
+        change(folder / index, weight_map={"a": place})
+        with pytest.raises(BadBase, match="files of its own folder"):
+            load_base_model(str(folder))
 
 
 # --- the same numbers -------------------------------------------------------------------------------------------------

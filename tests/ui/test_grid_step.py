@@ -22,7 +22,6 @@ from gradiend_ui.ui.grid.verdict import verdict
 from gradiend_ui.ui.grid.wiring import held_by, known_shows, write_grid
 from gradiend_ui.ui.tree import text_of
 from gradiend_ui.ui.viewer import View, Viewers
-from gradiend_ui.ui.visitors import OpenPages
 from gradiend_ui.ui.words import Words
 
 SWEEP = {
@@ -245,29 +244,34 @@ def test_a_follower_shows_every_change_and_ends_with_the_run(session, options, m
     assert len(seen) == 3
 
 
-def test_a_page_that_is_not_open_is_followed_for_a_while_only(session, options, words, monkeypatch) -> None:
-    open_pages = OpenPages()
-    viewers = Viewers(open_pages)
+@pytest.mark.parametrize(
+    ("opened", "looks"), [((), [0, 10, 20, 30]), ((2,), [0, 10, 20, 30, 40, 50]), (range(12), range(0, 120, 10))]
+)
+def test_a_page_that_is_not_open_is_followed_for_a_while_only(
+    session, options, words, monkeypatch, opened, looks
+) -> None:
+    """By a clock of its own: ten seconds pass with every look, at some of which the page is open."""
+    viewers, seen = Viewers(), []
     viewers.change("page", run="run-1", options=options)
+    revision = session.revision
 
-    async def shown(seconds: float, wait: float) -> int:
-        monkeypatch.setattr(board, "LONGEST_ABSENCE", seconds)
-        follower = board.follow(session, viewers, "page", "run-1", words)
-        await anext(follower)
-        try:
-            return len([shown async for shown in _until(follower, wait)])
-        except TimeoutError:
-            return -1
+    def looked(run):
+        seen.append(10 * len(seen))
+        if len(seen) == 12:
+            viewers.forget("page")
+        return revision(run)
 
-    async def _until(follower, wait):
-        async with asyncio.timeout(wait):
-            async for one in follower:
-                yield one
+    monkeypatch.setattr(session, "revision", looked)
+    monkeypatch.setattr(board, "time", SimpleNamespace(monotonic=lambda: 10.0 * len(seen)))
+    monkeypatch.setattr(board, "CHECK_EVERY", 0)
+    monkeypatch.setattr(viewers, "is_open", lambda page: len(seen) in opened)
 
-    assert asyncio.run(shown(0.2, 5)) == 0, "it ends, though the run goes on"
-    assert asyncio.run(shown(30, 0.5)) == -1, "it may be connecting again"
-    with open_pages.held("page"):
-        assert asyncio.run(shown(0.1, 0.5)) == -1
+    async def follow_to_the_end() -> None:
+        async for _ in board.follow(session, viewers, "page", "run-1", words):
+            pass
+
+    asyncio.run(follow_to_the_end())
+    assert seen == list(looks), "it ends, though the run goes on; one that connects again is followed"
 
 
 def test_a_new_follower_silences_the_old_one(session, options, words) -> None:
