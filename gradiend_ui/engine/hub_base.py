@@ -18,7 +18,16 @@ from typing import Any
 from gradiend_ui.engine.confined import Confinement, run_confined
 from gradiend_ui.engine.durable import reason_of, touch
 from gradiend_ui.engine.errors import BadBase, Failed, GradiendUIError, NotAllowed, TooLarge
-from gradiend_ui.engine.taken_in import RAW, STRANGERS, building, home_of, marked, was_taken_in
+from gradiend_ui.engine.taken_in import (
+    MOST_NAMED,
+    RAW,
+    STRANGERS,
+    building,
+    home_of,
+    marked,
+    wanted,
+    was_taken_in,
+)
 from gradiend_ui.engine.trust import Trust, is_hub_name
 
 log = logging.getLogger(__name__)
@@ -39,14 +48,20 @@ ANSWER_SECONDS = 20.0
 def opened_at(location: str, trust: Trust) -> tuple[str, Trust]:
     """Where the libraries read what a checkpoint names, and for whom: strangers get a clean copy of what the Hub has.
 
-    Raises NotAllowed for a folder of this server, and as `hub_copy`.
+    Nothing is fetched here, where others would wait for it (see `fetch_named`). Raises NotAllowed for a folder of this
+    server, BadBase for a model that was not fetched.
     """
     if not trust.public or os.path.isabs(location):
         return location, trust
     trust.check_place(location, "The base model")
     if trust.hub is None:
         raise NotAllowed("This server fetches no models from the Hub: put the base model into the upload, as base/.")
-    place = hub_copy(location, trust.hub)
+    place = _copied(location, trust.hub)
+    if place is None:
+        raise BadBase(
+            f"The model {location!r} was not fetched from the Hub: upload the GRADIEND again, or put the model into "
+            "the upload, as base/."
+        )
     return str(place), trust.within(*trust.homes, place)
 
 
@@ -55,32 +70,63 @@ def hub_copy(name: str, uploads: Path) -> Path:
 
     Raises BadBase when it cannot be had, TooLarge, NotAllowed or BadBase for what may not be brought, and Failed.
     """
-    home = uploads / hashlib.sha256(f"hub:{name}".encode()).hexdigest()
-    folder = name.partition("/")[2]
-    if was_taken_in(home, strangers=True):
-        touch(home)
-        return home / folder
+    copied = _copied(name, uploads)
+    if copied is not None:
+        return copied
+    home, folder = _home_of(name, uploads), name.partition("/")[2]
     try:
         with building(uploads, home) as stage:
             raw = stage / RAW
             (raw / folder).mkdir(parents=True)
             run_confined("fetch_base", raw / folder, FETCH, writes=[stage], options={"name": name})
-            wanted = {"stage": str(stage), "strangers": True, "source": folder}
-            run_confined("clean", raw, STRANGERS, writes=[stage], options=wanted)
+            run_confined(
+                "clean", raw, STRANGERS, writes=[stage], options={**wanted(home, stage, True), "source": folder}
+            )
     except OSError as error:
         raise Failed(f"The base model {name!r} could not be kept: {reason_of(error)}. Try again later.") from error
     return home / folder
 
 
-def fetch_named(source: Path, uploads: Path) -> None:
-    """Fetch what an upload names on the Hub, so that nobody waits for it later; who loads it says what went wrong."""
+def _home_of(name: str, uploads: Path) -> Path:
+    return uploads / hashlib.sha256(f"hub:{name}".encode()).hexdigest()
+
+
+def _copied(name: str, uploads: Path) -> Path | None:
+    """The clean folder of a model that was fetched, which counts as used now; None without one."""
+    home = _home_of(name, uploads)
+    if not was_taken_in(home, strangers=True):
+        return None
+    touch(home)
+    return home / name.partition("/")[2]
+
+
+def fetch_named(source: Path, uploads: Path) -> list[GradiendUIError]:
+    """Fetch what an upload names on the Hub, and what a mask head that was fetched stands on; gives what went wrong.
+
+    In the server, before the worker is asked: fetching takes minutes, and at the worker everybody would wait.
+    """
+    problems: list[GradiendUIError] = []
     home = home_of(source, uploads)
-    for name in marked(home).get("hub", ()) if home is not None else ():
+    names = _names_in(home) if home is not None else []
+    for name in names:
         try:
-            if isinstance(name, str) and is_hub_name(name):
-                hub_copy(name, uploads)
+            copy = hub_copy(name, uploads)
         except GradiendUIError as error:
             log.info("%s was not fetched: %s", name, error)
+            problems.append(error)
+        else:
+            names += [other for other in _names_in(copy.parent) if other not in names][: MOST_NAMED - len(names)]
+    return problems
+
+
+def is_fetched(source: Path, uploads: Path) -> bool:
+    """Whether all that the upload itself names on the Hub is here."""
+    home = home_of(source, uploads)
+    return home is None or all(_copied(name, uploads) is not None for name in _names_in(home))
+
+
+def _names_in(home: Path) -> list[str]:
+    return [name for name in marked(home).get("hub", ()) if isinstance(name, str) and is_hub_name(name)]
 
 
 # --- in the confined process ------------------------------------------------------------------------------------------

@@ -62,6 +62,10 @@ from gradiend_ui.engine.trust import is_hub_name
 
 MARK = "taken_in.json"
 """Tells that a folder was built here, for whom, what stands for it, and what was left out."""
+OF_BASE, OF_HEAD = ("base_model", "tokenizer"), ("base_model", "base_model_id")
+"""Fields that name a model: of a GRADIEND's metadata, of a mask head."""
+MOST_NAMED = 4
+"""So many models of the Hub are fetched for one upload."""
 RAW, CLEAN = "raw", "clean"
 """In the folder that is built in: what was unpacked, and what is made of it."""
 STRANGERS = Confinement(seconds=300.0, file_bytes=PUBLIC_LIMITS.entry_bytes, answer_bytes=2**20)
@@ -94,8 +98,8 @@ def take_in(path: Path, uploads: Path, *, strangers: bool) -> Path:
             touch(home)
         else:
             with building(uploads, home) as stage:
-                limits, wanted = STRANGERS if strangers else OWNERS, {"stage": str(stage), "strangers": strangers}
-                run_confined("take_in", path, limits, writes=[stage], options=wanted)
+                limits = STRANGERS if strangers else OWNERS
+                run_confined("take_in", path, limits, writes=[stage], options=wanted(home, stage, strangers))
     except OSError as error:
         raise Failed(f"The upload could not be unpacked: {with_advice(error)}") from error
     return home / str(marked(home)["source"])
@@ -109,10 +113,15 @@ def clean_home(home: Path, *, strangers: bool) -> None:
         return
     try:
         with building(home.parent, home) as stage:
-            limits, wanted = STRANGERS if strangers else OWNERS, {"stage": str(stage), "strangers": strangers}
-            run_confined("clean", home, limits, writes=[stage], options=wanted)
+            limits = STRANGERS if strangers else OWNERS
+            run_confined("clean", home, limits, writes=[stage], options=wanted(home, stage, strangers))
     except OSError as error:
         raise Failed(f"The upload could not be read: {reason_of(error)}. Upload it again.") from error
+
+
+def wanted(home: Path, stage: Path, strangers: bool) -> dict[str, Any]:
+    """The options of a build in `stage` of what becomes `home`."""
+    return {"home": home.name, "stage": str(stage), "strangers": strangers}
 
 
 def was_taken_in(home: Path, *, strangers: bool) -> bool:
@@ -122,10 +131,10 @@ def was_taken_in(home: Path, *, strangers: bool) -> bool:
 
 
 def marked(home: Path) -> dict[str, Any]:
-    """{"source": the folder in it to load, "strangers", "notes": {folder: sentences}, "hub": names of models it needs};
-    empty for any other folder."""
+    """{"home": its name, "source": the folder in it to load, "strangers", "notes": {folder: sentences}, "hub": names of
+    models it needs}; empty for any other folder. The name is the hash of the zip, which no file in the zip can tell."""
     mark = object_at(home / MARK)
-    return mark if isinstance(mark.get("source"), str) else {}
+    return mark if mark.get("home") == home.name and isinstance(mark.get("source"), str) else {}
 
 
 def notes_on(folder: Path, uploads: Path) -> tuple[str, ...]:
@@ -157,39 +166,45 @@ def building(uploads: Path, home: Path) -> Iterator[Path]:
 # --- in the confined process ------------------------------------------------------------------------------------------
 
 
-def build_from_zip(path: Path, *, stage: str, strangers: bool) -> dict[str, Any]:
+def build_from_zip(path: Path, *, home: str, stage: str, strangers: bool) -> dict[str, Any]:
     """Unpack the zip at `path` into `stage`/raw and build `stage`/clean from it; gives the mark.
 
     Raises as `take_in`.
     """
     limits = PUBLIC_LIMITS if strangers else LIMITS
-    home = unpack_archive(path, Path(stage) / RAW, allow_pickled=not strangers, limits=limits)
-    return build_from_folder(home, stage=stage, strangers=strangers)
+    raw = unpack_archive(path, Path(stage) / RAW, allow_pickled=not strangers, limits=limits)
+    return build_from_folder(raw, home=home, stage=stage, strangers=strangers)
 
 
-def build_from_folder(path: Path, *, stage: str, strangers: bool, source: str = "") -> dict[str, Any]:
+def build_from_folder(path: Path, *, home: str, stage: str, strangers: bool, source: str = "") -> dict[str, Any]:
     """Build `stage`/clean from the folder at `path`, whatever lies in it; gives the mark.
 
-    source: the folder in it that stands for it, "" looks for the GRADIEND. Raises as `take_in`.
+    home: the name that it will have. source: the folder in it that stands for it, "" looks for the GRADIEND.
+    Raises as `take_in`.
     """
     clean = Path(stage) / CLEAN
     notes = build(path, clean, pickled=not strangers)
     source = source or checkpoint_in(clean).relative_to(clean).as_posix()
-    mark = {"source": source, "strangers": strangers, "notes": notes, "hub": sorted(_named_on_the_hub(clean / source))}
+    named = _named_on_the_hub(clean, clean / source)
+    mark = {"home": home, "source": source, "strangers": strangers, "notes": notes, "hub": named}
     (clean / MARK).write_text(json.dumps(mark), encoding="utf-8")
     sync_tree(clean)
     return mark
 
 
-def _named_on_the_hub(source: Path) -> set[str]:
-    """The models of the Hub that the GRADIEND, or the run with it, says it needs: base and tokenizer."""
-    found: set[str] = set()
+def _named_on_the_hub(clean: Path, source: Path) -> list[str]:
+    """The models of the Hub that the GRADIEND, or the run with it, says it needs: base and tokenizer, and what the mask
+    heads of the upload stand on; not more than a few."""
+    found: list[str] = []
     path = next((path for path in (source / CONFIG, source / "model" / CONFIG) if path.is_file()), None)
     metadata = object_at(path).get("metadata") if path is not None else None
-    for stated in (metadata.get("base_model"), metadata.get("tokenizer")) if isinstance(metadata, dict) else ():
-        if path is not None and isinstance(stated, str) and is_hub_name(stated) and not (path.parent / stated).is_dir():
-            found.add(stated)
-    return found
+    places = [(path.parent, metadata.get(key)) for key in OF_BASE] if path and isinstance(metadata, dict) else []
+    heads = sorted(clean.rglob(MASK_HEAD))[:MOST_NAMED]
+    places += [(head.parent, object_at(head).get(key)) for head in heads for key in OF_HEAD]
+    for folder, stated in places:
+        if isinstance(stated, str) and is_hub_name(stated) and stated not in found and not (folder / stated).is_dir():
+            found.append(stated)
+    return found[:MOST_NAMED]
 
 
 def build(raw: Path, clean: Path, *, pickled: bool) -> dict[str, list[str]]:

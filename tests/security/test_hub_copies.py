@@ -24,6 +24,7 @@ from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.taken_in import take_in, was_taken_in
 from gradiend_ui.engine.trust import public_trust
+from gradiend_ui.ui.session import Session
 
 ROOT = Path(__file__).parents[2]
 NAME = "somebody/tiny-bert"
@@ -85,9 +86,46 @@ def test_a_base_of_the_hub_is_fetched_before_the_worker_needs_it(
     assert str(uploads) not in json.dumps({key: value for key, value in card.items() if key != "source"})
 
 
-def test_what_was_not_fetched_before_is_fetched_then(stub: HubStub, zipped: Path, uploads: Path, lane: Lane) -> None:
-    _, model = loaded(lane, take_in(zipped, uploads, strangers=True))
-    assert model.base.name == NAME and stub.asked
+def test_the_lane_fetches_nothing_while_others_wait(stub: HubStub, zipped: Path, uploads: Path, lane: Lane) -> None:
+    source = take_in(zipped, uploads, strangers=True)
+    assert not hub_base.is_fetched(source, uploads)
+    with pytest.raises(BadBase, match="was not fetched from the Hub: upload the GRADIEND again"):
+        loaded(lane, source)
+    assert not stub.asked
+    assert hub_base.fetch_named(source, uploads) == [] and hub_base.is_fetched(source, uploads)
+    assert loaded(lane, source)[1].base.name == NAME
+
+
+def test_what_a_mask_head_stands_on_is_fetched_too(
+    stub: HubStub, zipped: Path, uploads: Path, tmp_path: Path, tiny_bert: Path
+) -> None:
+    """One in the upload, and one that comes from the Hub itself; few models for an upload, whatever it names."""
+    for number in range(30):
+        stub.repositories[f"m/m{number}"] = Path(shutil.copytree(tiny_bert, tmp_path / f"m{number}"))
+    (stub.repositories[NAME] / "config_mlm_head.json").write_text(json.dumps({"base_model": "m/m29"}))
+    with zipfile.ZipFile(zipped, "a") as archive:
+        for number in range(20):
+            archive.writestr(f"x/y{number}/config_mlm_head.json", json.dumps({"base_model": f"m/m{number}"}))
+    source = take_in(zipped, uploads, strangers=True)
+    assert hub_base.fetch_named(source, uploads) == []
+    fetched = {path.split("/resolve/")[0].strip("/") for _, path in stub.asked if "/resolve/" in path}
+    assert NAME in fetched and "m/m0" in fetched and len(fetched) == 4
+
+
+def test_why_nothing_was_fetched_is_what_who_loads_it_is_told(
+    stub: HubStub, zipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub.lies[NAME] = {"model.safetensors": 7 * 2**30}
+    session = Session.open(data_dir=tmp_path / "data", public=True)
+    try:
+        monkeypatch.setattr("gradiend_ui.ui.load.uploads.was_uploaded", lambda path: True)
+        unpacked = session.uploads.unpack(str(zipped))
+        with pytest.raises(TooLarge, match=r"7\.0 GB"):
+            session.uploads.load(unpacked["source"], unpacked["name"])
+        stub.lies.clear()
+        assert session.card(session.uploads.load(unpacked["source"], unpacked["name"]))["base_model"] == NAME
+    finally:
+        session.close()
 
 
 def test_a_model_of_the_hub_is_rebuilt_like_an_upload(

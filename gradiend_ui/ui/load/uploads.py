@@ -12,8 +12,8 @@ from typing import Any
 
 from gradiend_ui.engine.asking import who_asks
 from gradiend_ui.engine.durable import noting
-from gradiend_ui.engine.errors import NotAllowed
-from gradiend_ui.engine.hub_base import fetch_named
+from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed
+from gradiend_ui.engine.hub_base import fetch_named, is_fetched
 from gradiend_ui.engine.taken_in import take_in
 from gradiend_ui.ui.ground import Ground
 
@@ -36,8 +36,6 @@ class Uploads:
             uploads = self._ground.data_dir / FOLDER
             with noting(self._ground.made):
                 source = take_in(Path(path), uploads, strangers=self._ground.public)
-                if self._ground.public:
-                    fetch_named(source, uploads)
         return {"source": str(source), "name": Path(path).stem}
 
     def load(self, source: str, name: str, options: Mapping[str, Any] | None = None) -> str:
@@ -48,8 +46,21 @@ class Uploads:
             raise NotAllowed("Only a model that was uploaded here can be opened this way.")
         self._ground.loads.count(who_asks())
         kept = self._ground.quotas.kept_loads
-        card = self._ground.worker.ask("load", source=source, options=dict(options or {}), name=name, kept=kept)
+        problems = self._fetched(place, who_asks()) if self._ground.public else []
+        try:
+            card = self._ground.worker.ask("load", source=source, options=dict(options or {}), name=name, kept=kept)
+        except BadBase as error:
+            raise (problems[0] if problems else error) from error
         return str(card["checkpoint"])
+
+    def _fetched(self, source: Path, visitor: str) -> list[GradiendUIError]:
+        """What went wrong where the upload names models of the Hub; what is here already costs nothing."""
+        uploads = self._ground.data_dir / FOLDER
+        if is_fetched(source, uploads):
+            return []
+        with self._ground.uploads.held(visitor), noting(self._ground.made):
+            self._ground.check_room()
+            return fetch_named(source, uploads)
 
     def reload(self, checkpoint: str, changes: Mapping[str, Any]) -> str:
         """Read a loaded checkpoint again in another way; gives the new one, the old one stays.
