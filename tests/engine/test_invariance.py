@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,7 +20,7 @@ import torch
 from test_sweep import finals
 from transformers import AutoModelForCausalLM
 
-from gradiend_ui.engine.base_model import CLM
+from gradiend_ui.engine.base_model import CLM, load_base_model
 from gradiend_ui.engine.checkpoint_config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
@@ -31,6 +33,9 @@ from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import SCORER_VERSION, PreparedSweep, prepare
 from gradiend_ui.engine.provenance import lines_of, provenance
+from gradiend_ui.engine.requests.sweeping import planned_info
+from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.sweep import run
 from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, SweepSpec
 
 CLOSE = 1e-5
@@ -218,3 +223,67 @@ def test_a_run_notes_how_its_numbers_were_made(whole: tuple[PreparedSweep, Score
 
 def plan_texts(plan: PreparedSweep) -> tuple[str, ...]:
     return tuple(f"the book number {k} is old ." for k in range(sum(plan.lms.block_texts)))
+
+
+# --- names of results -------------------------------------------------------------------------------------------------
+
+
+def test_a_base_model_is_called_the_same_wherever_it_lies(tiny_bert: Path, tmp_path: Path) -> None:
+    here, there = load_base_model(str(tiny_bert)), load_base_model(str(shutil.copytree(tiny_bert, tmp_path / "other")))
+    assert here.fingerprint() == there.fingerprint() != here.fingerprints()[1]
+    assert here.fingerprints()[1] != there.fingerprints()[1], "as versions before spelled it"
+    there.model.config.layer_norm_eps = 0.5
+    assert there.fingerprint() != here.fingerprint()
+
+
+def former(store: Store, plan: PreparedSweep) -> None:
+    """Turn what a store holds of the plan into what versions before kept."""
+    with store._writing() as db:
+        for old, new in plan.former_names.items():
+            called = "UPDATE results SET fingerprint = replace(fingerprint, ?, ?) WHERE instr(fingerprint, ?)"
+            db.execute(called, (new, old, new))
+            db.execute("UPDATE runs SET info = replace(info, ?, ?) WHERE instr(info, ?)", (new, old, new))
+        db.execute("UPDATE runs SET info = replace(info, ?, ?)", ('"spelling": 2, ', ""))
+
+
+def everything_in(store: Store) -> tuple[list[Any], list[Any]]:
+    results = store._all("SELECT fingerprint, cell, block, result FROM results ORDER BY 1, 2, 3")
+    return results, [(run.id, run.info, run.state) for run in store.runs()]
+
+
+def test_what_versions_before_kept_is_called_by_todays_names(whole: tuple[PreparedSweep, Scores]) -> None:
+    plan, _ = whole
+    store = Store(":memory:")
+    other = replace(plan, ingredients={**plan.ingredients, "classes": ["x"]})
+    for swept, again in ((plan, False), (plan, True), (other, False)):
+        name = store.create_run("ck", {}, dict(planned_info(swept)), plan.grid.cells)
+        for _ in run(swept, plan.model.workspace(), store, name, reuse=not again):
+            pass
+    kept = everything_in(store)
+    assert len({row[0] for row in kept[0]}) == 3
+    former(store, plan)
+    changed = everything_in(store)
+    assert changed != kept and not store.block_counts(plan.fingerprint)
+    store.take_over_results(other)
+    assert everything_in(store) == changed, "results of others are left alone"
+    assert plan.is_called(changed[1][-1][1]["fingerprint"]) and not other.is_called(plan.fingerprint)
+    store.take_over_results(plan)
+    assert everything_in(store)[0] == kept[0]
+    assert [one[1]["fingerprint"] for one in everything_in(store)[1]] == [one[1]["fingerprint"] for one in kept[1]]
+    store.take_over_results(plan)
+    assert everything_in(store)[0] == kept[0]
+    store.close()
+
+
+def test_a_damaged_record_is_no_trouble_to_those_that_are_taken_over(whole: tuple[PreparedSweep, Scores]) -> None:
+    plan, _ = whole
+    store = Store(":memory:")
+    broken, whole_one = (store.create_run("ck", {}, dict(planned_info(plan)), plan.grid.cells) for _ in range(2))
+    for _ in run(plan, plan.model.workspace(), store, whole_one):
+        pass
+    former(store, plan)
+    with store._writing() as db:
+        db.execute("UPDATE runs SET info = ? WHERE id = ?", ('{"fingerprint": [[', broken))
+    store.take_over_results(plan)
+    assert store.run(whole_one).info["fingerprint"] == plan.fingerprint and store.block_counts(plan.fingerprint)
+    store.close()
