@@ -130,6 +130,20 @@ def test_a_stopped_run_goes_on_bit_identically(
     assert_equal_files(tmp_path / "whole", tmp_path / "stopped")
 
 
+def test_what_versions_before_left_is_continued(
+    base: BaseModel, table: tuple[EvalRow, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their fingerprints covered the place that the base model was loaded from; a seed's and a stopped run's alike."""
+    plan, seeds = plan_of(table, convergence=Convergence(threshold=0.999999)), SeedPlan(max_seeds=2, saved="all_tried")
+    former = BaseModel.fingerprints(base)[1]
+    with monkeypatch.context() as before:
+        before.setattr(BaseModel, "fingerprints", lambda self: (former, former))
+        list(train_gradiend(base, plan, tmp_path / "stopped", should_stop=stopping_after(6)))
+        list(train_seeds(base, plan, seeds, tmp_path / "seeds", should_stop=stopping_after(25)))
+    assert finished(train_gradiend(base, plan, tmp_path / "stopped"))[0].step == 7
+    assert {step.seed for step in finished(train_seeds(base, plan, seeds, tmp_path / "seeds"))[:-1]} == {1}
+
+
 def test_a_closed_generator_goes_on_from_its_last_evaluation(
     base: BaseModel, table: tuple[EvalRow, ...], tmp_path: Path
 ) -> None:
