@@ -175,18 +175,20 @@ class BaseModel:
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
         former = digest.copy()
-        settings = self.model.config.to_json_string(use_diff=False)
-        former.update(settings.encode())
-        digest.update(json.dumps(_without_place(json.loads(settings)), sort_keys=True).encode())
-        return self._with_words(digest), self._with_words(former)
-
-    def _with_words(self, digest: hashlib._Hash) -> str:
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
-        digest.update((backend.to_str() if backend is not None else str(sorted(self.tokenizer.get_vocab()))).encode())
-        digest.update(f"{self.tokenizer.padding_side}{self.tokenizer.truncation_side}".encode())
-        if self.chat_prompt:
-            digest.update(in_chat_prompt("").encode())
-        return digest.hexdigest()
+        words = backend.to_str() if backend is not None else str(sorted(self.tokenizer.get_vocab()))
+        settings = self.model.config.to_json_string(use_diff=False)
+        sides = f"{self.tokenizer.padding_side}{self.tokenizer.truncation_side}"
+        prompt = in_chat_prompt("") if self.chat_prompt else ""
+        former.update(f"{settings}{words}{sides}{prompt}".encode())
+        if backend is not None:  # without the cutting and filling of the last call
+            words = _sorted({**json.loads(words), "truncation": None, "padding": None})
+        digest.update(f"{_sorted(_without_place(json.loads(settings)))}{words}{sides}{prompt}".encode())
+        return digest.hexdigest(), former.hexdigest()
+
+
+def _sorted(content: Any) -> str:
+    return json.dumps(content, sort_keys=True)
 
 
 def _without_place(settings: Any) -> Any:

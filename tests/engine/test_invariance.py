@@ -232,6 +232,10 @@ def test_a_base_model_is_called_the_same_wherever_it_lies(tiny_bert: Path, tmp_p
     here, there = load_base_model(str(tiny_bert)), load_base_model(str(shutil.copytree(tiny_bert, tmp_path / "other")))
     assert here.fingerprint() == there.fingerprint() != here.fingerprints()[1]
     assert here.fingerprints()[1] != there.fingerprints()[1], "as versions before spelled it"
+    before = there.fingerprint()
+    for length in (None, 5, 7):
+        there.encode(["the small wooden box"], max_length=length)
+        assert there.fingerprint() == before, "what was tokenized last is no part of a model"
     there.model.config.layer_norm_eps = 0.5
     assert there.fingerprint() != here.fingerprint()
 
