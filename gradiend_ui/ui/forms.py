@@ -8,6 +8,7 @@ what is in the files.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from python_multipart.exceptions import FormParserError
@@ -36,10 +37,12 @@ LONGER = "More came than the announced Content-Length: send the upload again wit
 class Form:
     """What of a form has come in so far; `refusal` says what is wrong with it.
 
-    A part is taken as Gradio takes it: a file where its last Content-Disposition has a file name.
+    A part is taken as Gradio takes it: a file where its last Content-Disposition has a file name. files_only: no other
+    parts; Gradio cannot tell how far they have come.
     """
 
-    def __init__(self, content_type: str) -> None:
+    def __init__(self, content_type: str, *, files_only: bool = False) -> None:
+        self._files_only = files_only
         self.refusal: Refusal | None = None
         self._ended = False
         self._parts = self._beside = self._headers = 0
@@ -123,8 +126,11 @@ class Form:
         elif self._is_file and name != FILES:
             told = shown(name.decode(errors="replace"))
             self._stop(400, f"A file came under the name {told}: send files under the name 'files'.")
-        elif not self._is_file and name == FILES:
-            self._stop(400, "What came under the name 'files' is no file: send it with its name (filename).")
+        elif not self._is_file and (name == FILES or self._files_only):
+            told = shown(name.decode(errors="replace"))
+            self._stop(400, f"What came under the name {told} is no file: send it with its name (filename).")
+        elif self._is_file and not is_file_name(options[b"filename"].decode(errors="replace")):
+            self._stop(400, "A file has a name without a letter or digit: send it under another name.")
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         if not self._is_file:
@@ -134,6 +140,11 @@ class Form:
         self._ended = True
 
 
+def is_file_name(name: str) -> bool:
+    """Whether a file can be kept under it: Gradio leaves out folders and odd signs. It invents one for none at all."""
+    return not name or any(letter.isalnum() for letter in PurePosixPath(name).name)
+
+
 class _Refused(Exception):
     """Ends the reading of a form."""
 
@@ -141,13 +152,13 @@ class _Refused(Exception):
 class Upload:
     """The messages of an upload on their way to the app, as far as nothing is wrong with them.
 
-    announced: how many bytes shall come. content_type: of the form; None where what comes is not looked at as one.
+    announced: how many bytes shall come. form: reads them; None where what comes is not looked at as one.
     """
 
-    def __init__(self, receive: Receive, announced: int, content_type: str | None) -> None:
+    def __init__(self, receive: Receive, announced: int, form: Form | None) -> None:
         self._receive = receive
         self._left = announced
-        self._form = None if content_type is None else Form(content_type)
+        self._form = form
         self._whole = False
         self.refusal: Refusal | None = None
 

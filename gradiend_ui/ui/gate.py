@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, Response
 
 from gradiend_ui.engine.errors import Busy
 from gradiend_ui.ui.addresses import checked_host, host_name, is_own_name, is_this_machine
-from gradiend_ui.ui.forms import NO_FORM, App, Message, Receive, Send, Upload
+from gradiend_ui.ui.forms import NO_FORM, App, Form, Message, Receive, Send, Upload
 from gradiend_ui.ui.quotas import Quotas, Slots
 from gradiend_ui.ui.raw_calls import (
     BY_NUMBER,
@@ -169,8 +169,11 @@ class Gate:
         if shutil.disk_usage(self._doors.uploads_dir).free < 2 * needed + SPARE_BYTES:
             await _answer(Refusal(507, "This server's disk has no room for the file."))(scope, receive, send)
             return
-        kind = headers.get("content-type", "") if self._doors.calls is not None else None
-        upload = Upload(within(receive, UPLOAD_SECONDS), needed, kind)
+        form = None
+        if self._doors.calls is not None:
+            is_followed = "upload_id" in QueryParams(scope.get("query_string", b""))
+            form = Form(headers.get("content-type", ""), files_only=is_followed)
+        upload = Upload(within(receive, UPLOAD_SECONDS), needed, form)
         try:
             with self._uploads.held(visitor):
                 await upload.handed_to(self.app, scope, send)

@@ -6,6 +6,7 @@ both are there. Knows no session and no function.
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.ui.words import Words
 
 MOST_TOLD = 120
-"""Letters of the list of what a widget takes."""
+"""Letters of the list of what a widget takes, and of a list that came."""
 
 
 def unfit_value(error: BaseException, words: Words) -> str | None:
@@ -30,15 +31,15 @@ def unfit_value(error: BaseException, words: Words) -> str | None:
     if kinds:
         return words("page.wrong_kind", name=_file_name(value), kinds=_listed(kinds))
     if choices is not None:
-        wrong = shown(_no_choice(value, [choice for _, choice in choices]))
+        wrong = _told(_no_choice(value, [choice for _, choice in choices]))
         if not choices:
             return words("page.no_choices", label=label, value=wrong)
         return words("page.no_choice", label=label, value=wrong, choices=_listed(name for name, _ in choices))
     least, most = getattr(widget, "minimum", None), getattr(widget, "maximum", None)
     if least is not None or most is not None:
         limits = {"least": "−∞" if least is None else least, "most": "∞" if most is None else most}
-        return words("page.out_of_range", label=label, value=shown(value), **limits)
-    return words("page.unfit", label=label, value=shown(value))
+        return words("page.out_of_range", label=label, value=_told(value), **limits)
+    return words("page.unfit", label=label, value=_told(value))
 
 
 def _raised_by(frames: TracebackType | None) -> tuple[Component, Any] | None:
@@ -55,6 +56,11 @@ def _raised_by(frames: TracebackType | None) -> tuple[Component, Any] | None:
 def _no_choice(value: Any, choices: list[Any]) -> Any:
     """Of several values the first that is none of the choices."""
     return next((one for one in value if one not in choices), value) if isinstance(value, list) else value
+
+
+def _told(value: Any) -> str:
+    """As `shown`, and in no language: of lists and objects their beginning."""
+    return reprlib.repr(value)[:MOST_TOLD] if isinstance(value, (list, dict)) else shown(value)
 
 
 def _file_name(value: Any) -> str:
