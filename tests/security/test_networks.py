@@ -74,22 +74,19 @@ def test_an_ipv4_address_in_ipv6s_writing_is_the_ipv4_one(written: str, meant: s
 
 
 @pytest.mark.parametrize(
-    "host", ["192.0.2.1", "2001:db8::7", "::ffff:192.0.2.1", "fe80::1", "ff02::1", "255.255.255.255", "::7f00:1",
-             "fe80::1%lo", "224.0.0.1", "240.0.0.1"]
-)  # fmt: skip
-def test_what_nothing_can_listen_on_ends_in_a_sentence(host: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where an address is one all the same (a multicast group can be), the server would start."""
+    "host",
+    ["192.0.2.1", "2001:db8::7", "::ffff:192.0.2.1", "fe80::1", "ff02::1", "::7f00:1", "fe80::1%lo", "240.0.0.1"],
+)
+def test_what_nothing_can_listen_on_ends_in_a_sentence(
+    host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "serve", lambda options: pytest.fail("it was started"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    bare = listening_address(host)
-    told = listening_problem(bare, public=True, trust_network=False) or app.port_problem(bare, port)
-    if host.startswith(("ff", "224")):
-        assert told is None or "--host" in told
-    else:
-        assert told is not None and "--host" in told and "\n" not in told
-        assert app.main(["--host", host, "--port", str(port), "--public"]) == 2
-        assert capsys.readouterr().err.strip() == told
+    assert app.main(["--host", host, "--port", str(port), "--public"]) == 2
+    told = capsys.readouterr().err.strip()
+    assert "--host" in told and "\n" not in told and told.endswith(".")
 
 
 def test_an_address_is_asked_for_as_the_server_asks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_what_is_none_of_the_choices(value: Any, language: str) -> None:
 
 def test_of_several_values_the_wrong_one_is_told() -> None:
     for widget in (gr.CheckboxGroup(["a", "b"], label="L"), gr.Dropdown(["a", "b"], label="L", multiselect=True)):
-        assert "“L” does not take 'c': choose one of a, b." == told_by(widget, ["a", "c"])
+        assert told_by(widget, ["a", "c"]) == "“L” does not take 'c': choose one of a, b."
 
 
 def test_numbers_beyond_their_limits() -> None:
