@@ -10,6 +10,8 @@ machine only, unless --trust-network says that everybody who reaches it may do w
 from __future__ import annotations
 
 import argparse
+import errno
+import logging
 import os
 import signal
 import socket
@@ -17,7 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -28,11 +30,23 @@ HOST, SPACE_HOST, PORT = "127.0.0.1", "0.0.0.0", 7860
 DEMO = "demo"
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 LAST_PORT, MOST_PROXIES = 65535, 10
+OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)
+"""Why an address cannot be used that another port helps against."""
 NO_TOKEN = {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
 """For visitors nothing is read with the server's own rights."""
 QUIET_SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
 TRUE_PEERS = {"FORWARDED_ALLOW_IPS": ""}
 """uvicorn changes nobody's address: what a proxy says is read in one place, as far as --proxies goes."""
+
+
+class CannotListen(Exception):
+    """The page is not served: the address was free when it was looked at, and could not be used all the same."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(
+            f"The page cannot be served on --host {host[:80]!r}, --port {port}: choose another port, or an address of "
+            f"this machine such as {HOST}."
+        )
 
 
 def number_between(least: int, most: int) -> Callable[[str], int]:
@@ -84,15 +98,48 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
 
 
 def port_problem(host: str, port: int) -> str | None:
-    """A sentence where the address cannot be used, else None."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            other = port + 1 if port < LAST_PORT else port - 1
-            return f"Port {port} on {host} cannot be used ({error}). Choose another one, for example: --port {other}"
+    """A sentence where the address cannot be used, else None.
+
+    host: as `listening_address` gives it, or a name. It is asked for as the server will ask, which needs one of a
+    name's addresses, and as Gradio does first, which is always on this machine's own.
+    """
+    errors = {place: _bind_error(family, place) for family, place in [*_places(HOST, port), *_places(host, port)]}
+    taken = next((place for place, error in errors.items() if error and error.errno in OF_THE_PORT), None)
+    if taken is not None:
+        other = port + 1 if port < LAST_PORT else port - 1
+        where = f"Port {port} on {taken[0]} cannot be used ({errors[taken]})"
+        return f"{where}. Choose another one, for example: --port {other}"
+    own = [errors[place] for _, place in _places(host, port)]
+    wrong = [error for error in own if error is not None]
+    if any(error.errno != errno.EADDRNOTAVAIL for error in wrong) or len(wrong) == len(own):
+        return not_listening(host, wrong[0] if wrong else "it has no address")
     return None
+
+
+def _places(host: str, port: int) -> list[tuple[int, tuple[Any, ...]]]:
+    """Family and socket address of all that a server with this host listens on."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys((int(entry[0]), tuple(entry[4])) for entry in found))
+
+
+def _bind_error(family: int, place: tuple[Any, ...]) -> OSError | None:
+    """Why nothing can listen there; None where something can."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(place)
+    except OSError as error:
+        return error
+    return None
+
+
+def not_listening(host: str, why: object) -> str:
+    return f"No server can listen on --host {host[:80]!r} ({why}): give an address of this machine, such as {HOST}."
 
 
 def network_problem(options: argparse.Namespace) -> str | None:
@@ -147,7 +194,11 @@ def serve(options: argparse.Namespace) -> int:
     for notice in session.notices:
         print(notice, file=sys.stderr, flush=True)
     try:
-        blocks = open_page(session, options)
+        try:
+            blocks = open_page(session, options)
+        except CannotListen as error:
+            print(error, file=sys.stderr)
+            return 2
         session.start_worker()  # only now: loading torch would take the page's share of the cores
         for line in ready_lines(options.host, options.port, options.allow_host):
             print(line, flush=True)
@@ -172,7 +223,11 @@ def open_page(session: Session, options: argparse.Namespace) -> gr.Blocks:
         visitors = Visitors(options.public, options.proxies)
         blocks = build_app(session, visitors)
         served = launch_options(session, blocks, options.host, visitors, frozenset(options.allow_host))
-        blocks.launch(server_port=options.port, prevent_thread_lock=True, **served)
+        try:
+            blocks.launch(server_port=options.port, prevent_thread_lock=True, **served)
+        except Exception as error:  # the start's edge: Gradio has many kinds of errors for an address
+            logging.getLogger(__name__).debug("in full:", exc_info=error)
+            raise CannotListen(options.host, options.port) from error
         keep_sessions_lean(blocks)
     return blocks
 

@@ -35,7 +35,10 @@ def host_name(host: str) -> str:
 
 
 def listening_address(host: str) -> str:
-    """`host` as the system reads it: without brackets, and a numeric address ("0", "127.1") in its usual form."""
+    """`host` as the system reads it: without brackets, and a numeric address ("0", "127.1") in its usual form.
+
+    An IPv4 address that is written as IPv6 (::ffff:127.0.0.1) is the IPv4 one: nothing listens on the other.
+    """
     bare = host.strip()
     if bare.startswith("[") and bare.endswith("]"):
         bare = bare[1:-1]
@@ -43,8 +46,16 @@ def listening_address(host: str) -> str:
         return ""
     with suppress(OSError, UnicodeError):
         found = socket.getaddrinfo(bare, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-        return str(found[0][4][0])
+        return _unmapped(str(found[0][4][0]))
     return bare.lower()
+
+
+def _unmapped(address: str) -> str:
+    with suppress(ValueError):
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+    return address
 
 
 def resolved(host: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import re
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -26,23 +26,20 @@ from starlette.responses import JSONResponse, Response
 
 from gradiend_ui.engine.errors import Busy
 from gradiend_ui.ui.addresses import checked_host, host_name, is_own_name, is_this_machine
+from gradiend_ui.ui.forms import NO_FORM, App, Form, Message, Receive, Send, Upload
 from gradiend_ui.ui.quotas import Quotas, Slots
 from gradiend_ui.ui.raw_calls import (
     BY_NUMBER,
     LONGEST_PAGE_NAME,
     Functions,
     Refusal,
+    is_by_number,
     is_json,
     is_page_name,
     misfit,
     parsed,
 )
 from gradiend_ui.ui.visitors import Visitors
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 READ = re.compile(
@@ -63,7 +60,6 @@ HEARTBEAT = re.compile(r"/gradio_api/heartbeat/(?P<page>[^/]+)")
 FETCHED_ELSEWHERE = re.compile(r"/gradio_api/file=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 UPLOAD_PROGRESS = "/gradio_api/upload_progress"
 FORM = re.compile(r'multipart/form-data\s*;\s*boundary="?[^";]{1,70}"?', re.IGNORECASE)
-NO_FORM = "The upload is no whole form with a file in it (multipart/form-data): send it again."
 LONGEST_PATH, LONGEST_PIECE = 4096, 255
 FORWARDING = ("x-forwarded-for", "forwarded", "via")
 NOBODY = "There is nothing to tell: this page has asked for nothing, or the server was started anew. Reload the page."
@@ -173,9 +169,16 @@ class Gate:
         if shutil.disk_usage(self._doors.uploads_dir).free < 2 * needed + SPARE_BYTES:
             await _answer(Refusal(507, "This server's disk has no room for the file."))(scope, receive, send)
             return
+        form = None
+        if self._doors.calls is not None:
+            is_followed = "upload_id" in QueryParams(scope.get("query_string", b""))
+            form = Form(headers.get("content-type", ""), files_only=is_followed)
+        upload = Upload(within(receive, UPLOAD_SECONDS), needed, form)
         try:
             with self._uploads.held(visitor):
-                await self.app(scope, within(receive, UPLOAD_SECONDS), send)
+                await upload.handed_to(self.app, scope, send)
+            if upload.refusal is not None:
+                await _answer(upload.refusal)(scope, receive, send)
         except Busy as error:
             await _answer(Refusal(429, str(error)))(scope, receive, send)
 
@@ -268,7 +271,7 @@ def _misfit(path: str, call: Mapping[str, Any], headers: Headers, calls: Functio
 def _refused_size(path: str, headers: Headers, quotas: Quotas) -> Refusal | None:
     most = quotas.upload_bytes if path.rstrip("/") == UPLOAD else quotas.body_bytes
     given = headers.get("content-length")
-    if given is None:
+    if given is None or "transfer-encoding" in headers:  # chunks have no length, whatever is said beside them
         return Refusal(411, "Send the length of the content with it (Content-Length).")
     if not given.isdecimal() or len(given) > 15:
         return Refusal(400, "Content-Length is no number.")
@@ -311,7 +314,7 @@ def refused_call(path: str, call: Mapping[str, Any], headers: Headers, doors: Do
     """Whether a call is of a function that this caller may use. Scripts get the public ones, pages of this site all."""
     match = WRITTEN.fullmatch(path)
     name = match["name"] if match else None
-    by_number = name == BY_NUMBER or name is None
+    by_number = is_by_number(match["named"] if match else None, name)
     if names_an_address(call.get("data")):
         return Refusal(403, "Files are uploaded; this server fetches none from elsewhere.")
     if not by_number:

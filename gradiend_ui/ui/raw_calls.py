@@ -14,7 +14,8 @@ from typing import Any
 from gradiend_ui.engine.checked_json import shown
 
 BY_NUMBER = "predict"
-"""The name under which a page calls a function by its number."""
+"""The name under which a page calls a function by its number, on the ways in `NUMBERED`."""
+NUMBERED = ("run", "api")
 LONGEST_PAGE_NAME, LONGEST_TOKEN, LONGEST_NAME = 64, 4096, 80
 MOST_NUMBER = 2**53
 NOT_JSON = 'The request is no JSON: send an object such as {"data": [...]}.'
@@ -77,7 +78,7 @@ def misfit(way: str, name: str | None, call: Mapping[str, Any], functions: Funct
     """What of a call does not fit the function that it is for; None where it fits.
 
     way: the path behind the API's prefix without the name: queue/join, run, api, call, call/v2, cancel, reset. name: of
-    a public function, or `BY_NUMBER`; None where the way has none.
+    a public function, or `BY_NUMBER` where the way takes numbers; None where the way has none.
     """
     if way == "call/v2":
         return _misnamed(functions, str(name), call)
@@ -86,13 +87,18 @@ def misfit(way: str, name: str | None, call: Mapping[str, Any], functions: Funct
         return Refusal(400, sentence)
     if way in ("cancel", "reset"):
         return None
-    if name is not None and name != BY_NUMBER:
+    if name is not None and not is_by_number(way, name):
         return _misfit_by_name(way, name, call, functions)
     number = call.get("fn_index")
     called = functions.by_number.get(number) if type(number) is int else None
     if called is None or not called.runs:
         return Refusal(404, f"There is no function with the fn_index {shown(number)}: see the API's list.")
     return _miscounted(call["data"], called, called.inputs)
+
+
+def is_by_number(way: str | None, name: str | None) -> bool:
+    """Whether the function of a call is told by its number; under call/ Gradio knows names only."""
+    return name is None or (name == BY_NUMBER and way in NUMBERED)
 
 
 def _misfit_by_name(way: str, name: str, call: Mapping[str, Any], functions: Functions) -> Refusal | None:

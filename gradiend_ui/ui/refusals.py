@@ -20,8 +20,9 @@ from gradio.context import LocalContext
 
 from gradiend_ui.engine.asking import asked_by
 from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.ui.unfit_values import unfit_value
 from gradiend_ui.ui.visitors import Visitors
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.words import LANGUAGES, Words
 
 log = logging.getLogger(__name__)
 LONGEST_TOAST, PLACES = 600, 4
@@ -71,9 +72,9 @@ def guard(blocks: gr.Blocks, visitors: Visitors) -> None:
     process = blocks.process_api
 
     @functools.wraps(process)
-    async def process_api(*values: Any, **named: Any) -> Any:
-        with last_resort():
-            return await process(*values, **named)
+    async def process_api(block_fn: Any, *values: Any, **named: Any) -> Any:
+        with last_resort(_words_of(block_fn)):
+            return await process(block_fn, *values, **named)
 
     blocks.process_api = process_api
 
@@ -128,12 +129,23 @@ def _visitor(visitors: Visitors) -> str:
     return visitors.of(LocalContext.request.get(None))
 
 
+def _words_of(function: Any) -> Words:
+    """The texts of the page that a function belongs to."""
+    page = getattr(function, "page", "")
+    return Words(page if page in LANGUAGES else LANGUAGES[0])
+
+
 @contextmanager
-def last_resort() -> Iterator[None]:
+def last_resort(words: Words | None = None) -> Iterator[None]:
+    """words: of the page, where Gradio's own errors are to be told in its language."""
     try:
         yield
-    except gr.Error:
-        raise
+    except gr.Error as error:
+        if words is None or not error.print_exception:
+            raise
+        log.debug("a value that does not fit:", exc_info=error)  # Gradio's own, which it would write to the log
+        sentence, title = unfit_value(error, words) or NOT_UNDERSTOOD, words("page.not_possible")
+        raise gr.Error(toast(sentence), title=title, print_exception=False) from error
     except GradiendUIError as error:
         raise gr.Error(toast(str(error)), print_exception=False) from error
     except Exception as error:  # the page's edge: values of a request may have any shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -61,6 +62,74 @@ def test_trust_network_lets_it_listen_beyond(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("host", HERE)
 def test_loopback_is_refused_to_nobody(host: str) -> None:
     assert listening_problem(listening_address(host), public=False, trust_network=False) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("::ffff:127.0.0.1", "127.0.0.1"), ("[::FFFF:7f00:1]", "127.0.0.1"), ("::ffff:0.0.0.0", "0.0.0.0"),
+     ("0:0:0:0:0:ffff:192.0.2.7", "192.0.2.7"), ("::1", "::1"), ("::7f00:1", "::127.0.0.1")],
+)  # fmt: skip
+def test_an_ipv4_address_in_ipv6s_writing_is_the_ipv4_one(written: str, meant: str) -> None:
+    assert listening_address(written) == meant
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["192.0.2.1", "2001:db8::7", "::ffff:192.0.2.1", "fe80::1", "ff02::1", "::7f00:1", "fe80::1%lo", "240.0.0.1"],
+)
+def test_what_nothing_can_listen_on_ends_in_a_sentence(
+    host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "serve", lambda options: pytest.fail("it was started"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert app.main(["--host", host, "--port", str(port), "--public"]) == 2
+    told = capsys.readouterr().err.strip()
+    assert "--host" in told and "\n" not in told and told.endswith(".")
+
+
+def test_an_address_is_asked_for_as_the_server_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert "--host" in str(app.port_problem("::ffff:127.0.0.1", port)), "an IPv6 socket of the server is no IPv4 one"
+    places = {"127.0.0.1": [(socket.AF_INET, ("127.0.0.1", port))]}
+    monkeypatch.setattr(app, "_places", lambda host, port: places.get(host, [*places["127.0.0.1"], missing]))
+    missing = (socket.AF_INET, ("192.0.2.1", port))
+    assert app.port_problem("lab.example", port) is None, "of a name's addresses one is enough"
+    missing = (socket.AF_INET6, ("fe80::1", port))
+    assert "--host 'lab.example'" in str(app.port_problem("lab.example", port))
+
+
+def test_a_port_that_gradio_wants_on_this_machine_too() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"Port {port} on 127.0.0.1" in str(app.port_problem("127.0.0.2", port))
+
+
+def test_a_start_that_fails_all_the_same_ends_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    import gradio as gr
+
+    monkeypatch.setattr(app, "port_problem", lambda host, port: None)
+    handlers = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    for error in (OSError("Cannot find empty port in range: 7860-7860."), ValueError("no URL"), Exception("startup")):
+
+        def fail(*values: Any, error: Exception = error, **named: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(gr.Blocks, "launch", fail)
+        try:
+            assert app.main(["--host", "127.0.0.1", "--port", "1", "--data-dir", str(tmp_path / "data")]) == 2
+        finally:
+            for name, handler in handlers.items():
+                signal.signal(name, handler)
+        told = capsys.readouterr().err.strip().splitlines()[-1]
+        assert told.startswith("The page cannot be served on --host '127.0.0.1', --port 1: ")
 
 
 def test_a_name_that_leads_beyond_counts_as_its_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,16 @@ def test_a_public_name_does_not_open_a_private_function() -> None:
         assert "no public function" in sentence_of(misfit(way, "start", {"data": []}, FUNCTIONS))
 
 
+def test_under_call_functions_have_names_only(gate: TestClient) -> None:
+    for number in (LOAD, PRIVATE, None):
+        call = {"data": ["demo", {}], "fn_index": number, "source": "demo"}
+        for way in ("call", "call/v2"):
+            assert "no public function 'predict'" in sentence_of(misfit(way, "predict", call, FUNCTIONS))
+            for end in ("", "/"):
+                answer = gate.post(f"/gradio_api/{way}/predict{end}", json=call)
+                assert answer.status_code == 404 and "no public function" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_pages_and_events(name: Any) -> None:
     assert not is_page_name(name)
@@ -254,7 +264,7 @@ def told(http: httpx.Client, path: str, content: bytes, kind: str | None = "appl
 @pytest.mark.parametrize(
     "path",
     ["queue/join", "run/predict", "api/predict", "run/load", "api/load/", "call/load", "call/v2/load", "call/export",
-     "call/nope", "cancel", "reset/", "run/%00", "upload"],
+     "call/predict", "call/v2/predict", "call/predict/", "call/nope", "cancel", "reset/", "run/%00", "upload"],
 )  # fmt: skip
 def test_bodies(http: httpx.Client, path: str) -> None:
     for body in BODIES:
@@ -263,7 +273,9 @@ def test_bodies(http: httpx.Client, path: str) -> None:
         told(http, f"/gradio_api/{path}", b'{"data": ["demo", {}]}', kind)
 
 
-@pytest.mark.parametrize("path", ["queue/join", "run/predict", "call/cells", "run/cells", "cancel"])
+@pytest.mark.parametrize(
+    "path", ["queue/join", "run/predict", "api/predict", "call/predict", "call/cells", "run/cells", "cancel"]
+)
 def test_fields(http: httpx.Client, path: str) -> None:
     cells = next(f for f in http.get("/config").json()["dependencies"] if f["api_name"] == "cells")["id"]
     good = {"data": ["x", 0], "fn_index": cells, "session_hash": "good", "event_id": "e"}
