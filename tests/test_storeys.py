@@ -29,6 +29,7 @@ FLOORS: dict[str, int] = {
     "engine.trust": 1,
     "engine.confined": 1,
     "engine.fence": 0,
+    "engine.no_sockets": 0,
     "engine.model_fields": 0,
     "engine.clean_model": 1,
     "engine.taken_in": 2,
