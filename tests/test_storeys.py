@@ -17,6 +17,7 @@ FLOORS: dict[str, int] = {
     "engine.fair_queue": 1,
     "engine.run_keys": 0,
     "engine.values": 0,
+    "engine.finite_weights": 1,
     "engine.machine_memory": 0,
     "engine.demos": 0,
     "engine.durable": 0,

@@ -61,6 +61,12 @@ def finite(value: object, what: str) -> float:
     return number + 0.0  # -0.0 and 0.0 are one value
 
 
+def exact(number: float) -> str:
+    """The number as short as it is exact: "0.1", "-1", "0.1000001"; of two numbers never the same."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Cell:
     """One grid point: the update `u(part, feature_factor)` is added `learning_rate` times. Sorts as the grid does."""
