@@ -54,4 +54,4 @@ def refuse_sockets() -> bool:
     long = ctypes.c_ulong
     if libc.prctl(_NO_NEW_PRIVS, long(1), long(0), long(0), long(0)):
         return False
-    return libc.prctl(_SET_SECCOMP, long(_FILTER), ctypes.byref(program), long(0), long(0)) == 0
+    return bool(libc.prctl(_SET_SECCOMP, long(_FILTER), ctypes.byref(program), long(0), long(0)) == 0)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.errors import BadGrid, TooLarge
 
 Part = Literal["decoder", "decoder-weight", "decoder-bias", "decoder-sum", "encoder-weight"]
@@ -332,6 +333,9 @@ def _checked_targets(value: object) -> Targets:
             raise BadGrid(f"targets of class {name!r} are {len(words):,} words; at most {MAX_TARGET_WORDS:,} are read.")
         if not words or not all(isinstance(word, str) and word.strip() for word in words):
             raise BadGrid(f"targets of class {name!r} must be non-empty words, not {tokens!r}.")
+        broken = next((word for word in words if is_broken(word)), None)
+        if broken is not None:
+            raise BadGrid(f"targets of class {name!r} hold {shown(broken)}, half a character: write the word anew.")
         checked[str(name)] = words
     return checked
 

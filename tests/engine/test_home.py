@@ -252,7 +252,10 @@ def test_a_folder_of_the_version_before_is_taken_over_once(older: Path) -> None:
 
 ANOTHER: dict[str, Callable[[Path], object]] = {
     "a link elsewhere": lambda marker: marker.symlink_to("/etc/hostname"),
-    "a link to a marker": lambda marker: (marker.with_name("m.txt").write_text(MARKER_TEXT), marker.symlink_to("m.txt")),
+    "a link to a marker": lambda marker: (
+        marker.with_name("m.txt").write_text(MARKER_TEXT),
+        marker.symlink_to("m.txt"),
+    ),
     "a link to nothing": lambda marker: marker.symlink_to("nowhere"),
     "a folder": lambda marker: marker.mkdir(),
     "other words": lambda marker: marker.write_text("my own notes"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradiend_ui.engine.bench import Bench, columns_of, source_of, asked_options
+from gradiend_ui.engine.bench import Bench, asked_options, columns_of, source_of
 from gradiend_ui.engine.class_names import words_by_class
 from gradiend_ui.engine.data_report import measure_neutral, rejected_csv
 from gradiend_ui.engine.errors import BadGrid

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from gradiend_ui.engine.bench import Bench, cell_of, asked_options
+from gradiend_ui.engine.bench import Bench, asked_options, cell_of
 from gradiend_ui.engine.course import Course, WholeGrid
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.extent import check_size
