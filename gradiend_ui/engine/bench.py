@@ -52,6 +52,8 @@ KEPT_TABLES = 4
 STRANGERS_VALUES = 400_000
 """JSON values that are read of one upload: about a third of a second."""
 DATA_KEYS = ("rows", "columns", "neutral", "neutral_set")
+SOURCES = ("run", "upload", "path")
+"""What names rows or texts that are not given as such: an earlier run, a kept upload, a file."""
 NO_NEUTRAL = "none"
 """As neutral_set: the evaluation rows stand in, although neutral texts lie beside the checkpoint."""
 
@@ -97,7 +99,7 @@ class Bench:
         beside = self._companions_beside(read_checkpoint(folder, trust), trust) if trust.public else None
         model = self._with_base(read_trained(folder, trust), options.get("base_model"), scoring, trust)
         given = options.get("encoding_direction")
-        if given:
+        if given is not None and given != {}:
             model.feature_class_encoding_direction = checked_direction(given)
         companions = beside or find_companions(model.checkpoint.folder, model.source, trust)
         return Loaded(model, model.workspace(), companions)
@@ -357,11 +359,36 @@ def split_options(spec: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
     return options, {key: options.pop(key) for key in DATA_KEYS if key in options}
 
 
+def asked_options(spec: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`split_options` of a spec that somebody sends now: what names the data is of its kind, also where nothing needs
+    it. Raises BadData."""
+    options, data_options = split_options(spec)
+    columns_of(data_options)
+    name = data_options.get("neutral_set")
+    if name is not None and not isinstance(name, str):
+        raise BadData(f"neutral_set must be the name of a set of neutral texts, not {shown(name)}.")
+    for key in ("rows", "neutral"):
+        _check_source(key, data_options.get(key))
+    return options, data_options
+
+
+def _check_source(key: str, given: object) -> None:
+    """Rows or texts that are named and not given are named in one way."""
+    if not isinstance(given, Mapping):
+        return
+    named = [kind for kind in SOURCES if kind in given]
+    accepted = f"{key} must be a list, or an object with one of {', '.join(SOURCES)}"
+    if len(named) != 1:
+        raise BadData(f"{accepted}, not one with {', '.join(map(shown, given)) or 'nothing in it'}.")
+    if not isinstance(given[named[0]], str):
+        raise BadData(f"{accepted}; {named[0]} must be text, not {shown(given[named[0]])}.")
+
+
 def columns_of(data_options: Mapping[str, Any]) -> Mapping[str, str] | None:
     """Which column plays which role, as a spec says; None where it says nothing. Raises BadData."""
     given = data_options.get("columns")
     if given is not None and not (isinstance(given, Mapping) and all(isinstance(c, str) for c in given.values())):
-        raise BadData(f"columns must map our names to the table's, not {given!r}.")
+        raise BadData(f"columns must be an object of our names and the table's, both text, not {shown(given)}.")
     return given
 
 

@@ -13,7 +13,7 @@ import torch
 
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.provenance import lines_of, versions
-from gradiend_ui.engine.values import Cell
+from gradiend_ui.engine.values import Cell, exact
 
 DTYPES: Mapping[str, torch.dtype] = {
     "float32": torch.float32,
@@ -73,7 +73,7 @@ to **{base}** once, for good. {changed:,} of {total:,} weights were mapped ({sha
 | GRADIEND | {gradiend} (source {source}) |
 | part | {part} |
 | feature factor | {feature_factors} |
-| strength (learning rate) | {learning_rate:g} |
+| strength (learning rate) | {learning_rate} |
 | weights stored as | {dtype} |
 {facts}{scores}
 ## Use
@@ -132,8 +132,8 @@ def model_card(model: ModelWithGradiend, rewrite: Rewrite) -> str:
         total=model.base.parameters,
         share=model.checkpoint.mapped_weights / model.base.parameters,
         part=rewrite.part,
-        feature_factors=", ".join(f"{number:g}" for number in ([factor] if isinstance(factor, float) else factor)),
-        learning_rate=rewrite.cell.learning_rate,
+        feature_factors=", ".join(map(exact, [factor] if isinstance(factor, float) else factor)),
+        learning_rate=exact(rewrite.cell.learning_rate),
         dtype=rewrite.dtype or dtype_name(model.base_model.dtype),
         facts="".join(f"| {label} | {_plain(facts[key])} |\n" for key, label in FACTS.items() if facts.get(key)),
         scores=_scores(facts.get("scores") or []),

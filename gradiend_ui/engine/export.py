@@ -29,7 +29,8 @@ from gradiend_ui.engine.durable import (
     with_advice,
 )
 from gradiend_ui.engine.errors import BadName, Failed
-from gradiend_ui.engine.file_names import WHY, is_device
+from gradiend_ui.engine.file_names import WHY, is_device, is_writable
+from gradiend_ui.engine.finite_weights import check_finite
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.provenance import versions
 
@@ -42,8 +43,8 @@ def export_checkpoint(model: ModelWithGradiend, rewrite: Rewrite, folder: Path) 
 
     The result loads with the auto class of its kind and `AutoTokenizer`, in `rewrite.dtype`; models that generate
     bring their generation config.
-    Raises BadName when `folder` exists and is not empty, Failed when it could not be written, differs on reload, or
-    has a weight that its dtype cannot hold.
+    Raises BadName when `folder` exists and is not empty, BadGrid when a weight of the rewrite is not finite, Failed
+    when it could not be written, differs on reload, or has a weight that its dtype cannot hold.
     """
     rewritten = model.rewrite_base_model(rewrite.cell.learning_rate, rewrite.feature_factor, rewrite.part)
     return save_rewritten(model, _converted(rewritten, rewrite.dtype), rewrite, folder)
@@ -74,13 +75,14 @@ def save_rewritten(
 
     replace_own: a folder that holds an export of ours and nothing else is replaced, so that a script can run twice.
     """
-    if "\0" in str(folder) or len(folder.name.encode()) > 200:
+    if "\0" in str(folder) or not is_writable(folder) or len(os.fsencode(folder.name)) > 200:
         raise BadName(f"{folder.name[:80]!r} is no usable name: take fewer than 200 plain characters.")
     if is_device(folder.name):
         raise BadName(f"{folder.name!r} cannot be the name of a folder, {WHY}: choose another name.")
     own = replace_own and _is_own(folder)
     if folder.exists() and not own and (not folder.is_dir() or any(folder.iterdir())):
         raise BadName(f"{folder.name!r} exists already and is not empty: choose another name.")
+    check_finite(rewritten, rewrite.feature_factor, rewrite.cell.learning_rate)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with unfinished(folder, folder=True) as partial:
@@ -138,7 +140,7 @@ def recipe(model: ModelWithGradiend, rewrite: Rewrite) -> dict[str, Any]:
 
 
 def _verify(model: ModelWithGradiend, rewritten: Model, folder: Path) -> None:
-    """Reload the folder and compare every tensor and the tokenizer with what was meant.
+    """Reload the folder and compare every tensor and the tokenizer with what was meant; NaN is equal to nothing.
 
     A few kinds of models keep some half-precision weights in float32 once they are loaded: these must have the
     written values.
@@ -155,7 +157,7 @@ def _verify(model: ModelWithGradiend, rewritten: Model, folder: Path) -> None:
 def _same(left: torch.Tensor, right: torch.Tensor) -> bool:
     if left.dtype != right.dtype and right.dtype == torch.float32 and left.dtype.itemsize == 2:
         left = left.float()
-    return left.dtype == right.dtype and torch.equal(left.cpu().nan_to_num(nan=12345.0), right.nan_to_num(nan=12345.0))
+    return left.dtype == right.dtype and torch.equal(left.cpu(), right)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

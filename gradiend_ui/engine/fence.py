@@ -2,7 +2,8 @@
 
 Linux's Landlock (kernels from 5.13): what is not listed can be neither read nor written, whatever code runs inside, and
 no later call takes the fence down. It binds the calling thread and what that thread starts, so it is put up before any
-other thread. It does not hide whether a path exists. Knows paths and system calls; not what is read.
+other thread. It does not hide whether a path exists. Of the network it knows TCP only: who may reach nobody is kept
+from sockets altogether (see `no_sockets`). Knows paths and system calls; not what is read.
 Source: the kernel's documentation of Landlock, ABI 1 to 6.
 """
 
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from gradiend_ui.engine.no_sockets import refuse_sockets
+
 log = logging.getLogger(__name__)
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 """The numbers of the three system calls, the same on every processor."""
@@ -34,27 +37,37 @@ _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEVICE
 """What can be allowed for a plain file; the rest is for folders."""
 _READS = _EXECUTE | _READ_FILE | _READ_DIR
 FACTS_OF_THE_SYSTEM = (
-    "/etc/ld.so.cache", "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/resolv.conf", "/etc/hosts",
-    "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/localtime", "/etc/alternatives", "/usr", "/lib", "/lib32", "/lib64",
-    "/opt/rocm", "/sys/devices/system", "/sys/fs/cgroup", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat",
-    "/proc/sys/vm", "/proc/sys/kernel", "/proc/self",
+    "/etc/ld.so.cache", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/localtime",
+    "/etc/alternatives", "/usr", "/lib", "/lib32", "/lib64", "/opt/rocm", "/sys/devices/system", "/sys/fs/cgroup",
+    "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys/vm", "/proc/sys/kernel", "/proc/self",
 )  # fmt: skip
-"""Read by the C library, Python, PyTorch and the Hub's client: libraries, certificates, names of hosts, the machine."""
-DEVICES = ("/dev/null", "/dev/urandom", "/dev/shm", "/dev/kfd", "/dev/dri")
-"""PyTorch reads /dev/urandom when it is imported. Not among them: /dev/zero, which gives bytes without end."""
-GPUS = "nvidia*"
+"""Read by the C library, Python, PyTorch and the Hub's client: libraries, names of hosts, the machine."""
+CERTIFICATES = (
+    "/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs",
+    "/etc/pki/tls/cert.pem", "/etc/pki/tls/openssl.cnf", "/etc/pki/tls/openssl.d", "/etc/pki/ca-trust/extracted",
+    "/etc/ca-certificates/extracted", "/etc/crypto-policies", "/var/lib/ca-certificates",
+)  # fmt: skip
+"""Whom to trust, and how OpenSSL is set up, on the usual systems; not the private keys that lie beside them."""
+NAMED_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Variables in which an owner names others; for who may reach others."""
+DEVICES = ("/dev/null", "/dev/urandom")
+"""PyTorch reads /dev/urandom when it is imported. Not among them: /dev/zero, which gives bytes without end, and
+/dev/shm, where other programs keep what they share."""
+GPU_DEVICES, GPUS = ("/dev/kfd", "/dev/dri"), "nvidia*"
 
 
 @dataclass(frozen=True)
 class Fence:
     """reads: files and folders that may be read, with all below them; writes: folders that may be read and written in.
 
-    network: whether TCP connections may be made. Python, its packages and the system's libraries may always be read.
+    network: whether others may be reached; without, no socket is opened where the system can refuse them. gpus: whether
+    these may be used. Python, its packages and the system's libraries may always be read.
     """
 
     reads: tuple[Path, ...] = ()
     writes: tuple[Path, ...] = ()
     network: bool = False
+    gpus: bool = False
 
 
 class _RulesetAttributes(ctypes.Structure):
@@ -79,6 +92,8 @@ def put_up(fence: Fence) -> bool:
 
     Raises OSError where it has one that cannot be put up: then nothing of a stranger may be read.
     """
+    if not fence.network:
+        refuse_sockets()
     version = fence_version()
     if not version:
         return False
@@ -92,15 +107,26 @@ def put_up(fence: Fence) -> bool:
     if ruleset < 0:
         raise OSError(ctypes.get_errno(), "the fence around the process could not be made")
     try:
-        for path in (*map(Path, FACTS_OF_THE_SYSTEM), *python_places(), *fence.reads):
+        for path in (*system_places(fence.network), *python_places(), *fence.reads):
             _allow(ruleset, path, _READS & handled)
-        for path in (*map(Path, DEVICES), *Path("/dev").glob(GPUS), *fence.writes):
+        for path in (*devices(fence.gpus), *fence.writes):
             _allow(ruleset, path, handled)
         if _libc().prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or _call(_RESTRICT, ruleset, 0) < 0:
             raise OSError(ctypes.get_errno(), "the fence around the process could not be put up")
     finally:
         os.close(ruleset)
     return True
+
+
+def system_places(network: bool) -> tuple[Path, ...]:
+    """What of the system may be read; with the network also the certificates that the environment names."""
+    named = filter(None, map(os.environ.get, NAMED_CERTIFICATES)) if network else ()
+    return tuple(map(Path, (*FACTS_OF_THE_SYSTEM, *CERTIFICATES, *named)))
+
+
+def devices(gpus: bool) -> tuple[Path, ...]:
+    """Those that may be used."""
+    return (*map(Path, DEVICES), *((*map(Path, GPU_DEVICES), *Path("/dev").glob(GPUS)) if gpus else ()))
 
 
 def python_places() -> tuple[Path, ...]:

@@ -32,7 +32,7 @@ LONGEST_COPY = 64 * 2**20
 class Home:
     """folder: the app's own, there, without links. notice: what the owner should know of it, a sentence or None.
 
-    older: whether it is one of a version that wrote no marker and kept no list of what it made.
+    older: whether it may be one of a version that wrote no marker and kept no list of what it made.
     """
 
     folder: Path
@@ -135,7 +135,8 @@ def _home_at(folder: Path) -> Home | None:
         if MARKER in names and _is_marked(folder, whole=names != {MARKER}):
             names = set()
         if names:
-            return Home(folder, _taken_over(folder), older=True) if is_store(folder / STORE_FILE) else None
+            told = _another_marker(folder) if MARKER in names else _taken_over(folder)
+            return Home(folder, told, older=True) if is_store(folder / STORE_FILE) else None
     else:
         folder.mkdir()
     _mark(folder)
@@ -146,6 +147,13 @@ def _taken_over(folder: Path) -> str:
     return (
         f"The data folder {str(folder)!r} of an earlier version was taken over as it is, with its sweeps, uploads and "
         "exports; of its other files none is ever cleared away."
+    )
+
+
+def _another_marker(folder: Path) -> str:
+    return (
+        f"The data folder {str(folder)!r} is known by its store: {MARKER!r} in it, which should say that it is this "
+        "app's, is a link or says something else. It stays as it is; move it away, and the app writes its own."
     )
 
 

@@ -22,6 +22,7 @@ from gradiend_ui.engine.base_model import BaseModel, DeviceMap, Model, Tokenizer
 from gradiend_ui.engine.base_of_checkpoint import Scoring, load_base, stated_location, unwrapped
 from gradiend_ui.engine.checkpoint import Checkpoint
 from gradiend_ui.engine.errors import BadData, BadGrid
+from gradiend_ui.engine.finite_weights import check_finite
 from gradiend_ui.engine.importance import (
     feature_rows,
     global_indices,
@@ -335,16 +336,19 @@ class ModelWithGradiend:
         which sign of the feature factor strengthens a class is told by `strengthening_feature_factor`. part: see
         `Autoencoder.update_vector`; all but "decoder" ignore the feature factor. The base model is untouched, the
         new one is on its device and in its dtype.
-        Raises BadGrid for values that are not finite, a list of the wrong length or an unknown part.
+        Raises BadGrid for values that are not finite, a list of the wrong length or an unknown part, and where they
+        are so large that a weight of the result is not finite.
         """
         step = finite(plain_number(learning_rate), "learning_rate")
-        update = self.update_vector(part, latent_point(feature_factor, self._latent_dim(part, feature_factor)))
+        point = latent_point(feature_factor, self._latent_dim(part, feature_factor))
+        update = self.update_vector(part, point)
         model = copy.deepcopy(self.base_model)
         parameters = dict(model.named_parameters())
         with torch.no_grad():
             for part_of_map in self.mapped:
                 parameters[part_of_map.name].add_(0.0)  # -0.0 becomes 0.0, as in the reference and in a sweep
         write_update(parameters, mapped_values(parameters, self.mapped), self.mapped, update, step)
+        check_finite(model, point, step)
         return model
 
     def _latent_dim(self, part: Part, feature_factor: object) -> int:

@@ -27,7 +27,7 @@ def fence_around(data_dir: Path, demo_folder: Path, owned: tuple[Path, ...]) -> 
     cache = Path(HF_HUB_CACHE)
     places = tuple(place for folder in owned for place in (folder, folder.parent / "base", *named_by(folder)))
     writes = (data_dir, *((cache,) if owned else ()))
-    return Fence(reads=(demo_folder, *places), writes=writes, network=True)
+    return Fence(reads=(demo_folder, *places), writes=writes, network=True, gpus=True)
 
 
 def named_by(folder: Path) -> Iterator[Path]:

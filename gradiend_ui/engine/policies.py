@@ -97,8 +97,9 @@ POLICIES = ("lms_threshold", "lms_times_metric")
 
 def policy_named(name: str, ratio: float = DEFAULT_RATIO) -> SelectionPolicy:
     """The policy of this name. Raises BadGrid."""
+    threshold = LMSThresholdPolicy(ratio)  # a ratio is looked at even where no policy needs it
     if name == "lms_threshold":
-        return LMSThresholdPolicy(ratio)
+        return threshold
     if name == "lms_times_metric":
         return LMSTimesMetricPolicy()
     raise BadGrid(f"policy must be one of {', '.join(POLICIES)}, not {name!r}.")

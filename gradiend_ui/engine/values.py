@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.errors import BadGrid, TooLarge
 
 Part = Literal["decoder", "decoder-weight", "decoder-bias", "decoder-sum", "encoder-weight"]
@@ -59,6 +60,12 @@ def finite(value: object, what: str) -> float:
     if not math.isfinite(number):
         raise BadGrid(f"{what} must be a finite number, not {number}.")
     return number + 0.0  # -0.0 and 0.0 are one value
+
+
+def exact(number: float) -> str:
+    """The number as short as it is exact: "0.1", "-1", "0.1000001"; of two numbers never the same."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -326,6 +333,9 @@ def _checked_targets(value: object) -> Targets:
             raise BadGrid(f"targets of class {name!r} are {len(words):,} words; at most {MAX_TARGET_WORDS:,} are read.")
         if not words or not all(isinstance(word, str) and word.strip() for word in words):
             raise BadGrid(f"targets of class {name!r} must be non-empty words, not {tokens!r}.")
+        broken = next((word for word in words if is_broken(word)), None)
+        if broken is not None:
+            raise BadGrid(f"targets of class {name!r} hold {shown(broken)}, half a character: write the word anew.")
         checked[str(name)] = words
     return checked
 

@@ -250,6 +250,37 @@ def test_a_folder_of_the_version_before_is_taken_over_once(older: Path) -> None:
     assert again.notices == ()
 
 
+ANOTHER: dict[str, Callable[[Path], object]] = {
+    "a link elsewhere": lambda marker: marker.symlink_to("/etc/hostname"),
+    "a link to a marker": lambda marker: (
+        marker.with_name("m.txt").write_text(MARKER_TEXT),
+        marker.symlink_to("m.txt"),
+    ),
+    "a link to nothing": lambda marker: marker.symlink_to("nowhere"),
+    "a folder": lambda marker: marker.mkdir(),
+    "other words": lambda marker: marker.write_text("my own notes"),
+}
+
+
+@pytest.mark.parametrize("kind", ANOTHER)
+def test_a_marker_that_is_another_ones_is_told_as_what_it_is(tmp_path: Path, kind: str) -> None:
+    Session.open(tmp_path, start_worker=False).close()
+    (tmp_path / MARKER).unlink()
+    ANOTHER[kind](tmp_path / MARKER)
+    before = contents(tmp_path)[MARKER]
+    for _ in range(2):
+        again = Session.open(tmp_path, start_worker=False)
+        again.close()
+        assert len(again.notices) == 1 and "is known by its store" in again.notices[0] and MARKER in again.notices[0]
+        assert "earlier version" not in again.notices[0], "it never was one"
+        assert contents(tmp_path)[MARKER] == before, "it stays as it is"
+    shutil.rmtree(tmp_path / MARKER) if kind == "a folder" else (tmp_path / MARKER).unlink()
+    Session.open(tmp_path, start_worker=False).close()
+    healed = Session.open(tmp_path, start_worker=False)
+    healed.close()
+    assert healed.notices == () and (tmp_path / MARKER).read_text() == MARKER_TEXT
+
+
 def test_looking_at_a_store_changes_nothing(older: Path) -> None:
     before = contents(older)
     assert is_store(older / "runs.sqlite")

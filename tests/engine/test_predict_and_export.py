@@ -17,7 +17,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from gradiend_ui.engine import export
 from gradiend_ui.engine.base_model import load_base_model
 from gradiend_ui.engine.card import model_card, script
-from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.errors import BadGrid, BadName, Failed
 from gradiend_ui.engine.export import Rewrite, export_checkpoint, written_bytes, zip_folder
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.values import Cell
@@ -58,6 +58,56 @@ def test_another_dtype_is_the_rewrite_converted_once(model: ModelWithGradiend, t
     assert f"| weights stored as | {dtype} |" in (folder / "README.md").read_text()
     size = (folder / "model.safetensors").stat().st_size
     assert 0 <= size - written_bytes(model.base_model, dtype) < 0.02 * size + 8192
+
+
+HUGE = [(1e308, 1e308), (-1e308, 1e308), (1.0, 1e308), (1e308, 1.0)]
+
+
+@pytest.mark.parametrize(("factor", "rate"), HUGE)
+def test_a_rewrite_that_is_no_number_is_refused(
+    model: ModelWithGradiend, tmp_path: Path, factor: float, rate: float
+) -> None:
+    """By the engine and by the Python API alike: the sentence names the first such tensor and the cell."""
+    first = model.mapped[0].name
+    cell = f"at feature_factor {factor:g} and learning_rate {rate:g}"
+    with pytest.raises(BadGrid, match="not finite numbers, first those of ") as told:
+        export_checkpoint(model, Rewrite(Cell(factor, rate), "decoder", {}), tmp_path / "broken")
+    assert cell in str(told.value) and first in dict(model.base_model.named_parameters())
+    with pytest.raises(BadGrid, match="take a smaller step") as told:
+        model.rewrite_base_model(rate, factor)
+    assert cell in str(told.value)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_no_model_that_is_no_number_is_saved(model: ModelWithGradiend, tmp_path: Path, number: float) -> None:
+    rewritten = model.rewrite_base_model(CELL.learning_rate, CELL.feature_factor)
+    name, weights = list(rewritten.named_parameters())[-1]
+    with torch.no_grad():
+        weights.view(-1)[-1] = number
+    with pytest.raises(BadGrid, match=f"first those of '{name}', at feature_factor -1 and learning_rate 0.5"):
+        export.save_rewritten(model, rewritten, Rewrite(CELL, "decoder", {}), tmp_path / "broken")
+    assert os.listdir(tmp_path) == []
+
+
+def test_nothing_but_the_same_number_counts_as_the_same() -> None:
+    one, nan, inf = torch.ones(2), torch.tensor([1.0, float("nan")]), torch.tensor([1.0, float("inf")])
+    assert export._same(one, one.clone()) and export._same(inf, inf.clone())
+    assert not export._same(nan, nan.clone()) and not export._same(nan, torch.tensor([1.0, 12345.0]))
+    assert not export._same(inf, torch.tensor([1.0, torch.finfo(torch.float32).max]))
+
+
+def test_a_folder_that_no_system_has_a_name_for(model: ModelWithGradiend, tmp_path: Path) -> None:
+    for name in ("\ud800", "x\udfffy", "nul\0", "a" * 201):
+        with pytest.raises(BadName, match="no usable name"):
+            export_checkpoint(model, Rewrite(CELL, "decoder", {}), tmp_path / name)
+    with pytest.raises(BadName, match="no usable name"):
+        export_checkpoint(model, Rewrite(CELL, "decoder", {}), tmp_path / "\ud800" / "she")
+
+
+def test_the_card_tells_the_cell_exactly(model: ModelWithGradiend) -> None:
+    card = model_card(model, Rewrite(Cell(-1.0, 0.1000001), "decoder", {}))
+    assert "| strength (learning rate) | 0.1000001 |" in card and "| feature factor | -1 |" in card
 
 
 def test_a_weight_that_the_dtype_cannot_hold_is_refused(model: ModelWithGradiend, tmp_path: Path) -> None:

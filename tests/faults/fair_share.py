@@ -88,7 +88,8 @@ async def asking_much(http: httpx.AsyncClient, url: str, run: str, number: int, 
         kind = ("load", "start_sweep", "compare")[turn % 3]
         try:
             if kind == "load":
-                await called(http, url, HOSTILE, kind, "demo", {"encoding_direction": {f"c{turn}": 1, "M": 1, "F": -1}})
+                direction = {"M": turn // 3 % 3 - 1, "F": turn // 9 % 3 - 1}
+                await called(http, url, HOSTILE, kind, "demo", {"encoding_direction": direction})
             elif kind == "start_sweep":
                 checkpoint = (await called(http, url, HOSTILE, "load", "demo", {}))["checkpoint"]
                 spec = {"rows": table(turn), "learning_rates": [0.1], "feature_factors": [1.0], "split": "all"}

@@ -330,10 +330,10 @@ def test_the_oldest_loads_that_no_sweep_uses_go(stranger: tuple[Lane, Callable[[
     lane, _ = stranger
     store = lane._store
     handles = []
-    for number in range(4):
-        request = {"source": "demo", "options": {"encoding_direction": {f"c{number}": 1, "M": 1, "F": -1}}, "kept": 2}
+    for direction in ({"M": 1, "F": -1}, {"M": -1, "F": 1}, {"M": 1, "F": -1, "other": 0}, {"M": 0, "F": 1}):
+        request = {"source": "demo", "options": {"encoding_direction": direction}, "kept": 2}
         handles.append(lane.handle("load", request)["checkpoint"])
-        if number == 0:
+        if len(handles) == 1:
             spec = {"max_rows": 2, "learning_rates": [0.1], "feature_factors": [1.0]}
             lane.handle("start", {"checkpoint": handles[0], "spec": spec})
     kept = {handle for handle, *_ in store.checkpoint_sources()}

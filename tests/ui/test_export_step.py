@@ -12,7 +12,7 @@ from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotF
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
 from gradiend_ui.ui.export import panel as export
-from gradiend_ui.ui.export.desk import ExportDesk, checked_name, safe, unique_names
+from gradiend_ui.ui.export.desk import ExportDesk, Piece, _default_name, checked_name, safe, unique_names
 from gradiend_ui.ui.export.preview import blocks_of, build_card, inline
 from gradiend_ui.ui.export.wiring import chosen_options, steps
 from gradiend_ui.ui.ground import Ground
@@ -192,11 +192,43 @@ def test_names_are_made_of_what_is_there() -> None:
         ({"target_classes": []}, "at least one class"),
         ({"target_classes": "F"}, "at least one class"),
         ({"target_classes": ["X"]}, "among M, F, not 'X'"),
+        ({**CELL, "part": {}}, r"part must be one of decoder, .*, not \{\}"),
+        ({**CELL, "part": ""}, "part must be one of decoder, .*, not ''"),
+        ({**CELL, "part": 0}, "part must be one of decoder, .*, not 0"),
+        ({**CELL, "policy": []}, r"policy must be one of lms_threshold, lms_times_metric, not \[\]"),
+        ({**CELL, "policy": {"a": 1}}, "policy must be one of"),
+        ({**CELL, "goal": {}}, r"goal must be one of strengthen, weaken, not \{\}"),
+        ({**CELL, "goal": "both"}, "goal must be one of strengthen, weaken, not 'both'"),
+        ({**CELL, "ratio": "much"}, "ratio must be a number, not 'much'"),
+        ({**CELL, "policy": "lms_times_metric", "ratio": {}}, r"ratio must be a number, not \{\}"),
+        ({**CELL, "any_feature_factor": 1}, "any_feature_factor must be true or false, not 1"),
+        ({**CELL, "target_class": []}, r"target_class must be one of M, F, not \[\]"),
+        ({"target_classes": ["F"], "part": []}, "part must be one of"),
+        ({"target_classes": ["F"], "goal": "up"}, "goal must be one of"),
     ],
 )
 def test_options_are_checked(exporting: Exporting, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadGrid, match=sentence):
         exporting.exports.plan(exporting.run, options)
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\udfff", "\ud800" * 300, "x/y", 5, False, [], {}, ["a"]])
+def test_a_name_that_is_none_is_refused_in_a_sentence(exporting: Exporting, name: object) -> None:
+    with pytest.raises(BadName, match="cannot be the name of an export") as told:
+        exporting.exports.plan(exporting.run, {**CELL, "name": name})
+    str(told.value).encode()
+
+
+def test_cells_that_differ_have_names_that_differ(exporting: Exporting) -> None:
+    numbers = [0.1, 0.1000001, 0.10000000000000002, -0.1, 1, 1.5, 1e5, 1e-5, 123456.0, 1234567.0, 1e308, 1e-308, 2 / 3]
+    names = [_default_name("m", (Piece({"feature_factor": f, "learning_rate": r}, "", None),)) for f in numbers
+             for r in numbers]  # fmt: skip
+    assert len(set(names)) == len(numbers) ** 2 and all(checked_name(name) == name for name in names)
+    assert names[0] == "m-ff0.1-lr0.1" and names[1] == "m-ff0.1-lr0.1000001"
+    for model in ("x" * 300, "漢" * 300, "\U00020000" * 300, "con.", "..."):
+        long = [_default_name(model, (Piece({"feature_factor": -2 / 3, "learning_rate": r}, "", None),))
+                for r in (0.1 + 0.2, 0.3)]  # fmt: skip
+        assert long[0] != long[1] and all(checked_name(name) == name for name in long)
 
 
 def test_export_without_a_cell_is_refused(words, options) -> None:

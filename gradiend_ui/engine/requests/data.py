@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradiend_ui.engine.bench import Bench, columns_of, source_of, split_options
+from gradiend_ui.engine.bench import Bench, asked_options, columns_of, source_of
 from gradiend_ui.engine.class_names import words_by_class
 from gradiend_ui.engine.data_report import measure_neutral, rejected_csv
 from gradiend_ui.engine.errors import BadGrid
@@ -37,7 +37,7 @@ def describe_rows(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     """
     loaded = bench.checkpoint(str(request["checkpoint"]))
     direction = loaded.model.encoding_direction
-    _, options = split_options(request["spec"])
+    _, options = asked_options(request["spec"])
     if options.get("rows") is None:
         return report_rows(bench.rows(loaded, options), direction, {"own": False})
     given = columns_of(options)
@@ -52,7 +52,7 @@ def describe_rows(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
 def rejected_rows(bench: Bench, request: Mapping[str, Any]) -> str:
     """{checkpoint, spec} -> every row of the spec that cannot be scored, as csv."""
     loaded = bench.checkpoint(str(request["checkpoint"]))
-    _, options = split_options(request["spec"])
+    _, options = asked_options(request["spec"])
     if options.get("rows") is None:
         return rejected_csv(bench.rows(loaded, options).rejected, None)
     path = bench.slow_upload(bench.given(options, "rows"))
@@ -68,7 +68,7 @@ def resolve_targets(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     words: {class: all of its words}, as a spec takes them; more: how many of them were not looked up. Raises BadData.
     """
     loaded = bench.checkpoint(str(request["checkpoint"]))
-    options, data_options = split_options(request["spec"])
+    options, data_options = asked_options(request["spec"])
     data, given = bench.rows(loaded, data_options), spec_from_mapping(options).targets
     names = class_order(loaded.model, data)
     targets = resolve(data.rows, names, given)
@@ -100,7 +100,7 @@ def describe_neutral(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]
     ratio = request["ratio"]
     if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0.0 < ratio <= 1.0:
         raise BadGrid(f"ratio must be a number above 0 and at most 1, not {ratio!r}.")
-    options, data_options = split_options(request["spec"])
+    options, data_options = asked_options(request["spec"])
     spec = spec_from_mapping({"feature_factors": [1.0], **options})
     bench.check_extent(loaded, spec, data_options, request.get("most") or {})
     plan = bench.prepared(loaded, spec, data_options)

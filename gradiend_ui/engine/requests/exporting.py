@@ -74,7 +74,7 @@ def delete_run(bench: Bench, request: Mapping[str, Any]) -> None:
 def _rewrite(bench: Bench, record: Run, request: Mapping[str, Any]) -> Rewrite:
     loaded = bench.checkpoint(record.checkpoint)
     spec = bench.unchanged(record, loaded)
-    part = request.get("part") or spec["part"]
+    part = spec["part"] if request.get("part") is None else request["part"]
     if part not in PARTS:
         raise BadGrid(f"part must be one of {', '.join(PARTS)}, not {part!r}.")
     cell = cell_of(request["cell"])

@@ -12,6 +12,7 @@ from typing import Any
 from gradiend_ui.engine.assumptions import BESIDE, GIVEN, Reading
 from gradiend_ui.engine.base_of_checkpoint import base_beside
 from gradiend_ui.engine.bench import Bench, checked_direction
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.checkpoint import find_checkpoint_folder, read_checkpoint
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.demos import DEMOS
@@ -124,6 +125,7 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
         return known
     free = available_bytes()
     loaded, options, reading = _read(bench, source, options)
+    _check_classes(loaded, options)
     bench.keep_checkpoint(handle, loaded)
     card = {"checkpoint": handle, "run": name, **card_of(loaded, shown, reading, free)}
     seconds, warnings = probe(loaded, PLANNED if bench.is_strangers(source) else None)
@@ -134,6 +136,24 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     card["notes"] = notes_of(card)
     bench.store.save_checkpoint(handle, source, options, card)
     return card
+
+
+def _check_classes(loaded: Loaded, options: Mapping[str, Any]) -> None:
+    """Whether the classes whose direction is given are those of the checkpoint or its rows, where these name any.
+
+    Only asked at a load: what was loaded by an earlier version is read again as it was. Raises BadGrid.
+    """
+    given, rows = options.get(DIRECTION), loaded.companions.rows
+    if not given:
+        return
+    stated = read_checkpoint(loaded.model.checkpoint.folder).encoding_direction
+    known = dict.fromkeys((*stated, *(rows.classes if rows is not None else ())))
+    unknown = [name for name in given if name not in known]
+    if known and unknown:
+        raise BadGrid(
+            f"encoding_direction names the class {shown(unknown[0])}, which neither the checkpoint nor its rows know: "
+            f"give 1 or -1 for {', '.join(known)}."
+        )
 
 
 def _twins(bench: Bench, loaded: Loaded) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from gradiend_ui.engine.bench import Bench, cell_of, split_options
+from gradiend_ui.engine.bench import Bench, asked_options, cell_of
 from gradiend_ui.engine.course import Course, WholeGrid
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.extent import check_size
@@ -37,7 +37,7 @@ def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     """
     handle = str(request["checkpoint"])
     loaded = bench.checkpoint(handle)
-    options, data_options = split_options(request["spec"])
+    options, data_options = asked_options(request["spec"])
     data_options |= {key: bench.given(data_options, key) for key in ("rows", "neutral") if key in data_options}
     spec = spec_from_mapping(options)
     limits = limits_for(loaded, spec)

@@ -10,8 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.durable import noting
 from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge
+from gradiend_ui.engine.file_names import is_writable
 from gradiend_ui.engine.leftovers import make_room
 from gradiend_ui.engine.store import Run
 from gradiend_ui.engine.table_reading import decode, suffix_of_text
@@ -110,6 +112,8 @@ class DataDesk:
 
 def _content(path: str, most: int) -> tuple[bytes, str]:
     """(content, name) of a file that the page has just taken in, of at most so many bytes."""
+    if not isinstance(path, str) or "\0" in path or not is_writable(path):
+        raise BadData(f"A table is the path of its file, not {shown(path)}: upload it again.")
     file = Path(path)
     try:
         if file.stat().st_size > most:

@@ -15,13 +15,17 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.durable import reason_of, sync_names, unfinished, with_advice
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
 from gradiend_ui.engine.file_names import WHY, is_device, without_device
 from gradiend_ui.engine.leftovers import KEPT, STAGES, drop, drop_exports
+from gradiend_ui.engine.policies import POLICIES, policy_named
+from gradiend_ui.engine.values import DEFAULT_RATIO, PARTS, exact
 from gradiend_ui.ui.ground import Ground
 
 LONGEST_NAME = 80
+GOALS = ("strengthen", "weaken")
 QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
 OPTIONS = frozenset(
     {"feature_factor", "learning_rate", "part", "kind", "name", "dtype", "target_class", "target_classes", *QUESTION}
@@ -68,6 +72,7 @@ class ExportDesk:
             raise BadGrid(f"kind must be checkpoint, not {options['kind']!r}.")
         record = self._ground.store.run(run)
         card = self._ground.store.checkpoint(record.checkpoint)[2]
+        _check_kinds(options, record.info["classes"])
         pieces = self._pieces(run, options, record.info["classes"])
         given = options.get("name")
         name = _default_name(card["name"], pieces) if given is None or given == "" else checked_name(given)
@@ -205,13 +210,13 @@ def checked_name(given: object) -> str:
         not isinstance(name, str)
         or not name
         or len(name) > LONGEST_NAME
+        or not all(character.isalnum() or character in "-._" for character in name)
         or len(name.encode()) > 2 * LONGEST_NAME
         or name[0] in ".-"
         or name[-1] == "."
-        or not all(character.isalnum() or character in "-._" for character in name)
     ):
         raise BadName(
-            f"{str(given)[:80]!r} cannot be the name of an export: take letters, digits, '-', '_' and '.', at most "
+            f"{shown(given)} cannot be the name of an export: take letters, digits, '-', '_' and '.', at most "
             f"{LONGEST_NAME} of them, the first and the last a letter or digit."
         )
     if is_device(name):
@@ -222,8 +227,12 @@ def checked_name(given: object) -> str:
 def safe(text: str) -> str:
     """`text` as a name that `checked_name` accepts."""
     name = "".join(c if c.isalnum() or c in "-._" else "_" for c in str(text))[:LONGEST_NAME]
-    name = without_device(name.strip("-._") or "model")
-    while len(name.encode()) > 2 * LONGEST_NAME or len(name) > LONGEST_NAME or name.endswith("."):
+    return _short(without_device(name.strip("-._") or "model"), LONGEST_NAME)
+
+
+def _short(name: str, longest: int) -> str:
+    """The beginning of a safe name: at most so many characters, and twice as many bytes."""
+    while len(name.encode()) > 2 * longest or len(name) > longest or name.endswith("."):
         name = name[:-1]
     return name
 
@@ -254,12 +263,26 @@ def _goal(question: Mapping[str, Any]) -> str:
     return str(question.get("goal", "strengthen"))
 
 
+def _check_kinds(options: Mapping[str, Any], classes: Sequence[str]) -> None:
+    """Whether each option that is there is of its kind, also where nothing depends on it. Raises BadGrid."""
+    given = {name: value for name, value in options.items() if value is not None}
+    accepted = {"part": PARTS, "goal": GOALS, "target_class": tuple(classes)}
+    for name, values in accepted.items():
+        if name in given and given[name] not in values:
+            raise BadGrid(f"{name} must be one of {', '.join(values)}, not {shown(given[name])}.")
+    if not isinstance(given.get("any_feature_factor", False), bool):
+        raise BadGrid(f"any_feature_factor must be true or false, not {shown(given['any_feature_factor'])}.")
+    policy_named(given.get("policy", POLICIES[0]), given.get("ratio", DEFAULT_RATIO))
+
+
 def _default_name(model: str, pieces: Sequence[Piece]) -> str:
+    """Cells that differ have names that differ: the cell is whole in it, the model's name is cut short."""
     if len(pieces) > 1:
         return safe("-".join([str(model)[:40], *(piece.folder for piece in pieces)]))
     cell = pieces[0].cell
     try:
-        return safe(f"{str(model)[:50]}-ff{cell['feature_factor']:g}-lr{cell['learning_rate']:g}")
+        ending = f"-ff{exact(cell['feature_factor'])}-lr{exact(cell['learning_rate'])}".replace("+", "")
+        return _short(safe(model), LONGEST_NAME - len(ending)) + ending
     except (TypeError, ValueError, OverflowError):
         raise BadGrid(f"A cell needs the two numbers feature_factor and learning_rate, not {cell!r}.") from None
 

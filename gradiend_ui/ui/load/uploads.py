@@ -13,9 +13,11 @@ from typing import Any
 from gradiend_ui.engine.asking import who_asks
 from gradiend_ui.engine.durable import noting
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed
+from gradiend_ui.engine.file_names import is_writable
 from gradiend_ui.engine.hub_base import fetch_named, is_fetched
 from gradiend_ui.engine.taken_in import take_in
 from gradiend_ui.ui.ground import Ground
+from gradiend_ui.ui.locations import checked_location
 
 FOLDER = "uploads"
 
@@ -31,6 +33,7 @@ class Uploads:
         """
         if self._ground.public and not was_uploaded(path):
             raise NotAllowed("This server reads no paths of its own: upload the model as a zip.")
+        checked_location(path, "An upload is the path of its file")
         with self._ground.uploads.held(visitor):
             self._ground.check_room()
             uploads = self._ground.data_dir / FOLDER
@@ -40,6 +43,7 @@ class Uploads:
 
     def load(self, source: str, name: str, options: Mapping[str, Any] | None = None) -> str:
         """Load what `unpack` gave, under its zip's name; gives the checkpoint. Raises as `Session.load` does."""
+        checked_location(source, "source must be what an upload gave")
         home = (self._ground.data_dir / FOLDER).resolve()
         place = Path(source).resolve()
         if place == home or not place.is_relative_to(home):
@@ -70,6 +74,8 @@ class Uploads:
         """
         if self._ground.public and changes.get("base_model"):
             raise NotAllowed("This server does not open other base models.")
+        if changes.get("base_model") is not None:
+            checked_location(changes["base_model"], "base_model must be a folder or the id of a model, as text")
         self._ground.loads.count(who_asks())
         kept = self._ground.quotas.kept_loads
         card = self._ground.worker.ask("reload", checkpoint=checkpoint, changes=dict(changes), kept=kept)
@@ -79,6 +85,6 @@ class Uploads:
 def was_uploaded(path: object) -> bool:
     """Whether the file lies where Gradio puts what visitors upload."""
     folder = os.environ.get("GRADIO_TEMP_DIR")
-    if not folder or not isinstance(path, str) or "\0" in path:
+    if not folder or not isinstance(path, str) or "\0" in path or not is_writable(path):
         return False
     return Path(path).resolve().is_relative_to(Path(folder).resolve())
