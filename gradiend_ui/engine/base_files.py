@@ -231,10 +231,15 @@ def check_described(described: int, tensors: int, folder: Path, trust: Trust = L
 
 def check_tokenizer_folder(folder: Path) -> None:
     """Raises BadBase for a folder without a vocabulary: transformers would make up a tokenizer that knows no word."""
-    if not any(path.name in VOCABULARIES or path.suffix in (".model", ".spm") for path in folder.iterdir()):
+    if not holds_tokenizer(folder):
         raise BadBase(
             f"The folder {folder.name!r} holds no tokenizer ({', '.join(VOCABULARIES)}): give the whole model."
         )
+
+
+def holds_tokenizer(folder: Path) -> bool:
+    """Whether there is a vocabulary in the folder."""
+    return any(path.name in VOCABULARIES or path.suffix in (".model", ".spm") for path in folder.iterdir())
 
 
 def pickled(folder: Path) -> Iterator[Path]:

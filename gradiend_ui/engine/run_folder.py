@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.checked_json import read_json
+from gradiend_ui.engine.file_names import can_be_name
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 HUB_CACHE_LEVELS = 8
@@ -146,7 +147,7 @@ def _run(folder: Path, entry: object) -> SeedRun | None:
     if isinstance(seed, bool) or not isinstance(seed, int):
         return None
     last = stated.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] if isinstance(stated, str) else ""
-    names = [name for name in (last, f"seed_{seed}") if name not in ("", ".", "..")]
+    names = [name for name in (last, f"seed_{seed}") if can_be_name(name)]
     kept = next((folder / name for name in names if is_checkpoint(folder / name)), None)
     correlation = _number(entry.get("eval_correlation"))
     if correlation is None and entry.get("convergence_metric") == "correlation":
