@@ -112,18 +112,18 @@ def runs_below(folder: Path) -> tuple[Path, ...]:
 
 def nothing_found(folder: Path) -> str:
     """The sentence for a folder that stands for no single checkpoint: what was looked for, and what there is."""
-    run = read_run_folder(folder)
+    run, name = read_run_folder(folder), folder.name or str(folder)
     if run.seeds:
         kept = ", ".join(f"seeds/{seed.folder.name}" for seed in run.seeds if seed.folder is not None)
-        return f"{folder.name} holds no model/ and " + (
+        return f"{name} holds no model/ and " + (
             f"seed_report.json does not say which seed is the best: give one of {kept}."
             if kept and run.best_seed is None
             else "the checkpoint of its best seed was not kept" + (f": give one of {kept}." if kept else ".")
         )
     runs = runs_below(folder)
     if runs:
-        return f"{folder.name} holds {len(runs)} run(s): give one of {', '.join(path.name for path in runs)}."
-    return f"{folder.name} holds no config.json with weights, no model/ and no seeds/: it is no GRADIEND checkpoint."
+        return f"{name} holds {len(runs)} run(s): give one of {', '.join(path.name for path in runs)}."
+    return f"{name} holds no config.json with weights, no model/ and no seeds/: it is no GRADIEND checkpoint."
 
 
 def _seeds(folder: Path, report: Mapping[str, Any]) -> tuple[SeedRun, ...]:

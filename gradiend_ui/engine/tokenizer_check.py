@@ -1,7 +1,8 @@
 """Trying a stranger's tokenizer before the worker meets it: whole, with its own words, quick, and no longer than texts.
 
 What a worker pays to read it is bounded twice: by counts that no model's tokenizer reaches, and by what one reading
-costs here. Runs in the confined process (see `taken_in`), where time and memory are limited. Knows the library; no model.
+costs here. Runs in the confined process (see `taken_in`), where time and memory are limited. Knows the library; no
+model.
 """
 
 from __future__ import annotations
@@ -91,8 +92,8 @@ def _read(path: Path, where: str, most_seconds: float) -> Any:
     seconds, memory = time.process_time() - began, _peak_bytes() - before
     if seconds > most_seconds or (memory > MOST_MEMORY and most_seconds < math.inf):
         raise TooLarge(
-            f"{where} takes {seconds:.1f} s and {max(0, memory) // 2**20:,} MB to read once; at most {MOST_SECONDS:.0f} "
-            f"s and {MOST_MEMORY // 2**20:,} MB are given here: save the model with a smaller vocabulary."
+            f"{where} takes {seconds:.1f} s and {max(0, memory) // 2**20:,} MB to read once; at most "
+            f"{MOST_SECONDS:.0f} s and {MOST_MEMORY // 2**20:,} MB are given here: take one with fewer words."
         )
     return tokenizer
 
@@ -124,8 +125,8 @@ def _check_vocabulary(content: Mapping[str, Any], where: str, known: object) -> 
     highest = max([*ids, *(token.get("id", 0) for token in added)], default=-1) + 1
     if type(known) is int and highest > known + SPARE_IDS:
         raise BadBase(
-            f"{where} belongs to another model: it knows {highest:,} tokens, and vocab_size in config.json beside it is "
-            f"{known:,}: give the base model with its own tokenizer."
+            f"{where} belongs to another model: it knows {highest:,} tokens, and vocab_size in config.json beside it "
+            f"is {known:,}: give the base model with its own tokenizer."
         )
 
 

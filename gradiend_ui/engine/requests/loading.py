@@ -12,6 +12,7 @@ from typing import Any
 from gradiend_ui.engine.assumptions import BESIDE, GIVEN, Reading
 from gradiend_ui.engine.base_of_checkpoint import base_beside
 from gradiend_ui.engine.bench import Bench, checked_direction
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.checkpoint import find_checkpoint_folder, read_checkpoint
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.demos import DEMOS
@@ -190,7 +191,7 @@ def _seed_folder(source: Path, seed: object) -> Path:
     kept = {item.seed: item.folder for item in seeds if item.folder is not None}
     if seed not in kept:
         known = ", ".join(map(str, kept)) or "none"
-        raise NotFound(f"There is no seed {seed} with weights in this run; seeds with weights: {known}.")
+        raise NotFound(f"There is no seed {shown(seed)} with weights in this run; seeds with weights: {known}.")
     return kept[seed]
 
 
