@@ -112,7 +112,7 @@ def load_base(
     place, trust = opened_at(location, trust)
     words = tokenizer if isinstance(tokenizer, str) else None
     if words is not None:
-        words, trust = opened_at(words, trust)
+        words, trust = opened_at(words, trust, "The tokenizer")
     base = load(
         place,
         tokenizer=words,

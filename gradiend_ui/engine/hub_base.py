@@ -36,14 +36,15 @@ SHARDS = ("model-", ".safetensors")
 ANSWER_SECONDS = 20.0
 
 
-def opened_at(location: str, trust: Trust) -> tuple[str, Trust]:
+def opened_at(location: str, trust: Trust, what: str = "The base model") -> tuple[str, Trust]:
     """Where the libraries read what a checkpoint names, and for whom: strangers get a clean copy of what the Hub has.
+    what: how a sentence calls it.
 
     Raises NotAllowed for a folder of this server, and as `hub_copy`.
     """
     if not trust.public or os.path.isabs(location):
         return location, trust
-    trust.check_place(location, "The base model")
+    trust.check_place(location, what)
     if trust.hub is None:
         raise NotAllowed("This server fetches no models from the Hub: put the base model into the upload, as base/.")
     place = hub_copy(location, trust.hub)

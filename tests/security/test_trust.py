@@ -161,12 +161,12 @@ def test_a_mask_head_of_another_machine_takes_the_base_beside_it(
     shutil.copytree(tiny_gpt2, head)
     (head / "config_mlm_head.json").write_text(json.dumps({"base_model": place.format(there=there)}))
     set_base(upload, "../decoder_mlm_head")
+    clean_home(upload, strangers=public)
     with pytest.raises(BadBase, match="put the base model into the upload, as base/ beside 'decoder_mlm_head'") as told:
         load_base_model(str(head), trust=reader._bench.trust.within(upload))
     assert str(tmp_path) not in str(told.value)
-    if public:
-        with pytest.raises(BadBase, match="put the base model into the upload"):
-            load(lane, upload)
+    with pytest.raises(BadBase, match="put the base model into the upload"):
+        load(reader, upload)
     shutil.copytree(tiny_gpt2, upload / "base")
     (upload / MARK).unlink(missing_ok=True)
     clean_home(upload, strangers=public)
