@@ -123,9 +123,10 @@ def _whole(path: Path, read: Reader) -> Any:
 def _file_name(value: object, what: str) -> str:
     """A file's plain name out of demo.json. Raises BadData."""
     if not isinstance(value, str) or not can_be_name(value):
+        path = isinstance(value, str) and bool({"/", "\\"} & set(value))
         raise BadData(
-            f"{MANIFEST}: {what} must be the plain name of a file in the same folder, not {shown(value)}: a path is "
-            "not followed."
+            f"{MANIFEST}: {what} must be the plain name of a file in the same folder, not "
+            f"{'a path, which is not followed' if path else shown(value)}."
         )
     return value
 
