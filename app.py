@@ -78,7 +78,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
     parser.add_argument(
         "--checkpoint", type=named, default=DEMO, help="a trained GRADIEND to open first (the bundled demo)"
     )
-    parser.add_argument("--export-dir", type=named, default=None, help="where kept checkpoints go (the data directory)")
+    parser.add_argument("--export-dir", default=None, help="where kept checkpoints go (the data directory)")
     parser.add_argument(
         "--public", action=argparse.BooleanOptionalAction, default=on_space, help="serve strangers (%(default)s)"
     )

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from gradiend_ui.engine.checked_json import read_json
+from gradiend_ui.engine.checked_json import object_at, read_json
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.durable import keep_whole, sync_names, sync_tree, touch, unfinished, with_advice
 from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, TooLarge
@@ -128,10 +128,22 @@ def checkpoint_in(folder: Path) -> Path:
         names = ", ".join(inside.name for inside in found)
         raise BadCheckpoint(f"The zip holds several GRADIENDs ({names}): pack and upload one of them.")
     if not found:
+        bases = [item.name for item in sorted(folder.iterdir()) if item.is_dir() and holds_base(item)]
+        if bases:
+            raise BadCheckpoint(
+                f"The zip holds a base model ({', '.join(bases)[:200]}) and no GRADIEND: pack the folder with the "
+                "GRADIEND's config.json and weights, and the base model beside it."
+            )
         inside = [item for item in sorted(folder.iterdir()) if item.is_dir()]
         told = nothing_found(inside[0] if len(inside) == 1 else folder).replace(folder.name, "The zip", 1)
         raise BadCheckpoint(f"{told} Pack the folder that holds the GRADIEND's config.json and weights, or its run.")
     return found[0]
+
+
+def holds_base(folder: Path) -> bool:
+    """Whether its config.json is that of a model, and of no GRADIEND."""
+    config = object_at(folder / "config.json")
+    return "model_type" in config and not describes_gradiend(config)
 
 
 def holds_gradiend(folder: Path) -> bool:

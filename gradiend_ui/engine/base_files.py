@@ -49,6 +49,22 @@ STRANGERS_LAYERS = 64
 MAX_VALUES = 200_000
 MAX_TOKENIZER_BYTES, STRANGERS_TOKENIZER_BYTES = 128 * 1024 * 1024, 40 * 1024 * 1024
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tekken.json")
+ACTIVATIONS = frozenset(
+    {
+        "gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_python_tanh",
+        "gelu_pytorch_tanh", "hardswish", "laplace", "leaky_relu", "linear", "mish", "prelu", "quick_gelu", "relu",
+        "relu2", "relu6", "sigmoid", "silu", "sqrtsoftplus", "swish", "tanh", "xielu",
+    }
+)  # fmt: skip
+"""Those of transformers: any other name is looked up where it means something else, or nothing."""
+ACTIVATION_FIELDS = (
+    "activation", "activation_function", "hidden_act", "hidden_activation", "pooler_hidden_act", "dense_act_fn",
+    "feed_forward_proj", "classifier_activation", "conv_act", "act_fn",
+)  # fmt: skip
+NUMBER_FIELDS = ("dtype", "torch_dtype")
+NUMBER_KINDS = (
+    "float32", "float16", "bfloat16", "float64", "float", "half", "double", "float8_e4m3fn", "float8_e5m2", "auto",
+)  # fmt: skip
 SPARE_TENSORS, SPARE_WEIGHTS = 20, 50_000_000
 """Buffers and tied copies that a model has and its files need not hold."""
 
@@ -114,6 +130,10 @@ def _check_fields(config: Mapping[str, Any], where: str, level: int, deepest: in
     for key, value in config.items():
         if key in CODE_FIELDS:
             check_no_remote_name(value, f"{where}: {key}")
+        elif key in ACTIVATION_FIELDS and isinstance(value, str) and _activation(value) not in ACTIVATIONS:
+            raise BadBase(f"{where}: {key} must be one of {', '.join(sorted(ACTIVATIONS))}, not {shown(value)}.")
+        elif key in NUMBER_FIELDS and isinstance(value, str) and value.removeprefix("torch.") not in NUMBER_KINDS:
+            raise BadBase(f"{where}: {key} must be one of {', '.join(NUMBER_KINDS)}, not {shown(value)}.")
         elif key in SIZES and value is not None and (type(value) is not int or not SIZES[key] <= value <= MAX_NUMBER):
             raise BadBase(
                 f"{where}: {key} must be a whole number from {SIZES[key]} to {MAX_NUMBER:,}, not {shown(value)}."
@@ -126,6 +146,11 @@ def _check_fields(config: Mapping[str, Any], where: str, level: int, deepest: in
             raise BadBase(f"{where}: {key} is {value:,}, which no model needs.")
         elif isinstance(value, dict) and key not in ("id2label", "label2id", "task_specific_params"):
             _check_fields(value, where, level + 1, deepest)
+
+
+def _activation(value: str) -> str:
+    """The function in a setting such as "gated-gelu", as T5 has it."""
+    return value.removeprefix("gated-").lower()
 
 
 def _check_strangers_files(folder: Path, trust: Trust) -> None:
@@ -231,10 +256,15 @@ def check_described(described: int, tensors: int, folder: Path, trust: Trust = L
 
 def check_tokenizer_folder(folder: Path) -> None:
     """Raises BadBase for a folder without a vocabulary: transformers would make up a tokenizer that knows no word."""
-    if not any(path.name in VOCABULARIES or path.suffix in (".model", ".spm") for path in folder.iterdir()):
+    if not holds_tokenizer(folder):
         raise BadBase(
             f"The folder {folder.name!r} holds no tokenizer ({', '.join(VOCABULARIES)}): give the whole model."
         )
+
+
+def holds_tokenizer(folder: Path) -> bool:
+    """Whether there is a vocabulary in the folder."""
+    return any(path.name in VOCABULARIES or path.suffix in (".model", ".spm") for path in folder.iterdir())
 
 
 def pickled(folder: Path) -> Iterator[Path]:

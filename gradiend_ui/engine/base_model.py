@@ -41,8 +41,10 @@ from gradiend_ui.engine.chat_prompt import in_chat_prompt, named_instruct
 from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.checkpoint import Checkpoint
 from gradiend_ui.engine.errors import BadBase, BadData, GradiendUIError, NotAllowed
+from gradiend_ui.engine.file_names import can_be_location
 from gradiend_ui.engine.hub_base import opened_at
 from gradiend_ui.engine.mask_head import base_under_head, holds_mask_head, load_causal_under_mask_head
+from gradiend_ui.engine.tokenizer_check import SPARE_IDS
 from gradiend_ui.engine.trust import LOCAL, Trust
 
 Model = Any  # a transformers PreTrainedModel
@@ -71,10 +73,8 @@ KIND_WORDS = {MASKED: "a masked", CAUSAL: "a causal", SEQ2SEQ: "an encoder-decod
 WINDOWED = (CLOZE, DECODER, DECODER_CLOZE)
 """The objectives that look at the text right of the mask through `rhs_window`."""
 OBJECTIVES = tuple(name for names in OBJECTIVES_OF.values() for name in names)
-MAX_LOCATION, TRIAL_LENGTH = 1000, 8
+TRIAL_LENGTH = 8
 TRIAL_TEXTS = ["a", "a b\n", "\U0001f9d1 \u202e", "x" * 300]
-SPARE_TOKENS = 1024
-"""Added tokens that a model was not grown for, and that its texts never use."""
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 REFERENCE_MAX_LENGTH = 512
 WHOLE_RIGHT_CONTEXT = -1
@@ -235,12 +235,6 @@ def widest_folder(folder: Path, trust: Trust) -> Path:
     return place if any(place == home.resolve() for home in trust.homes) else place.parent
 
 
-def can_be_location(stated: str) -> bool:
-    """Whether a text can be a folder or Hub name at all: printable, and no piece longer than a file's name."""
-    pieces = stated.replace("\\", "/").split("/")
-    return stated.isprintable() and len(stated) <= MAX_LOCATION and all(len(os.fsencode(one)) <= 255 for one in pieces)
-
-
 def read_model(
     location: str,
     config: Any,
@@ -345,7 +339,7 @@ def check_source(location: str, trust: Trust) -> None:
         return
     check_base_folder(Path(location), trust)
     check_shipped(read_object(Path(location) / CONFIG, Path(location).name), location)
-    under = base_under_head(Path(location)) if holds_mask_head(location) else None
+    under = base_under_head(Path(location), trust) if holds_mask_head(location) else None
     if under is not None:
         under, trust = opened_at(under, trust)
         if holds_mask_head(under):
@@ -429,7 +423,7 @@ def base_around(
         raise BadBase(f"The tokenizer of {own_name!r} has no mask token: masked scoring is impossible.")
     rows = embedding_rows(model)
     special = [one for one in (tokenizer.mask_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) if one]
-    foreign = rows is not None and vocabulary_size(tokenizer) > rows + SPARE_TOKENS
+    foreign = rows is not None and vocabulary_size(tokenizer) > rows + SPARE_IDS
     if rows is not None and (foreign or (scored_by == MLM and max(special, default=0) >= rows)):
         raise BadBase(f"The tokenizer of {own_name!r} belongs to another model: it knows more than {rows:,} tokens.")
     if isinstance(rhs_window, bool) or not isinstance(rhs_window, int):

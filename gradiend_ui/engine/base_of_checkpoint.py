@@ -13,8 +13,8 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from gradiend_ui.engine.base_files import holds_tokenizer
 from gradiend_ui.engine.base_model import (
-    MAX_LOCATION,
     OBJECTIVES,
     WHOLE_RIGHT_CONTEXT,
     BaseModel,
@@ -23,7 +23,6 @@ from gradiend_ui.engine.base_model import (
     Tokenizer,
     base_around,
     base_model_location,
-    can_be_location,
     load_base_model,
     load_tokenizer,
     widest_folder,
@@ -34,11 +33,12 @@ from gradiend_ui.engine.checkpoint import Checkpoint
 from gradiend_ui.engine.checkpoint_context import value_at
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.file_names import MAX_LOCATION, can_be_location, is_from_a_root
 from gradiend_ui.engine.hub_base import opened_at
+from gradiend_ui.engine.mask_head import BASE_FOLDER, HEAD_FILE, base_instead, holds_mask_head
 from gradiend_ui.engine.trust import LOCAL, Trust
 
 WINDOW_FIELD = "decoder_sequence_cloze_rhs_window"
-BASE_FOLDER = "base"
 MAX_WINDOW = 1_000_000
 
 
@@ -112,7 +112,7 @@ def load_base(
     place, trust = opened_at(location, trust)
     words = tokenizer if isinstance(tokenizer, str) else None
     if words is not None:
-        words, trust = opened_at(words, trust)
+        words, trust = opened_at(words, trust, "The tokenizer")
     base = load(
         place,
         tokenizer=words,
@@ -179,6 +179,8 @@ def _stated_tokenizer(checkpoint: Checkpoint, trust: Trust) -> str | None:
         return None
     if not can_be_location(stated):
         raise BadBase(f"config.json: metadata.tokenizer {shown(stated)} is no folder and no Hub name.")
+    if tokenizer_left_aside(checkpoint, trust) is not None:
+        return None
     if Path(stated).is_absolute():
         return stated
     inside = (checkpoint.folder / stated).resolve()
@@ -188,6 +190,47 @@ def _stated_tokenizer(checkpoint: Checkpoint, trust: Trust) -> str | None:
     if not beside or not inside.is_dir():
         raise BadBase(f"config.json: metadata.tokenizer {stated!r} is no folder beside the checkpoint.")
     return str(inside)
+
+
+def tokenizer_left_aside(checkpoint: Checkpoint, trust: Trust) -> str | None:
+    """The sentence for a tokenizer that an upload names by a path of the machine it was packed on, where its base model
+    has one that is read instead; None where none is left aside."""
+    stated = checkpoint.metadata.get("tokenizer")
+    if not trust.homes or not isinstance(stated, str) or not can_be_location(stated) or not is_from_a_root(stated):
+        return None
+    if Path(stated).is_absolute() and trust.may_look_into(Path(stated)):
+        return None
+    place = stated_location(checkpoint, trust)
+    beside = base_beside(checkpoint.folder)
+    around = [beside] if beside is not None else []
+    if place is not None and os.path.isdir(place) and trust.may_look_into(Path(place)):
+        around = [Path(place)]
+    if not any(map(holds_tokenizer, around)):
+        return None
+    return (
+        f"config.json: metadata.tokenizer is the path of a folder {_last_of(stated)!r} on the machine that packed the "
+        "upload. It was left aside: the tokenizer of the base model in the upload is read."
+    )
+
+
+def head_left_aside(checkpoint: Checkpoint, trust: Trust) -> str | None:
+    """The sentence for a mask head that names its base model by a path of the machine it was packed on, where the
+    upload holds one that is read instead; None where none is left aside."""
+    place = stated_location(checkpoint, trust)
+    if place is None or not trust.may_look_into(Path(place)) or not holds_mask_head(place):
+        return None
+    instead = base_instead(Path(place), trust)
+    if instead is None:
+        return None
+    return (
+        f"{HEAD_FILE} in {Path(place).name!r} names its base model by a path of the machine that packed the upload. It "
+        f"was left aside: the model in {instead.name!r}, beside it in the upload, is read."
+    )
+
+
+def _last_of(stated: str) -> str:
+    """The last part of a path of any system."""
+    return stated.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
 
 def _stated_window(checkpoint: Checkpoint) -> int:
@@ -215,10 +258,10 @@ def _absolute(location: str) -> str:
     return str(Path(location).resolve()) if os.path.isdir(location) else location
 
 
-def stated_location(checkpoint: Checkpoint) -> str | None:
+def stated_location(checkpoint: Checkpoint, trust: Trust = LOCAL) -> str | None:
     """Where `metadata.base_model` leads, as `load_base` would tell it; None when it leads nowhere."""
     try:
-        return _absolute(base_model_location(checkpoint, None))
+        return _absolute(base_model_location(checkpoint, None, trust))
     except BadBase:
         return None
 

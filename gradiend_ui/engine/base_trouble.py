@@ -30,6 +30,11 @@ def load_failure(location: str, error: Exception, what: str = "base model", *, o
     """
     if not on_hub and os.path.isdir(location):
         name = Path(location).name
+        if any(isinstance(cause, ImportError) for cause in _causes(error)):
+            return (
+                f"The {what} in {name!r} cannot be loaded: its class needs a library that is not installed here. Save "
+                "it with its tokenizer.json, and leave tokenizer_class out of tokenizer_config.json."
+            )
         told = _reason(error).replace(str(Path(location)), name).replace(str(Path(location).resolve()), name)
         return f"The {what} in {name!r} cannot be loaded: {told}"
     if os.path.isabs(location):

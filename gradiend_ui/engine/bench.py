@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from gradiend_ui.engine.base_of_checkpoint import Scoring, load_base
+from gradiend_ui.engine.base_of_checkpoint import Scoring, head_left_aside, load_base, tokenizer_left_aside
 from gradiend_ui.engine.beside import Beside
 from gradiend_ui.engine.checked_json import reading_at_most, shown
 from gradiend_ui.engine.checkpoint import Checkpoint, read_checkpoint
@@ -129,6 +129,12 @@ class Bench:
     def is_strangers(self, source: str) -> bool:
         """Whether a source was brought by a stranger. Raises NotAllowed for one that may not be read at all."""
         return self._trust_in(source, checkpoint_folder(source, self.demo_folder)).public
+
+    def left_aside(self, source: str, checkpoint: Checkpoint) -> tuple[str, ...]:
+        """Sentences on what an upload names on the machine that packed it, and what was read in its place."""
+        trust = self._trust_in(source, checkpoint_folder(source, self.demo_folder))
+        found = (tokenizer_left_aside(checkpoint, trust), head_left_aside(checkpoint, trust))
+        return tuple(sentence for sentence in found if sentence is not None)
 
     def _trust_in(self, source: str, folder: Path) -> Trust:
         """For whom a source is read: what was uploaded is read from its own upload and the demos only."""

@@ -108,6 +108,8 @@ def parse_json(content: bytes, *, max_values: int = MAX_VALUES) -> Any:
         value = json.loads(text, object_pairs_hook=_named_once, parse_int=_number)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it breaks off or is wrong at line {error.lineno:,}, character {error.colno:,}") from error
     _check_plain(value)
     return value
 

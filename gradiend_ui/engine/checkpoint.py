@@ -37,6 +37,7 @@ from gradiend_ui.engine.checkpoint_config import (
 )
 from gradiend_ui.engine.checkpoint_context import encoding_direction_of, source_of, target_of, value_at
 from gradiend_ui.engine.errors import BadCheckpoint
+from gradiend_ui.engine.file_names import can_be_name
 from gradiend_ui.engine.run_folder import leads_out, nothing_found, read_run_folder
 from gradiend_ui.engine.safetensors_header import (
     FLOATS,
@@ -229,8 +230,8 @@ def _weights_file(folder: Path) -> Path:
 
 def _member(folder: Path, name: object) -> Path:
     """The file `name` of the folder; links may lead nowhere but into the folder or a Hub cache's blobs beside it."""
-    plain = isinstance(name, str) and 0 < len(name) <= MAX_FILE_NAME and name.isprintable() and name not in (".", "..")
-    if not isinstance(name, str) or not plain or Path(name).name != name or "\\" in name:
+    plain = isinstance(name, str) and len(name) <= MAX_FILE_NAME and can_be_name(name)
+    if not isinstance(name, str) or not plain:
         raise BadCheckpoint(f"config.json: a file is named by its plain name inside the folder, not by {shown(name)}.")
     path = folder / name
     if not path.is_file():

@@ -42,6 +42,8 @@ ATTENTION = (
 BUILT_IN_ATTENTION = ("eager", "sdpa")
 LABELS = frozenset({"id2label", "label2id", "task_specific_params"})
 """Words for people, and settings of pipelines: no score depends on them, and no library opens them."""
+OTHER_LIBRARIES = ("MistralCommonBackend", "MistralCommonTokenizer")
+"""Classes that read other files than a tokenizer.json, with a library of their own."""
 UNSAID = frozenset(
     {
         "_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file", "is_local", "local_files_only",
@@ -225,7 +227,7 @@ def _tokenizer_field(name: str, value: object, place: str) -> object:
         return _token(value, place)
     if name == "chat_template":
         return value if isinstance(value, str) and len(value) <= MAX_TEXT else _LEFT_OUT
-    if name not in TOKENIZER_FIELDS:
+    if name not in TOKENIZER_FIELDS or (name == "tokenizer_class" and value in OTHER_LIBRARIES):
         return _LEFT_OUT
     if isinstance(value, float) and abs(value) >= LARGEST_EXACT and math.isfinite(value):
         return int(value)

@@ -16,6 +16,7 @@ from gradiend_ui.engine.checked_json import object_at, shown
 from gradiend_ui.engine.confined_tables import read_file_confined
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
+from gradiend_ui.engine.file_names import can_be_name
 from gradiend_ui.engine.recovered_rows import ENCODED_VALUES, recover
 from gradiend_ui.engine.run_folder import leads_out
 from gradiend_ui.engine.table_reading import ReadTable, read_file
@@ -121,10 +122,19 @@ def _whole(path: Path, read: Reader) -> Any:
 
 def _file_name(value: object, what: str) -> str:
     """A file's plain name out of demo.json. Raises BadData."""
-    name = Path(value).name if isinstance(value, str) and value.isprintable() else ""
-    if name in ("", ".", "..") or len(name) > MAX_SET_NAME:
-        raise BadData(f"{MANIFEST}: {what} must be the plain name of a file, not {shown(value)}.")
-    return name
+    if not isinstance(value, str) or not can_be_name(value):
+        path = isinstance(value, str) and bool({"/", "\\"} & set(value))
+        raise BadData(
+            f"{MANIFEST}: {what} must be the plain name of a file in the same folder, not "
+            f"{'a path, which is not followed' if path else shown(value)}."
+        )
+    return value
+
+
+def _not_read(stated: object, error: Exception) -> str:
+    """The warning on a table that was not read, by its name where it has one."""
+    plain = isinstance(stated, str) and can_be_name(stated)
+    return f"{stated} was not read: {error}" if plain else f"A table was not read: {error}"
 
 
 def _rows_of(folder: Path, manifest: Mapping[str, Any], read: Reader, warnings: list[str]) -> EvalData | None:
@@ -134,7 +144,7 @@ def _rows_of(folder: Path, manifest: Mapping[str, Any], read: Reader, warnings: 
     try:
         return read_rows(_table(folder / _file_name(stated, "rows"), read))
     except (BadData, TooLarge, Failed) as error:
-        warnings.append(f"{stated if isinstance(stated, str) else MANIFEST} was not read: {error}")
+        warnings.append(_not_read(stated, error))
         return None
 
 
@@ -150,7 +160,7 @@ def _neutral_of(
         try:
             neutral[str(name)] = read_neutral(_whole(folder / _file_name(stated, "neutral"), read))
         except (BadData, TooLarge, Failed) as error:
-            warnings.append(f"{stated if isinstance(stated, str) else MANIFEST} was not read: {error}")
+            warnings.append(_not_read(stated, error))
     return neutral
 
 

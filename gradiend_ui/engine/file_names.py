@@ -1,13 +1,15 @@
-"""Names that no file may have on Windows, where people unpack and copy what was made elsewhere, or may have nowhere.
+"""Which texts can name a file or folder: what any system takes, and what none may have on Windows.
 
-A device's name stands for the device with any ending and in any folder: `aux.json` is AUX. Knows names only.
+A text out of a file is looked at here before it is joined to a path: one that no system takes as a name raises wherever
+it is asked about. On Windows, where people unpack and copy what was made elsewhere, a device's name stands for the
+device with any ending and in any folder: `aux.json` is AUX. Knows names only.
 """
 
 from __future__ import annotations
 
 import os
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 NUMBERED = ("com", "lpt")
 DEVICES = frozenset(
@@ -16,6 +18,27 @@ DEVICES = frozenset(
 )
 """As Windows knows them; it takes the small numbers ¹ ² ³ for 1 2 3."""
 WHY = "which is the name of a device on Windows"
+
+
+MAX_LOCATION, MAX_NAME_BYTES = 1000, 255
+
+
+def can_be_name(name: str) -> bool:
+    """Whether a text can be the name of one file or folder: printable, no path, and no longer than systems take."""
+    plain = name.isprintable() and name not in ("", ".", "..") and not {"/", "\\"} & set(name)
+    return plain and len(os.fsencode(name)) <= MAX_NAME_BYTES
+
+
+def can_be_location(stated: str) -> bool:
+    """Whether a text can be a folder or Hub name at all: printable, and no piece longer than a file's name."""
+    if not stated.isprintable() or len(stated) > MAX_LOCATION:
+        return False
+    return all(len(os.fsencode(one)) <= MAX_NAME_BYTES for one in stated.replace("\\", "/").split("/"))
+
+
+def is_from_a_root(stated: str) -> bool:
+    """Whether a text is a path from the root of some machine, whatever its system is, or from somebody's home."""
+    return PurePosixPath(stated).is_absolute() or PureWindowsPath(stated).is_absolute() or stated.startswith("~")
 
 
 def is_device(name: str) -> bool:

@@ -45,15 +45,16 @@ SHARDS = ("model-", ".safetensors")
 ANSWER_SECONDS = 20.0
 
 
-def opened_at(location: str, trust: Trust) -> tuple[str, Trust]:
+def opened_at(location: str, trust: Trust, what: str = "The base model") -> tuple[str, Trust]:
     """Where the libraries read what a checkpoint names, and for whom: strangers get a clean copy of what the Hub has.
+    what: how a sentence calls it.
 
     Nothing is fetched here, where others would wait for it (see `fetch_named`). Raises NotAllowed for a folder of this
     server, BadBase for a model that was not fetched.
     """
     if not trust.public or os.path.isabs(location):
         return location, trust
-    trust.check_place(location, "The base model")
+    trust.check_place(location, what)
     if trust.hub is None:
         raise NotAllowed("This server fetches no models from the Hub: put the base model into the upload, as base/.")
     place = _copied(location, trust.hub)

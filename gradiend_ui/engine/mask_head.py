@@ -20,12 +20,14 @@ from transformers import AutoModelForCausalLM
 
 from gradiend_ui.engine.checked_json import read_json, shown
 from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.file_names import can_be_location, is_from_a_root
 from gradiend_ui.engine.hub_base import opened_at
 from gradiend_ui.engine.trust import LOCAL, Trust
 
 Model = Any
 HEAD_FILE = "config_mlm_head.json"
 WRAPPER_PREFIX = "decoder."
+BASE_FOLDER = "base"
 
 
 def holds_mask_head(location: str) -> bool:
@@ -44,7 +46,7 @@ def load_causal_under_mask_head(
     folder = Path(location)
     weights = {name.removeprefix(WRAPPER_PREFIX): tensor for name, tensor in _weights(folder, trust).items()}
     weights = {name: tensor for name, tensor in weights.items() if not name.startswith("classifier.")}
-    base = base_under_head(folder)
+    base = base_under_head(folder, trust)
     if base is None:
         if device_map is not None:
             raise BadBase(f"{folder.name!r} names no base model: it cannot be spread by a device_map. Give a device.")
@@ -91,8 +93,52 @@ def _resize(model: Model, weights: Mapping[str, Tensor]) -> None:
             output.bias[before:] = output.bias[:before].mean()
 
 
-def base_under_head(folder: Path) -> str | None:
-    """The base model the head was put on; None where the folder holds all weights itself."""
+def base_under_head(folder: Path, trust: Trust = LOCAL) -> str | None:
+    """The base model the head was put on; None where the folder holds all weights itself.
+
+    Where an upload names it by a path of another machine, the `base/` beside the head. Raises BadBase.
+    """
+    base = _stated_base(folder)
+    if base is None:
+        return None
+    if _is_elsewhere(base, trust):
+        instead = base_instead(folder, trust)
+        if instead is None:
+            raise BadBase(
+                f"{HEAD_FILE} in {folder.name!r}: base_model is the path of a folder on the machine that packed the "
+                f"upload, and none is read: put the base model into the upload, as {BASE_FOLDER}/ beside "
+                f"{folder.name!r}."
+            )
+        return str(instead)
+    if Path(base).is_absolute():
+        return base
+    inside = (folder / base).resolve()
+    if not inside.is_relative_to(folder.resolve().parent):  # whether or not there is something
+        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model {shown(base)} leads out of the folder around it.")
+    return str(inside) if inside.is_dir() else base
+
+
+def base_instead(folder: Path, trust: Trust) -> Path | None:
+    """The model `base/` in or beside a head that names its own by a path of the machine that packed the upload; None
+    where it names another, or there is none."""
+    base = _stated_base(folder)
+    if base is None or not _is_elsewhere(base, trust):
+        return None
+    for place in (folder / BASE_FOLDER, folder.parent / BASE_FOLDER):
+        found = place.resolve()
+        if found != folder.resolve() and trust.may_look_into(found) and (found / "config.json").is_file():
+            return found
+    return None
+
+
+def _is_elsewhere(base: str, trust: Trust) -> bool:
+    """Whether it is a path of a machine that an upload may not lead to."""
+    inside = Path(base).is_absolute() and trust.may_look_into(Path(base))
+    return bool(trust.homes) and is_from_a_root(base) and not inside
+
+
+def _stated_base(folder: Path) -> str | None:
+    """What the head says of its base model. Raises BadBase for what can be no folder and no Hub name."""
     try:
         stated = read_json(folder / HEAD_FILE)
     except (OSError, ValueError) as error:
@@ -102,12 +148,9 @@ def base_under_head(folder: Path) -> str | None:
         return None
     if not isinstance(base, str):
         raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model must be text, not {shown(base)}.")
-    if Path(base).is_absolute():
-        return base
-    inside = (folder / base).resolve()
-    if not inside.is_relative_to(folder.resolve().parent):  # whether or not there is something
-        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model {shown(base)} leads out of the folder around it.")
-    return str(inside) if inside.is_dir() else base
+    if not base or not can_be_location(base):
+        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model {shown(base)} is no folder and no Hub name.")
+    return base
 
 
 def _weights(folder: Path, trust: Trust) -> dict[str, Tensor]:

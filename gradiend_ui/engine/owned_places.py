@@ -6,10 +6,12 @@ Knows paths and the metadata of the owner's checkpoints; no torch.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gradiend_ui.engine.checked_json import object_at
 from gradiend_ui.engine.fence import Fence
+from gradiend_ui.engine.file_names import can_be_location
 
 CONFIG, MASK_HEAD, DEEPEST = "config.json", "config_mlm_head.json", 3
 STATED = ("base_model", "base_model_id", "tokenizer")
@@ -48,4 +50,7 @@ def _stated(folder: Path) -> Iterator[Path]:
             content = object_at(path)
             metadata = content.get("metadata") if path.name == CONFIG else content
             stated = [metadata.get(name) for name in STATED] if isinstance(metadata, dict) else []
-            yield from ((path.parent / one).expanduser().resolve() for one in stated if isinstance(one, str) and one)
+            for one in stated:
+                if isinstance(one, str) and one and can_be_location(one):
+                    with suppress(RuntimeError):  # "~somebody" who has no home here
+                        yield (path.parent / Path(one).expanduser()).resolve()

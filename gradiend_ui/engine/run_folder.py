@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.checked_json import read_json
+from gradiend_ui.engine.file_names import can_be_name
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 HUB_CACHE_LEVELS = 8
@@ -111,18 +112,18 @@ def runs_below(folder: Path) -> tuple[Path, ...]:
 
 def nothing_found(folder: Path) -> str:
     """The sentence for a folder that stands for no single checkpoint: what was looked for, and what there is."""
-    run = read_run_folder(folder)
+    run, name = read_run_folder(folder), folder.name or str(folder)
     if run.seeds:
         kept = ", ".join(f"seeds/{seed.folder.name}" for seed in run.seeds if seed.folder is not None)
-        return f"{folder.name} holds no model/ and " + (
+        return f"{name} holds no model/ and " + (
             f"seed_report.json does not say which seed is the best: give one of {kept}."
             if kept and run.best_seed is None
             else "the checkpoint of its best seed was not kept" + (f": give one of {kept}." if kept else ".")
         )
     runs = runs_below(folder)
     if runs:
-        return f"{folder.name} holds {len(runs)} run(s): give one of {', '.join(path.name for path in runs)}."
-    return f"{folder.name} holds no config.json with weights, no model/ and no seeds/: it is no GRADIEND checkpoint."
+        return f"{name} holds {len(runs)} run(s): give one of {', '.join(path.name for path in runs)}."
+    return f"{name} holds no config.json with weights, no model/ and no seeds/: it is no GRADIEND checkpoint."
 
 
 def _seeds(folder: Path, report: Mapping[str, Any]) -> tuple[SeedRun, ...]:
@@ -146,7 +147,7 @@ def _run(folder: Path, entry: object) -> SeedRun | None:
     if isinstance(seed, bool) or not isinstance(seed, int):
         return None
     last = stated.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] if isinstance(stated, str) else ""
-    names = [name for name in (last, f"seed_{seed}") if name not in ("", ".", "..")]
+    names = [name for name in (last, f"seed_{seed}") if can_be_name(name)]
     kept = next((folder / name for name in names if is_checkpoint(folder / name)), None)
     correlation = _number(entry.get("eval_correlation"))
     if correlation is None and entry.get("convergence_metric") == "correlation":

@@ -154,7 +154,7 @@ def stored_at(location: str, trust: Trust = LOCAL) -> Stored | None:
     The files of a base under a mask head belong to it. None where nothing tells. Raises BadBase as the head does.
     """
     own = _version(location, trust)
-    base = base_under_head(Path(location)) if holds_mask_head(location) else None
+    base = base_under_head(Path(location), trust) if holds_mask_head(location) else None
     if own is None or base is None:
         return own
     under = _version(*opened_at(base, trust))

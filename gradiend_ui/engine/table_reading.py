@@ -246,8 +246,15 @@ def _json_lines(text: str) -> Iterator[Any]:
 def _json_rows(text: str) -> Iterator[Any]:
     try:
         parsed = json.loads(text.removeprefix("\ufeff"))
-    except (ValueError, RecursionError) as error:
-        raise BadData(f"{_first_line(error)}.") from error
+    except RecursionError as error:
+        raise BadData("its JSON is nested too deep: save a list of objects, one per row.") from error
+    except json.JSONDecodeError as error:
+        raise BadData(
+            f"it is no valid JSON (line {error.lineno:,}, character {error.colno:,}): save a list of objects, "
+            "one per row."
+        ) from error
+    except ValueError as error:  # a number of more digits than are read
+        raise BadData("it holds a number that is too long: save a list of objects, one per row.") from error
     if isinstance(parsed, dict):
         return _by_column(parsed)
     if not isinstance(parsed, list):
@@ -314,10 +321,6 @@ def _parquet(content: bytes) -> pd.DataFrame:
     except (MemoryError, TooLarge):
         raise
     except Exception as error:  # pyarrow and pandas raise many kinds for a file that is not their own
-        raise BadData(f"{_first_line(error)}.") from error
+        raise BadData("it is damaged, cut off, or no parquet file: save the table again, as parquet or csv.") from error
     names = _unique_names([str(name) for name in frame.columns])
     return pd.DataFrame(dict(zip(names, columns, strict=True)), index=range(len(frame)), dtype=object)
-
-
-def _first_line(error: Exception) -> str:
-    return whole_text(next(iter(str(error).splitlines()), type(error).__name__))[:200].rstrip(".")

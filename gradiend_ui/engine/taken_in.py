@@ -57,7 +57,7 @@ from gradiend_ui.engine.safetensors_header import (
     header_bytes,
     read_header,
 )
-from gradiend_ui.engine.tokenizer_check import check_words, without_torch
+from gradiend_ui.engine.tokenizer_check import check_added_files, check_words, without_torch
 from gradiend_ui.engine.trust import is_hub_name
 
 MARK = "taken_in.json"
@@ -358,13 +358,19 @@ class _Folder:
         return {TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS, CHAT_TEMPLATE, *WORDS, *pieces}
 
     def _tokenizer(self) -> None:
-        for name, make in OF_WORDS.items():
-            if name in self.names:
-                self._write(name, make(self._object(name, max_bytes=32 * 1024 * 1024), self._where(name)))
+        made = {
+            name: make(self._object(name, max_bytes=32 * 1024 * 1024), self._where(name))
+            for name, make in OF_WORDS.items()
+            if name in self.names
+        }
+        if not self.pickled:
+            check_added_files({name: clean.content for name, clean in made.items()}, self.shown)
+        for name, clean in made.items():
+            self._write(name, clean)
         if CHAT_TEMPLATE in self.names and (self.raw / CHAT_TEMPLATE).stat().st_size <= MAX_TEXT:
             self._take(CHAT_TEMPLATE)
         if TOKENIZER in self.names:
-            check_words(self.raw / TOKENIZER, self._where(TOKENIZER))
+            self._check_words(self.raw / TOKENIZER, TOKENIZER)
             self._take(TOKENIZER)
         elif self.names & {"vocab.txt", "vocab.json"}:
             self._convert_words()
@@ -373,6 +379,10 @@ class _Folder:
                 raise BadBase(f"The tokenizer in {self.shown} is a {pieces[0][:80]}: save it with its tokenizer.json.")
             for name in pieces:
                 self._take(name)
+
+    def _check_words(self, path: Path, name: str) -> None:
+        known = object_at(self.target / CONFIG).get("vocab_size") if CONFIG in self.names else None
+        check_words(path, self._where(name), strangers=not self.pickled, known=known)
 
     def _convert_words(self) -> None:
         """Make a tokenizer.json of a vocabulary (and merges) that lie alone, with the tokenizer of the model's kind."""
@@ -391,5 +401,6 @@ class _Folder:
             raise BadBase(
                 f"The vocabulary in {self.shown} makes no tokenizer: save it with its tokenizer.json."
             ) from error
+        self._check_words(self.target / TOKENIZER, words[0])
         for name in words:
             (self.target / name).unlink()

@@ -1,24 +1,38 @@
 """Trying a stranger's tokenizer before the worker meets it: whole, with its own words, quick, and no longer than texts.
 
-Runs in the confined process (see `taken_in`), where time and memory are limited. Knows the library; no model.
+What a worker pays to read it is bounded twice: by counts that no model's tokenizer reaches, and by what one reading
+costs here. Runs in the confined process (see `taken_in`), where time and memory are limited. Knows the library; no
+model.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.checked_json import read_json
-from gradiend_ui.engine.clean_model import check_tokenizer
+from gradiend_ui.engine.clean_model import SPECIAL_TOKENS, TOKEN_LISTS, check_tokenizer
 from gradiend_ui.engine.errors import BadBase, TooLarge
 
 MAX_TOKENIZER_BYTES, MAX_TOKENIZER_VALUES = 128 * 1024 * 1024, 6_000_000
 PATTERNS, MAX_PATTERN, MOST_PATTERNS, MOST_CHARACTERS = ("Regex", "String", "content", "prepend"), 2000, 200, 400
 TRIAL_CHARACTERS, MOST_GROWTH, MOST_REPLACED, SPARE_TOKENS = 400, 16, 64, 64
 """Texts that a tokenizer is tried with, and how many times longer it may make them: a letter is at most a few bytes."""
+MOST_WORDS, MOST_WORD_BYTES, MOST_MERGES = 300_000, 6 * 2**20, 700_000
+"""Of a stranger's vocabulary. Gemma 3 has 262,144 words and 515,000 merges, XLM-RoBERTa 2.8 MB of words."""
+MOST_ADDED, MOST_ADDED_BYTES = 10_000, 256 * 1024
+"""Of a stranger's added tokens: each is looked for in every text. Gemma 3 has 6,415 in 80 kB."""
+MOST_LISTED, MOST_NAMED = 1000, 64
+"""Special tokens in a list (umT5 has 300) and by a role: transformers compares each with all others."""
+SPARE_IDS = 1024
+"""Added tokens that a model was not grown for, and that its texts never use."""
+MOST_SECONDS, MOST_MEMORY = 5.0, 2**30
+"""Processor time and memory of one reading: Gemma 3's takes 0.7 s and 250 MB, XLM-RoBERTa's 0.7 s and 500 MB."""
 
 
 @contextmanager
@@ -34,10 +48,11 @@ def without_torch() -> Iterator[None]:
             del sys.modules["torch"]
 
 
-def check_words(path: Path, where: str) -> None:
-    """Raises BadBase or TooLarge unless the file is a whole tokenizer that tokenizes odd texts in time."""
-    from tokenizers import Tokenizer
+def check_words(path: Path, where: str, *, strangers: bool = True, known: object = None) -> None:
+    """Raises BadBase or TooLarge unless the file is a whole tokenizer that tokenizes odd texts in time.
 
+    strangers: whether it must also be as cheap to read as a model's. known: how many tokens its model has, if known.
+    """
     if path.stat().st_size > MAX_TOKENIZER_BYTES:
         raise TooLarge(f"{where} is larger than {MAX_TOKENIZER_BYTES // 2**20} MB.")
     try:
@@ -47,10 +62,12 @@ def check_words(path: Path, where: str) -> None:
     if not isinstance(content, dict):
         raise BadBase(f"{where} must hold a JSON object.")
     check_tokenizer(content, where)
+    if strangers:
+        _check_vocabulary(content, where, known)
     patterns = _patterns(content, where)
     del content
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = _read(path, where, MOST_SECONDS if strangers else math.inf)
         for text in _trial_texts(patterns):
             spelled = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
             if max(len(spelled), len(tokenizer.encode(text).ids)) > MOST_GROWTH * len(text) + SPARE_TOKENS:
@@ -63,6 +80,109 @@ def check_words(path: Path, where: str) -> None:
         if isinstance(error, (MemoryError, KeyboardInterrupt, SystemExit)):
             raise
         raise BadBase(f"{where} cannot be read by the tokenizers library: {str(error)[:200]}.") from error
+
+
+def _read(path: Path, where: str, most_seconds: float) -> Any:
+    """The tokenizer, read once as the worker will. Raises TooLarge where that costs more than a model's tokenizer may,
+    and whatever the library raises."""
+    from tokenizers import Tokenizer
+
+    before, began = _peak_bytes(), time.process_time()
+    tokenizer = Tokenizer.from_file(str(path))
+    seconds, memory = time.process_time() - began, _peak_bytes() - before
+    if seconds > most_seconds or (memory > MOST_MEMORY and most_seconds < math.inf):
+        raise TooLarge(
+            f"{where} takes {seconds:.1f} s and {max(0, memory) // 2**20:,} MB to read once; at most "
+            f"{MOST_SECONDS:.0f} s and {MOST_MEMORY // 2**20:,} MB are given here: take one with fewer words."
+        )
+    return tokenizer
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process has had; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _check_vocabulary(content: Mapping[str, Any], where: str, known: object) -> None:
+    """Raises TooLarge or BadBase for more words, merges or added tokens than tokenizers of models have, and for words
+    beyond those of its own model."""
+    vocabulary, merges = content["model"]["vocab"], content["model"].get("merges") or ()
+    words = list(vocabulary) if isinstance(vocabulary, Mapping) else [word for word, _ in vocabulary]
+    if len(words) > MOST_WORDS or len(merges) > MOST_MERGES:
+        raise TooLarge(
+            f"{where} holds {len(words):,} words and {len(merges):,} merges; at most {MOST_WORDS:,} and "
+            f"{MOST_MERGES:,} are read here: take a model with a smaller vocabulary."
+        )
+    _check_bytes(words, f"{where}: the words of model.vocab", MOST_WORD_BYTES)
+    added = content.get("added_tokens") or []
+    check_added([token["content"] for token in added], f"{where}: added_tokens")
+    ids = vocabulary.values() if isinstance(vocabulary, Mapping) else (len(words) - 1,)
+    highest = max([*ids, *(token.get("id", 0) for token in added)], default=-1) + 1
+    if type(known) is int and highest > known + SPARE_IDS:
+        raise BadBase(
+            f"{where} belongs to another model: it knows {highest:,} tokens, and vocab_size in config.json beside it "
+            f"is {known:,}: give the base model with its own tokenizer."
+        )
+
+
+def check_added_files(files: Mapping[str, Mapping[str, Any]], where: str) -> None:
+    """Raises TooLarge where the settings beside a stranger's tokenizer add more tokens than those of models do.
+
+    files: {name: what it holds}, made plain already.
+    """
+    every: set[str] = set()
+    for name, content in files.items():
+        place, texts = f"{name} in {where}", list[str]()
+        numbered = content.get("added_tokens_decoder") if name == "tokenizer_config.json" else None
+        texts += [_text_of(token) for token in (numbered or {}).values()]
+        texts += list(content) if name == "added_tokens.json" else ()
+        check_added(texts, f"{place}: the added tokens")
+        listed = [_text_of(token) for field in TOKEN_LISTS for token in _items(content.get(field))]
+        named = [_text_of(value) for field, value in content.items() if _is_role(field) and value is not None]
+        named = [] if name == "added_tokens.json" else named
+        if len(listed) > MOST_LISTED or len(named) > MOST_NAMED:
+            raise TooLarge(
+                f"{place} lists {len(listed):,} special tokens and names {len(named):,} by their roles; at most "
+                f"{MOST_LISTED:,} and {MOST_NAMED} are read here: take out those that no text needs."
+            )
+        every.update(texts, listed, named)
+    check_added(every, f"The files of the tokenizer in {where} together: the added tokens")
+
+
+def check_added(texts: Collection[str], place: str) -> None:
+    """Raises TooLarge for more added tokens, or longer ones, than tokenizers of models have."""
+    if len(texts) > MOST_ADDED:
+        raise TooLarge(
+            f"{place} are {len(texts):,}; at most {MOST_ADDED:,} are read here: take out those that no text needs."
+        )
+    _check_bytes(texts, place, MOST_ADDED_BYTES)
+
+
+def _check_bytes(texts: Collection[str], place: str, most: int) -> None:
+    size = sum(len(text.encode()) for text in texts)
+    if size > most:
+        raise TooLarge(
+            f"{place} take {size // 1024:,} kB; at most {most // 1024:,} kB are read here: take out what no text needs."
+        )
+
+
+def _is_role(field: str) -> bool:
+    return field in SPECIAL_TOKENS or field.endswith("_token")
+
+
+def _items(tokens: object) -> Collection[object]:
+    """The tokens of a list, or of an object that names them."""
+    return tokens.values() if isinstance(tokens, Mapping) else tokens if isinstance(tokens, list) else ()
+
+
+def _text_of(token: object) -> str:
+    text = token.get("content") if isinstance(token, Mapping) else token
+    return text if isinstance(text, str) else ""
 
 
 def _patterns(value: object, where: str) -> list[str]:

@@ -49,9 +49,12 @@ def read_upload(path: Path) -> ReadTable:
         raise BadData(GONE) from error
     except OSError as error:
         raise Failed(f"The uploaded table could not be read: {reason_of(error)}. Upload it again.") from error
-    if path.suffix != TEXT_SUFFIX:
-        return read_bytes(content, path.suffix)
-    text, encoding = decode(content)
+    try:
+        if path.suffix != TEXT_SUFFIX:
+            return read_bytes(content, path.suffix)
+        text, encoding = decode(content)
+    except BadData as error:
+        raise BadData(f"The {path.suffix} file cannot be read: {error}") from error
     lines = [line.strip() for line in text.removeprefix("\ufeff").splitlines() if line.strip()]
     if len(lines) > MAX_ROWS:
         raise TooLarge(f"These are {len(lines):,} texts; at most {MAX_ROWS:,} are read.")

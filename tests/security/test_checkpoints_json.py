@@ -40,7 +40,7 @@ def test_numbers_are_of_64_bits_or_floats() -> None:
         (b'"' + b"x" * 100_001 + b'"', "100,001 characters"),
         (b"[" + b"1," * 700_000 + b"1]", "600,000 values"),
         (b"\xff\xfe", "UTF-8"),
-        (b"", "Expecting value"),
+        (b"", "breaks off or is wrong"),
     ],
 )
 def test_what_is_not_plain_is_refused(content: bytes, reason: str) -> None:

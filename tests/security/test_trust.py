@@ -15,10 +15,12 @@ import torch
 from safetensors.torch import load_file
 
 from gradiend_ui.engine.base_model import load_base_model, load_tokenizer
+from gradiend_ui.engine.base_of_checkpoint import head_left_aside
+from gradiend_ui.engine.checkpoint import read_checkpoint
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.taken_in import MARK, take_in
+from gradiend_ui.engine.taken_in import MARK, clean_home, take_in
 from gradiend_ui.engine.trust import ARCHITECTURES, LOCAL, public_trust
 
 Upload = Callable[[str], Path]
@@ -86,14 +88,13 @@ def test_what_the_owner_opens_is_read_as_the_owner_reads(
     assert load(lane, tmp_path / "owned")["checkpoint"]
 
 
-@pytest.mark.parametrize("key", ["base_model", "tokenizer"])
 def test_a_base_of_the_server_or_of_another_upload_is_not_read(
-    lane: Lane, upload: Path, run: Path, home: Path, key: str, tiny_bert: Path
+    lane: Lane, upload: Path, run: Path, home: Path, tiny_bert: Path
 ) -> None:
     other = Path(shutil.copytree(run, home / "uploads" / ("b" * 64)))
+    shutil.rmtree(upload / "base")
     for place in (str(tiny_bert), str(other / "base"), "/etc"):
-        set_base(upload, **{"base": "../base", key: place} if key == "tokenizer" else {"base": place})
-        shutil.rmtree(upload / "base") if key == "base_model" and (upload / "base").exists() else None
+        set_base(upload, place)
         with pytest.raises((NotAllowed, BadBase)) as told:
             load(lane, upload)
         assert "server" in str(told.value) or "folder" in str(told.value)
@@ -120,20 +121,89 @@ def own_lane(home: Path, tmp_path: Path) -> Iterator[Lane]:
     store.close()
 
 
+PLACES = ["/home/somebody/base", "/etc", "C:\\Users\\me\\base", "~/base", "{there}"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("public", [True, False])
+def test_a_tokenizer_of_another_machine_is_left_aside_for_the_bases_own(
+    lane: Lane, own_lane: Lane, upload: Path, tmp_path: Path, tiny_bert: Path, public: bool, place: str
+) -> None:
+    """What lies there on this machine is not read, and the card says so; without a base that has one it is refused."""
+    there = Path(shutil.copytree(tiny_bert, tmp_path / "there"))
+    words = json.loads((there / "tokenizer.json").read_text())
+    words["model"]["vocab"] = {f"canary{word}"[-6:] + str(number): number for word, number in
+                               words["model"]["vocab"].items()}  # fmt: skip
+    (there / "tokenizer.json").write_text(json.dumps(words))
+    reader = lane if public else own_lane
+    set_base(upload, "../base", tokenizer=place.format(there=there))
+    card = load(reader, upload)
+    told = [one for one in card["warnings"] if "metadata.tokenizer" in one]
+    assert len(told) == 1 and "left aside" in told[0] and str(tmp_path) not in told[0]
+    read = reader._bench.checkpoint(card["checkpoint"]).model.base.tokenizer
+    assert read.get_vocab() == load_tokenizer(str(upload / "base")).get_vocab()
+    for path in (upload / "base").glob("*token*"):
+        path.unlink()
+    (upload / "base/vocab.txt").unlink(missing_ok=True)
+    (upload / MARK).unlink()
+    with pytest.raises((NotAllowed, BadBase), match="tokenizer"):
+        load(reader, upload)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("public", [True, False])
+def test_a_mask_head_of_another_machine_takes_the_base_beside_it(
+    lane: Lane, own_lane: Lane, upload: Path, tmp_path: Path, tiny_gpt2: Path, public: bool, place: str
+) -> None:
+    reader, head = lane if public else own_lane, upload / "decoder_mlm_head"
+    shutil.rmtree(upload / "base")
+    there = Path(shutil.copytree(tiny_gpt2, tmp_path / "there"))
+    shutil.copytree(tiny_gpt2, head)
+    (head / "config_mlm_head.json").write_text(json.dumps({"base_model": place.format(there=there)}))
+    set_base(upload, "../decoder_mlm_head")
+    clean_home(upload, strangers=public)
+    with pytest.raises(BadBase, match="put the base model into the upload, as base/ beside 'decoder_mlm_head'") as told:
+        load_base_model(str(head), trust=reader._bench.trust.within(upload))
+    assert str(tmp_path) not in str(told.value)
+    with pytest.raises(BadBase, match="put the base model into the upload"):
+        load(reader, upload)
+    shutil.copytree(tiny_gpt2, upload / "base")
+    (upload / MARK).unlink(missing_ok=True)
+    clean_home(upload, strangers=public)
+    trust = reader._bench.trust.within(upload)
+    assert load_base_model(str(head), trust=trust).objective == "clm_next_token"
+    assert "left aside" in str(head_left_aside(read_checkpoint(upload), trust))
+
+
+@pytest.mark.parametrize("base", ["x" * 5000, "a/" + "\u00e4" * 200, "a\nb", "\u202ex", "", "~nobody/base"])
+@pytest.mark.parametrize("public", [True, False])
+def test_a_mask_head_names_what_can_be_a_folder(upload: Path, base: str, public: bool) -> None:
+    (upload / "base/config_mlm_head.json").write_text(json.dumps({"base_model": base}))
+    trust = (public_trust() if public else LOCAL).within(upload)
+    clean_home(upload, strangers=public)
+    with pytest.raises((BadBase, NotAllowed)) as told:
+        load_base_model(str(upload / "base"), trust=trust)
+    assert base[:3] in str(told.value) or "config_mlm_head.json" in str(told.value)
+    if len(base) > 1000:
+        with pytest.raises(BadBase, match="no folder and no Hub name"):
+            load_base_model(str(upload / "base"))
+
+
 @pytest.mark.parametrize("key", ["base_model", "tokenizer", "mask head"])
 def test_an_upload_names_no_folder_of_the_owner_either(
     own_lane: Lane, upload: Path, tmp_path: Path, key: str, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever packed it does not choose what is read: the owner does, by hand, and any folder at all."""
     monkeypatch.chdir(tiny_bert.parent)
-    for place in (str(tiny_bert), tiny_bert.name):
+    places = (tiny_bert.name,) if key == "tokenizer" else (str(tiny_bert), tiny_bert.name)
+    for place in places:
         if key == "mask head":
             hostile.put(upload / "base/config_mlm_head.json", json.dumps({"base_model": place}).encode())
         else:
             set_base(upload, **{"base": "../base", key: place} if key == "tokenizer" else {"base": place})
             (upload / "base").rename(tmp_path / "kept") if key == "base_model" and (upload / "base").exists() else None
         (upload / MARK).unlink(missing_ok=True)  # as an earlier version left it
-        with pytest.raises(BadBase, match="an upload chooses none|no folder beside|leads out"):
+        with pytest.raises(BadBase, match="an upload chooses none|no folder beside|leads out|put the base"):
             load(own_lane, upload)
     assert load(own_lane, upload, base_model=str(tiny_bert))["checkpoint"]
 

@@ -26,6 +26,7 @@ from gradiend_ui.engine.errors import (
     error_from,
 )
 from gradiend_ui.engine.extent import PLANNED
+from gradiend_ui.engine.file_names import is_from_a_root
 from gradiend_ui.engine.finished_check import check, opened_info
 from gradiend_ui.engine.finished_sweeps import finished_sweeps, shown_scores, sweep_named
 from gradiend_ui.engine.health_card import Loaded, card_of, notes_of, probe
@@ -130,7 +131,8 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     card = {"checkpoint": handle, "run": name, **card_of(loaded, shown, reading, free)}
     seconds, warnings = probe(loaded, PLANNED if bench.is_strangers(source) else None)
     left_out = notes_on(loaded.model.checkpoint.folder, bench.data_dir / UPLOADS)
-    said = (*card["warnings"], *left_out, *warnings, *_twins(bench, loaded))
+    aside = bench.left_aside(source, loaded.model.checkpoint) if reading.base != GIVEN else ()
+    said = (*card["warnings"], *left_out, *aside, *warnings, *_twins(bench, loaded))
     told = [bench.trust.told(sentence) for sentence in said]
     card |= {**data_facts(loaded), "seconds_per_cell": seconds, "warnings": told}
     card["notes"] = notes_of(card)
@@ -187,7 +189,7 @@ def _needs_another(source: Path, place: Path, error: GradiendUIError) -> bool:
     checkpoint = read_checkpoint(source)
     stated = str(checkpoint.metadata.get("base_model", ""))
     if isinstance(error, NotAllowed):
-        return Path(stated).is_absolute()  # a path of the machine that trained it
+        return is_from_a_root(stated)  # a path of the machine that trained it
     return not stated or (checkpoint.folder / stated).resolve() != place
 
 
@@ -208,7 +210,7 @@ def _seed_folder(source: Path, seed: object) -> Path:
     kept = {item.seed: item.folder for item in seeds if item.folder is not None}
     if seed not in kept:
         known = ", ".join(map(str, kept)) or "none"
-        raise NotFound(f"There is no seed {seed} with weights in this run; seeds with weights: {known}.")
+        raise NotFound(f"There is no seed {shown(seed)} with weights in this run; seeds with weights: {known}.")
     return kept[seed]
 
 

@@ -106,8 +106,20 @@ class DataDesk:
         }
 
     def _ask(self, kind: str, checkpoint: str, spec: Spec, **more: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self._ground.worker.ask(kind, checkpoint=checkpoint, spec=dict(spec), **more)
+        try:
+            answer: dict[str, Any] = self._ground.worker.ask(kind, checkpoint=checkpoint, spec=dict(spec), **more)
+        except BadData as error:
+            raise BadData(_by_its_name(str(error), spec)) from error
         return answer
+
+
+def _by_its_name(sentence: str, spec: Spec) -> str:
+    """The sentence with the name of the uploaded file that it is about, which the worker knows by its ending only."""
+    for given in (spec.get("rows"), spec.get("neutral")):
+        name = given.get("name") if isinstance(given, Mapping) and "upload" in given else None
+        if isinstance(name, str):
+            sentence = sentence.replace(f"The {Path(name).suffix.lower()} file cannot", f"{name} cannot", 1)
+    return sentence
 
 
 def _content(path: str, most: int) -> tuple[bytes, str]:
