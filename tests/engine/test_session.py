@@ -175,8 +175,6 @@ def test_a_request_that_the_worker_dies_on_fails_with_a_sentence(session: Sessio
         (lambda s, h: s.load("demo", {"revision": "main"}), "bad_grid"),
         (lambda s, h: s.load("demo", {"colour": 1}), "bad_grid"),
         (lambda s, h: s.load("demo", {"encoding_direction": {"M": "up"}}), "bad_grid"),
-        (lambda s, h: s.load("demo", {"encoding_direction": {"X": 1.0}}), "bad_grid"),
-        (lambda s, h: s.load("demo", {"encoding_direction": {"M": 1, "F": -1, "X": 0}}), "bad_grid"),
         (lambda s, h: s.load("demo", {"encoding_direction": []}), "bad_grid"),
         (lambda s, h: s.load("demo", {"encoding_direction": False}), "bad_grid"),
         (lambda s, h: s.load("demo", {"base_model": "no-such/model"}), "bad_base"),

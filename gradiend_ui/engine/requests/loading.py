@@ -126,7 +126,6 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
         return known
     free = available_bytes()
     loaded, options, reading = _read(bench, source, options)
-    _check_classes(loaded, options)
     bench.keep_checkpoint(handle, loaded)
     card = {"checkpoint": handle, "run": name, **card_of(loaded, shown, reading, free)}
     seconds, warnings = probe(loaded, PLANNED if bench.is_strangers(source) else None)
@@ -138,24 +137,6 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     card["notes"] = notes_of(card)
     bench.store.save_checkpoint(handle, source, options, card)
     return card
-
-
-def _check_classes(loaded: Loaded, options: Mapping[str, Any]) -> None:
-    """Whether the classes whose direction is given are those of the checkpoint or its rows, where these name any.
-
-    Only asked at a load: what was loaded by an earlier version is read again as it was. Raises BadGrid.
-    """
-    given, rows = options.get(DIRECTION), loaded.companions.rows
-    if not given:
-        return
-    stated = read_checkpoint(loaded.model.checkpoint.folder).encoding_direction
-    known = dict.fromkeys((*stated, *(rows.classes if rows is not None else ())))
-    unknown = [name for name in given if name not in known]
-    if known and unknown:
-        raise BadGrid(
-            f"encoding_direction names the class {shown(unknown[0])}, which neither the checkpoint nor its rows know: "
-            f"give 1 or -1 for {', '.join(known)}."
-        )
 
 
 def _twins(bench: Bench, loaded: Loaded) -> list[str]:
