@@ -36,6 +36,18 @@ def sweep(page: Page) -> None:
     expect(another).to_have_attribute("data-state", "finished", timeout=SLOW)
 
 
+def write_range(page: Page, **values: str) -> None:
+    """Fill the fields and have them read. What is typed into fields that have only just been unfolded, faster than a
+    person can, is lost: then it is typed again."""
+    for _ in range(20):
+        for name, value in values.items():
+            page.locator(f"#range-{name} input").fill(value)
+        page.click("#range-fill")
+        expect(page.locator("#range-note")).not_to_be_empty()
+        if all(page.locator(f"#range-{name} input").input_value() == value for name, value in values.items()):
+            return
+
+
 def test_a_typed_grid_is_read_back_swept_extended_and_looked_at_closer(watched: Page) -> None:
     page = watched
     ready(page)
@@ -47,9 +59,7 @@ def test_a_typed_grid_is_read_back_swept_extended_and_looked_at_closer(watched: 
     expect(page.locator("#rates-read [role=alert]")).to_contain_text("cannot touch or cross zero")
     expect(estimate).to_contain_text("cannot be counted until the list above can be read")
     page.click("#range > button")
-    for name, value in (("first", "-0.05"), ("last", "0.05"), ("count", "3")):
-        page.locator(f"#range-{name} input").fill(value)
-    page.click("#range-fill")
+    write_range(page, first="-0.05", last="0.05", count="3")
     expect(page.locator("#range-note [role=alert]")).to_contain_text("cannot touch or cross zero")
     choose(page, "range-spacing", "even")
     page.click("#range-fill")

@@ -145,7 +145,7 @@ def test_a_refusal_of_the_reader_reaches_who_asked(lane: Lane, tmp_path: Path, m
     for _ in range(2):
         with pytest.raises(BadData, match="zip archive"):
             again(lane, "describe_rows", asked)
-    with pytest.raises(BadData, match="columns must map"):
+    with pytest.raises(BadData, match="columns must be an object"):
         lane.handle(
             "describe_rows", {"checkpoint": checkpoint, "spec": {"rows": asked["spec"]["rows"], "columns": [1]}}
         )
