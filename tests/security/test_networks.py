@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import sys
@@ -110,6 +111,11 @@ def test_a_port_that_gradio_wants_on_this_machine_too() -> None:
         assert f"Port {port} on 127.0.0.1" in str(app.port_problem("127.0.0.2", port))
 
 
+async def started(arguments: list[str]) -> int:
+    """The app's start inside a running event loop: outside of one, Gradio makes loops that nobody closes."""
+    return app.main(arguments)
+
+
 def test_a_start_that_fails_all_the_same_ends_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -124,7 +130,9 @@ def test_a_start_that_fails_all_the_same_ends_in_a_sentence(
 
         monkeypatch.setattr(gr.Blocks, "launch", fail)
         try:
-            assert app.main(["--host", "127.0.0.1", "--port", "1", "--data-dir", str(tmp_path / "data")]) == 2
+            assert (
+                asyncio.run(started(["--host", "127.0.0.1", "--port", "1", "--data-dir", str(tmp_path / "data")])) == 2
+            )
         finally:
             for name, handler in handlers.items():
                 signal.signal(name, handler)
