@@ -18,6 +18,8 @@ from typing import Any
 import httpx
 
 SENTENCES = "The nurse said that [MASK] would be late.\nThe engineer said that [MASK] was tired."
+KEPT_ALIVE = 2.0
+"""Seconds: less than the server keeps a connection that rests, else a post may meet its end, which no browser shows."""
 TIMEOUT = httpx.Timeout(60.0, read=120.0)
 
 
@@ -120,7 +122,8 @@ class PageClient:
 
 def client() -> httpx.AsyncClient:
     """Connections for many pages at once."""
-    return httpx.AsyncClient(timeout=TIMEOUT, limits=httpx.Limits(max_connections=None))
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=KEPT_ALIVE)
+    return httpx.AsyncClient(timeout=TIMEOUT, limits=limits)
 
 
 @dataclass
