@@ -19,7 +19,6 @@ from gradiend_ui.engine.confined import Confinement, run_confined
 from gradiend_ui.engine.durable import reason_of, touch
 from gradiend_ui.engine.errors import BadBase, Failed, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.taken_in import (
-    MOST_NAMED,
     RAW,
     STRANGERS,
     building,
@@ -102,21 +101,18 @@ def _copied(name: str, uploads: Path) -> Path | None:
 
 
 def fetch_named(source: Path, uploads: Path) -> list[GradiendUIError]:
-    """Fetch what an upload names on the Hub, and what a mask head that was fetched stands on; gives what went wrong.
+    """Fetch what an upload names on the Hub; gives what went wrong.
 
     In the server, before the worker is asked: fetching takes minutes, and at the worker everybody would wait.
     """
     problems: list[GradiendUIError] = []
     home = home_of(source, uploads)
-    names = _names_in(home) if home is not None else []
-    for name in names:
+    for name in _names_in(home) if home is not None else ():
         try:
-            copy = hub_copy(name, uploads)
+            hub_copy(name, uploads)
         except GradiendUIError as error:
             log.info("%s was not fetched: %s", name, error)
             problems.append(error)
-        else:
-            names += [other for other in _names_in(copy.parent) if other not in names][: MOST_NAMED - len(names)]
     return problems
 
 
