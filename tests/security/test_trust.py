@@ -13,12 +13,14 @@ import checkpoints_hostile as hostile
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoConfig
 
 from gradiend_ui.engine.base_model import load_base_model, load_tokenizer
 from gradiend_ui.engine.base_of_checkpoint import head_left_aside
 from gradiend_ui.engine.checkpoint import read_checkpoint
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.lane import Lane
+from gradiend_ui.engine.mask_head import load_causal_under_mask_head
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.taken_in import MARK, clean_home, take_in
 from gradiend_ui.engine.trust import ARCHITECTURES, LOCAL, public_trust
@@ -263,6 +265,18 @@ def test_a_base_with_pickled_weights_is_not_read(lane: Lane, upload: Path) -> No
     with pytest.raises(NotAllowed, match="pickled"):
         load(lane, upload)
     assert load_base_model(str(upload / "base")).kind == "masked"
+
+
+def test_a_mask_head_with_pickled_weights_is_not_read(tiny_gpt2: Path, tmp_path: Path) -> None:
+    """Nor where other weights beside them make the folder look as it should."""
+    head = Path(shutil.copytree(tiny_gpt2, tmp_path / "head"))
+    (head / "model.safetensors").rename(head / "other.safetensors")
+    torch.save(load_file(head / "other.safetensors"), head / "pytorch_model.bin")
+    (head / "config_mlm_head.json").write_text("{}")
+    config, public = AutoConfig.from_pretrained(tiny_gpt2), public_trust().within(tmp_path)
+    with pytest.raises(NotAllowed, match=r"pytorch_model\.bin holds pickled data"):
+        load_causal_under_mask_head(str(head), config, torch.float32, trust=public)
+    assert load_causal_under_mask_head(str(head), config, torch.float32).num_parameters() > 0
 
 
 @pytest.mark.parametrize(
