@@ -13,6 +13,7 @@ from typing import Any
 from gradiend_ui.engine.checked_json import read_json, shown
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.clean_model import OF_MODEL, OF_WORDS
+from gradiend_ui.engine.config_ranges import check_ranges
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed
 from gradiend_ui.engine.run_folder import leads_out
 from gradiend_ui.engine.safetensors_header import (
@@ -88,9 +89,11 @@ def check_base_folder(folder: Path, trust: Trust) -> None:
     check_indices(folder)
     if trust.public:
         _check_strangers_files(folder, trust)
-    count = stored_weights(folder, trust)
-    if count is not None:
-        trust.check_parameters(count, name)
+    promised = _promised(folder, trust)
+    if promised is not None:
+        trust.check_parameters(sum(info.numel for info in promised), name)
+        if trust.public:
+            check_ranges(config, promised, STRANGERS_LAYERS, f"config.json of the base model {name!r}")
     elif trust.public:
         raise BadBase(f"The base model {name!r} holds no weights that are read: upload it with its model.safetensors.")
     if trust.public:
@@ -202,14 +205,9 @@ def shards_of(index: Mapping[str, Any], names: frozenset[str], where: str, suffi
     return tuple(sorted(set(places.values())))
 
 
-def stored_weights(folder: Path, trust: Trust = LOCAL) -> int | None:
-    """How many weights the folder's safetensors files promise, every header checked; None when it has none."""
-    promised = _promised(folder, trust)
-    return sum(info.numel for info in promised) if promised is not None else None
-
-
 def _promised(folder: Path, trust: Trust) -> list[TensorInfo] | None:
-    """What the files hold; a stranger's tables are bounded over all files together."""
+    """What the folder's safetensors files hold, every header checked; None when it has none. A stranger's tables are
+    bounded over all files together."""
     files = sorted(path for path in folder.glob("model*.safetensors") if path.is_file())
     limits, found = STRANGERS_LIMITS if trust.public else LIMITS, list[TensorInfo]()
     for path in files:

@@ -32,7 +32,6 @@ from gradiend_ui.engine.base_files import (
     check_base_folder,
     check_clean,
     check_config,
-    check_described,
     check_tokenizer_folder,
     read_object,
 )
@@ -40,6 +39,7 @@ from gradiend_ui.engine.base_trouble import load_failure, panics_told
 from gradiend_ui.engine.chat_prompt import in_chat_prompt, named_instruct
 from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.checkpoint import Checkpoint
+from gradiend_ui.engine.described import check_size
 from gradiend_ui.engine.errors import BadBase, BadData, GradiendUIError, NotAllowed
 from gradiend_ui.engine.file_names import can_be_location
 from gradiend_ui.engine.hub_base import opened_at
@@ -251,10 +251,7 @@ def read_model(
     if holds_mask_head(location):
         return load_causal_under_mask_head(location, config, torch_dtype, device_map, trust)
     auto_class = AUTO_CLASSES[kind_of(config, location)]
-    described, tensors = _described(auto_class, config)
-    trust.check_parameters(described, _name_of(location))
-    if os.path.isdir(location):
-        check_described(described, tensors, Path(location), trust)
+    check_size(auto_class, config, location, trust)
     model, told = auto_class.from_pretrained(
         location,
         config=config,
@@ -272,14 +269,6 @@ def read_model(
             f"language model needs): give the whole model, with its language modelling head."
         )
     return model
-
-
-def _described(auto_class: Any, config: Any) -> tuple[int, int]:
-    """How many weights and buffer entries `config` asks for, and in how many parameters, without allocating one."""
-    with torch.device("meta"):
-        model = auto_class.from_config(config)
-    numbers = [parameter.numel() for parameter in model.parameters()]
-    return sum(numbers) + sum(buffer.numel() for buffer in model.buffers()), len(numbers)
 
 
 def load_base_model(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gradiend_ui.engine.base_model import SEQ2SEQ, BaseModel, Model
 from gradiend_ui.engine.objectives.seq2seq_decoder import decoder_start
-from gradiend_ui.engine.readout import padded
+from gradiend_ui.engine.readout import padded, running
 
 Steps = Generator[Tensor, Tensor, None]
 UNFINISHED = "\ufffd"
@@ -46,7 +46,8 @@ def continue_texts(
     """
     found: dict[int, Continuation] = {}
     for places in _groups(base, weights, prompts):
-        said = _continue_group(base, weights, [list(prompts[place]) for place in places], length)
+        with running(weights):
+            said = _continue_group(base, weights, [list(prompts[place]) for place in places], length)
         found |= dict(zip(places, said, strict=True))
     return [found[place] for place in range(len(prompts))]
 

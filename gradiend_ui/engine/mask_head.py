@@ -16,9 +16,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from gradiend_ui.engine.checked_json import read_json, shown
+from gradiend_ui.engine.described import check_size
 from gradiend_ui.engine.errors import BadBase
 from gradiend_ui.engine.file_names import can_be_location, is_from_a_root
 from gradiend_ui.engine.hub_base import opened_at
@@ -50,11 +51,15 @@ def load_causal_under_mask_head(
     if base is None:
         if device_map is not None:
             raise BadBase(f"{folder.name!r} names no base model: it cannot be spread by a device_map. Give a device.")
+        check_size(AutoModelForCausalLM, config, str(folder), trust)
         model = AutoModelForCausalLM.from_config(config, dtype=torch_dtype)
     else:
         base, trust = opened_at(base, trust)
+        own = AutoConfig.from_pretrained(base, trust_remote_code=False, token=trust.hub_token)
+        check_size(AutoModelForCausalLM, own, base, trust)
         model = AutoModelForCausalLM.from_pretrained(
             base,
+            config=own,
             dtype=torch_dtype,
             device_map=device_map,
             trust_remote_code=False,

@@ -9,15 +9,37 @@ encoder-decoder model at its encoder. Knows no tasks.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gradiend_ui.engine.errors import BadBase, GradiendUIError
+
 Model = Any
 TRIED_ROWS = 4
+MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What a model raises that was built and cannot be run: settings that contradict each other or its weights."""
+MAX_REASON = 160
+
+
+@contextmanager
+def running(model: Model) -> Iterator[None]:
+    """What a model is run in: raises BadBase where its settings let it be built and no text be read."""
+    try:
+        yield
+    except (GradiendUIError, torch.OutOfMemoryError):
+        raise
+    except MISFITS as error:
+        reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+        raise BadBase(
+            f"The base model ({getattr(model.config, 'model_type', 'of no known kind')}) cannot be run: "
+            f"{reason[:MAX_REASON].rstrip('.')}. The numbers in its config.json do not go together: give the model as "
+            "it was saved."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -107,7 +129,7 @@ def says_the_same(model: Model, batch: Batch, other: Batch) -> bool:
     plain = Readout("nowhere")
     try:
         first, second = plain.logits(model, batch), plain.logits(model, other)
-    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+    except (BadBase, *MISFITS):
         return False
     return first.shape == second.shape and torch.allclose(first, second, rtol=1e-4, atol=1e-4)
 
@@ -130,7 +152,7 @@ class Readout:
                 continue
             try:
                 narrow = cls(place).logits(model, batch)
-            except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+            except (BadBase, *MISFITS):
                 continue
             if narrow.shape == plain.shape and torch.allclose(narrow, plain, rtol=1e-4, atol=1e-4):
                 return cls(place)
@@ -151,7 +173,8 @@ class Readout:
         inputs = batch.inputs(model.device)
         module = _narrowing_module(model, self.narrow_at)
         if module is None:
-            return batch.at_points(model(**inputs).logits).float()
+            with running(model):
+                return batch.at_points(model(**inputs).logits).float()
 
         def keep_points_of_inputs(_module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             return tuple(batch.at_points(hidden).unsqueeze(0) for hidden in args)
@@ -165,7 +188,8 @@ class Readout:
         else:
             handle = module.register_forward_hook(keep_points_of_output)
         try:
-            logits: Tensor = model(**inputs).logits[0].float()
+            with running(model):
+                logits: Tensor = model(**inputs).logits[0].float()
         finally:
             handle.remove()
         return logits
@@ -188,8 +212,9 @@ class EncoderReadout:
 
     def logits_with_graph(self, model: Model, batch: Batch) -> Tensor:
         """The same, differentiable: what a training's loss is computed from."""
-        hidden = model.get_encoder()(**batch.inputs(model.device)).last_hidden_state
-        logits: Tensor = model.get_output_embeddings()(batch.at_points(hidden)).float()
+        with running(model):
+            hidden = model.get_encoder()(**batch.inputs(model.device)).last_hidden_state
+            logits: Tensor = model.get_output_embeddings()(batch.at_points(hidden)).float()
         return logits
 
 
