@@ -39,6 +39,8 @@ FLOORS: dict[str, int] = {
     "engine.owned_places": 1,
     "engine.confined_tables": 1,
     "engine.base_files": 2,
+    "engine.config_ranges": 1,
+    "engine.described": 2,
     "engine.base_trouble": 2,
     "engine.archives": 1,
     "engine.safetensors_header": 1,

@@ -51,7 +51,10 @@ def load_causal_under_mask_head(
     if base is None:
         if device_map is not None:
             raise BadBase(f"{folder.name!r} names no base model: it cannot be spread by a device_map. Give a device.")
-        check_size(AutoModelForCausalLM, config, str(folder), trust)
+        try:
+            check_size(AutoModelForCausalLM, config, str(folder), trust)
+        except BadBase as error:
+            raise BadBase(f"{folder.name!r} names no base model and lacks weights of its own. {error}") from error
         model = AutoModelForCausalLM.from_config(config, dtype=torch_dtype)
     else:
         base, trust = opened_at(base, trust)
