@@ -72,6 +72,9 @@ def main() -> int:
             }
             for at, value, config in _cases(plain):
                 taken = _taken(folder, config)
+                if not at and taken.ended != "ok":
+                    print(f"{kind} as it was saved: {taken.ended}")
+                    return 1
                 outcomes[taken.ended.partition(" ")[0]] += 1
                 worst["s"] = max(worst.get("s", taken), taken)
                 worst["MB"] = max(worst.get("MB", taken), taken, key=lambda one: one.megabytes)
@@ -165,7 +168,7 @@ def _ending(folder: Path, config: dict[str, Any]) -> str:
 
 
 def _open_and_score(folder: Path) -> None:
-    from gradiend_ui.engine.base_model import load_base_model
+    from gradiend_ui.engine.base_model import ENCODER_MLM, load_base_model
     from gradiend_ui.engine.readout import EncoderReadout, Readout
     from gradiend_ui.engine.sentences import batch_of, read_sentence
     from gradiend_ui.engine.trust import public_trust
@@ -173,7 +176,7 @@ def _open_and_score(folder: Path) -> None:
     base = load_base_model(str(folder), trust=public_trust().within(folder.parent))
     text = CAUSAL_TEXT if base.kind == "causal" else MASKED_TEXT
     batch = batch_of(base, [read_sentence(base, text, 0, "reference")])
-    at_encoder = base.objective.startswith("encoder")
+    at_encoder = base.objective == ENCODER_MLM
     readout: EncoderReadout | Readout = EncoderReadout() if at_encoder else Readout.trying(base.model, batch)
     readout.logits(base.model, batch)
 
