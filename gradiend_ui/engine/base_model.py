@@ -455,9 +455,11 @@ def kind_of(config: Any, location: str) -> str:
         if type(config) in AutoModelForSeq2SeqLM._model_mapping:
             return SEQ2SEQ
     elif any(name.endswith("ForMaskedLM") or name.endswith("ForPreTraining") and "Bert" in name for name in names):
-        return MASKED
+        if type(config) in AutoModelForMaskedLM._model_mapping:
+            return MASKED
     elif any(name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in names):
-        return CAUSAL
+        if type(config) in AutoModelForCausalLM._model_mapping:
+            return CAUSAL
     elif not names or any(name.endswith("Model") for name in names):
         if type(config) in AutoModelForMaskedLM._model_mapping:
             return MASKED

@@ -48,6 +48,10 @@ class BadBase(GradiendUIError):
     code = "bad_base"
 
 
+class CannotRun(BadBase):
+    """A base model that could be built, and reads no text."""
+
+
 class BadData(GradiendUIError):
     code = "bad_data"
 

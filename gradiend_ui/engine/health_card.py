@@ -14,7 +14,7 @@ from typing import Any
 from gradiend_ui.engine.assumptions import Reading, assumptions, missing
 from gradiend_ui.engine.checkpoint_context import DIRECTION_FROM_TRAINING
 from gradiend_ui.engine.companions import Companions, run_folder_of
-from gradiend_ui.engine.errors import BadData, GradiendUIError
+from gradiend_ui.engine.errors import BadData, CannotRun, GradiendUIError
 from gradiend_ui.engine.extent import Extent
 from gradiend_ui.engine.finished_sweeps import describe, finished_sweeps
 from gradiend_ui.engine.machine_memory import Sizes, batch_bytes
@@ -159,7 +159,8 @@ def probe(loaded: Loaded, most: Extent | None = None) -> tuple[float | None, tup
     """Seconds that one cell takes by the timing of one block, and what a default sweep would warn of.
 
     most: of rows and of texts that are planned for it, a part that is spread evenly; None plans all.
-    (None, ()) where a default sweep cannot be planned: the card says why already.
+    (None, ()) where a default sweep cannot be planned: the card says why already. Raises CannotRun for a base model
+    that reads no text.
     """
     companions = loaded.companions
     if companions.rows is None:
@@ -175,6 +176,8 @@ def probe(loaded: Loaded, most: Extent | None = None) -> tuple[float | None, tup
             neutral = None if neutral is None else most.part_of(neutral, len)
             all_rows, all_texts = len(chosen), len(chosen) if neutral is None else all_texts
         plan = prepare(loaded.model, spec, rows, neutral)
+    except CannotRun:
+        raise
     except GradiendUIError:
         return None, ()
     base = loaded.workspace.base_model

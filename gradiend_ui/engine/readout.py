@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradiend_ui.engine.errors import BadBase, GradiendUIError
+from gradiend_ui.engine.errors import CannotRun, GradiendUIError
 
 Model = Any
 TRIED_ROWS = 4
@@ -28,14 +28,14 @@ MAX_REASON = 160
 
 @contextmanager
 def running(model: Model) -> Iterator[None]:
-    """What a model is run in: raises BadBase where its settings let it be built and no text be read."""
+    """What a model is run in: raises CannotRun where its settings let it be built and no text be read."""
     try:
         yield
     except (GradiendUIError, torch.OutOfMemoryError):
         raise
     except MISFITS as error:
         reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-        raise BadBase(
+        raise CannotRun(
             f"The base model ({getattr(model.config, 'model_type', 'of no known kind')}) cannot be run: "
             f"{reason[:MAX_REASON].rstrip('.')}. The numbers in its config.json do not go together: give the model as "
             "it was saved."
@@ -129,7 +129,7 @@ def says_the_same(model: Model, batch: Batch, other: Batch) -> bool:
     plain = Readout("nowhere")
     try:
         first, second = plain.logits(model, batch), plain.logits(model, other)
-    except (BadBase, *MISFITS):
+    except (CannotRun, *MISFITS):
         return False
     return first.shape == second.shape and torch.allclose(first, second, rtol=1e-4, atol=1e-4)
 
@@ -152,7 +152,7 @@ class Readout:
                 continue
             try:
                 narrow = cls(place).logits(model, batch)
-            except (BadBase, *MISFITS):
+            except (CannotRun, *MISFITS):
                 continue
             if narrow.shape == plain.shape and torch.allclose(narrow, plain, rtol=1e-4, atol=1e-4):
                 return cls(place)

@@ -236,6 +236,16 @@ def test_only_plain_names_of_the_hub_are_asked_for(name: str) -> None:
     LOCAL.check_place(name, "The base model")
 
 
+@pytest.mark.parametrize("public", [True, False])
+def test_a_base_that_reads_no_text_is_refused_as_it_is_loaded(
+    lane: Lane, own_lane: Lane, upload: Path, public: bool
+) -> None:
+    config = json.loads((upload / "base/config.json").read_text())
+    (upload / "base/config.json").write_text(json.dumps(config | {"chunk_size_feed_forward": 1000}))
+    with pytest.raises(BadBase, match=r"The base model \(bert\) cannot be run: .* give the model as it was saved"):
+        load(lane if public else own_lane, upload)
+
+
 def test_pickled_weights_are_not_read(lane: Lane, uploaded: Upload) -> None:
     both = uploaded("a")
     torch.save(load_file(both / "model/model.safetensors"), both / "model/pytorch_model.bin")
