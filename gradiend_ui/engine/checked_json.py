@@ -73,7 +73,7 @@ def read_json(
                 f"its {_count(content):,} values are more than are read of all files of an upload together"
             )
         budget.left -= _count(content)
-        budget.read[key] = parse_json(content, max_values=max_values)
+        budget.read[key] = parse_json(content, max_values=max_values, max_text=max_text)
     return budget.read[key]
 
 

@@ -26,8 +26,9 @@ CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "a": "\a", "e
 OTHERS = "a1. \u2603"
 """Members of what is told by what is not in it."""
 PROPERTIES = {
-    "L": "aA\u4e2d", "Lu": "A", "Ll": "a", "Lt": "\u01c5", "Lm": "\u02b0", "Lo": "\u4e2d", "M": "\u0301", "N": "1\u00b2",
-    "P": ".", "S": "+\u2603", "Z": " ", "C": "\x07", "Alpha": "a", "Alnum": "a1", "Digit": "1", "Punct": ".",
+    "L": "aA\u4e2d", "Lu": "A", "Ll": "a", "Lt": "\u01c5", "Lm": "\u02b0", "Lo": "\u4e2d", "M": "\u0301",
+    "N": "1\u00b2", "P": ".", "S": "+\u2603", "Z": " ", "C": "\x07", "Alpha": "a", "Alnum": "a1", "Digit": "1",
+    "Punct": ".",
     "Space": " \n", "Upper": "A", "Lower": "a", "Cntrl": "\x07", "Han": "\u4e2d", "Hiragana": "\u3042",
     "Katakana": "\u30a2", "Hangul": "\uac00", "Arabic": "\u0627", "Cyrillic": "\u0436", "Greek": "\u03b1",
     "Hebrew": "\u05d0", "Thai": "\u0e01", "Devanagari": "\u0905", "Latin": "a", "Emoji": "\U0001f600",
@@ -90,7 +91,7 @@ class _Refused(Exception):
 
 
 def read_pattern(pattern: str, place: str) -> Pattern:
-    """What an expression may cost. Raises BadBase for one that may cost more than a square, or that is not understood."""
+    """What an expression may cost. Raises BadBase for one that may cost more than a square, or is not understood."""
     try:
         if len(pattern) > MOST_PATTERN:
             raise _Refused(f"it has {len(pattern):,} characters, and at most {MOST_PATTERN:,} are read")
@@ -100,8 +101,8 @@ def read_pattern(pattern: str, place: str) -> Pattern:
     except _Refused as refusal:
         short = pattern if len(pattern) <= SHOWN else f"{pattern[: SHOWN - 3]}..."
         raise BadBase(
-            f"{place}: the regular expression {short!r} may take very long on some texts: {refusal}. Take the tokenizer "
-            "of a published model, or a simpler expression."
+            f"{place}: the regular expression {short!r} may take very long on some texts: {refusal}. Take the "
+            "tokenizer of a published model, or a simpler expression."
         ) from None
     slow = [way for way, cost in zip(ways, costs, strict=True) if cost.power]
     samples = tuple(dict.fromkeys(sample for way in slow for sample in _samples(way)))
@@ -159,9 +160,7 @@ def _choice(parts: tuple[_Part, ...], tail: bool) -> _Cost:
     power, may_fail = max(cost.power for cost in costs), all(cost.may_fail for cost in costs)
     slowest = [cost.ways for cost in costs if cost.power == power]
     ways = sum(slowest) if tail or power else max(slowest)
-    return _bounded(
-        _Cost(power, ways, min(cost.least for cost in costs), may_fail, max(cost.steps for cost in costs))
-    )
+    return _bounded(_Cost(power, ways, min(cost.least for cost in costs), may_fail, max(cost.steps for cost in costs)))
 
 
 def _repeated(part: _Part, tail: bool) -> _Cost:

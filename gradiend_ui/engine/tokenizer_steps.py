@@ -75,8 +75,8 @@ def _check_growth(steps: Steps, where: str) -> None:
         )
     if steps.scans > MOST_SCANS or (steps.scans and steps.growth > MOST_GROWTH_SCANNED):
         raise TooLarge(
-            f"{where} holds {steps.scans:,} ways of its regular expressions that may read a text again from each place, "
-            f"after making it {steps.growth:,.0f} times as long; at most {MOST_SCANS} are read here, and "
+            f"{where} holds {steps.scans:,} ways of its regular expressions that may read a text again from each "
+            f"place, after making it {steps.growth:,.0f} times as long; at most {MOST_SCANS} are read here, and "
             f"{MOST_GROWTH_SCANNED} times: take the tokenizer of a published model."
         )
 
