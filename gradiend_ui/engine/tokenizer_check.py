@@ -253,11 +253,19 @@ def _long_texts(content: Mapping[str, Any], samples: Sequence[str]) -> Iterator[
     added = [token for token in content.get("added_tokens") or [] if token["content"]]
     stripping = [token["content"] for token in added if any(token.get(flag) for flag in STRIPPING)]
     plain = [token["content"] for token in added]
-    limit = model.get("max_input_chars_per_word")
-    limit = limit if type(limit) is int else 0
-    yield from ((text, True) for text in ("a", " a1.\n", "\u4e2d", *([f"{'a' * limit} "] if limit else [])))
+    yield from ((text, True) for text in ("a", " a1.\n", "\u4e2d", *_longest_words(model)))
     yield from ((text, True) for text in {*heapq.nlargest(2, filter(None, words), key=len), *stripping[:2], *plain[:1]})
     yield from ((f"{text} ", True) for text in stripping[:2])
+
+
+def _longest_words(model: Mapping[str, Any]) -> list[str]:
+    """A word that a word-piece model takes longest for: as long as it reads them, of a letter that it always finds."""
+    limit, vocabulary = model.get("max_input_chars_per_word"), model["vocab"]
+    if type(limit) is not int or not isinstance(vocabulary, Mapping):
+        return []
+    prefix = str(model.get("continuing_subword_prefix") or "")
+    letters = [word for word in vocabulary if len(word) == 1 and prefix + word in vocabulary]
+    return [max(letters, key=lambda letter: len(letter.encode()), default="a") * limit + " "]
 
 
 def _try_long(tokenizer: Any, texts: Sequence[tuple[str, bool]], where: str) -> None:

@@ -26,11 +26,12 @@ AGAIN = {"NFKC": 18, "NFKD": 18, "ByteLevel": 4, "Metaspace": 2}
 """What a step makes of one character at most. Once is what a letter takes; it counts where it comes again, or where an
 earlier step makes texts longer."""
 NUMBERS: Mapping[str, tuple[float, float]] = {
-    "max_input_chars_per_word": (1, 1000), "dropout": (0, 1), "max_length": (1, 2**31), "stride": (0, 2**31),
+    "max_input_chars_per_word": (1, 1000), "dropout": (0, 0), "max_length": (1, 2**31), "stride": (0, 2**31),
     "pad_to_multiple_of": (1, 1024), "Fixed": (1, 32_768), "length": (1, 2**31), "start": (0, 64), "stop": (0, 64),
     "nbest_size": (0, 64), "alpha": (0, 1), "cache_capacity": (0, 100_000),
 }  # fmt: skip
-"""{name: (least, most)} of the numbers in a tokenizer.json beside its words; the other ones are numbers of tokens."""
+"""{name: (least, most)} of the numbers in a tokenizer.json beside its words; the other ones are numbers of tokens. With
+a dropout, a text would have other tokens each time, and a long one would take minutes."""
 OTHER_NUMBERS = (0, 2**31)
 MOST_TEXT, MOST_MARK, MOST_AROUND = 10_000, 64, 64
 """Characters of a text in a step and of one in the model; tokens put around a text."""
@@ -138,7 +139,8 @@ def _check_plain(value: object, place: str, most_text: int = MOST_TEXT) -> None:
         elif isinstance(item, (int, float)) and not isinstance(item, bool):
             least, most = NUMBERS.get(name, OTHER_NUMBERS)
             if not (math.isfinite(item) and least <= item <= most):
-                raise BadBase(f"{place}: {name} must be a number from {least:,} to {most:,}, not {shown(item)}.")
+                limit = f"a number from {least:,} to {most:,}" if least < most else f"{least:,}"
+                raise BadBase(f"{place}: {name} must be {limit}, not {shown(item)}: save the tokenizer with it.")
 
 
 def _check_around(part: object, place: str) -> None:
