@@ -6,6 +6,7 @@ class name, that the architecture's models have.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 
 import tiny_models
 import torch
+from charsmaps import real_charsmap
 from tiny_models import POSITIONS
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, normalizers
 from transformers import (
     CONFIG_MAPPING,
     AutoModelForCausalLM,
@@ -72,6 +74,7 @@ def _tokenizer(model_type: str) -> Any:
         return tiny_models.build_wordpiece_tokenizer()
     if model_type in PIECES:
         tokenizer = tiny_models.build_unigram_tokenizer()
+        tokenizer.backend_tokenizer.normalizer = _normalizer(model_type)
         if model_type == "albert":
             return _with_own_marks(tokenizer)
         if model_type in MASKED:
@@ -83,6 +86,22 @@ def _tokenizer(model_type: str) -> Any:
         else tiny_models.build_llama_tokenizer
     )
     return make()
+
+
+def _normalizer(model_type: str) -> Any:
+    """Made of a table of characters, with the steps around it that the models of this kind have."""
+    table = normalizers.Precompiled(base64.b64decode(real_charsmap()))
+    spaces = {
+        "t5": ("\u2581",), "umt5": ("\u2581",), "mt5": (), "xlm-roberta": (" ",), "mbart": (" ",), "camembert": (),
+        "deberta-v2": (), "albert": (),
+    }  # fmt: skip
+    steps = [table, *(normalizers.Replace(Regex(" {2,}"), space) for space in spaces[model_type])]
+    if model_type == "albert":
+        quotes = [normalizers.Replace(mark, '"') for mark in ("``", "''")]
+        steps = [*quotes, normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase(), *steps]
+    if model_type == "deberta-v2":
+        steps = [normalizers.Strip(), *steps]
+    return normalizers.Sequence(steps) if len(steps) > 1 else table
 
 
 def _with_own_marks(tokenizer: Any) -> Any:

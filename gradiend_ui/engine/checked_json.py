@@ -58,20 +58,22 @@ def reading_at_most(values: int) -> Iterator[None]:
         _BUDGET.reset(token)
 
 
-def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES, max_values: int = MAX_VALUES) -> Any:
+def read_json(
+    path: Path, *, max_bytes: int = MAX_JSON_BYTES, max_values: int = MAX_VALUES, max_text: int = MAX_TEXT
+) -> Any:
     """The content of a JSON file; not to be changed. Raises OSError, or ValueError with a reason in a few words."""
     budget = _BUDGET.get()
     if budget is None:
-        return parse_json(regular_bytes(path, max_bytes), max_values=max_values)
+        return parse_json(regular_bytes(path, max_bytes), max_values=max_values, max_text=max_text)
     content = regular_bytes(path, min(max_bytes, BUDGET_BYTES))
-    key = hashlib.blake2b(content).digest()
+    key = hashlib.blake2b(content, salt=max_text.to_bytes(8, "little")).digest()
     if key not in budget.read:
         if _count(content) > budget.left:
             raise ValueError(
                 f"its {_count(content):,} values are more than are read of all files of an upload together"
             )
         budget.left -= _count(content)
-        budget.read[key] = parse_json(content, max_values=max_values)
+        budget.read[key] = parse_json(content, max_values=max_values, max_text=max_text)
     return budget.read[key]
 
 
@@ -96,8 +98,9 @@ def regular_bytes(path: Path, max_bytes: int) -> bytes:
     return content
 
 
-def parse_json(content: bytes, *, max_values: int = MAX_VALUES) -> Any:
-    """The value that the bytes (UTF-8, with or without a mark) stand for. Raises ValueError with a reason."""
+def parse_json(content: bytes, *, max_values: int = MAX_VALUES, max_text: int = MAX_TEXT) -> Any:
+    """The value that the bytes (UTF-8, with or without a mark) stand for; max_text: characters of one text in it.
+    Raises ValueError with a reason."""
     if _count(content) > max_values:
         raise ValueError(f"it holds more than {max_values:,} values")
     try:
@@ -110,7 +113,7 @@ def parse_json(content: bytes, *, max_values: int = MAX_VALUES) -> Any:
         raise ValueError("it is nested too deep") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"it breaks off or is wrong at line {error.lineno:,}, character {error.colno:,}") from error
-    _check_plain(value)
+    _check_plain(value, max_text)
     return value
 
 
@@ -132,13 +135,13 @@ def _number(digits: str) -> int | float:
     return int(digits) if len(digits) <= _DIGITS else float(digits)
 
 
-def _check_plain(value: object) -> None:
+def _check_plain(value: object, max_text: int) -> None:
     """Raises ValueError for what is nested too deep and for texts that are too long or cannot be written."""
     waiting: list[tuple[object, int]] = [(value, 0)]
     while waiting:
         item, level = waiting.pop()
         if isinstance(item, str):
-            check_text(item)
+            check_text(item, max_text)
         elif isinstance(item, (dict, list)):
             if level >= MAX_LEVELS:
                 raise ValueError(f"it is nested deeper than {MAX_LEVELS} levels")
@@ -147,10 +150,10 @@ def _check_plain(value: object) -> None:
             waiting.extend((inside, level + 1) for inside in (item.values() if isinstance(item, dict) else item))
 
 
-def check_text(text: str) -> None:
+def check_text(text: str, most: int = MAX_TEXT) -> None:
     """Raises ValueError for a text that is too long, holds a zero byte, or half of a character."""
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"it holds a text of {len(text):,} characters, at most {MAX_TEXT:,} are read")
+    if len(text) > most:
+        raise ValueError(f"it holds a text of {len(text):,} characters, at most {most:,} are read")
     if "\x00" in text:
         raise ValueError("it holds a text with a zero byte")
     if is_broken(text):

@@ -15,12 +15,19 @@ from typing import Any
 
 from gradiend_ui.engine.checked_json import MAX_TEXT, shown
 from gradiend_ui.engine.errors import BadBase, NotAllowed
-from gradiend_ui.engine.model_fields import CONFIG_FIELDS, GENERATION_FIELDS, RESERVED, TOKENIZER_FIELDS
+from gradiend_ui.engine.model_fields import (
+    CONFIG_FIELDS,
+    GENERATION_FIELDS,
+    OTHER_TOKENIZER_NUMBERS,
+    RESERVED,
+    TOKENIZER_FIELDS,
+    TOKENIZER_NUMBERS,
+)
 
 WORD = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_ .,+<>=|()\[\]-]{0,98}[A-Za-z0-9_ ,+<>=|()\[\]-])?")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 MAX_ENTRIES, MAX_LEVELS, MAX_MAGNITUDE = 4096, 4, 1e38
-MAX_TOKEN, MAX_TOKENS, MAX_ID = 1000, 20_000, 2**31
+MAX_TOKEN, MAX_TOKENS, MAX_ID, MAX_LISTED = 1000, 20_000, 2**31, 1000
 LARGEST_EXACT = 10**18
 """Whole numbers beyond are read as floats; a tokenizer's "no limit" is written as the whole number that it was."""
 REFUSED = {
@@ -42,8 +49,9 @@ ATTENTION = (
 BUILT_IN_ATTENTION = ("eager", "sdpa")
 LABELS = frozenset({"id2label", "label2id", "task_specific_params"})
 """Words for people, and settings of pipelines: no score depends on them, and no library opens them."""
-OTHER_LIBRARIES = ("MistralCommonBackend", "MistralCommonTokenizer")
-"""Classes that read other files than a tokenizer.json, with a library of their own."""
+OTHER_LIBRARIES = ("MistralCommonBackend", "MistralCommonTokenizer", "CanineTokenizer")
+"""Classes that read other files than a tokenizer.json, with a library of their own, and one that reads none: its words
+are all characters there are, which takes 300 MB."""
 UNSAID = frozenset(
     {
         "_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file", "is_local", "local_files_only",
@@ -229,9 +237,31 @@ def _tokenizer_field(name: str, value: object, place: str) -> object:
         return value if isinstance(value, str) and len(value) <= MAX_TEXT else _LEFT_OUT
     if name not in TOKENIZER_FIELDS or (name == "tokenizer_class" and value in OTHER_LIBRARIES):
         return _LEFT_OUT
-    if isinstance(value, float) and abs(value) >= LARGEST_EXACT and math.isfinite(value):
+    if (
+        name == "never_split"
+        and isinstance(value, list)
+        and not all(isinstance(one, int) or is_word(str(one)) for one in value)
+    ):
+        return _LEFT_OUT  # tokens in brackets, which no class with a tokenizer.json reads
+    _check_numbers(value, place, TOKENIZER_NUMBERS.get(name, OTHER_TOKENIZER_NUMBERS))
+    if isinstance(value, float) and abs(value) >= LARGEST_EXACT:
         return int(value)
     return bounded(value, place)
+
+
+def _check_numbers(value: object, place: str, limits: tuple[float, float]) -> None:
+    """Raises BadBase where a field, or an entry of it, is a number beyond its limits: reading may cost by its size."""
+    for inside in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        _check_numbers(inside, place, limits)
+    if isinstance(value, list) and len(value) > MAX_LISTED:
+        raise BadBase(
+            f"{place} lists {len(value):,} values; at most {MAX_LISTED:,} are read: take out what is not used."
+        )
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        least, most = limits
+        if not least <= value <= most:
+            limit = f"from {least:,} to {most:,}" if most < LARGEST_EXACT else f"of at least {least:,}"
+            raise BadBase(f"{place} must be a number {limit}, not {shown(value)}: write what the model has.")
 
 
 def _token(value: object, place: str, extra: tuple[str, ...] = ()) -> object:

@@ -99,3 +99,10 @@ TOKENIZER_FIELDS = frozenset(
     }
 )  # fmt: skip
 """Of a tokenizer_config.json, beside its tokens."""
+TOKENIZER_NUMBERS = {
+    "extra_ids": (0, 1000), "max_len": (1, 1e38), "max_length": (1, 1e38), "model_max_length": (1, 1e38),
+    "pad_to_multiple_of": (1, 1024), "pad_token_type_id": (0, 1000), "stride": (0, 1_000_000), "unk_id": (0, 2**31),
+}  # fmt: skip
+"""{name: (least, most)} of the numbers in a tokenizer_config.json: T5 has 100 extra_ids, each made when it is read."""
+OTHER_TOKENIZER_NUMBERS = (0, 1000)
+"""Of every number that another one of its fields holds."""

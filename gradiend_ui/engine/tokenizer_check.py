@@ -7,6 +7,7 @@ model.
 
 from __future__ import annotations
 
+import heapq
 import math
 import sys
 import time
@@ -15,9 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.charsmap import MOST_TEXT as MOST_CHARSMAP_TEXT
 from gradiend_ui.engine.checked_json import read_json
 from gradiend_ui.engine.clean_model import SPECIAL_TOKENS, TOKEN_LISTS, check_tokenizer
 from gradiend_ui.engine.errors import BadBase, TooLarge
+from gradiend_ui.engine.tokenizer_steps import check_steps
 
 MAX_TOKENIZER_BYTES, MAX_TOKENIZER_VALUES = 128 * 1024 * 1024, 6_000_000
 PATTERNS, MAX_PATTERN, MOST_PATTERNS, MOST_CHARACTERS = ("Regex", "String", "content", "prepend"), 2000, 200, 400
@@ -29,10 +32,20 @@ MOST_ADDED, MOST_ADDED_BYTES = 10_000, 256 * 1024
 """Of a stranger's added tokens: each is looked for in every text. Gemma 3 has 6,415 in 80 kB."""
 MOST_LISTED, MOST_NAMED = 1000, 64
 """Special tokens in a list (umT5 has 300) and by a role: transformers compares each with all others."""
+STRIPPING = ("lstrip", "rstrip", "single_word")
 SPARE_IDS = 1024
 """Added tokens that a model was not grown for, and that its texts never use."""
 MOST_SECONDS, MOST_MEMORY = 5.0, 2**30
 """Processor time and memory of one reading: Gemma 3's takes 0.7 s and 250 MB, XLM-RoBERTa's 0.7 s and 500 MB."""
+MOST_WORD, MOST_PIECE = 1000, 256
+"""Characters of one word, and of one piece of a unigram model, which looks at each place for all that begin there."""
+LONG_TEXTS = (2000, 20_000)
+"""Characters of the texts that a stranger's tokenizer is timed with; the last is the longest that is read anywhere."""
+MOST_TEXT_SECONDS, MOST_TRIAL_SECONDS = 1.0, 20.0
+"""Processor time of one such text, and of all."""
+KNOWN_SLOW, TIMES_SLOWER = r"\s+$", 2.5
+"""The slowest expression of a known tokenizer (DeepSeek's): where a machine needs longer for it, so may others."""
+MOST_SAMPLES = 24
 
 
 @contextmanager
@@ -56,7 +69,9 @@ def check_words(path: Path, where: str, *, strangers: bool = True, known: object
     if path.stat().st_size > MAX_TOKENIZER_BYTES:
         raise TooLarge(f"{where} is larger than {MAX_TOKENIZER_BYTES // 2**20} MB.")
     try:
-        content = read_json(path, max_bytes=MAX_TOKENIZER_BYTES, max_values=MAX_TOKENIZER_VALUES)
+        content = read_json(
+            path, max_bytes=MAX_TOKENIZER_BYTES, max_values=MAX_TOKENIZER_VALUES, max_text=MOST_CHARSMAP_TEXT
+        )
     except ValueError as error:
         raise BadBase(f"{where} is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
@@ -65,6 +80,7 @@ def check_words(path: Path, where: str, *, strangers: bool = True, known: object
     if strangers:
         _check_vocabulary(content, where, known)
     patterns = _patterns(content, where)
+    long_texts = [*_long_texts(content, check_steps(content, where))] if strangers else []
     del content
     try:
         tokenizer = _read(path, where, MOST_SECONDS if strangers else math.inf)
@@ -74,6 +90,7 @@ def check_words(path: Path, where: str, *, strangers: bool = True, known: object
                 raise TooLarge(
                     f"{where} makes {len(spelled):,} characters of {len(text):,}: that is no tokenizer's work."
                 )
+        _try_long(tokenizer, long_texts, where)
     except TooLarge:
         raise
     except BaseException as error:  # the library panics where a file contradicts itself
@@ -119,6 +136,12 @@ def _check_vocabulary(content: Mapping[str, Any], where: str, known: object) -> 
             f"{MOST_MERGES:,} are read here: take a model with a smaller vocabulary."
         )
     _check_bytes(words, f"{where}: the words of model.vocab", MOST_WORD_BYTES)
+    longest, most = max(map(len, words), default=0), MOST_WORD if isinstance(vocabulary, Mapping) else MOST_PIECE
+    if longest > most:
+        raise TooLarge(
+            f"{where} holds a word of {longest:,} characters; at most {most:,} are read here: take out those that no "
+            "text needs."
+        )
     added = content.get("added_tokens") or []
     check_added([token["content"] for token in added], f"{where}: added_tokens")
     ids = vocabulary.values() if isinstance(vocabulary, Mapping) else (len(words) - 1,)
@@ -217,3 +240,61 @@ def _trial_texts(patterns: Sequence[str]) -> Iterator[str]:
     characters = dict.fromkeys(character for pattern in patterns for character in pattern if character.isprintable())
     for piece in dict.fromkeys([*" a1.\n", *list(characters)[:MOST_CHARACTERS], *patterns]):
         yield piece * (TRIAL_CHARACTERS // len(piece) + 1) + "\u2603!"
+
+
+def _long_texts(content: Mapping[str, Any], samples: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """(what to repeat, whether to look for its tokens, too): of the expressions, alone and in turns; then what the
+    vocabulary and the added tokens take longest for."""
+    picked = samples[:MOST_SAMPLES]
+    turns = [first + second for first, second in zip(picked, [*picked[1:], *picked[:1]], strict=True)]
+    yield from ((text, False) for text in dict.fromkeys([*picked, *turns, "".join(picked)]) if text)
+    model = content["model"]
+    words = list(model["vocab"] if isinstance(model["vocab"], Mapping) else (word for word, _ in model["vocab"]))
+    added = [token for token in content.get("added_tokens") or [] if token["content"]]
+    stripping = [token["content"] for token in added if any(token.get(flag) for flag in STRIPPING)]
+    plain = [token["content"] for token in added]
+    yield from ((text, True) for text in ("a", " a1.\n", "\u4e2d", *_longest_words(model)))
+    yield from ((text, True) for text in {*heapq.nlargest(2, filter(None, words), key=len), *stripping[:2], *plain[:1]})
+    yield from ((f"{text} ", True) for text in stripping[:2])
+
+
+def _longest_words(model: Mapping[str, Any]) -> list[str]:
+    """A word that a word-piece model takes longest for: as long as it reads them, of a letter that it always finds."""
+    limit, vocabulary = model.get("max_input_chars_per_word"), model["vocab"]
+    if type(limit) is not int or not isinstance(vocabulary, Mapping):
+        return []
+    prefix = str(model.get("continuing_subword_prefix") or "")
+    letters = [word for word in vocabulary if len(word) == 1 and prefix + word in vocabulary]
+    return [max(letters, key=lambda letter: len(letter.encode()), default="a") * limit + " "]
+
+
+def _try_long(tokenizer: Any, texts: Sequence[tuple[str, bool]], where: str) -> None:
+    """Raises TooLarge where a text of the greatest length takes much longer than with any known tokenizer."""
+    spent = 0.0
+    end = "\u2603!" + "".join(piece for piece, with_tokens in texts if len(piece) == 1 and not with_tokens)
+    for length in LONG_TEXTS:
+        for piece, with_tokens in texts:
+            text = (piece * (length // len(piece) + 1))[: length - len(end)] + end  # what is absent is not looked for
+            began = time.process_time()
+            if with_tokens:
+                tokenizer.encode(text)
+            else:
+                spelled = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
+                if tokenizer.pre_tokenizer:
+                    tokenizer.pre_tokenizer.pre_tokenize_str(spelled)
+            seconds = time.process_time() - began
+            spent += seconds
+            if (seconds > MOST_TEXT_SECONDS and seconds > _slowest_known()) or spent > MOST_TRIAL_SECONDS:
+                raise TooLarge(
+                    f"{where} takes {max(seconds, spent):.1f} s for {length:,} characters such as {piece[:20]!r}: take "
+                    "the tokenizer of a published model, or simpler expressions."
+                )
+
+
+def _slowest_known() -> float:
+    """Seconds that this machine may take for a text, as it takes some for the slowest known expression."""
+    from tokenizers import Regex, pre_tokenizers
+
+    slow, began = pre_tokenizers.Split(Regex(KNOWN_SLOW), "isolated"), time.process_time()
+    slow.pre_tokenize_str(" " * LONG_TEXTS[-1] + "!")
+    return TIMES_SLOWER * (time.process_time() - began)

@@ -17,7 +17,7 @@ import checkpoints_hostile as hostile
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_architectures import save_tiny
+from tiny_architectures import PIECES, save_tiny
 
 from gradiend_ui.engine import taken_in
 from gradiend_ui.engine.base_model import load_base_model, load_tokenizer
@@ -322,7 +322,7 @@ def test_what_was_built_for_the_owner_is_built_anew_for_strangers(run: Path, upl
     assert taken_in.was_taken_in(home, strangers=True) and not list(home.rglob("*.bin"))
 
 
-def test_an_expression_that_never_ends_is_found_before_the_worker_meets_it(
+def test_an_expression_that_never_ends_is_found_in_an_owners_zip_too(
     run: Path, uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = hostile.copy_of(run, tmp_path / "copy")
@@ -332,9 +332,9 @@ def test_an_expression_that_never_ends_is_found_before_the_worker_meets_it(
     hostile.put(source / "base/tokenizer.json", json.dumps(content).encode())
     from dataclasses import replace
 
-    monkeypatch.setattr(taken_in, "STRANGERS", replace(taken_in.STRANGERS, seconds=6.0))
+    monkeypatch.setattr(taken_in, "OWNERS", replace(taken_in.OWNERS, seconds=6.0))
     with pytest.raises(GradiendUIError, match="takes longer|memory or time|cannot be read"):
-        taken_in.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
+        taken_in.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=False)
 
 
 @pytest.mark.parametrize("steps", [10, 24, 40])
@@ -353,6 +353,7 @@ def test_a_tokenizer_that_makes_ever_more_of_a_text_is_refused(
 DOUBLED = {"type": "Replace", "pattern": {"String": "q"}, "content": "qq"}
 ANY_LETTER = {"type": "Replace", "pattern": {"Regex": "."}, "content": "q" * 100}
 OTHERS = [{"type": "Replace", "pattern": {"String": f"q{n}"}, "content": "q"} for n in range(201)]
+ONE_LETTER = {"type": "Replace", "pattern": {"String": "q"}, "content": "q" * 40}
 BEFORE = {"type": "Prepend", "prepend": "q" * 2000}
 
 
@@ -362,9 +363,10 @@ BEFORE = {"type": "Prepend", "prepend": "q" * 2000}
         ([DOUBLED] * 7, "ever longer ones, or many", False),
         ([ANY_LETTER], "ever longer ones, or many", False),
         (OTHERS, "ever longer ones, or many", False),
-        ([BEFORE] * 6, "characters of", True),
+        ([BEFORE], "ever longer ones, up to 2,001 times", False),
+        ([ONE_LETTER], "characters of", True),
     ],
-    ids=["doubled", "any letter", "many", "before"],
+    ids=["doubled", "any letter", "many", "before", "one letter"],
 )
 def test_a_tokenizer_that_swells_texts_is_refused_by_what_it_says_or_does(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: list[Any], said: str, is_tried: bool
@@ -464,6 +466,14 @@ def test_every_listed_architecture_gives_the_same_numbers(kind: str, tmp_path: P
     assert type(own.tokenizer) is type(taken.tokenizer) and own.objective == taken.objective
     texts = ["He said she was happy .", "the small wooden box", "\u2603 1 2  3"]
     assert own.encode(texts) == taken.encode(texts)
+    for text in (
+        "\uff53\uff48\uff45 was happy .",
+        "\ufb01ne \u00bd \u3314 e\u0301",
+        "\ufdfa",
+    ):  # what their tables replace
+        assert own.encode([text]) == taken.encode([text])
+    if kind in PIECES and kind not in ("deberta-v2", "mbart"):  # whose classes leave their table out
+        assert taken.encode(["\uff53\uff48\uff45 was"]) == taken.encode(["she was"]) != taken.encode(["\u2603 was"])
     assert own.fingerprint() == taken.fingerprint()
     ids = torch.tensor([own.encode(texts[:1])[0]])
     inputs = {"input_ids": ids} if own.kind != "seq2seq" else {"input_ids": ids, "decoder_input_ids": ids}
