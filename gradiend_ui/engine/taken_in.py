@@ -68,8 +68,8 @@ MOST_NAMED = 4
 """So many models of the Hub are fetched for one upload."""
 RAW, CLEAN = "raw", "clean"
 """In the folder that is built in: what was unpacked, and what is made of it."""
-STRANGERS = Confinement(seconds=300.0, file_bytes=PUBLIC_LIMITS.entry_bytes, answer_bytes=2**20)
-OWNERS = Confinement(seconds=3600.0, file_bytes=LIMITS.entry_bytes, answer_bytes=2**20, memory_bytes=8 * 1024**3)
+STRANGERS = Confinement(seconds=300.0, file_bytes=PUBLIC_LIMITS.entry_bytes, answer_bytes=4 * 2**20)
+OWNERS = Confinement(seconds=3600.0, file_bytes=LIMITS.entry_bytes, answer_bytes=4 * 2**20, memory_bytes=8 * 1024**3)
 TOKENIZER, CHAT_TEMPLATE = "tokenizer.json", "chat_template.jinja"
 ADAPTER, MASK_HEAD = "adapter_config.json", "config_mlm_head.json"
 WEIGHTS, PICKLED_WEIGHTS = "model.safetensors", "pytorch_model.bin"
