@@ -21,6 +21,7 @@ import pandas as pd
 from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.parquet_text import check_parquet_text
+from gradiend_ui.engine.stored_files import regular_bytes
 from gradiend_ui.engine.text_limit import check_text, is_bounded
 
 MAX_ROWS = 200_000
@@ -74,11 +75,19 @@ def read_file(path: Path) -> ReadTable:
     if _size_of(path) > MAX_FILE_BYTES:
         raise TooLarge(f"{path.name} is larger than {MAX_FILE_BYTES // 2**20} MB.")
     try:
-        return read_bytes(path.read_bytes(), path.suffix.lower())
-    except OSError as error:
-        raise BadData(f"{path.name} cannot be read: {error.strerror}.") from error
+        _check_suffix(path.suffix.lower())
+        return read_bytes(_content(path), path.suffix.lower())
     except BadData as error:
         raise BadData(f"{path.name} cannot be read as {path.suffix[1:] or 'a table'}: {error}") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return regular_bytes(path, MAX_FILE_BYTES)
+    except OSError as error:
+        raise BadData(f"{error.strerror}.") from error
+    except ValueError as error:
+        raise BadData(f"{error}.") from error
 
 
 def _size_of(path: Path) -> int:
@@ -94,8 +103,7 @@ def _size_of(path: Path) -> int:
 
 def read_bytes(content: bytes, suffix: str) -> ReadTable:
     """Read the content of a file with this ending (".csv", ...). Raises BadData or TooLarge."""
-    if suffix not in FILE_SUFFIXES:
-        raise BadData("tables are read from .csv, .tsv, .jsonl, .json and .parquet files.")
+    _check_suffix(suffix)
     if suffix == ".parquet":
         frame = _parquet(content)
         return ReadTable(frame, "parquet", text_bytes=_text_in(frame))
@@ -106,6 +114,11 @@ def read_bytes(content: bytes, suffix: str) -> ReadTable:
     delimiter = find_delimiter(text, "\t" if suffix == ".tsv" else ",")
     frame, damaged = _csv(text, delimiter)
     return ReadTable(frame, "csv", encoding, delimiter, damaged, len(text))
+
+
+def _check_suffix(suffix: str) -> None:
+    if suffix not in FILE_SUFFIXES:
+        raise BadData("tables are read from .csv, .tsv, .jsonl, .json and .parquet files.")
 
 
 def _text_in(frame: pd.DataFrame) -> int:
