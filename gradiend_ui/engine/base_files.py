@@ -266,7 +266,7 @@ def check_tokenizer_folder(folder: Path) -> None:
 
 
 def _check_stored(folder: Path) -> None:
-    """Raises BadBase where a file that transformers may open by itself lies on no disk, so that reading it may not end."""
+    """Raises BadBase where a file that transformers may open by itself lies on no disk: reading it may not end."""
     for path in sorted(folder.iterdir()):
         if not path.is_file():
             continue

@@ -80,8 +80,8 @@ OF_NETWORK = (
 class Confinement:
     """memory_bytes: address space of the child. seconds: of waiting, start included; its processor time is half as
     much again at most. answer_bytes: memory that reading its answer may take (see `confined_answer`). file_bytes: the
-    largest file it may write. text_bytes: text in the tables that it reads, None for any amount. network: whether it may
-    reach others."""
+    largest file it may write. text_bytes: text in the tables that it reads, None for any amount. network: whether it
+    may reach others."""
 
     memory_bytes: int = 3 * 1024**3
     seconds: float = 20.0
@@ -152,8 +152,8 @@ def _answer(done: subprocess.CompletedProcess[bytes], limits: Confinement) -> An
         )
     if done.returncode == LONG_ANSWER:
         raise TooLarge(
-            f"The file holds more than {limits.answer_bytes // 2**20:,} MB of text and values once it is unpacked: leave "
-            "rows or columns out."
+            f"The file holds more than {limits.answer_bytes // 2**20:,} MB of text and values once it is unpacked: "
+            "leave rows or columns out."
         )
     if done.returncode in LIMIT_SIGNALS:
         raise TooLarge("Reading the file went beyond the memory or time that is given to it: split or simplify it.")

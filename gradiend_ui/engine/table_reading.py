@@ -143,8 +143,8 @@ def suffix_of_text(text: str) -> str:
 def decode(content: bytes) -> tuple[str, str]:
     """(text, encoding): a byte order mark decides, else UTF-16 by its zero bytes, UTF-8, Windows-1252, Latin-1.
 
-    Raises BadData for zero bytes that no encoding explains, and for files of another kind; TooLarge where text is bounded
-    and this is more.
+    Raises BadData for zero bytes that no encoding explains, and for files of another kind; TooLarge where text is
+    bounded and this is more.
     """
     other = next((name for start, name in _OTHER_KINDS if content.startswith(start)), None)
     if other is not None:

@@ -17,19 +17,19 @@ STRANGERS_BYTES = 40 * 1024 * 1024
 
 
 class _Bound:
-    """most: bytes of text, None for any amount; left: of them, after the tables that were kept already."""
+    """most: bytes of text; left: of them, after the tables that were kept already."""
 
-    def __init__(self, most: int | None) -> None:
+    def __init__(self, most: int) -> None:
         self.most = self.left = most
 
 
-_BOUND: ContextVar[_Bound] = ContextVar("bound", default=_Bound(None))  # noqa: B039: it is never changed
+_BOUND: ContextVar[_Bound | None] = ContextVar("bound", default=None)
 
 
 @contextmanager
 def text_at_most(most: int | None) -> Iterator[None]:
     """While the block runs, `check_text` refuses a table with more bytes of text; None takes any amount."""
-    token = _BOUND.set(_Bound(most))
+    token = _BOUND.set(None if most is None else _Bound(most))
     try:
         yield
     finally:
@@ -39,18 +39,19 @@ def text_at_most(most: int | None) -> Iterator[None]:
 @contextmanager
 def counted_alone() -> Iterator[None]:
     """While the block runs, what was kept before does not count, and what is kept in it does not afterwards."""
-    with text_at_most(_BOUND.get().most):
+    bound = _BOUND.get()
+    with text_at_most(None if bound is None else bound.most):
         yield
 
 
 def is_bounded() -> bool:
-    return _BOUND.get().most is not None
+    return _BOUND.get() is not None
 
 
 def check_text(count: int, where: str = "") -> None:
     """Raises TooLarge for more bytes of text than may be read (any more); where: in which part of the table so far."""
     bound = _BOUND.get()
-    if bound.left is not None and bound.most is not None and count > bound.left:
+    if bound is not None and count > bound.left:
         others = bound.most - bound.left
         told = f"{_size(count)} of text{where}" + (f", and the tables before it {_size(others)}" if others else "")
         raise TooLarge(
@@ -63,7 +64,7 @@ def keep_text(count: int) -> None:
     """A table with so many bytes of text is kept: the next ones may have so many less. Raises as `check_text`."""
     check_text(count)
     bound = _BOUND.get()
-    if bound.left is not None:
+    if bound is not None:
         bound.left -= count
 
 
