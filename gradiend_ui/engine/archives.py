@@ -41,8 +41,8 @@ LEFT_OUT_NAMES = ("license", "notice", "thumbs.db")
 LEFT_OUT_FOLDERS = frozenset({"__MACOSX", ".cache", ".git", "__pycache__", ".ipynb_checkpoints"})
 BY_PRODUCTS = (
     "training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.bin", "scheduler.pt", "scaler.pt",
-    "rng_state*.pth", "random_states*.pkl", "zero_to_fp32.py", "modeling_*.py", "configuration_*.py", "tokenization_*.py",
-    "events.out.tfevents.*", "*.onnx", "*.onnx_data", "*.msgpack", "*.h5", "*.ot", "*.tflite",
+    "rng_state*.pth", "random_states*.pkl", "zero_to_fp32.py", "modeling_*.py", "configuration_*.py",
+    "tokenization_*.py", "events.out.tfevents.*", "*.onnx", "*.onnx_data", "*.msgpack", "*.h5", "*.ot", "*.tflite",
 )  # fmt: skip
 """What trainers and other libraries write beside a model: left in the zip like LEFT_OUT, which the card tells."""
 WEIGHTS, PICKLED_WEIGHTS = "model*.safetensors", "pytorch_model*.bin"

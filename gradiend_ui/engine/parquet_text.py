@@ -12,7 +12,8 @@ from gradiend_ui.engine.text_limit import check_text
 
 ROWS_AT_ONCE = 1024
 TEXTS = "BYTE_ARRAY"
-"""Columns of any length, in the words of parquet."""
+WITH_DICTIONARIES = frozenset({"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY"})
+"""Columns of any length, and how they may be packed, in the words of parquet."""
 
 
 def check_parquet_text(content: Any) -> None:
@@ -22,15 +23,24 @@ def check_parquet_text(content: Any) -> None:
     """
     from pyarrow import parquet  # type: ignore[import-untyped]
 
-    schema = parquet.ParquetFile(content).schema
-    leaves = (schema.column(place) for place in range(len(schema)))
-    texts = [leaf.path for leaf in leaves if leaf.physical_type == TEXTS]
-    file = parquet.ParquetFile(content, read_dictionary=texts)
+    file = parquet.ParquetFile(content, read_dictionary=_in_dictionaries(parquet.ParquetFile(content).metadata))
     found, rows, total = 0, 0, file.metadata.num_rows
     for batch in file.iter_batches(ROWS_AT_ONCE, use_threads=False):
         found += sum(text_bytes(column) for column in batch.columns if not _is_plain(column.type))
         rows += batch.num_rows
         check_text(found, f" in the first {rows:,} of {total:,} rows" if rows < total else "")
+
+
+def _in_dictionaries(told: Any) -> list[str]:
+    """The columns of texts that can be left as dictionaries. In the other encodings a text may share its beginning with
+    the one before it: these are unpacked, a part of the rows at a time."""
+    found: dict[str, bool] = {}
+    for group in map(told.row_group, range(told.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            if column.physical_type == TEXTS:
+                path = column.path_in_schema
+                found[path] = found.get(path, True) and WITH_DICTIONARIES.issuperset(column.encodings)
+    return [path for path, can_be in found.items() if can_be]
 
 
 def _is_plain(kind: Any) -> bool:
@@ -62,7 +72,7 @@ def text_bytes(array: Any) -> int:
         return len(array) + sum(text_bytes(part.slice(begin, end - begin)) for part in (array.keys, array.items))
     if types.is_nested(kind):
         return len(array) + text_bytes(array.flatten())
-    return _summed(_lengths(array)) + (0 if _is_text(kind) else len(array))
+    return _summed(_lengths(array)) if _is_text(kind) else len(array)
 
 
 def _weighed(values: Any, places: Any, counts: Any) -> int:
