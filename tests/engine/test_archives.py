@@ -301,6 +301,13 @@ def test_places_that_cannot_be_are_the_zips_fault(tmp_path: Path, damage: Callab
     assert names_below(tmp_path) == ["a.zip"]
 
 
+def test_a_member_before_the_beginning_of_the_zip_is_told_as_that(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", FILES)
+    path.write_bytes(path.read_bytes()[5:])
+    with pytest.raises(BadCheckpoint, match="lies before its beginning, so the first bytes of the file are missing"):
+        unpack(path, tmp_path / "uploads")
+
+
 def test_bytes_before_a_zip_do_no_harm(tmp_path: Path) -> None:
     path = packed(tmp_path / "a.zip", FILES)
     path.write_bytes(b"#!/bin/sh\n" + path.read_bytes())

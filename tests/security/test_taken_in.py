@@ -311,6 +311,27 @@ def test_the_mark_of_what_was_built_cannot_be_brought_along(run: Path, uploads: 
     assert taken_in.was_taken_in(raw, strangers=True) and not (raw / "evil.bin").exists()
 
 
+@pytest.mark.parametrize("file", ["eval.parquet", "neutral.parquet"])
+def test_a_table_beside_a_checkpoint_stands_for_no_more_text_than_is_read(
+    run: Path, uploads: Path, lane: Lane, tmp_path: Path, file: str
+) -> None:
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+
+    def swollen(copy: Path) -> None:
+        places = pa.array([0] * 200_000, pa.int32())
+        text = pa.DictionaryArray.from_arrays(places, pa.array(["x" * 1200]))
+        parquet.write_table(pa.table({"masked": text}), copy / file)
+        named: dict[str, Any] = {"rows": file} if file == "eval.parquet" else {"neutral": {"own": file}}
+        change(copy / "demo.json", **named)
+        assert (copy / file).stat().st_size < 100_000
+
+    source = taken_in.take_in(damaged(run, tmp_path, swollen), uploads, strangers=True)
+    card = load(lane, source)
+    (told,) = [text for text in card["notes"] if file in text]
+    assert told.startswith(f"{file} was not read: ") and "MB of text" in told and "leave rows or columns out" in told
+    assert (lane._bench.checkpoint(card["checkpoint"]).companions.rows is None) == (file == "eval.parquet")
+
+
 @pytest.mark.parametrize("strangers", [True, False])
 def test_what_a_trainer_wrote_beside_a_model_is_left_out_and_told(
     run: Path, uploads: Path, lane: Lane, tmp_path: Path, strangers: bool
