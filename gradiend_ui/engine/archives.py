@@ -1,7 +1,8 @@
 """Zip files that people upload: checked before anything is unpacked, unpacked under the hash of their content.
 
 A header may lie, so what it promises is checked first and enforced again while reading. Only files that a checkpoint
-or a run can consist of are taken; well-known by-products stay in the zip, anything else is refused. Knows names and
+or a run can consist of are taken; well-known by-products stay in the zip, unread, anything else is refused. What goes
+wrong while the zip is read is the zip's fault, what goes wrong while its files are written the disk's. Knows names and
 bytes, and by names which folder is a GRADIEND; no tensors.
 """
 
@@ -10,11 +11,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 import stat
+import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -34,12 +38,23 @@ LEFT_OUT = (
     ".gitignore", ".ds_store", ".ini",
 )  # fmt: skip
 LEFT_OUT_NAMES = ("license", "notice", "thumbs.db")
-APPLE_FOLDER = "__MACOSX"
+LEFT_OUT_FOLDERS = frozenset({"__MACOSX", ".cache", ".git", "__pycache__", ".ipynb_checkpoints"})
+BY_PRODUCTS = (
+    "training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.bin", "scheduler.pt", "scaler.pt",
+    "rng_state*.pth", "random_states*.pkl", "zero_to_fp32.py", "modeling_*.py", "configuration_*.py",
+    "tokenization_*.py", "events.out.tfevents.*", "*.onnx", "*.onnx_data", "*.msgpack", "*.h5", "*.ot", "*.tflite",
+)  # fmt: skip
+"""What trainers and other libraries write beside a model: left in the zip like LEFT_OUT, which the card tells."""
+WEIGHTS, PICKLED_WEIGHTS = "model*.safetensors", "pytorch_model*.bin"
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 CHUNK = 1024 * 1024
 SMALL_BYTES = 1024 * 1024
 MAX_NAME, MAX_DEPTH = 200, 8
 ENCRYPTED_FLAG = 0x1
+READING_ERRORS = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError, LookupError,
+    OverflowError, OSError,
+)  # fmt: skip
 LOCAL_HEADER = 30
 """Bytes in front of a member, without its name."""
 
@@ -71,18 +86,44 @@ def unpack_archive(path: Path, uploads: Path, *, allow_pickled: bool, limits: Li
         if home.is_dir():
             touch(home)
             return home
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as archive:
             members = checked_members(archive.infolist(), allow_pickled=allow_pickled, limits=limits)
             _check_places(archive)
             _check_whole(sum(member.file_size for member in archive.infolist()), path.stat().st_size, limits)
             _check_disk(uploads, sum(member.file_size for member in members))
             return _unpacked(archive, members, home, limits)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
-        raise BadCheckpoint(
-            f"The file is no whole zip archive ({str(error)[:120]}): pack and upload it again."
-        ) from error
     except OSError as error:
         raise Failed(f"The upload could not be unpacked: {with_advice(error)}") from error
+
+
+def by_products_in(path: Path, *, allow_pickled: bool) -> tuple[str, ...]:
+    """The files that stay in a zip which can be unpacked, and that its card tells. Raises as `unpack_archive`."""
+    with _opened(path) as archive:
+        names = frozenset(info.orig_filename for info in archive.infolist() if not info.is_dir())
+    paths = sorted(map(PurePosixPath, names))
+    return tuple(str(p) for p in paths if not _is_left_out(p) and _is_by_product(p, names, allow_pickled))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The zip at `path`. Raises BadCheckpoint for what is none, OSError where the file is not there."""
+    with path.open("rb") as file:
+        with _reading():
+            archive = zipfile.ZipFile(file)
+        with archive:
+            yield archive
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Whatever goes wrong in the block is the zip's fault: a place that it names may be before its beginning."""
+    try:
+        yield
+    except READING_ERRORS as error:
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadCheckpoint(
+            f"The file is no whole zip archive ({str(told)[:120]}): pack and upload it again."
+        ) from error
 
 
 def checked_members(
@@ -96,6 +137,7 @@ def checked_members(
         raise TooLarge(f"The zip has {len(infos):,} entries; at most {limits.entries:,} are read.")
     taken: list[zipfile.ZipInfo] = []
     seen: set[str] = set()
+    names = frozenset(info.orig_filename for info in infos)
     for info in infos:
         name = _safe_name(info)
         _check_kind_of_entry(info, name)
@@ -104,7 +146,7 @@ def checked_members(
         if folded in seen:
             raise BadCheckpoint(f"The zip holds {name!r} twice: every name may occur once.")
         seen.add(folded)
-        if not info.is_dir() and _is_taken(name, allow_pickled):
+        if not info.is_dir() and _is_taken(name, names, allow_pickled):
             taken.append(info)
     total = sum(info.file_size for info in infos)
     if total > limits.total_bytes:
@@ -214,22 +256,47 @@ def _check_places(archive: zipfile.ZipFile) -> None:
     infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
     ends = [*(info.header_offset for info in infos[1:]), archive.start_dir]
     for info, end in zip(infos, ends, strict=False):
+        if info.header_offset < 0:
+            raise BadCheckpoint(
+                f"{info.orig_filename[:80]!r} in the zip lies before its beginning, so the first bytes of the file are "
+                "missing: pack it anew."
+            )
         if info.header_offset + LOCAL_HEADER + len(info.orig_filename) + info.compress_size > end:
             raise BadCheckpoint(f"{info.orig_filename[:80]!r} in the zip shares its bytes with others: pack it anew.")
 
 
-def _is_taken(name: str, allow_pickled: bool) -> bool:
-    """Whether the file is unpacked; False leaves it in the zip. Raises BadCheckpoint or NotAllowed for other kinds."""
+def _is_taken(name: str, names: Collection[str], allow_pickled: bool) -> bool:
+    """Whether the file is unpacked; False leaves it in the zip. Raises BadCheckpoint or NotAllowed for other kinds.
+
+    names: of all that is in the zip.
+    """
     path = PurePosixPath(name)
-    last = path.name.lower()
-    suffix = path.suffix.lower() or (last if last.startswith(".") else "")
-    if APPLE_FOLDER in path.parts or suffix in LEFT_OUT or last in LEFT_OUT_NAMES:
+    suffix = path.suffix.lower()
+    if _is_left_out(path) or _is_by_product(path, names, allow_pickled):
         return False
     if suffix in PICKLED and not allow_pickled:
         raise NotAllowed(f"{name!r} holds pickled weights, which this server does not open: save them as safetensors.")
     if suffix not in (*TAKEN, *PICKLED):
         raise BadCheckpoint(f"The zip holds {name!r}: a GRADIEND consists of {', '.join(TAKEN)} files. Leave it out.")
     return True
+
+
+def _is_left_out(path: PurePosixPath) -> bool:
+    last = path.name.lower()
+    suffix = path.suffix.lower() or (last if last.startswith(".") else "")
+    return not LEFT_OUT_FOLDERS.isdisjoint(path.parts) or suffix in LEFT_OUT or last in LEFT_OUT_NAMES
+
+
+def _is_by_product(path: PurePosixPath, names: Collection[str], allow_pickled: bool) -> bool:
+    """Whether it is what trainers and other libraries write, or pickled weights where others are read instead."""
+    last = path.name.lower()
+    if any(fnmatchcase(last, pattern) for pattern in BY_PRODUCTS):
+        return True
+    return (
+        not allow_pickled
+        and fnmatchcase(last, PICKLED_WEIGHTS)
+        and any(path.parent == other.parent and fnmatchcase(other.name, WEIGHTS) for other in map(PurePosixPath, names))
+    )
 
 
 def _check_no_file_is_a_folder(taken: Sequence[zipfile.ZipInfo]) -> None:
@@ -258,7 +325,9 @@ def _unpacked(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], home
             for member in members:
                 target = stage / member.orig_filename
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as packed:
+                with _reading():
+                    packed = archive.open(member)
+                with packed:
                     left -= _write(packed, target, min(left, member.file_size), member.orig_filename)
             sync_tree(stage)
             if not home.is_dir():
@@ -275,12 +344,17 @@ def _write(packed: IO[bytes], target: Path, promised: int, name: str) -> int:
     """Copy at most `promised` bytes; gives how many it was. Raises TooLarge when more come than were promised."""
     written = 0
     with target.open("xb") as file:
-        for piece in _pieces(packed):
+        while piece := _piece(packed):
             written += len(piece)
             if written > promised:
                 raise TooLarge(f"{name!r} in the zip is larger than its table of contents says: not unpacked.")
             file.write(piece)
     return written
+
+
+def _piece(packed: IO[bytes]) -> bytes:
+    with _reading():
+        return packed.read(CHUNK)
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from gradiend_ui.engine.safetensors_header import (
     header_bytes,
     read_header,
 )
+from gradiend_ui.engine.stored_files import check_stored
 from gradiend_ui.engine.trust import LOCAL, Trust, check_no_remote_name
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
@@ -75,6 +76,7 @@ def check_base_folder(folder: Path, trust: Trust) -> None:
     name = folder.name
     if not (folder / CONFIG).is_file():
         raise BadBase(f"The base model folder {name!r} holds no config.json: give the folder of the whole model.")
+    _check_stored(folder)
     config = read_object(folder / CONFIG, name)
     if describes_gradiend(config):
         raise BadBase(f"{name!r} is itself a GRADIEND, not a base model: give the model it was trained on.")
@@ -258,6 +260,18 @@ def check_tokenizer_folder(folder: Path) -> None:
         raise BadBase(
             f"The folder {folder.name!r} holds no tokenizer ({', '.join(VOCABULARIES)}): give the whole model."
         )
+    _check_stored(folder)
+
+
+def _check_stored(folder: Path) -> None:
+    """Raises BadBase where a file that transformers may open by itself lies on no disk: reading it may not end."""
+    for path in sorted(folder.iterdir()):
+        if not path.is_file():
+            continue
+        try:
+            check_stored(path.stat())
+        except ValueError as error:
+            raise BadBase(f"{path.name} of the base model {folder.name!r} cannot be read: {error}.") from error
 
 
 def holds_tokenizer(folder: Path) -> bool:

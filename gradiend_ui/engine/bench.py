@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from gradiend_ui.engine.checked_json import reading_at_most, shown
 from gradiend_ui.engine.checkpoint import Checkpoint, read_checkpoint
 from gradiend_ui.engine.class_names import of_known_classes
 from gradiend_ui.engine.companions import Companions, find_companions
+from gradiend_ui.engine.confined import OWN_TABLES, TABLES, run_confined
 from gradiend_ui.engine.confined_tables import is_risky
 from gradiend_ui.engine.demos import DEMOS, checkpoint_folder
 from gradiend_ui.engine.errors import BadData, BadGrid, Failed, NotAllowed, TooLarge
@@ -74,7 +76,7 @@ class Bench:
         self.trust = trust
         self.answers = Memory()
         self.secret = secrets.token_bytes(16)
-        self.beside = Beside(waits=waits)
+        self.beside = Beside(waits=waits, run=partial(run_confined, limits=TABLES if trust.public else OWN_TABLES))
         self._bases = SharedBases()
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+
+from gradiend_ui.engine.stored_files import regular_bytes
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 MAX_VALUES = 600_000
@@ -84,18 +84,6 @@ def object_at(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def regular_bytes(path: Path, max_bytes: int) -> bytes:
-    """The content of a plain file; a pipe or device in its place is never waited for. Raises OSError, ValueError."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise ValueError("it is no plain file")
-        content = file.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise ValueError(f"it is larger than {max_bytes // 2**20} MB")
-    return content
 
 
 def parse_json(content: bytes, *, max_values: int = MAX_VALUES, max_text: int = MAX_TEXT) -> Any:

@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.confined_answer import TooLong, heard, told
 from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge, error_from
 from gradiend_ui.engine.fence import Fence, put_up
+from gradiend_ui.engine.text_limit import STRANGERS_BYTES, text_at_most
 
 log = logging.getLogger(__name__)
 
@@ -77,17 +79,21 @@ OF_NETWORK = (
 @dataclass(frozen=True, slots=True)
 class Confinement:
     """memory_bytes: address space of the child. seconds: of waiting, start included; its processor time is half as
-    much again at most. answer_bytes: how much it may send back. file_bytes: the largest file it may write.
-    network: whether it may reach others."""
+    much again at most. answer_bytes: memory that reading its answer may take (see `confined_answer`). file_bytes: the
+    largest file it may write. text_bytes: text in the tables that it reads, None for any amount. network: whether it
+    may reach others."""
 
     memory_bytes: int = 3 * 1024**3
     seconds: float = 20.0
-    answer_bytes: int = 320 * 1024**2
+    answer_bytes: int = 224 * 1024**2
     file_bytes: int = 0
+    text_bytes: int | None = None
     network: bool = False
 
 
-TABLES = Confinement()
+TABLES = Confinement(text_bytes=STRANGERS_BYTES)
+"""Of strangers."""
+OWN_TABLES = Confinement(answer_bytes=1024**3)
 
 
 def run_confined(
@@ -113,6 +119,7 @@ def run_confined(
             "memory": limits.memory_bytes,
             "seconds": limits.seconds,
             "answer": limits.answer_bytes,
+            "text": limits.text_bytes,
             "file": limits.file_bytes,
             "network": limits.network,
             "reads": [str(place) for place in (path, *reads)],
@@ -144,7 +151,10 @@ def _answer(done: subprocess.CompletedProcess[bytes], limits: Confinement) -> An
             f"The file needs more than {limits.memory_bytes // 2**20:,} MB of memory to read: split or simplify it."
         )
     if done.returncode == LONG_ANSWER:
-        raise TooLarge(f"The file holds more than {limits.answer_bytes // 2**20:,} MB of text: split or simplify it.")
+        raise TooLarge(
+            f"The file holds more than {limits.answer_bytes // 2**20:,} MB of text and values once it is unpacked: "
+            "leave rows or columns out."
+        )
     if done.returncode in LIMIT_SIGNALS:
         raise TooLarge("Reading the file went beyond the memory or time that is given to it: split or simplify it.")
     if done.returncode < 0:
@@ -153,7 +163,7 @@ def _answer(done: subprocess.CompletedProcess[bytes], limits: Confinement) -> An
         log.error("reading %s failed: %s", done.args[-1], done.stderr.decode("utf-8", "replace")[-2000:])
         raise Failed("The process that reads files broke: see the log.")
     try:
-        answer = json.loads(done.stdout)
+        answer = heard(done.stdout)
     except ValueError as error:
         raise Failed("The process that read the file gave no answer: try again.") from error
     if "error" in answer:
@@ -183,21 +193,23 @@ def _limit(memory_bytes: int, seconds: float, file_bytes: int) -> None:
 
 
 def main(order: str) -> int:
-    """Do what `order` says and print the answer as JSON; gives the exit code."""
-    told = json.loads(order)
-    put_up(Fence(tuple(map(Path, told["reads"])), tuple(map(Path, told["writes"])), told["network"]))
-    _limit(told["memory"], told["seconds"], told["file"])
-    module, _, function = TASKS[told["task"]].partition(":")
+    """Do what `order` says and print the answer in lines of JSON; gives the exit code."""
+    asked = json.loads(order)
+    put_up(Fence(tuple(map(Path, asked["reads"])), tuple(map(Path, asked["writes"])), asked["network"]))
+    _limit(asked["memory"], asked["seconds"], asked["file"])
+    module, _, function = TASKS[asked["task"]].partition(":")
     try:
         work = getattr(importlib.import_module(module), function)
         try:
-            answer: dict[str, Any] = {"value": work(Path(told["path"]), **told["options"])}
+            with text_at_most(asked["text"]):
+                answer: dict[str, Any] = {"value": work(Path(asked["path"]), **asked["options"])}
         except GradiendUIError as error:
             answer = {"error": [error.code, str(error)]}
-        text = json.dumps(answer)
+        lines = told(answer, asked["answer"])
     except MemoryError:
         return NO_MEMORY
-    if len(text) > told["answer"]:
+    except TooLong:
         return LONG_ANSWER
-    sys.stdout.write(text)
+    sys.stdout.buffer.writelines(lines)
+    sys.stdout.buffer.flush()
     return 0

@@ -32,7 +32,7 @@ from gradiend_ui.engine.trust import Trust, is_hub_name
 log = logging.getLogger(__name__)
 MAX_BYTES, MAX_FILES = 6 * 1024**3, 64
 """Of all files that are fetched for one model: 1.5 billion weights in float32."""
-FETCH = Confinement(seconds=1800.0, file_bytes=MAX_BYTES, answer_bytes=2**20, network=True)
+FETCH = Confinement(seconds=1800.0, file_bytes=MAX_BYTES, answer_bytes=4 * 2**20, network=True)
 NAMES = frozenset(
     {
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",

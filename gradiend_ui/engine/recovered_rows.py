@@ -19,6 +19,7 @@ from pathlib import Path
 
 from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.eval_data import MASK, Candidate, EvalData, checked_rows, read_table
+from gradiend_ui.engine.text_limit import counted_alone
 
 ENCODED_VALUES = "encoded_values*.csv"
 FACTUAL, ALTERNATIVE = "factual", "alternative"
@@ -44,7 +45,8 @@ def recover(folder: Path, source: str | None = None) -> tuple[Recovered | None, 
     best: tuple[str, Recovered] | None = None
     for path in sorted(item for item in folder.glob(ENCODED_VALUES) if item.is_file()):
         try:
-            found = recovered_from(path, source)
+            with counted_alone():  # one of them is taken
+                found = recovered_from(path, source)
         except (BadData, TooLarge) as error:
             warnings.append(f"No rows were recovered from {path.name}: {error}")
             continue

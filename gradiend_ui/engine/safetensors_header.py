@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import stat
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from types import MappingProxyType
 from gradiend_ui.engine.checked_json import parse_json, shown
 from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.memory import Memory
+from gradiend_ui.engine.stored_files import check_stored
 
 MAX_HEADER_BYTES = 16 * 1024 * 1024
 MAX_TENSORS = 20_000
@@ -120,10 +120,12 @@ def _raw_header(path: Path, limits: HeaderLimits) -> tuple[bytes, int]:
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise BadCheckpoint(f"{path.name} is no plain file: copy the weights again.")
+        try:
+            check_stored(status)
+        except ValueError as error:
+            raise BadCheckpoint(f"{path.name} cannot be read: {error}. Copy the weights again.") from error
         size = status.st_size
-        prefix = file.read(8)
+        prefix = file.read(8) if size else b""
         if len(prefix) < 8:
             raise BadCheckpoint(f"{path.name} is empty or truncated ({size} bytes): copy the file again.")
         length = int.from_bytes(prefix, "little")

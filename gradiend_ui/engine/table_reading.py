@@ -11,7 +11,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ import pandas as pd
 
 from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.errors import BadData, TooLarge
+from gradiend_ui.engine.parquet_text import check_parquet_text
+from gradiend_ui.engine.stored_files import regular_bytes
+from gradiend_ui.engine.text_limit import check_text, is_bounded
 
 MAX_ROWS = 200_000
 MAX_COLUMNS = 1000
@@ -55,7 +58,8 @@ class ReadTable:
     """A table and how it was read.
 
     kind: "csv", "jsonl", "json", "parquet", or "" for rows that came as values. encoding: Python's name of it, None
-    where there is none. delimiter: of a csv. damaged: {row number, counted from 0: reason}.
+    where there is none. delimiter: of a csv. damaged: {row number, counted from 0: reason}. text_bytes: of text that it
+    was read from, or holds where it was packed.
     """
 
     frame: pd.DataFrame
@@ -63,6 +67,7 @@ class ReadTable:
     encoding: str | None = None
     delimiter: str | None = None
     damaged: Mapping[int, str] = field(default_factory=dict)
+    text_bytes: int = 0
 
 
 def read_file(path: Path) -> ReadTable:
@@ -70,11 +75,19 @@ def read_file(path: Path) -> ReadTable:
     if _size_of(path) > MAX_FILE_BYTES:
         raise TooLarge(f"{path.name} is larger than {MAX_FILE_BYTES // 2**20} MB.")
     try:
-        return read_bytes(path.read_bytes(), path.suffix.lower())
-    except OSError as error:
-        raise BadData(f"{path.name} cannot be read: {error.strerror}.") from error
+        _check_suffix(path.suffix.lower())
+        return read_bytes(_content(path), path.suffix.lower())
     except BadData as error:
         raise BadData(f"{path.name} cannot be read as {path.suffix[1:] or 'a table'}: {error}") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return regular_bytes(path, MAX_FILE_BYTES)
+    except OSError as error:
+        raise BadData(f"{error.strerror}.") from error
+    except ValueError as error:
+        raise BadData(f"{error}.") from error
 
 
 def _size_of(path: Path) -> int:
@@ -90,16 +103,33 @@ def _size_of(path: Path) -> int:
 
 def read_bytes(content: bytes, suffix: str) -> ReadTable:
     """Read the content of a file with this ending (".csv", ...). Raises BadData or TooLarge."""
-    if suffix not in FILE_SUFFIXES:
-        raise BadData("tables are read from .csv, .tsv, .jsonl, .json and .parquet files.")
+    _check_suffix(suffix)
     if suffix == ".parquet":
-        return ReadTable(_parquet(content), "parquet")
+        frame = _parquet(content)
+        return ReadTable(frame, "parquet", text_bytes=_text_in(frame))
     text, encoding = decode(content)
     if suffix in (".jsonl", ".json"):
-        return from_records(_json_lines(text) if suffix == ".jsonl" else _json_rows(text), suffix[1:], encoding)
+        records = _json_lines(text) if suffix == ".jsonl" else _json_rows(text)
+        return replace(from_records(records, suffix[1:], encoding), text_bytes=len(text))
     delimiter = find_delimiter(text, "\t" if suffix == ".tsv" else ",")
     frame, damaged = _csv(text, delimiter)
-    return ReadTable(frame, "csv", encoding, delimiter, damaged)
+    return ReadTable(frame, "csv", encoding, delimiter, damaged, len(text))
+
+
+def _check_suffix(suffix: str) -> None:
+    if suffix not in FILE_SUFFIXES:
+        raise BadData("tables are read from .csv, .tsv, .jsonl, .json and .parquet files.")
+
+
+def _text_in(frame: pd.DataFrame) -> int:
+    """Characters of all texts in it, counted where they are bounded. Raises TooLarge."""
+    if not is_bounded():
+        return 0
+    count = 0
+    for name in frame.columns:
+        count += sum(len(cell) for cell in frame[name] if isinstance(cell, str))
+        check_text(count)
+    return count
 
 
 def suffix_of_text(text: str) -> str:
@@ -113,7 +143,8 @@ def suffix_of_text(text: str) -> str:
 def decode(content: bytes) -> tuple[str, str]:
     """(text, encoding): a byte order mark decides, else UTF-16 by its zero bytes, UTF-8, Windows-1252, Latin-1.
 
-    Raises BadData for zero bytes that no encoding explains, and for files of another kind.
+    Raises BadData for zero bytes that no encoding explains, and for files of another kind; TooLarge where text is
+    bounded and this is more.
     """
     other = next((name for start, name in _OTHER_KINDS if content.startswith(start)), None)
     if other is not None:
@@ -129,6 +160,7 @@ def decode(content: bytes) -> tuple[str, str]:
             continue
         if "\x00" in text:
             break
+        check_text(len(text))
         return text, name
     raise BadData("it holds zero bytes, so it is no text: save it as csv in UTF-8.")
 
@@ -315,6 +347,8 @@ def _parquet(content: bytes) -> pd.DataFrame:
     try:
         told = parquet.ParquetFile(io.BytesIO(content)).metadata
         check_size(told.num_rows, told.num_columns)
+        if is_bounded():
+            check_parquet_text(io.BytesIO(content))
         frame = pd.read_parquet(io.BytesIO(content))
         check_size(*frame.shape)
         columns = [list(map(plain_cell, frame.iloc[:, place].tolist())) for place in range(frame.shape[1])]

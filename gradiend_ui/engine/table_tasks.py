@@ -14,8 +14,9 @@ from typing import Any
 from gradiend_ui.engine.companions import Companions, find_companions
 from gradiend_ui.engine.data_report import rejected_csv
 from gradiend_ui.engine.eval_data import EvalData, EvalRow, RejectedRow, check_rows, read_neutral, read_rows
-from gradiend_ui.engine.table_reading import read_file
+from gradiend_ui.engine.table_reading import ReadTable, read_file
 from gradiend_ui.engine.table_report import report_table as report
+from gradiend_ui.engine.text_limit import keep_text
 from gradiend_ui.engine.trust import Trust
 from gradiend_ui.engine.uploaded_tables import read_upload
 
@@ -52,7 +53,7 @@ def companions(path: Path, source: str | None, homes: Sequence[str]) -> dict[str
     homes: the folders that may be looked into.
     """
     trust = Trust(public=True, homes=tuple(map(Path, homes)))
-    found = find_companions(path, source, trust, read=read_file)
+    found = find_companions(path, source, trust, read=_read_and_kept)
     return {
         "rows": None if found.rows is None else _plain(found.rows),
         "neutral": {name: list(texts) for name, texts in found.neutral.items()},
@@ -82,6 +83,13 @@ def companions_from(plain: Mapping[str, Any]) -> Companions:
         warnings=tuple(plain["warnings"]),
         recovered=bool(plain["recovered"]),
     )
+
+
+def _read_and_kept(path: Path) -> ReadTable:
+    """A table whose text counts with that of the others. Raises BadData, TooLarge."""
+    table = read_file(path)
+    keep_text(table.text_bytes)
+    return table
 
 
 def _plain(data: EvalData) -> dict[str, Any]:

@@ -16,13 +16,13 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.archives import LIMITS, PUBLIC_LIMITS, checkpoint_in, hash_of, unpack_archive
+from gradiend_ui.engine.archives import LIMITS, PUBLIC_LIMITS, by_products_in, checkpoint_in, hash_of, unpack_archive
 from gradiend_ui.engine.base_files import (
     ADDED_TOKENS,
     CONFIG,
@@ -68,8 +68,8 @@ MOST_NAMED = 4
 """So many models of the Hub are fetched for one upload."""
 RAW, CLEAN = "raw", "clean"
 """In the folder that is built in: what was unpacked, and what is made of it."""
-STRANGERS = Confinement(seconds=300.0, file_bytes=PUBLIC_LIMITS.entry_bytes, answer_bytes=2**20)
-OWNERS = Confinement(seconds=3600.0, file_bytes=LIMITS.entry_bytes, answer_bytes=2**20, memory_bytes=8 * 1024**3)
+STRANGERS = Confinement(seconds=300.0, file_bytes=PUBLIC_LIMITS.entry_bytes, answer_bytes=4 * 2**20)
+OWNERS = Confinement(seconds=3600.0, file_bytes=LIMITS.entry_bytes, answer_bytes=4 * 2**20, memory_bytes=8 * 1024**3)
 TOKENIZER, CHAT_TEMPLATE = "tokenizer.json", "chat_template.jinja"
 ADAPTER, MASK_HEAD = "adapter_config.json", "config_mlm_head.json"
 WEIGHTS, PICKLED_WEIGHTS = "model.safetensors", "pytorch_model.bin"
@@ -80,6 +80,8 @@ DATA = (".json", ".csv", ".tsv", ".jsonl", ".parquet", ".safetensors")
 PICKLES = (".bin",)
 MAX_FILES, MAX_LEVELS = 5000, 10
 MAX_SETTINGS = 200_000
+NAMED_AT_MOST = 80
+"""Characters of a name that a note tells."""
 MAX_WORDS_BYTES = 32 * 1024 * 1024
 
 
@@ -173,17 +175,23 @@ def build_from_zip(path: Path, *, home: str, stage: str, strangers: bool) -> dic
     """
     limits = PUBLIC_LIMITS if strangers else LIMITS
     raw = unpack_archive(path, Path(stage) / RAW, allow_pickled=not strangers, limits=limits)
-    return build_from_folder(raw, home=home, stage=stage, strangers=strangers)
+    packed = by_products_in(path, allow_pickled=not strangers)
+    return build_from_folder(raw, home=home, stage=stage, strangers=strangers, packed=packed)
 
 
-def build_from_folder(path: Path, *, home: str, stage: str, strangers: bool, source: str = "") -> dict[str, Any]:
+def build_from_folder(
+    path: Path, *, home: str, stage: str, strangers: bool, source: str = "", packed: Sequence[str] = ()
+) -> dict[str, Any]:
     """Build `stage`/clean from the folder at `path`, whatever lies in it; gives the mark.
 
-    home: the name that it will have. source: the folder in it that stands for it, "" looks for the GRADIEND.
-    Raises as `take_in`.
+    home: the name that it will have. source: the folder in it that stands for it, "" looks for the GRADIEND. packed:
+    files that were not unpacked, to be noted. Raises as `take_in`.
     """
     clean = Path(stage) / CLEAN
     notes = build(path, clean, pickled=not strangers)
+    if packed:
+        sentence = f"Left in the zip unread, as it is not needed here: {_listed(packed)}."
+        notes["."] = [*notes.get(".", ()), sentence]
     source = source or checkpoint_in(clean).relative_to(clean).as_posix()
     named = _named_on_the_hub(clean, clean / source)
     mark = {"home": home, "source": source, "strangers": strangers, "notes": notes, "hub": named}
@@ -231,6 +239,11 @@ def build(raw: Path, clean: Path, *, pickled: bool) -> dict[str, list[str]]:
 
 def _is_plain(path: Path) -> bool:
     return stat.S_ISREG(path.lstat().st_mode)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of the names, each short."""
+    return ", ".join(name[-NAMED_AT_MOST:] for name in names[:8]) + (", ..." if len(names) > 8 else "")
 
 
 def _shown(relative: Path) -> str:
@@ -285,8 +298,7 @@ class _Folder:
         text = json.dumps(clean.content, indent=2, ensure_ascii=False, allow_nan=False)
         (self.target / name).write_text(text, encoding="utf-8")
         if clean.left_out:
-            shown = ", ".join(clean.left_out[:8]) + (", ..." if len(clean.left_out) > 8 else "")
-            self.notes.append(f"{self._where(name)}: left out, as it is not needed here: {shown}.")
+            self.notes.append(f"{self._where(name)}: left out, as it is not needed here: {_listed(clean.left_out)}.")
 
     def _take(self, name: str) -> None:
         """The file as it is."""

@@ -58,7 +58,7 @@ def read_upload(path: Path) -> ReadTable:
     lines = [line.strip() for line in text.removeprefix("\ufeff").splitlines() if line.strip()]
     if len(lines) > MAX_ROWS:
         raise TooLarge(f"These are {len(lines):,} texts; at most {MAX_ROWS:,} are read.")
-    return ReadTable(pd.DataFrame({"text": lines}, dtype="str"), "text", encoding)
+    return ReadTable(pd.DataFrame({"text": lines}, dtype="str"), "text", encoding, text_bytes=len(text))
 
 
 def keep_upload(data_dir: Path, content: bytes, suffix: str) -> str:

@@ -16,7 +16,7 @@ from typing import IO
 import pytest
 
 from gradiend_ui.engine import archives
-from gradiend_ui.engine.archives import Limits, checkpoint_in, unpack_archive
+from gradiend_ui.engine.archives import Limits, by_products_in, checkpoint_in, unpack_archive
 from gradiend_ui.engine.errors import BadCheckpoint, Failed, GradiendUIError, NotAllowed, TooLarge
 
 GRADIEND = json.dumps({"architecture": {}, "mapping": {}})
@@ -208,6 +208,139 @@ def test_pickled_weights_only_where_they_are_allowed(tmp_path: Path) -> None:
     with pytest.raises(NotAllowed, match="safetensors"):
         unpack(path, tmp_path / "uploads", allow_pickled=False)
     assert names_below(unpack(path, tmp_path / "uploads")) == sorted(files)
+
+
+BY_PRODUCTS = (
+    "training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt", "rng_state.pth",
+    "rng_state_3.pth", "modeling_bert.py", "configuration_bert.py", "events.out.tfevents.1764.host.1.0",
+    "model.onnx", "flax_model.msgpack", "tf_model.h5", "rust_model.ot",
+)  # fmt: skip
+SILENT = (".gitattributes", ".DS_Store", "__MACOSX/._config.json", ".cache/huggingface/x.metadata", ".git/HEAD")
+
+
+@pytest.mark.parametrize("allow_pickled", [True, False])
+@pytest.mark.parametrize("folder", ["", "gradiend/", "base/checkpoint-500/"])
+def test_what_trainers_write_beside_a_model_stays_in_the_zip(tmp_path: Path, folder: str, allow_pickled: bool) -> None:
+    beside = {folder + name: b"\x80\x04unread" for name in (*BY_PRODUCTS, *SILENT)}
+    path = packed(tmp_path / "a.zip", {**FILES, **beside})
+    home = unpack(path, tmp_path / "uploads", allow_pickled)
+    assert names_below(home) == sorted(FILES)
+    assert set(by_products_in(path, allow_pickled=allow_pickled)) == {folder + name for name in BY_PRODUCTS}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "kind", "told"),
+    [
+        ("optimizer.pt", as_link, BadCheckpoint, "link or special"),
+        ("rng_state.pth", as_device, BadCheckpoint, "link or special"),
+        ("../training_args.bin", None, BadCheckpoint, "does not stay inside"),
+        ("/model.onnx", None, BadCheckpoint, "relative paths"),
+        ("aux.onnx", None, BadCheckpoint, "name of a device"),
+        ("tf_model.h5", by_bzip2, BadCheckpoint, "unusual method"),
+        ("my_optimizer.pt", None, BadCheckpoint, "Leave it out"),
+        ("training_args.bin.exe", None, BadCheckpoint, "Leave it out"),
+        ("train.py", None, BadCheckpoint, "Leave it out"),
+    ],
+)
+def test_what_stays_in_the_zip_is_checked_like_the_rest(
+    tmp_path: Path, name: str, change: Change | None, kind: type[GradiendUIError], told: str
+) -> None:
+    with pytest.raises(kind, match=told):
+        unpack(packed(tmp_path / "a.zip", {**FILES, name: "x"}, change), tmp_path / "uploads")
+
+
+def test_by_products_count_among_what_a_zip_grows_to(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", {**FILES, "optimizer.pt": b"0" * 4_000_000})
+    with pytest.raises(TooLarge, match="200 times"):
+        unpack(path, tmp_path / "uploads")
+
+
+def test_pickled_weights_stay_in_the_zip_only_where_others_lie_beside_them(tmp_path: Path) -> None:
+    twin = "gradiend/pytorch_model.bin"
+    path = packed(tmp_path / "a.zip", {**FILES, twin: b"x"})
+    assert names_below(unpack(path, tmp_path / "uploads", allow_pickled=False)) == sorted(FILES)
+    assert by_products_in(path, allow_pickled=False) == (twin,)
+    assert by_products_in(path, allow_pickled=True) == ()
+    for name in ("base/pytorch_model.bin", "gradiend/mapping.bin"):
+        path = packed(tmp_path / "b.zip", {**FILES, name: b"x"})
+        with pytest.raises(NotAllowed, match="pickled weights, which this server does not open"):
+            unpack(path, tmp_path / "uploads", allow_pickled=False)
+
+
+# --- tables of contents that lead nowhere -----------------------------------------------------------------------------
+
+
+def shifted(content: bytes, by: int) -> bytes:
+    """The table of contents is said to begin so many bytes later than it does."""
+    changed, end = bytearray(content), content.rindex(b"PK\5\6")
+    struct.pack_into("<I", changed, end + 16, struct.unpack_from("<I", content, end + 16)[0] + by)
+    return bytes(changed)
+
+
+def pointed(content: bytes, place: int, first: bool = False) -> bytes:
+    """A member is said to lie somewhere else."""
+    changed = bytearray(content)
+    struct.pack_into("<I", changed, (content.index if first else content.rindex)(b"PK\1\2") + 42, place)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(lambda content, cut=cut: content[cut:] for cut in (1, 5, 100)),
+        *(lambda content, by=by: shifted(content, by) for by in (1, 40, 100)),
+        *(lambda content, place=place: pointed(content, place) for place in (2**31, 2**32 - 2)),
+        lambda content: pointed(content, 1, first=True),
+    ],
+)
+def test_places_that_cannot_be_are_the_zips_fault(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = packed(tmp_path / "a.zip", FILES)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(BadCheckpoint, match=r"pack it anew|pack and upload it again"):
+        unpack(path, tmp_path / "uploads")
+    assert names_below(tmp_path) == ["a.zip"]
+
+
+def test_a_member_before_the_beginning_of_the_zip_is_told_as_that(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", FILES)
+    path.write_bytes(path.read_bytes()[5:])
+    with pytest.raises(BadCheckpoint, match="lies before its beginning, so the first bytes of the file are missing"):
+        unpack(path, tmp_path / "uploads")
+
+
+def test_bytes_before_a_zip_do_no_harm(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", FILES)
+    path.write_bytes(b"#!/bin/sh\n" + path.read_bytes())
+    assert names_below(unpack(path, tmp_path / "uploads")) == sorted(FILES)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(22, "Invalid argument"), OSError(5, "Input/output error"), struct.error("x"), RuntimeError("x")]
+)
+@pytest.mark.parametrize("where", ["__init__", "open", "read"])
+def test_what_goes_wrong_while_it_is_read_is_the_zips_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
+) -> None:
+    path = packed(tmp_path / "a.zip", FILES)
+
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(zipfile.ZipExtFile if where == "read" else zipfile.ZipFile, where, broken)
+    with pytest.raises(BadCheckpoint, match="no whole zip archive"):
+        unpack(path, tmp_path / "uploads")
+    assert names_below(tmp_path) == ["a.zip"]
+
+
+def test_what_goes_wrong_while_it_is_written_is_the_disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, mode="r": Full() if mode == "xb" else opened(path, mode))
+    with pytest.raises(Failed, match="No space left on device"):
+        unpack(packed(tmp_path / "a.zip", FILES), tmp_path / "uploads")
 
 
 def test_a_zip_without_a_file_of_a_gradiend(tmp_path: Path) -> None:

@@ -311,6 +311,52 @@ def test_the_mark_of_what_was_built_cannot_be_brought_along(run: Path, uploads: 
     assert taken_in.was_taken_in(raw, strangers=True) and not (raw / "evil.bin").exists()
 
 
+@pytest.mark.parametrize("file", ["eval.parquet", "neutral.parquet"])
+def test_a_table_beside_a_checkpoint_stands_for_no_more_text_than_is_read(
+    run: Path, uploads: Path, lane: Lane, tmp_path: Path, file: str
+) -> None:
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+
+    def swollen(copy: Path) -> None:
+        places = pa.array([0] * 200_000, pa.int32())
+        text = pa.DictionaryArray.from_arrays(places, pa.array(["x" * 1200]))
+        parquet.write_table(pa.table({"masked": text}), copy / file)
+        named: dict[str, Any] = {"rows": file} if file == "eval.parquet" else {"neutral": {"own": file}}
+        change(copy / "demo.json", **named)
+        assert (copy / file).stat().st_size < 100_000
+
+    source = taken_in.take_in(damaged(run, tmp_path, swollen), uploads, strangers=True)
+    card = load(lane, source)
+    (told,) = [text for text in card["notes"] if file in text]
+    assert told.startswith(f"{file} was not read: ") and "MB of text" in told and "leave rows or columns out" in told
+    assert (lane._bench.checkpoint(card["checkpoint"]).companions.rows is None) == (file == "eval.parquet")
+
+
+@pytest.mark.parametrize("strangers", [True, False])
+def test_what_a_trainer_wrote_beside_a_model_is_left_out_and_told(
+    run: Path, uploads: Path, lane: Lane, tmp_path: Path, strangers: bool
+) -> None:
+    def trained(copy: Path) -> None:
+        for name in ("training_args.bin", "optimizer.pt", "rng_state.pth", "modeling_x.py", "tf_model.h5", "README.md",
+                     ".gitattributes", "pytorch_model.bin"):  # fmt: skip
+            (copy / "base" / name).write_bytes(CANARY.encode())
+        if not strangers:
+            (copy / "base/pytorch_model.bin").unlink()
+
+    source = taken_in.take_in(damaged(run, tmp_path, trained), uploads, strangers=strangers)
+    home = taken_in.home_of(source, uploads)
+    assert home is not None
+    told = taken_in.notes_on(source, uploads)
+    assert [note for note in told if note.startswith("Left in the zip unread")] == list(told)
+    twin = ["pytorch_model.bin"] if strangers else []
+    named = sorted(["modeling_x.py", "optimizer.pt", "rng_state.pth", "tf_model.h5", "training_args.bin", *twin])
+    assert told[0].endswith(f"needed here: {', '.join(f'copy/base/{name}' for name in named)}.")
+    kept = [path for path in home.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+    assert kept == [], "something of it was unpacked"
+    if strangers:
+        assert set(told) <= set(load(lane, source)["notes"])
+
+
 def test_what_was_built_for_the_owner_is_built_anew_for_strangers(run: Path, uploads: Path, tmp_path: Path) -> None:
     source = hostile.copy_of(run, tmp_path / "copy")
     torch.save(load_file(source / "base/model.safetensors"), source / "base/pytorch_model.bin")
