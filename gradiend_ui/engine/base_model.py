@@ -41,7 +41,7 @@ from gradiend_ui.engine.chat_prompt import in_chat_prompt, named_instruct
 from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.checkpoint import Checkpoint
 from gradiend_ui.engine.errors import BadBase, BadData, GradiendUIError, NotAllowed
-from gradiend_ui.engine.file_names import can_be_location
+from gradiend_ui.engine.file_names import RING, can_be_location, followed
 from gradiend_ui.engine.hub_base import opened_at
 from gradiend_ui.engine.mask_head import base_under_head, holds_mask_head, load_causal_under_mask_head
 from gradiend_ui.engine.tokenizer_check import SPARE_IDS
@@ -215,7 +215,12 @@ def base_model_location(checkpoint: Checkpoint, given: str | None, trust: Trust 
         raise BadBase(f"config.json: metadata.base_model {shown(stated)} is no folder and no Hub name.")
     if Path(stated).is_absolute():
         return stated
-    inside = (checkpoint.folder / stated).resolve()
+    try:
+        inside = followed(checkpoint.folder / stated)
+    except OSError:
+        raise BadBase(
+            f"config.json: metadata.base_model {shown(stated)} cannot be opened, {RING}: give one by hand."
+        ) from None
     if not inside.is_relative_to(widest_folder(checkpoint.folder, trust)):  # whether or not there is something
         raise BadBase(
             f"config.json: metadata.base_model {shown(stated)} leads out of the checkpoint's parent: give one by hand."
@@ -231,8 +236,8 @@ def base_model_location(checkpoint: Checkpoint, given: str | None, trust: Trust 
 
 def widest_folder(folder: Path, trust: Trust) -> Path:
     """Where a checkpoint's relative paths may lead: its parent, or itself where that is all of an upload."""
-    place = folder.resolve()
-    return place if any(place == home.resolve() for home in trust.homes) else place.parent
+    place = followed(folder)
+    return place if any(place == followed(home) for home in trust.homes) else place.parent
 
 
 def read_model(

@@ -6,6 +6,7 @@ Shared by all requests of one device. Knows no process and no pipe, and answers 
 from __future__ import annotations
 
 import gc
+import os
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -138,7 +139,7 @@ class Bench:
 
     def _trust_in(self, source: str, folder: Path) -> Trust:
         """For whom a source is read: what was uploaded is read from its own upload and the demos only."""
-        uploads, public = (self.data_dir / UPLOADS).resolve(), self.trust.public
+        uploads, public = Path(os.path.realpath(self.data_dir / UPLOADS)), self.trust.public
         home = None if source in DEMOS else home_of(folder, uploads)
         if home is None:  # the owner's folder may lie around the uploads
             if public and source not in DEMOS and not self.trust.owns(folder):

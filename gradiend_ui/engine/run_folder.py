@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.checked_json import read_json
-from gradiend_ui.engine.file_names import can_be_name
+from gradiend_ui.engine.file_names import can_be_name, followed
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 HUB_CACHE_LEVELS = 8
@@ -77,7 +77,10 @@ class RunFolder:
 
 def leads_out(path: Path, folder: Path) -> bool:
     """Whether `path` is or goes through a link that leaves `folder`; a Hub cache's blobs beside it count as inside."""
-    target, home = path.resolve(), folder.resolve()
+    try:
+        target, home = followed(path), followed(folder)
+    except OSError:  # links in a ring
+        return True
     if target.is_relative_to(home):
         return False
     caches = [place.parent for place in list(home.parents)[:HUB_CACHE_LEVELS] if place.name == "snapshots"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradiend_ui.engine.errors import BadBase, NotAllowed, TooLarge
+from gradiend_ui.engine.file_names import lies_in
 
 ARCHITECTURES = frozenset(
     {
@@ -57,18 +58,17 @@ class Trust:
 
     def may_look_into(self, place: Path) -> bool:
         """Whether what is read may lead to this folder."""
-        inside = place.resolve()
-        return not (self.public or self.homes) or any(inside.is_relative_to(home.resolve()) for home in self.homes)
+        return not (self.public or self.homes) or lies_in(place, *self.homes)
 
     def owns(self, folder: Path) -> bool:
         """Whether the server's owner chose this folder, by whatever path it is asked for."""
-        return any(folder.resolve().is_relative_to(own.resolve()) for own in self.owned)
+        return lies_in(folder, *self.owned)
 
     def told(self, sentence: str) -> str:
         """A sentence as who asks may read it: for strangers, of a path on this machine nothing but its last part."""
         if not self.public:
             return sentence
-        for own in (place for folder in self.owned for place in (folder, folder.resolve())):
+        for own in (Path(place) for folder in self.owned for place in (folder, os.path.realpath(folder))):
             if len(own.parts) > 1:
                 sentence = sentence.replace(str(own), own.name)
         for pattern in PATHS:

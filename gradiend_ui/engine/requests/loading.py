@@ -26,7 +26,7 @@ from gradiend_ui.engine.errors import (
     error_from,
 )
 from gradiend_ui.engine.extent import PLANNED
-from gradiend_ui.engine.file_names import is_from_a_root
+from gradiend_ui.engine.file_names import followed, is_from_a_root
 from gradiend_ui.engine.finished_check import check, opened_info
 from gradiend_ui.engine.finished_sweeps import finished_sweeps, shown_scores, sweep_named
 from gradiend_ui.engine.health_card import Loaded, card_of, notes_of, probe
@@ -110,7 +110,10 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     if source not in DEMOS:
         _check_folder(Path(source))
     if str(options.get(BASE, "")).startswith("~"):
-        options[BASE] = str(Path(options[BASE]).expanduser())
+        try:
+            options[BASE] = str(Path(options[BASE]).expanduser())
+        except RuntimeError:
+            raise BadBase(f"{options[BASE][:80]!r} begins with the home of nobody here: give its whole path.") from None
     if SEED in options and source in DEMOS:
         raise NotFound("The demos have one seed each.")
     if SEED in options:
@@ -171,13 +174,13 @@ def _needs_another(source: Path, place: Path, error: GradiendUIError) -> bool:
     stated = str(checkpoint.metadata.get("base_model", ""))
     if isinstance(error, NotAllowed):
         return is_from_a_root(stated)  # a path of the machine that trained it
-    return not stated or (checkpoint.folder / stated).resolve() != place
+    return not stated or followed(checkpoint.folder / stated) != place
 
 
 def _seed_taken(source: str, loaded: Loaded) -> int | None:
     """The number of the seed that stands for the run at `source`; None where the source is a checkpoint itself."""
     folder = loaded.model.checkpoint.folder
-    if source in DEMOS or folder.resolve() == Path(source).expanduser().resolve() or folder.name == "model":
+    if source in DEMOS or followed(folder) == followed(Path(source).expanduser()) or folder.name == "model":
         return None
     return next((seed.seed for seed in read_run_folder(Path(source).expanduser()).seeds if seed.folder == folder), None)
 

@@ -217,10 +217,11 @@ def checked_name(given: object) -> str:
     ):
         raise BadName(
             f"{shown(given)} cannot be the name of an export: take letters, digits, '-', '_' and '.', at most "
-            f"{LONGEST_NAME} of them, the first and the last a letter or digit."
+            f"{LONGEST_NAME} of them, beginning with neither '-' nor '.', and not ending with '.'."
         )
     if is_device(name):
-        raise BadName(f"{name!r} cannot be the name of an export, {WHY}: take another one, such as {name + '_1'!r}.")
+        free = _short(without_device(name), LONGEST_NAME)
+        raise BadName(f"{name!r} {WHY} an export: take another one, such as {free!r}.")
     return name
 
 
