@@ -432,7 +432,7 @@ def base_around(
     if rows is not None and (foreign or (scored_by == MLM and max(special, default=0) >= rows)):
         raise BadBase(f"The tokenizer of {own_name!r} belongs to another model: it knows more than {rows:,} tokens.")
     if isinstance(rhs_window, bool) or not isinstance(rhs_window, int):
-        raise BadBase(f"rhs_window must be a whole number of tokens, -1 for all of them, not {rhs_window!r}.")
+        raise BadBase(f"rhs_window must be a whole number of tokens, -1 for all of them, not {shown(rhs_window)}.")
     model.eval()
     model.requires_grad_(False)
     return BaseModel(model, tokenizer, scored_by, own_name, rhs_window, chat_prompt)
@@ -449,7 +449,9 @@ def chosen_objective(config: Any, location: str, asked: str = "auto") -> str:
     "clm_mlm_head" is scored as "clm_next_token". Raises BadBase with the choices that fit.
     """
     if asked != "auto" and asked not in OBJECTIVES:
-        raise BadBase(f"There is no prediction objective {asked!r}; choose auto or one of: {', '.join(OBJECTIVES)}.")
+        raise BadBase(
+            f"There is no prediction objective {shown(asked)}; choose auto or one of: {', '.join(OBJECTIVES)}."
+        )
     kind = kind_of(config, location)
     fitting = OBJECTIVES_OF[kind]
     if asked == "auto":
@@ -458,7 +460,7 @@ def chosen_objective(config: Any, location: str, asked: str = "auto") -> str:
         needed = next(other for other, names in OBJECTIVES_OF.items() if asked in names)
         choices = ", ".join(f"{name!r} ({words})" for name, words in fitting.items())
         raise BadBase(
-            f"The prediction objective {asked!r} needs {KIND_WORDS[needed]} language model, and "
+            f"The prediction objective {shown(asked)} needs {KIND_WORDS[needed]} language model, and "
             f"{_name_of(location)!r} is {KIND_WORDS[kind]} one. Choose 'auto' or {choices}."
         )
     return CLM if asked == MASK_HEAD else asked
@@ -488,7 +490,7 @@ def kind_of(config: Any, location: str) -> str:
 def _check_placement(torch_dtype: torch.dtype, device: str | torch.device | None, device_map: DeviceMap | None) -> None:
     """Raises BadBase for a dtype, device or device map that cannot work here."""
     if torch_dtype not in DTYPES:
-        raise BadBase(f"torch_dtype must be one of {', '.join(map(str, DTYPES))}, not {torch_dtype!r}.")
+        raise BadBase(f"torch_dtype must be one of {', '.join(map(str, DTYPES))}, not {shown(torch_dtype)}.")
     if device is not None and device_map is not None:
         raise BadBase("Give device or device_map, not both: a device map places the model by itself.")
     if device_map is not None and importlib.util.find_spec("accelerate") is None:
@@ -502,7 +504,7 @@ def checked_device(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
     except RuntimeError as error:
-        raise BadBase(f"There is no device {device!r}: give 'cpu', 'cuda' or 'cuda:1', for example.") from error
+        raise BadBase(f"There is no device {shown(device)}: give 'cpu', 'cuda' or 'cuda:1', for example.") from error
     if found.type == "cuda" and not torch.cuda.is_available():
         raise BadBase(f"device {str(device)!r} needs a GPU that PyTorch can use, and there is none: give 'cpu'.")
     return found

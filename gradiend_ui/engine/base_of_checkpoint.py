@@ -191,7 +191,7 @@ def _stated_tokenizer(checkpoint: Checkpoint, trust: Trust) -> str | None:
     if beside and not inside.is_dir() and not stated.startswith((".", "~")):
         return stated
     if not beside or not inside.is_dir():
-        raise BadBase(f"config.json: metadata.tokenizer {stated!r} is no folder beside the checkpoint.")
+        raise BadBase(f"config.json: metadata.tokenizer {shown(stated)} is no folder beside the checkpoint.")
     return str(inside)
 
 

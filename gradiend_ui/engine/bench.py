@@ -95,7 +95,7 @@ class Bench:
         trust = self._trust_in(source, folder)
         prompt = options.get("chat_prompt")
         if prompt is not None and not isinstance(prompt, bool):
-            raise BadGrid(f"chat_prompt must be true or false, not {prompt!r}.")
+            raise BadGrid(f"chat_prompt must be true or false, not {shown(prompt)}.")
         scoring = Scoring(chat_prompt=prompt)
         beside = self._companions_beside(read_checkpoint(folder, trust), trust) if trust.public else None
         model = self._with_base(read_trained(folder, trust), options.get("base_model"), scoring, trust)
@@ -272,7 +272,7 @@ class Bench:
             return None
         if not isinstance(name, str) or name not in loaded.companions.neutral:
             known = ", ".join(loaded.companions.neutral) or "none"
-            raise BadData(f"There is no neutral set {name!r}; there are: {known}.")
+            raise BadData(f"There is no neutral set {shown(name)}; there are: {known}.")
         return loaded.companions.neutral[name]
 
     def check_extent(

@@ -136,7 +136,7 @@ def _seeds(folder: Path, report: Mapping[str, Any]) -> tuple[SeedRun, ...]:
     found = {run.seed: run for entry in listed if (run := _run(folder, entry))}
     for path in sorted(folder.glob("seed_*"))[:MAX_SEEDS] if folder.is_dir() else ():
         number = path.name.removeprefix("seed_")
-        if is_checkpoint(path) and number.isdecimal() and int(number) not in found:
+        if is_checkpoint(path) and number.isascii() and number.isdecimal() and int(number) not in found:
             found[int(number)] = SeedRun(int(number), path, _trained_correlation(path), None, None)
     best = report.get("best_seed")
     chosen = best if isinstance(best, int) and not isinstance(best, bool) else _best_of(found)

@@ -28,6 +28,9 @@ PATHS = (
     re.compile(r"(?<![\w.:/\\'\"`~-])(?:~?/[^\s/'\"`,;:()]+/|\\\\|[A-Za-z]:[/\\])[^\s'\"`,;()]*"),
 )
 """Paths from a root, in quotes or among words. A name such as /compare, of one part, is none."""
+_ESCAPE = r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt])"
+ESCAPED = re.compile(rf"{_ESCAPE}(?:{_ESCAPE}|[^/\\])*")
+"""A quoted text that begins with a character which Python spells out: it looks like a path from a root, and is none."""
 LOCAL_PARAMETERS, PUBLIC_PARAMETERS = 200_000_000_000, 1_500_000_000
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack", ".npz", ".joblib")
 
@@ -126,6 +129,8 @@ class Trust:
 
 def _last_part(found: re.Match[str]) -> str:
     """The last part of a path, with the full stop that may end the sentence behind it."""
+    if ESCAPED.fullmatch(found[0]):
+        return found[0]
     path = found[0].rstrip(".")
     return (re.split(r"[/\\]", path.rstrip("/\\"))[-1] or "a folder") + "." * (len(found[0]) - len(path))
 

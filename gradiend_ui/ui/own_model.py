@@ -86,7 +86,7 @@ class OwnModel:
             if said != self._said:
                 self._said = said  # once: every visitor's page asks for it
                 log.warning("%s", said)
-            raise BadCheckpoint(CLOSED) from None
+            raise BadCheckpoint(CLOSED).known_as("load.own_closed") from None
 
 
 def _nothing_there(folder: Path) -> str | None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradiend_ui.engine.checked_json import shown
+
+if TYPE_CHECKING:
+    from gradiend_ui.ui.forms import Message, Send
 
 BY_NUMBER = "predict"
 """The name under which a page calls a function by its number, on the ways in `NUMBERED`."""
@@ -94,6 +97,29 @@ def misfit(way: str, name: str | None, call: Mapping[str, Any], functions: Funct
     if called is None or not called.runs:
         return Refusal(404, f"There is no function with the fn_index {shown(number)}: see the API's list.")
     return _miscounted(call["data"], called, called.inputs)
+
+
+def with_statuses(send: Send) -> Send:
+    """The same for the answer to a call whose refusal Gradio sends as a broken server's (500): it is the caller's (400)
+    unless its code is "failed"."""
+    begun: list[Message] = []
+
+    async def send_with_status(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 500:
+            begun.append(message)  # until it is known what it says
+            return
+        while begun:
+            status = 400 if _is_refusal(message.get("body", b"")) else 500
+            await send({**begun.pop(), "status": status})
+        await send(message)
+
+    return send_with_status
+
+
+def _is_refusal(body: bytes) -> bool:
+    told = parsed(body)
+    sentence = told.get("error") if isinstance(told, dict) else None
+    return isinstance(sentence, str) and not sentence.startswith("[failed]")
 
 
 def is_by_number(way: str | None, name: str | None) -> bool:

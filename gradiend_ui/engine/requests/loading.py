@@ -12,7 +12,7 @@ from typing import Any
 from gradiend_ui.engine.assumptions import BESIDE, GIVEN, Reading
 from gradiend_ui.engine.base_of_checkpoint import base_beside
 from gradiend_ui.engine.bench import Bench, checked_direction
-from gradiend_ui.engine.checked_json import shown
+from gradiend_ui.engine.checked_json import shown as told
 from gradiend_ui.engine.checkpoint import find_checkpoint_folder, read_checkpoint
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.demos import DEMOS
@@ -75,7 +75,9 @@ def reload(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     changes = dict(request["changes"])
     unknown = sorted(set(changes) - set(CHANGES))
     if unknown:
-        raise BadGrid(f"There is no change {unknown[0]!r}; a checkpoint can be read again with {', '.join(CHANGES)}.")
+        raise BadGrid(
+            f"There is no change {told(unknown[0])}; a checkpoint can be read again with {', '.join(CHANGES)}."
+        )
     if changes.pop(SWAP, False):
         options[DIRECTION] = {name: -sign + 0.0 for name, sign in card["encoding_direction"].items()}
     if TOWARDS in changes:
@@ -188,13 +190,13 @@ def _seed_taken(source: str, loaded: Loaded) -> int | None:
 def _seed_folder(source: Path, seed: object) -> Path:
     """The checkpoint of another seed of the run that `source` belongs to. Raises BadGrid, NotFound, BadCheckpoint."""
     if isinstance(seed, bool) or not isinstance(seed, int):
-        raise BadGrid(f"seed must be a whole number, not {seed!r}.")
+        raise BadGrid(f"seed must be a whole number, not {told(seed)}.")
     run = source if read_run_folder(source).seeds else run_folder_of(find_checkpoint_folder(source))
     seeds = () if run is None else read_run_folder(run).seeds
     kept = {item.seed: item.folder for item in seeds if item.folder is not None}
     if seed not in kept:
         known = ", ".join(map(str, kept)) or "none"
-        raise NotFound(f"There is no seed {shown(seed)} with weights in this run; seeds with weights: {known}.")
+        raise NotFound(f"There is no seed {told(seed)} with weights in this run; seeds with weights: {known}.")
     return kept[seed]
 
 

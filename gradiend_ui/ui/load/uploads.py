@@ -32,7 +32,8 @@ class Uploads:
         Raises BadCheckpoint, NotAllowed, TooLarge, Busy, Failed.
         """
         if self._ground.public and not was_uploaded(path):
-            raise NotAllowed("This server reads no paths of its own: upload the model as a zip.")
+            told = NotAllowed("This server reads no paths of its own: upload the model as a zip.")
+            raise told.known_as("load.no_paths")
         checked_location(path, "An upload is the path of its file")
         with self._ground.uploads.held(visitor):
             self._ground.check_room()
@@ -45,7 +46,8 @@ class Uploads:
         """Load what `unpack` gave, under its zip's name; gives the checkpoint. Raises as `Session.load` does."""
         checked_location(source, "source must be what an upload gave")
         if home_of(Path(source), self._ground.data_dir / FOLDER) is None:
-            raise NotAllowed("Only a model that was uploaded here can be opened this way.")
+            told = NotAllowed("Only a model that was uploaded here can be opened this way.")
+            raise told.known_as("load.not_uploaded")
         self._ground.loads.count(who_asks())
         kept = self._ground.quotas.kept_loads
         problems = self._fetched(Path(source), who_asks()) if self._ground.public else []
@@ -71,7 +73,7 @@ class Uploads:
         base_model; chat_prompt; seed. Raises BadGrid, BadBase, BadCheckpoint, NotFound, NotAllowed, Busy.
         """
         if self._ground.public and changes.get("base_model"):
-            raise NotAllowed("This server does not open other base models.")
+            raise NotAllowed("This server does not open other base models.").known_as("load.no_other_base")
         if changes.get("base_model") is not None:
             checked_location(changes["base_model"], "base_model must be a folder or the id of a model, as text")
         self._ground.loads.count(who_asks())
