@@ -7,14 +7,11 @@ what was wrong in a sentence. Knows the functions' names and counts, and no valu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gradiend_ui.engine.checked_json import shown
-
-if TYPE_CHECKING:
-    from gradiend_ui.ui.forms import Message, Send
 
 BY_NUMBER = "predict"
 """The name under which a page calls a function by its number, on the ways in `NUMBERED`."""
@@ -23,6 +20,8 @@ LONGEST_PAGE_NAME, LONGEST_TOKEN, LONGEST_NAME = 64, 4096, 80
 MOST_NUMBER = 2**53
 NOT_JSON = 'The request is no JSON: send an object such as {"data": [...]}.'
 NO_TOKEN, KEY = "oauth_token", "key"
+Sends = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+"""How ASGI sends a message."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +98,12 @@ def misfit(way: str, name: str | None, call: Mapping[str, Any], functions: Funct
     return _miscounted(call["data"], called, called.inputs)
 
 
-def with_statuses(send: Send) -> Send:
+def with_statuses(send: Sends) -> Sends:
     """The same for the answer to a call whose refusal Gradio sends as a broken server's (500): it is the caller's (400)
     unless its code is "failed"."""
-    begun: list[Message] = []
+    begun: list[MutableMapping[str, Any]] = []
 
-    async def send_with_status(message: Message) -> None:
+    async def send_with_status(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start" and message["status"] == 500:
             begun.append(message)  # until it is known what it says
             return
