@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradiend_ui.engine.checked_json import shown
+from gradiend_ui.engine.checked_json import listed, shown
 from gradiend_ui.engine.class_names import words_by_class
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import EvalRow
@@ -48,7 +48,7 @@ def resolve_targets(
         known = set(names) | {row.label_class for row in rows} | {row.alternative_class for row in rows}
         unknown = sorted(set(given) - known)
         if unknown:
-            raise BadData(f"targets names the class {shown(unknown[0])}; the data has {', '.join(sorted(known))}.")
+            raise BadData(f"targets names the class {shown(unknown[0])}; the data has {listed(sorted(known))}.")
         missing = [name for name in names if name not in given]
         if missing:
             raise BadData(f"targets gives no tokens for class {shown(missing[0])}.")

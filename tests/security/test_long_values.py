@@ -56,9 +56,10 @@ def calls(run: str, checkpoint: str) -> Iterator[tuple[str, str, list[Any]]]:
     yield "rev", "cells", [run, BIG]
     yield "rev", "cells", [run, 10**4000]
     for options in (
-        {BIG: 1}, {"targets": {BIG: [BIG]}}, {"targets": {BIG: 5}}, {"targets": BIG}, {"columns": {BIG: BIG}},
-        {"columns": BIG}, {"rows": [{BIG: BIG}]}, {"neutral": [5, BIG]}, {"feature_factors": [BIG]},
-        {"feature_factors": BIG}, {"max_rows": 10**4000}, {"max_rows": BIG}, {"neutral_set": BIG}, {"again": BIG},
+        {BIG: 1}, {"targets": {BIG: [BIG]}}, {"targets": {BIG: 5}}, {"targets": BIG},
+        {"rows": [{"a": 1}], "columns": {BIG: BIG}},
+        {"rows": [{"a": 1}], "columns": BIG}, {"rows": [{BIG: BIG}]}, {"neutral": [5, BIG]}, {"feature_factors": [BIG]},
+        {"feature_factors": BIG}, {"max_rows": BIG}, {"neutral_set": BIG}, {"again": BIG},
     ):  # fmt: skip
         yield "", "start_sweep", [checkpoint, {**ANY, **options}]
     for options in ({"seed": BIG}, {BIG: 1}, {"encoding_direction": {BIG: 1}}, {"encoding_direction": {"F": BIG}}):

@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
-from gradiend_ui.engine.checked_json import shown
+from gradiend_ui.engine.checked_json import listed, shown
 from gradiend_ui.engine.durable import reason_of, sync_names, unfinished, with_advice
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
 from gradiend_ui.engine.file_names import WHY, is_device, without_device
@@ -166,7 +166,7 @@ class ExportDesk:
             raise BadGrid(f"target_classes must be a list of at least one class, not {shown(wanted)}.")
         missing = [name for name in wanted if name not in known]
         if missing:
-            raise BadGrid(f"target_classes must be among {', '.join(known)}, not {shown(missing[0])}.")
+            raise BadGrid(f"target_classes must be among {listed(known)}, not {shown(missing[0])}.")
         names = list(dict.fromkeys(str(name) for name in wanted))
         winners = [self._select(run, {**question, "target_class": name}) for name in names]
         folders = unique_names([safe(name) for name in names]) if len(names) > 1 else [""]
