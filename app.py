@@ -53,7 +53,7 @@ def number_between(least: int, most: int) -> Callable[[str], int]:
     """Reads a whole number of an option, and says which ones there are."""
 
     def number(text: str) -> int:
-        if not text.isdecimal() or len(text) > 9 or not least <= int(text) <= most:
+        if not (text.isascii() and text.isdecimal()) or len(text) > 9 or not least <= int(text) <= most:
             raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number from {least} to {most}")
         return int(text)
 

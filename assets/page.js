@@ -101,6 +101,16 @@
     history.replaceState({ ...history.state, [RING]: kept }, '');
   }
 
+  // A key that the server says fits nothing; one that has taken its place meanwhile stays.
+  function drop(run, key) {
+    const { [run]: kept, ...others } = keys();
+    if (kept !== key) return;
+    try { storage()?.setItem(RING, JSON.stringify(others)); } catch { /* as it was */ }
+    if (!inTab) return;
+    inTab = others;
+    history.replaceState({ ...history.state, [RING]: others }, '');
+  }
+
   const runOf = (address) => new URL(address).searchParams.get('run') || '';
   const keyOf = (run) => keys()[run] || '';
   const linkOf = (run, key = '') => `${location.origin}${location.pathname}?run=${encodeURIComponent(run)}${key && `#key=${encodeURIComponent(key)}`}`;
@@ -164,5 +174,5 @@
     if (said) said.textContent = worked ? `${button.textContent}: ${done}` : `${failed} ${link}`;
   });
 
-  globalThis.gradiendPage = { openDrawer, closeDrawer, keep, keyOf, ring: () => JSON.stringify(keys()), passing, watches };
+  globalThis.gradiendPage = { openDrawer, closeDrawer, keep, drop, keyOf, ring: () => JSON.stringify(keys()), passing, watches };
 })();

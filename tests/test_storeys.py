@@ -27,6 +27,7 @@ FLOORS: dict[str, int] = {
     "engine.made": 1,
     "engine.spreadsheet": 0,
     "engine.checked_json": 0,
+    "engine.seldom": 0,
     "engine.trust": 1,
     "engine.confined": 1,
     "engine.confined_answer": 0,

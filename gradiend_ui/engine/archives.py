@@ -217,7 +217,7 @@ def _safe_name(info: zipfile.ZipInfo) -> str:
         raise TooLarge(f"The zip holds the entry {name[:80]!r}: the name is too long or nested too deep.")
     device = next((piece for piece in pieces if is_device(piece)), None)
     if device is not None:
-        raise BadCheckpoint(f"The zip holds the entry {name[:80]!r}: {device[:80]!r} cannot be unpacked, {WHY}.")
+        raise BadCheckpoint(f"The zip holds the entry {name[:80]!r}: {device[:80]!r} {WHY} a file there.")
     return name.rstrip("/")
 
 

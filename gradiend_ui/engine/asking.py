@@ -83,9 +83,10 @@ class Turns(Generic[Item]):
             raise Busy(
                 f"{own} of your requests are waiting for the model, and at most {self._places.waiting_each} may: wait "
                 "until one is answered."
-            )
+            ).known_as("page.waiting_own", own=own, most=self._places.waiting_each)
         if len(self) >= self._places.waiting:
-            raise Busy(f"{len(self)} requests are waiting for the model: try again in a moment.")
+            told = Busy(f"{len(self)} requests are waiting for the model: try again in a moment.")
+            raise told.known_as("page.waiting_all", count=len(self))
         self._kept[visitor] = own + 1
         self._last = {name: number for name, number in self._last.items() if number >= self._round}
         due = max(self._round, self._last.get(visitor, -1) + 1)

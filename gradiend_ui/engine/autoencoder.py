@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.checkpoint_config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
@@ -176,7 +177,7 @@ class Autoencoder:
         which to add (the reference refuses them too).
         """
         if part not in PARTS:
-            raise BadGrid(f"part must be one of {', '.join(PARTS)}, not {part!r}.")
+            raise BadGrid(f"part must be one of {', '.join(PARTS)}, not {shown(part)}.")
         if part == "decoder":
             return self.decode(torch.tensor(latent_point(feature_factor, self.latent_dim), dtype=torch.float32))
         if part == "decoder-bias":
@@ -187,7 +188,9 @@ class Autoencoder:
             bias = self._decoder_bias()
             return total if bias is None else total + bias
         if self.latent_dim != 1:
-            raise BadGrid(f"part {part!r} is one update only for latent_dim 1; this GRADIEND has {self.latent_dim}.")
+            raise BadGrid(
+                f"part {shown(part)} is one update only for latent_dim 1; this GRADIEND has {self.latent_dim}."
+            )
         return self.weights[DECODER_WEIGHT if part == "decoder-weight" else ENCODER_WEIGHT].flatten()
 
     def get_update_vector(self, part: str = "decoder-weight") -> Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadGrid, TooLarge
 from gradiend_ui.engine.selection import goal_feature_factors
 from gradiend_ui.engine.values import MAX_CELLS
@@ -128,8 +129,8 @@ def _range(item: str, what: str) -> tuple[float, ...]:
     count = match["count"].strip() if match else ""
     if match is None or not count.isascii() or not count.isdigit():
         raise BadGrid(
-            f"{item!r} among the {what} is not a range. Write from:to:how many, evenly spaced, or with log behind it, "
-            f"for example: -2:2:9 or {EXAMPLE}"
+            f"{shown(item)} among the {what} is not a range. Write from:to:how many, evenly spaced, or with log behind "
+            f"it, for example: -2:2:9 or {EXAMPLE}"
         )
     first, last = _number(match["first"].strip(), what), _number(match["last"].strip(), what)
     number = int(count) if len(count) < 12 else MAX_CELLS + 1
@@ -138,14 +139,14 @@ def _range(item: str, what: str) -> tuple[float, ...]:
 
 def _number(word: str, what: str) -> float:
     try:
-        number = float(word)
+        number = float(word if word.isascii() else "")  # other scripts' digits are read nowhere else
     except ValueError:
         raise BadGrid(
-            f"{word!r} among the {what} is not a number. Write numbers with a point, separated by commas, for example: "
-            f"0.05, 0.1, 0.2, or a range: {EXAMPLE}"
+            f"{shown(word)} among the {what} is not a number. Write numbers with a point, separated by commas, for "
+            f"example: 0.05, 0.1, 0.2, or a range: {EXAMPLE}"
         ) from None
     if not math.isfinite(number):
-        raise BadGrid(f"{word!r} among the {what} is not a finite number. Give numbers such as 0.05, 0.1, 0.2")
+        raise BadGrid(f"{shown(word)} among the {what} is not a finite number. Give numbers such as 0.05, 0.1, 0.2")
     return number + 0.0  # -0.0 and 0.0 are one value
 
 

@@ -41,7 +41,7 @@ from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.checkpoint import Checkpoint
 from gradiend_ui.engine.described import check_size
 from gradiend_ui.engine.errors import BadBase, BadData, GradiendUIError, NotAllowed
-from gradiend_ui.engine.file_names import can_be_location
+from gradiend_ui.engine.file_names import RING, can_be_location, followed
 from gradiend_ui.engine.hub_base import opened_at
 from gradiend_ui.engine.mask_head import base_under_head, holds_mask_head, load_causal_under_mask_head
 from gradiend_ui.engine.tokenizer_check import SPARE_IDS
@@ -215,7 +215,12 @@ def base_model_location(checkpoint: Checkpoint, given: str | None, trust: Trust 
         raise BadBase(f"config.json: metadata.base_model {shown(stated)} is no folder and no Hub name.")
     if Path(stated).is_absolute():
         return stated
-    inside = (checkpoint.folder / stated).resolve()
+    try:
+        inside = followed(checkpoint.folder / stated)
+    except OSError:
+        raise BadBase(
+            f"config.json: metadata.base_model {shown(stated)} cannot be opened, {RING}: give one by hand."
+        ) from None
     if not inside.is_relative_to(widest_folder(checkpoint.folder, trust)):  # whether or not there is something
         raise BadBase(
             f"config.json: metadata.base_model {shown(stated)} leads out of the checkpoint's parent: give one by hand."
@@ -231,8 +236,8 @@ def base_model_location(checkpoint: Checkpoint, given: str | None, trust: Trust 
 
 def widest_folder(folder: Path, trust: Trust) -> Path:
     """Where a checkpoint's relative paths may lead: its parent, or itself where that is all of an upload."""
-    place = folder.resolve()
-    return place if any(place == home.resolve() for home in trust.homes) else place.parent
+    place = followed(folder)
+    return place if any(place == followed(home) for home in trust.homes) else place.parent
 
 
 def read_model(
@@ -416,7 +421,7 @@ def base_around(
     if rows is not None and (foreign or (scored_by == MLM and max(special, default=0) >= rows)):
         raise BadBase(f"The tokenizer of {own_name!r} belongs to another model: it knows more than {rows:,} tokens.")
     if isinstance(rhs_window, bool) or not isinstance(rhs_window, int):
-        raise BadBase(f"rhs_window must be a whole number of tokens, -1 for all of them, not {rhs_window!r}.")
+        raise BadBase(f"rhs_window must be a whole number of tokens, -1 for all of them, not {shown(rhs_window)}.")
     model.eval()
     model.requires_grad_(False)
     return BaseModel(model, tokenizer, scored_by, own_name, rhs_window, chat_prompt)
@@ -433,7 +438,9 @@ def chosen_objective(config: Any, location: str, asked: str = "auto") -> str:
     "clm_mlm_head" is scored as "clm_next_token". Raises BadBase with the choices that fit.
     """
     if asked != "auto" and asked not in OBJECTIVES:
-        raise BadBase(f"There is no prediction objective {asked!r}; choose auto or one of: {', '.join(OBJECTIVES)}.")
+        raise BadBase(
+            f"There is no prediction objective {shown(asked)}; choose auto or one of: {', '.join(OBJECTIVES)}."
+        )
     kind = kind_of(config, location)
     fitting = OBJECTIVES_OF[kind]
     if asked == "auto":
@@ -442,7 +449,7 @@ def chosen_objective(config: Any, location: str, asked: str = "auto") -> str:
         needed = next(other for other, names in OBJECTIVES_OF.items() if asked in names)
         choices = ", ".join(f"{name!r} ({words})" for name, words in fitting.items())
         raise BadBase(
-            f"The prediction objective {asked!r} needs {KIND_WORDS[needed]} language model, and "
+            f"The prediction objective {shown(asked)} needs {KIND_WORDS[needed]} language model, and "
             f"{_name_of(location)!r} is {KIND_WORDS[kind]} one. Choose 'auto' or {choices}."
         )
     return CLM if asked == MASK_HEAD else asked
@@ -474,7 +481,7 @@ def kind_of(config: Any, location: str) -> str:
 def _check_placement(torch_dtype: torch.dtype, device: str | torch.device | None, device_map: DeviceMap | None) -> None:
     """Raises BadBase for a dtype, device or device map that cannot work here."""
     if torch_dtype not in DTYPES:
-        raise BadBase(f"torch_dtype must be one of {', '.join(map(str, DTYPES))}, not {torch_dtype!r}.")
+        raise BadBase(f"torch_dtype must be one of {', '.join(map(str, DTYPES))}, not {shown(torch_dtype)}.")
     if device is not None and device_map is not None:
         raise BadBase("Give device or device_map, not both: a device map places the model by itself.")
     if device_map is not None and importlib.util.find_spec("accelerate") is None:
@@ -488,7 +495,7 @@ def checked_device(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
     except RuntimeError as error:
-        raise BadBase(f"There is no device {device!r}: give 'cpu', 'cuda' or 'cuda:1', for example.") from error
+        raise BadBase(f"There is no device {shown(device)}: give 'cpu', 'cuda' or 'cuda:1', for example.") from error
     if found.type == "cuda" and not torch.cuda.is_available():
         raise BadBase(f"device {str(device)!r} needs a GPU that PyTorch can use, and there is none: give 'cpu'.")
     return found

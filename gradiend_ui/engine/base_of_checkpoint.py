@@ -33,7 +33,7 @@ from gradiend_ui.engine.checkpoint import Checkpoint
 from gradiend_ui.engine.checkpoint_context import value_at
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.errors import BadBase
-from gradiend_ui.engine.file_names import MAX_LOCATION, can_be_location, is_from_a_root
+from gradiend_ui.engine.file_names import MAX_LOCATION, RING, can_be_location, followed, is_from_a_root
 from gradiend_ui.engine.hub_base import opened_at
 from gradiend_ui.engine.mask_head import BASE_FOLDER, HEAD_FILE, base_instead, holds_mask_head
 from gradiend_ui.engine.trust import LOCAL, Trust
@@ -183,12 +183,15 @@ def _stated_tokenizer(checkpoint: Checkpoint, trust: Trust) -> str | None:
         return None
     if Path(stated).is_absolute():
         return stated
-    inside = (checkpoint.folder / stated).resolve()
+    try:
+        inside = followed(checkpoint.folder / stated)
+    except OSError:
+        raise BadBase(f"config.json: metadata.tokenizer {shown(stated)} cannot be opened, {RING}.") from None
     beside = inside.is_relative_to(widest_folder(checkpoint.folder, trust))
     if beside and not inside.is_dir() and not stated.startswith((".", "~")):
         return stated
     if not beside or not inside.is_dir():
-        raise BadBase(f"config.json: metadata.tokenizer {stated!r} is no folder beside the checkpoint.")
+        raise BadBase(f"config.json: metadata.tokenizer {shown(stated)} is no folder beside the checkpoint.")
     return str(inside)
 
 
@@ -255,7 +258,7 @@ def unwrapped(model: Model) -> Model:
 
 def _absolute(location: str) -> str:
     """A folder by its absolute path, so that it means the same from anywhere; a Hub id as it is."""
-    return str(Path(location).resolve()) if os.path.isdir(location) else location
+    return str(followed(location)) if os.path.isdir(location) else location
 
 
 def stated_location(checkpoint: Checkpoint, trust: Trust = LOCAL) -> str | None:
@@ -271,5 +274,5 @@ def base_beside(checkpoint_folder: Path) -> Path | None:
     run = run_folder_of(checkpoint_folder)
     for folder in (checkpoint_folder, checkpoint_folder.parent, run or checkpoint_folder):
         if (folder / BASE_FOLDER / "config.json").is_file():
-            return (folder / BASE_FOLDER).resolve()
+            return followed(folder / BASE_FOLDER)
     return None

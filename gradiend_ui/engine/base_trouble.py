@@ -18,6 +18,8 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
+from gradiend_ui.engine.file_names import RING, is_ring
+
 MAX_REASON = 300
 PANIC = "PanicException"
 """What a library written in Rust raises for a bug of its own: no Exception, so that it would end the whole process."""
@@ -35,8 +37,10 @@ def load_failure(location: str, error: Exception, what: str = "base model", *, o
                 f"The {what} in {name!r} cannot be loaded: its class needs a library that is not installed here. Save "
                 "it with its tokenizer.json, and leave tokenizer_class out of tokenizer_config.json."
             )
-        told = _reason(error).replace(str(Path(location)), name).replace(str(Path(location).resolve()), name)
+        told = _reason(error).replace(str(Path(location)), name).replace(os.path.realpath(location), name)
         return f"The {what} in {name!r} cannot be loaded: {told}"
+    if is_ring(location):
+        return f"The {what} {Path(location).name!r} cannot be opened, {RING}: give the folder or the Hub name."
     if os.path.isabs(location):
         return (
             f"The {what} {Path(location).name!r} is no local folder and cannot be loaded: its path is that of another "

@@ -6,6 +6,7 @@ Shared by all requests of one device. Knows no process and no pipe, and answers 
 from __future__ import annotations
 
 import gc
+import os
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -96,7 +97,7 @@ class Bench:
         trust = self._trust_in(source, folder)
         prompt = options.get("chat_prompt")
         if prompt is not None and not isinstance(prompt, bool):
-            raise BadGrid(f"chat_prompt must be true or false, not {prompt!r}.")
+            raise BadGrid(f"chat_prompt must be true or false, not {shown(prompt)}.")
         scoring = Scoring(chat_prompt=prompt)
         beside = self._companions_beside(read_checkpoint(folder, trust), trust) if trust.public else None
         model = self._with_base(read_trained(folder, trust), options.get("base_model"), scoring, trust)
@@ -140,7 +141,7 @@ class Bench:
 
     def _trust_in(self, source: str, folder: Path) -> Trust:
         """For whom a source is read: what was uploaded is read from its own upload and the demos only."""
-        uploads, public = (self.data_dir / UPLOADS).resolve(), self.trust.public
+        uploads, public = Path(os.path.realpath(self.data_dir / UPLOADS)), self.trust.public
         home = None if source in DEMOS else home_of(folder, uploads)
         if home is None:  # the owner's folder may lie around the uploads
             if public and source not in DEMOS and not self.trust.owns(folder):
@@ -273,7 +274,7 @@ class Bench:
             return None
         if not isinstance(name, str) or name not in loaded.companions.neutral:
             known = ", ".join(loaded.companions.neutral) or "none"
-            raise BadData(f"There is no neutral set {name!r}; there are: {known}.")
+            raise BadData(f"There is no neutral set {shown(name)}; there are: {known}.")
         return loaded.companions.neutral[name]
 
     def check_extent(

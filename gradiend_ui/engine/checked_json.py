@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -25,6 +25,7 @@ BUDGET_BYTES = 8 * 1024 * 1024
 MAX_LEVELS = 64
 MAX_TEXT = 100_000
 SHOWN = 80
+LONGEST_LISTED, MOST_LISTED = 40, 12
 _DIGITS = 18
 
 
@@ -34,6 +35,13 @@ def shown(value: object) -> str:
         return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value):,}" if value else repr(value)
     text = repr(value[: SHOWN + 1] if isinstance(value, str) else value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names as a sentence may list them: each cut off where it is long, and not all of very many."""
+    told = [name if len(name) <= LONGEST_LISTED else f"{name[: LONGEST_LISTED - 1]}…" for name in map(str, names)]
+    more = [f"and {len(told) - MOST_LISTED:,} more"] if len(told) > MOST_LISTED else []
+    return ", ".join(told[:MOST_LISTED] + more)
 
 
 class _Budget:

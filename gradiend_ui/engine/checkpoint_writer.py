@@ -29,7 +29,7 @@ from gradiend_ui.engine.durable import (
     with_advice,
 )
 from gradiend_ui.engine.errors import BadName, Failed
-from gradiend_ui.engine.file_names import WHY, is_device
+from gradiend_ui.engine.file_names import WHY, followed, is_device
 
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 OWN_FILES = frozenset(
@@ -90,9 +90,9 @@ def checked_place(folder: Path) -> Path:
     Raises BadName when it cannot be made, is a file, or holds a model that is no GRADIEND, which would be lost.
     """
     if is_device(folder.name):
-        raise BadName(f"{folder.name!r} cannot be the name of a folder, {WHY}: choose another name.")
+        raise BadName(f"{folder.name!r} {WHY} a folder: choose another name.")
     try:
-        folder = folder.resolve()
+        folder = followed(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not folder.is_dir():
             raise BadName(f"{folder.name!r} is a file: give the name of a folder.")

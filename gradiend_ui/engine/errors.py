@@ -18,7 +18,7 @@ code is what scripts test for (see the API section of the README).
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 LONGEST_SENTENCE = 800
 
@@ -30,6 +30,13 @@ class GradiendUIError(Exception):
     """
 
     code: ClassVar[str] = "failed"
+    text: tuple[str, dict[str, Any]] | None = None
+    """The key and the values of the same sentence in a page's languages; None where it is in English only."""
+
+    def known_as(self, key: str, **values: Any) -> Self:
+        """The same refusal, which pages tell by their text `key` with these values."""
+        self.text = key, values
+        return self
 
     def __str__(self) -> str:
         """The sentence; of a value too long to be read only its beginning and what follows it."""
@@ -90,6 +97,8 @@ _BY_CODE: dict[str, type[GradiendUIError]] = {
 }
 
 
-def error_from(code: str, sentence: str) -> GradiendUIError:
-    """Rebuild an error that crossed a process border as `(code, sentence)`; an unknown code becomes `Failed`."""
-    return _BY_CODE.get(code, Failed)(sentence)
+def error_from(code: str, sentence: str, text: tuple[str, dict[str, Any]] | None = None) -> GradiendUIError:
+    """Rebuild an error that crossed a process border as `(code, sentence, text)`; an unknown code becomes `Failed`."""
+    error = _BY_CODE.get(code, Failed)(sentence)
+    error.text = text
+    return error

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pandas as pd
 
 from gradiend_ui.engine.alternatives import with_alternatives
-from gradiend_ui.engine.checked_json import is_broken
+from gradiend_ui.engine.checked_json import is_broken, listed, shown
 from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.table_reading import FILE_SUFFIXES as FILE_SUFFIXES
 from gradiend_ui.engine.table_reading import HALF_CHARACTER, ReadTable, check_size, from_records, read_file
@@ -116,8 +116,8 @@ class EvalData:
         if not rows:
             splits = sorted({row.split for row in self.rows})
             raise BadData(
-                f"No row of split {split!r} holds the classes {', '.join(classes)}. "
-                f"Splits in the data: {', '.join(splits)}; classes: {', '.join(self.classes)}."
+                f"No row of split {shown(split)} holds the classes {listed(classes)}. "
+                f"Splits in the data: {listed(splits)}; classes: {listed(self.classes)}."
             )
         return tuple(rows if max_rows is None or len(rows) <= max_rows else _sampled(rows, classes, max_rows, seed))
 
@@ -257,10 +257,10 @@ def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives:
     where `alternatives` is False.
     """
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given.values()):
-        raise BadData(f"columns must map our names to the table's, not {given!r}.")
+        raise BadData(f"columns must map our names to the table's, not {shown(given)}.")
     unknown = sorted(set(given) - set(COLUMNS))
     if unknown:
-        raise BadData(f"Unknown column role {unknown[0]!r}; known: {', '.join(COLUMNS)}.")
+        raise BadData(f"Unknown column role {shown(unknown[0])}; known: {', '.join(COLUMNS)}.")
     if len(set(have)) != len(have):
         raise BadData("Two columns of the table have the same name: rename one.")
     free = {"split"} if alternatives else {"split", "alternative", "alternative_class"}
@@ -269,10 +269,10 @@ def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives:
         candidates = (given[role],) if role in given else spellings
         match = next((name for name in candidates if name in have), None)
         if match is None and given.get(role):
-            raise BadData(f"There is no column {given[role]!r} for {role}. Columns: {', '.join(have)}.")
+            raise BadData(f"There is no column {shown(given[role])} for {role}. Columns: {listed(have)}.")
         if match is None and role not in free:
             tried = "" if role in given else f" (tried {', '.join(spellings)})"
-            raise BadData(f"No column looks like {role!r}{tried}. Columns: {', '.join(have)}.")
+            raise BadData(f"No column looks like {shown(role)}{tried}. Columns: {listed(have)}.")
         if match is not None:
             found[role] = match
     return found
@@ -317,11 +317,14 @@ def read_neutral(table: Table | Sequence[str], *, keep_empty: bool = False) -> t
     """
     if isinstance(table, Sequence) and not isinstance(table, (str, Path)) and all(isinstance(t, str) for t in table):
         texts = [str(text) for text in table]
+    elif isinstance(table, list) and not any(isinstance(one, Mapping) for one in table):
+        odd = next(one for one in table if not isinstance(one, str))
+        raise BadData(f"The neutral texts must be a list of texts, not of {shown(odd)}.")
     else:
         frame = read_table(table)
         column = next((name for name in TEXT_COLUMNS if name in frame.columns), None)
         if column is None:
-            raise BadData(f"Neutral texts need a column 'text'. Columns: {', '.join(map(str, frame.columns))}.")
+            raise BadData(f"Neutral texts need a column 'text'. Columns: {listed(frame.columns)}.")
         texts = [_text(value) for value in frame[column]]
     broken = next((number for number, text in enumerate(texts) if is_broken(text)), None)
     if broken is not None:

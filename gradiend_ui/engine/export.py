@@ -78,7 +78,7 @@ def save_rewritten(
     if "\0" in str(folder) or not is_writable(folder) or len(os.fsencode(folder.name)) > 200:
         raise BadName(f"{folder.name[:80]!r} is no usable name: take fewer than 200 plain characters.")
     if is_device(folder.name):
-        raise BadName(f"{folder.name!r} cannot be the name of a folder, {WHY}: choose another name.")
+        raise BadName(f"{folder.name!r} {WHY} a folder: choose another name.")
     own = replace_own and _is_own(folder)
     if folder.exists() and not own and (not folder.is_dir() or any(folder.iterdir())):
         raise BadName(f"{folder.name!r} exists already and is not empty: choose another name.")

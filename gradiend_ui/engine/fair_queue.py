@@ -41,6 +41,7 @@ def check_turn(own: int, together: int, most: Mapping[str, int]) -> None:
         raise Busy(
             f"{own} of your sweeps are waiting or going on, and at most {most['runs_each']} may: let one finish, or "
             "stop one."
-        )
+        ).known_as("sweep.turns_own", own=own, most=most["runs_each"])
     if together >= most.get("runs", together + 1):
-        raise Busy(f"{together} sweeps are waiting, as many as this server takes: try again in a while.")
+        told = Busy(f"{together} sweeps are waiting, as many as this server takes: try again in a while.")
+        raise told.known_as("sweep.turns_all", count=together)

@@ -2,13 +2,15 @@
 
 A text out of a file is looked at here before it is joined to a path: one that no system takes as a name raises wherever
 it is asked about. On Windows, where people unpack and copy what was made elsewhere, a device's name stands for the
-device with any ending and in any folder: `aux.json` is AUX. Knows names only.
+device with any ending and in any folder: `aux.json` is AUX. Knows names, and where links lead; opens nothing.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
+from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 NUMBERED = ("com", "lpt")
@@ -17,10 +19,13 @@ DEVICES = frozenset(
     | {f"{device}{number}" for device in NUMBERED for number in range(10)}
 )
 """As Windows knows them; it takes the small numbers ¹ ² ³ for 1 2 3."""
-WHY = "which is the name of a device on Windows"
+WHY = "is the name of a device on Windows and cannot be that of"
 
 
 MAX_LOCATION, MAX_NAME_BYTES = 1000, 255
+RING = "its links lead in a ring"
+WINDOWS_RING = 1921
+"""ERROR_CANT_RESOLVE_FILENAME."""
 
 
 def can_be_name(name: str) -> bool:
@@ -34,6 +39,42 @@ def can_be_location(stated: str) -> bool:
     if not stated.isprintable() or len(stated) > MAX_LOCATION:
         return False
     return all(len(os.fsencode(one)) <= MAX_NAME_BYTES for one in stated.replace("\\", "/").split("/"))
+
+
+def followed(path: str | os.PathLike[str]) -> Path:
+    """The whole path without links, whether or not something is there.
+
+    Raises OSError where the links lead in a ring, in every version of Python (`Path.resolve` raises RuntimeError before
+    3.13, and gives the ring back from then on), and ValueError for a zero byte.
+    """
+    found = os.path.realpath(path)
+    if is_ring(found) or os.path.realpath(found) != found:  # what comes behind a ring is not followed at all
+        raise OSError(errno.ELOOP, RING, str(path))
+    return Path(found)
+
+
+def lies_in(path: str | os.PathLike[str], *folders: str | os.PathLike[str]) -> bool:
+    """Whether the path, links followed, is one of the folders or below it; False where either leads in a ring."""
+    try:
+        place = followed(path)
+    except OSError:
+        return False
+    for folder in folders:
+        with suppress(OSError):
+            if place.is_relative_to(followed(folder)):
+                return True
+    return False
+
+
+def is_ring(path: str | os.PathLike[str]) -> bool:
+    """Whether the links on a path lead in a ring, so that nothing can ever be there."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == errno.ELOOP or getattr(error, "winerror", None) == WINDOWS_RING
+    except ValueError:
+        return False
+    return False
 
 
 def is_from_a_root(stated: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.decoder_grid_cache import GRID_CACHE_FILE, GridCache, read_grid_cache
 from gradiend_ui.engine.errors import BadData, BadGrid, NotFound, TooLarge
@@ -53,7 +54,7 @@ def finished_sweeps(checkpoint_folder: Path) -> tuple[tuple[FinishedSweep, ...],
 def _check_shown(file: str, cache: GridCache) -> None:
     """Raises BadData for a grid that the page cannot show."""
     if cache.part not in PARTS:
-        raise BadData(f"{file} was made with part {cache.part!r}; the parts are {', '.join(PARTS)}.")
+        raise BadData(f"{file} was made with part {shown(cache.part)}; the parts are {', '.join(PARTS)}.")
     if not any(cache.base.probs_by_dataset.values()):
         raise BadData(f"{file} holds no probabilities per dataset.")
     if len(grid_of(cache)) > 2 * len(cache.scores):
@@ -66,7 +67,7 @@ def sweep_named(sweeps: Sequence[FinishedSweep], file: object = None) -> Finishe
     if chosen is None:
         known = ", ".join(sweep.file for sweep in sweeps)
         raise NotFound(
-            f"There is no finished sweep {file!r} beside this checkpoint; there are: {known}."
+            f"There is no finished sweep {shown(file)} beside this checkpoint; there are: {known}."
             if known
             else f"No finished sweep ({GRID_CACHE_FILE}) lies beside this checkpoint: start a sweep."
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gradiend_ui.engine.durable import sync_names, write_durably
 from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.file_names import followed, is_ring
 from gradiend_ui.engine.store import OPTIONAL_TABLES, expected_columns
 
 STORE_FILE = "runs.sqlite"
@@ -91,11 +92,11 @@ def usable_folder(asked: str | os.PathLike[str], option: str) -> Path:
     try:
         path = Path(text).expanduser()
         if (broken := _broken_link(path)) is not None:
+            what = "a link that leads back to itself" if is_ring(broken) else "a link to nothing"
             raise Failed(
-                f"{option} {text!r} cannot be used: {str(broken)!r} is a link to nothing. Repair it, or choose another "
-                f"{option}."
+                f"{option} {text!r} cannot be used: {str(broken)!r} is {what}. Repair it, or choose another {option}."
             )
-        folder = path.resolve()
+        folder = followed(path)
         if folder.exists() and not folder.is_dir():
             raise Failed(f"{option} {text!r} cannot be used: it is a file. Name a folder, or choose another {option}.")
         folder.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from gradiend_ui.engine.autoencoder import Autoencoder, plain_number
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.checkpoint_config import DECODER_BIAS, DECODER_WEIGHT, ENCODER_WEIGHT, MapEntry
 from gradiend_ui.engine.durable import discard, with_advice
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed
@@ -52,7 +53,7 @@ def weight_importance(gradiend: Autoencoder, part: str = "decoder-weight") -> Te
     """
     name = part.lower()
     if name not in IMPORTANCE_PARTS:
-        raise BadGrid(f"part must be one of {', '.join(IMPORTANCE_PARTS)}, not {part!r}.")
+        raise BadGrid(f"part must be one of {', '.join(IMPORTANCE_PARTS)}, not {shown(part)}.")
     if name == "encoder-weight":
         return gradiend.weights[ENCODER_WEIGHT].detach().cpu().abs().sum(dim=0)
     if name == "decoder-weight":
@@ -208,7 +209,7 @@ def _count(topk: object, available: int, *, least: int) -> int:
         return max(1, math.ceil(number * available))
     if isinstance(number, int) and not isinstance(number, bool) and number >= least:
         return min(max(number, 1), available)
-    raise BadGrid(f"topk must be a whole number from {least} or a share above 0 and up to 1.0, not {topk!r}.")
+    raise BadGrid(f"topk must be a whole number from {least} or a share above 0 and up to 1.0, not {shown(topk)}.")
 
 
 def _coordinates(flat: int, shape: tuple[int, ...]) -> list[int]:
@@ -236,5 +237,5 @@ def _checked_importance(importance: Tensor | None, size: int) -> Tensor:
 def _checked_threshold(threshold: object) -> float:
     number = plain_number(threshold)
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0:
-        raise BadGrid(f"threshold must be a number from 0, not {threshold!r}.")
+        raise BadGrid(f"threshold must be a number from 0, not {shown(threshold)}.")
     return float(number)

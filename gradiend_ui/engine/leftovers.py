@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gradiend_ui.engine import uploaded_tables
 from gradiend_ui.engine.errors import Busy, NotFound
+from gradiend_ui.engine.file_names import followed
 from gradiend_ui.engine.made import Kind, Made, Noted, sha256_of
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.uploaded_tables import FOLDER as UPLOADS
@@ -129,7 +130,7 @@ def used_uploads(store: Store, data_dir: Path, since: float = 0.0) -> frozenset[
 
     since: checkpoints that no run has swept count only when they were loaded after this time, in seconds since 1970.
     """
-    home = (data_dir / UPLOADS).resolve()
+    home = data_dir / UPLOADS
     runs = store.runs()
     swept = {run.checkpoint for run in runs}
     used = {
@@ -211,7 +212,7 @@ def _is_put_back(made: Made, noted: Noted, now: float, at_start: bool) -> bool:
 def _is_reached(path: Path) -> bool:
     """Whether no link leads there: what lies behind one cannot be told from what was noted."""
     with suppress(OSError):
-        return path.parent.resolve() == path.parent
+        return followed(path.parent) == path.parent
     return False
 
 
@@ -247,7 +248,7 @@ def _is_sha256(name: str) -> bool:
 def _name_below(home: Path, place: str) -> str:
     """The name below `home` under which `place` lies; "" where it lies elsewhere."""
     try:
-        pieces = Path(place).resolve().relative_to(home).parts
+        pieces = followed(place).relative_to(followed(home)).parts
     except (ValueError, OSError):
         return ""
     return pieces[0] if pieces else ""

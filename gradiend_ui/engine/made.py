@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args
 
 from gradiend_ui.engine.database import Database
 from gradiend_ui.engine.errors import Failed
+from gradiend_ui.engine.file_names import RING, followed
 
 log = logging.getLogger(__name__)
 Kind = Literal["unfinished", "cache", "place", "export", "upload"]
@@ -100,7 +101,7 @@ class Made:
     """The list of the app's folder `home`, kept in `store`. See `durable.Notes` for the writing."""
 
     def __init__(self, store: MadeList, home: Path) -> None:
-        self._store, self.home = store, home.resolve()
+        self._store, self.home = store, followed(home)
 
     # --- before, while and after something is made ------------------------------------------------------------------
 
@@ -158,7 +159,7 @@ class Made:
         """Whether what lies there is what was noted, and no link leads to it. False where nothing does."""
         path = self.path_of(noted)
         try:
-            if path.parent.resolve() != path.parent:
+            if followed(path.parent) != path.parent:
                 return False
             if not noted.identities:  # a kill came right after it was made
                 return is_bare(path)
@@ -175,7 +176,10 @@ class Made:
 
     def _name(self, place: Path) -> str:
         """How a place is listed: its folder without links, so that one that comes between later is noticed."""
-        whole = place.parent.resolve() / place.name
+        try:
+            whole = followed(place.parent) / place.name
+        except OSError as error:
+            raise Failed(f"{place.name!r} has no place: of its folder {RING}. Repair it.") from error
         return str(whole.relative_to(self.home)) if whole.is_relative_to(self.home) else str(whole)
 
 

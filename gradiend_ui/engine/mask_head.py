@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from gradiend_ui.engine.checked_json import read_json, shown
 from gradiend_ui.engine.described import check_size
 from gradiend_ui.engine.errors import BadBase
-from gradiend_ui.engine.file_names import can_be_location, is_from_a_root
+from gradiend_ui.engine.file_names import RING, can_be_location, followed, is_from_a_root
 from gradiend_ui.engine.hub_base import opened_at
 from gradiend_ui.engine.trust import LOCAL, Trust
 
@@ -120,8 +120,11 @@ def base_under_head(folder: Path, trust: Trust = LOCAL) -> str | None:
         return str(instead)
     if Path(base).is_absolute():
         return base
-    inside = (folder / base).resolve()
-    if not inside.is_relative_to(folder.resolve().parent):  # whether or not there is something
+    try:
+        inside = followed(folder / base)
+    except OSError:
+        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model {shown(base)} cannot be opened, {RING}.") from None
+    if not inside.is_relative_to(followed(folder).parent):  # whether or not there is something
         raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model {shown(base)} leads out of the folder around it.")
     return str(inside) if inside.is_dir() else base
 
@@ -133,9 +136,10 @@ def base_instead(folder: Path, trust: Trust) -> Path | None:
     if base is None or not _is_elsewhere(base, trust):
         return None
     for place in (folder / BASE_FOLDER, folder.parent / BASE_FOLDER):
-        found = place.resolve()
-        if found != folder.resolve() and trust.may_look_into(found) and (found / "config.json").is_file():
-            return found
+        if trust.may_look_into(place) and (place / "config.json").is_file():
+            found = followed(place)
+            if found != followed(folder):
+                return found
     return None
 
 

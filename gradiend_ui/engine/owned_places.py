@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gradiend_ui.engine.checked_json import object_at
 from gradiend_ui.engine.fence import Fence
-from gradiend_ui.engine.file_names import can_be_location
+from gradiend_ui.engine.file_names import can_be_location, followed
 
 CONFIG, MASK_HEAD, DEEPEST = "config.json", "config_mlm_head.json", 3
 STATED = ("base_model", "base_model_id", "tokenizer")
@@ -52,5 +52,5 @@ def _stated(folder: Path) -> Iterator[Path]:
             stated = [metadata.get(name) for name in STATED] if isinstance(metadata, dict) else []
             for one in stated:
                 if isinstance(one, str) and one and can_be_location(one):
-                    with suppress(RuntimeError):  # "~somebody" who has no home here
-                        yield (path.parent / Path(one).expanduser()).resolve()
+                    with suppress(RuntimeError, OSError):  # "~somebody" who has no home here, links in a ring
+                        yield followed(path.parent / Path(one).expanduser())

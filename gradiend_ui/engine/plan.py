@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gradiend_ui.engine.base_model import CLM, WINDOWED
 from gradiend_ui.engine.chat_prompt import CHAT_WARNING
+from gradiend_ui.engine.checked_json import listed, shown
 from gradiend_ui.engine.class_names import ordered_classes
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import EvalData, EvalRow, capped_neutral, texts_from_rows
@@ -167,7 +168,7 @@ def default_feature_factors(
     missing = [name for name in classes if name not in factors]
     if missing:
         raise BadData(
-            f"The checkpoint does not tell the encoding direction of class {missing[0]!r}: "
+            f"The checkpoint does not tell the encoding direction of class {shown(missing[0])}: "
             "give encoding_direction, for example {'M': 1, 'F': -1}, or feature_factors."
         )
     own = {name: factors[name] for name in classes}
@@ -198,7 +199,7 @@ def prepare(
     asked = spec.target_classes or names
     unknown = [name for name in asked if name not in names]
     if unknown:
-        raise BadData(f"There is no class {unknown[0]!r}; the classes are {', '.join(names)}.")
+        raise BadData(f"There is no class {shown(unknown[0])}; the classes are {listed(names)}.")
     grid = grid or spec.grid(spec.feature_factors or default_feature_factors(model, names, spec.goal, asked))
     all_rows = data.chosen(splits or spec.split, names, spec.max_rows, seed)
     targets = resolve_targets(data.rows, names, spec.targets)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.values import DEFAULT_RATIO, MOST_RATIO, finite
 
@@ -102,4 +103,4 @@ def policy_named(name: str, ratio: float = DEFAULT_RATIO) -> SelectionPolicy:
         return threshold
     if name == "lms_times_metric":
         return LMSTimesMetricPolicy()
-    raise BadGrid(f"policy must be one of {', '.join(POLICIES)}, not {name!r}.")
+    raise BadGrid(f"policy must be one of {', '.join(POLICIES)}, not {shown(name)}.")

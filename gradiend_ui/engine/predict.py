@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gradiend_ui.engine.base_model import CLM, ENCODER_MLM, MASKED, MLM, SEQ2SEQ, Model
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.continuation import Continuation, changed_tokens, continue_texts, spelled_pieces
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
 from gradiend_ui.engine.eval_data import MASK, EvalRow
@@ -196,9 +197,9 @@ def _check(
     if len(texts) > MAX_TEXTS or len(cells) > MAX_CELLS:
         raise TooLarge(f"At most {MAX_TEXTS} sentences and {MAX_CELLS} cells are compared at once.")
     if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
-        raise BadGrid(f"top_k must be a whole number from 1 to {MAX_TOP_K}, not {top_k!r}.")
+        raise BadGrid(f"top_k must be a whole number from 1 to {MAX_TOP_K}, not {shown(top_k)}.")
     if isinstance(continuation, bool) or not isinstance(continuation, int) or not 0 <= continuation <= MAX_CONTINUATION:
-        raise BadGrid(f"continuation must be a whole number from 0 to {MAX_CONTINUATION}, not {continuation!r}.")
+        raise BadGrid(f"continuation must be a whole number from 0 to {MAX_CONTINUATION}, not {shown(continuation)}.")
     if continuation and model.base.kind == MASKED:
         raise BadGrid("A masked model does not continue texts: leave continuation out.")
 

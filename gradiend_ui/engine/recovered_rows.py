@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.eval_data import MASK, Candidate, EvalData, checked_rows, read_table
 from gradiend_ui.engine.text_limit import counted_alone
@@ -64,7 +65,7 @@ def recovered_from(path: Path, source: str | None = None) -> Recovered:
     table = read_table(path)
     missing = [name for name in NEEDED if name not in table.columns]
     if missing:
-        raise BadData(f"it has no column {missing[0]!r}.")
+        raise BadData(f"it has no column {shown(missing[0])}.")
     records = [{str(name): _text(value) for name, value in record.items()} for record in table.to_dict("records")]
     trained = [record for record in records if record["type"] == "training"]
     encoded = encoded_token(trained) or source

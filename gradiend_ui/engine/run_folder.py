@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.checked_json import read_json
-from gradiend_ui.engine.file_names import can_be_name
+from gradiend_ui.engine.file_names import can_be_name, followed
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 HUB_CACHE_LEVELS = 8
@@ -77,7 +77,10 @@ class RunFolder:
 
 def leads_out(path: Path, folder: Path) -> bool:
     """Whether `path` is or goes through a link that leaves `folder`; a Hub cache's blobs beside it count as inside."""
-    target, home = path.resolve(), folder.resolve()
+    try:
+        target, home = followed(path), followed(folder)
+    except OSError:  # links in a ring
+        return True
     if target.is_relative_to(home):
         return False
     caches = [place.parent for place in list(home.parents)[:HUB_CACHE_LEVELS] if place.name == "snapshots"]
@@ -133,7 +136,7 @@ def _seeds(folder: Path, report: Mapping[str, Any]) -> tuple[SeedRun, ...]:
     found = {run.seed: run for entry in listed if (run := _run(folder, entry))}
     for path in sorted(folder.glob("seed_*"))[:MAX_SEEDS] if folder.is_dir() else ():
         number = path.name.removeprefix("seed_")
-        if is_checkpoint(path) and number.isdecimal() and int(number) not in found:
+        if is_checkpoint(path) and number.isascii() and number.isdecimal() and int(number) not in found:
             found[int(number)] = SeedRun(int(number), path, _trained_correlation(path), None, None)
     best = report.get("best_seed")
     chosen = best if isinstance(best, int) and not isinstance(best, bool) else _best_of(found)

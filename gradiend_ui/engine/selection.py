@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from gradiend_ui.engine.checked_json import listed, shown
 from gradiend_ui.engine.decision import deciding_tokens
 from gradiend_ui.engine.errors import BadGrid, NotFound
 from gradiend_ui.engine.policies import (
@@ -43,9 +44,9 @@ class Question:
 
     def __post_init__(self) -> None:
         if self.target_class not in self.classes:
-            raise BadGrid(f"target_class must be one of {', '.join(self.classes)}, not {self.target_class!r}.")
+            raise BadGrid(f"target_class must be one of {listed(self.classes)}, not {shown(self.target_class)}.")
         if self.goal not in ("strengthen", "weaken"):
-            raise BadGrid(f"goal must be strengthen or weaken, not {self.goal!r}.")
+            raise BadGrid(f"goal must be strengthen or weaken, not {shown(self.goal)}.")
 
     @property
     def metric_name(self) -> str:

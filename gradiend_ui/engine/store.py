@@ -168,7 +168,8 @@ class Store(MadeList):
         _check_id(handle)
         row = self._one("SELECT source, options, card FROM checkpoints WHERE id = ?", (handle,))
         if row is None:
-            raise NotFound("There is no such checkpoint, or no longer: load it again.")
+            told = NotFound("There is no such checkpoint, or no longer: load it again.")
+            raise told.known_as("load.no_checkpoint")
         try:
             return row[0], _object(row[1]), _object(row[2])
         except ValueError as error:
@@ -260,7 +261,7 @@ class Store(MadeList):
         _check_id(run)
         row = self._one(f"{_RUN} WHERE id = ?", (run,))
         if row is None:
-            raise NotFound("There is no such run: it may have been deleted, or the link is incomplete.")
+            raise _no_run()
         return _run_of(row)
 
     def runs(self, most: int | None = None) -> list[Run]:
@@ -300,7 +301,7 @@ class Store(MadeList):
         with self._writing() as db:
             gone = db.execute("DELETE FROM runs WHERE id = ? AND state != 'running'", (run,)).rowcount
             if not gone:
-                raise Busy("This run is being swept: stop it, then delete it.")
+                raise Busy("This run is being swept: stop it, then delete it.").known_as("runs.being_swept")
             db.execute("DELETE FROM run_labels WHERE run = ?", (run,))
             db.execute("DELETE FROM run_visitors WHERE run = ?", (run,))
             db.execute("DELETE FROM run_keys WHERE run = ?", (run,))
@@ -344,7 +345,7 @@ class Store(MadeList):
         _check_id(run)
         row = self._one("SELECT rev, state FROM runs WHERE id = ?", (run,))
         if row is None:
-            raise NotFound("There is no such run: it may have been deleted, or the link is incomplete.")
+            raise _no_run()
         return int(row[0]), str(row[1])
 
     def position(self, run: str) -> int:
@@ -447,7 +448,7 @@ class Store(MadeList):
             (run, run, after_rev),
         )
         if not rows:
-            raise NotFound("There is no such run: it may have been deleted, or the link is incomplete.")
+            raise _no_run()
         return int(rows[0][0]), [_score_of(row[1]) for row in rows[1:]]
 
     def commit(
@@ -560,7 +561,13 @@ def _readable(rows: Sequence[Sequence[Any]]) -> Iterator[Run]:
 def _check_id(value: object) -> None:
     """Ids come from outside: anything but text is no id of ours."""
     if not isinstance(value, str) or not value.isascii():
-        raise NotFound("There is no such run: its id is a short text of letters, digits, '-' and '_'.")
+        told = NotFound("There is no such run: its id is a short text of letters, digits, '-' and '_'.")
+        raise told.known_as("runs.no_run")
+
+
+def _no_run() -> NotFound:
+    told = NotFound("There is no such run: it may have been deleted, or the link is incomplete.")
+    return told.known_as("runs.no_run")
 
 
 def _packed(array: NDArray[Any]) -> bytes:

@@ -20,6 +20,7 @@ import pandas as pd
 
 from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.errors import BadData, TooLarge
+from gradiend_ui.engine.file_names import RING, is_ring
 from gradiend_ui.engine.parquet_text import check_parquet_text
 from gradiend_ui.engine.stored_files import regular_bytes
 from gradiend_ui.engine.text_limit import check_text, is_bounded
@@ -98,7 +99,7 @@ def _size_of(path: Path) -> int:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadData(f"There is no file {path.name[:MAX_NAME]!r}: {reason}.") from error
-    raise BadData(f"There is no file {path.name[:MAX_NAME]!r}.")
+    raise BadData(f"There is no file {path.name[:MAX_NAME]!r}{f': {RING}' if is_ring(path) else ''}.")
 
 
 def read_bytes(content: bytes, suffix: str) -> ReadTable:

@@ -49,6 +49,7 @@ from gradiend_ui.engine.durable import (
     with_advice,
 )
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, Failed, NotAllowed, TooLarge
+from gradiend_ui.engine.file_names import followed
 from gradiend_ui.engine.safetensors_header import LIMITS as LIMITS_OF_HEADERS
 from gradiend_ui.engine.safetensors_header import (
     MAX_TENSORS,
@@ -148,7 +149,10 @@ def notes_on(folder: Path, uploads: Path) -> tuple[str, ...]:
 
 def home_of(folder: Path, uploads: Path) -> Path | None:
     """The upload that a folder lies in; None for one that lies elsewhere."""
-    place, root = folder.resolve(), uploads.resolve()
+    try:
+        place, root = followed(folder), followed(uploads)
+    except OSError:  # links in a ring: nothing lies there
+        return None
     return root / place.relative_to(root).parts[0] if place.is_relative_to(root) and place != root else None
 
 

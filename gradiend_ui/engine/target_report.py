@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gradiend_ui.engine.base_model import CLM, CLOZE, ENCODER_MLM, MLM, BaseModel
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.objectives.candidates import plain_ids
 from gradiend_ui.engine.targets import Ids, TargetVocabulary
@@ -98,5 +99,5 @@ def _as_written(tokenizer: Any, word: str) -> tuple[Ids, ...]:
     """The pieces of the word as it stands in a text, behind a space."""
     ids = tuple(plain_ids(tokenizer, " " + word.strip()))
     if not ids:
-        raise BadData(f"The tokenizer has no token for the target {word!r}.")
+        raise BadData(f"The tokenizer has no token for the target {shown(word)}.")
     return (ids,)

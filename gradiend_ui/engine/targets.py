@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradiend_ui.engine.checked_json import listed, shown
 from gradiend_ui.engine.class_names import words_by_class
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import EvalRow
@@ -47,19 +48,19 @@ def resolve_targets(
         known = set(names) | {row.label_class for row in rows} | {row.alternative_class for row in rows}
         unknown = sorted(set(given) - known)
         if unknown:
-            raise BadData(f"targets names the class {unknown[0]!r}; the data has {', '.join(sorted(known))}.")
+            raise BadData(f"targets names the class {shown(unknown[0])}; the data has {listed(sorted(known))}.")
         missing = [name for name in names if name not in given]
         if missing:
-            raise BadData(f"targets gives no tokens for class {missing[0]!r}.")
+            raise BadData(f"targets gives no tokens for class {shown(missing[0])}.")
         for name in names:
             if isinstance(given[name], str):
-                raise BadData(f"The targets of {name!r} are the text {given[name]!r}; give a list of tokens.")
+                raise BadData(f"The targets of {shown(name)} are the text {shown(given[name])}; give a list of tokens.")
         return ClassTargets({name: tuple(given[name]) for name in names}, names)
     held = words_by_class(rows)
     words = {name: held.get(name, ()) for name in names}
     for name, found in words.items():
         if not found:
-            raise BadData(f"The rows hold no token of class {name!r}: give targets for it.")
+            raise BadData(f"The rows hold no token of class {shown(name)}: give targets for it.")
     every = [word for found in words.values() for word in found]
     return ClassTargets(None if len(set(every)) < len(every) else words, names)
 
@@ -83,7 +84,7 @@ class TargetVocabulary:
         variants = self._entries.get(_normal(word), [word.lstrip()])
         found = {tuple(self._ids(variant)) for variant in variants} - {()}
         if not found:
-            raise BadData(f"The tokenizer has no token for the target {word!r}.")
+            raise BadData(f"The tokenizer has no token for the target {shown(word)}.")
         self._known[word] = tuple(sorted(found))
         return self._known[word]
 
@@ -103,7 +104,7 @@ class TargetVocabulary:
             return tuple(sorted({int(self._tokenizer.convert_tokens_to_ids(entry)) for entry in marked}))
         spaced = self._tokenizer(" " + word.strip(), add_special_tokens=False)["input_ids"]
         if not spaced:
-            raise BadData(f"The tokenizer has no token for the target {word!r}.")
+            raise BadData(f"The tokenizer has no token for the target {shown(word)}.")
         return (int(spaced[0]),)
 
     def _ids(self, text: str) -> list[int]:

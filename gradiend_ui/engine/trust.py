@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradiend_ui.engine.errors import BadBase, NotAllowed, TooLarge
+from gradiend_ui.engine.file_names import lies_in
 
 ARCHITECTURES = frozenset(
     {
@@ -27,6 +28,9 @@ PATHS = (
     re.compile(r"(?<![\w.:/\\'\"`~-])(?:~?/[^\s/'\"`,;:()]+/|\\\\|[A-Za-z]:[/\\])[^\s'\"`,;()]*"),
 )
 """Paths from a root, in quotes or among words. A name such as /compare, of one part, is none."""
+_ESCAPE = r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt])"
+ESCAPED = re.compile(rf"{_ESCAPE}(?:{_ESCAPE}|[^/\\])*")
+"""A quoted text that begins with a character which Python spells out: it looks like a path from a root, and is none."""
 LOCAL_PARAMETERS, PUBLIC_PARAMETERS = 200_000_000_000, 1_500_000_000
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack", ".npz", ".joblib")
 
@@ -57,18 +61,17 @@ class Trust:
 
     def may_look_into(self, place: Path) -> bool:
         """Whether what is read may lead to this folder."""
-        inside = place.resolve()
-        return not (self.public or self.homes) or any(inside.is_relative_to(home.resolve()) for home in self.homes)
+        return not (self.public or self.homes) or lies_in(place, *self.homes)
 
     def owns(self, folder: Path) -> bool:
         """Whether the server's owner chose this folder, by whatever path it is asked for."""
-        return any(folder.resolve().is_relative_to(own.resolve()) for own in self.owned)
+        return lies_in(folder, *self.owned)
 
     def told(self, sentence: str) -> str:
         """A sentence as who asks may read it: for strangers, of a path on this machine nothing but its last part."""
         if not self.public:
             return sentence
-        for own in (place for folder in self.owned for place in (folder, folder.resolve())):
+        for own in (Path(place) for folder in self.owned for place in (folder, os.path.realpath(folder))):
             if len(own.parts) > 1:
                 sentence = sentence.replace(str(own), own.name)
         for pattern in PATHS:
@@ -126,6 +129,8 @@ class Trust:
 
 def _last_part(found: re.Match[str]) -> str:
     """The last part of a path, with the full stop that may end the sentence behind it."""
+    if ESCAPED.fullmatch(found[0]):
+        return found[0]
     path = found[0].rstrip(".")
     return (re.split(r"[/\\]", path.rstrip("/\\"))[-1] or "a folder") + "." * (len(found[0]) - len(path))
 

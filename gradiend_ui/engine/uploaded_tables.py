@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.durable import keep_whole, reason_of, touch, unfinished, with_advice, write_durably
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.table_reading import FILE_SUFFIXES, MAX_FILE_BYTES, MAX_ROWS, ReadTable, decode, read_bytes
@@ -33,7 +34,7 @@ def is_upload_id(given: object) -> bool:
 def upload_path(data_dir: Path, upload: object) -> Path:
     """Where an upload lies; it counts as used now. Raises BadData when it is not kept (any more)."""
     if not is_upload_id(upload):
-        raise BadData(f"{upload!r} is no id of an upload.")
+        raise BadData(f"{shown(upload)} is no id of an upload.")
     path = data_dir / FOLDER / str(upload)
     if not path.is_file():
         raise BadData(GONE)

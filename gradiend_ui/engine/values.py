@@ -52,7 +52,7 @@ DENSE_FEATURE_FACTORS: tuple[float, ...] = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.
 def finite(value: object, what: str) -> float:
     """`value` as a finite float; anything else (NaN, infinity, text, bool) is refused by the name `what`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BadGrid(f"{what} must be a number, not {value!r}.")
+        raise BadGrid(f"{what} must be a number, not {shown(value)}.")
     try:
         number = float(value)
     except OverflowError:
@@ -104,7 +104,7 @@ class Grid:
 
 def _axis(values: Iterable[float], what: str) -> tuple[float, ...]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise BadGrid(f"{what} must be a list of numbers, not {values!r}.")
+        raise BadGrid(f"{what} must be a list of numbers, not {shown(values)}.")
     numbers = sorted({finite(value, f"Every entry of {what}") for value in values})
     if not numbers:
         raise BadGrid(f"{what} is empty: give at least one number.")
@@ -282,16 +282,16 @@ class SweepSpec:
         _one_of(self.precision, PRECISIONS, "precision")
         _one_of(self.first_look, FIRST_LOOKS, "first_look")
         if not isinstance(self.split, str) or not self.split:
-            raise BadGrid(f"split must be the name of a split or 'all', not {self.split!r}.")
+            raise BadGrid(f"split must be the name of a split or 'all', not {shown(self.split)}.")
         for name in ("again", "winner_only"):
             if not isinstance(getattr(self, name), bool):
-                raise BadGrid(f"{name} must be true or false, not {getattr(self, name)!r}.")
+                raise BadGrid(f"{name} must be true or false, not {shown(getattr(self, name))}.")
         if not 0.0 <= finite(self.winner_ratio, "winner_ratio") <= MOST_RATIO:
             raise BadGrid(f"winner_ratio must be between 0 and {MOST_RATIO:g}, not {self.winner_ratio}.")
         for name in ("max_rows", "max_neutral"):
             cap = getattr(self, name)
             if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 1):
-                raise BadGrid(f"{name} must be a whole number of at least 1, or absent for all, not {cap!r}.")
+                raise BadGrid(f"{name} must be a whole number of at least 1, or absent for all, not {shown(cap)}.")
         object.__setattr__(self, "target_classes", _names(self.target_classes, "target_classes"))
         if self.feature_factors is not None:
             object.__setattr__(self, "feature_factors", _axis(self.feature_factors, "feature_factors"))
@@ -307,7 +307,7 @@ class SweepSpec:
 
 def _one_of(value: object, accepted: Sequence[str], what: str) -> None:
     if value not in accepted:
-        raise BadGrid(f"{what} must be one of {', '.join(accepted)}, not {value!r}.")
+        raise BadGrid(f"{what} must be one of {', '.join(accepted)}, not {shown(value)}.")
 
 
 def _names(value: object, what: str) -> tuple[str, ...] | None:
@@ -315,7 +315,7 @@ def _names(value: object, what: str) -> tuple[str, ...] | None:
         return None
     names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise BadGrid(f"{what} must be a list of class names, not {value!r}.")
+        raise BadGrid(f"{what} must be a list of class names, not {shown(value)}.")
     return tuple(dict.fromkeys(str(name) for name in names))
 
 
@@ -323,19 +323,23 @@ def _checked_targets(value: object) -> Targets:
     if value is None or value == "label":
         return value
     if not isinstance(value, Mapping) or not value:
-        raise BadGrid(f"targets must be {{class: [tokens]}} or 'label', not {value!r}.")
+        raise BadGrid(f"targets must be {{class: [tokens]}} or 'label', not {shown(value)}.")
     checked: dict[str, tuple[str, ...]] = {}
     for name, tokens in value.items():
         if isinstance(tokens, str) or not isinstance(tokens, Iterable):
-            raise BadGrid(f"targets of class {name!r} must be a list of tokens, not {tokens!r}.")
+            raise BadGrid(f"targets of class {shown(name)} must be a list of tokens, not {shown(tokens)}.")
         words = tuple(tokens)
         if len(words) > MAX_TARGET_WORDS:
-            raise BadGrid(f"targets of class {name!r} are {len(words):,} words; at most {MAX_TARGET_WORDS:,} are read.")
+            raise BadGrid(
+                f"targets of class {shown(name)} are {len(words):,} words; at most {MAX_TARGET_WORDS:,} are read."
+            )
         if not words or not all(isinstance(word, str) and word.strip() for word in words):
-            raise BadGrid(f"targets of class {name!r} must be non-empty words, not {tokens!r}.")
+            raise BadGrid(f"targets of class {shown(name)} must be non-empty words, not {shown(tokens)}.")
         broken = next((word for word in words if is_broken(word)), None)
         if broken is not None:
-            raise BadGrid(f"targets of class {name!r} hold {shown(broken)}, half a character: write the word anew.")
+            raise BadGrid(
+                f"targets of class {shown(name)} hold {shown(broken)}, half a character: write the word anew."
+            )
         checked[str(name)] = words
     return checked
 
@@ -350,5 +354,5 @@ def spec_from_mapping(options: Mapping[str, Any]) -> SweepSpec:
     """
     unknown = sorted(set(options) - SPEC_FIELDS)
     if unknown:
-        raise BadGrid(f"Unknown sweep option {unknown[0]!r}. Known: {', '.join(sorted(SPEC_FIELDS))}.")
+        raise BadGrid(f"Unknown sweep option {shown(unknown[0])}. Known: {', '.join(sorted(SPEC_FIELDS))}.")
     return SweepSpec(**{name: value for name, value in options.items() if value is not None})

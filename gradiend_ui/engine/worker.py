@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import time
+import traceback
 import warnings
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -26,6 +27,7 @@ from gradiend_ui.engine.cores import usable_cores
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.lifeline import end_with_parent
+from gradiend_ui.engine.seldom import Seldom
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.trust import LOCAL, Trust
 
@@ -37,6 +39,7 @@ REST_VARIABLE, REST_SECONDS = "GRADIEND_UI_IDLE_SECONDS", 900.0
 """After so long without a request or a sweep, models are unloaded. The first click after that reads them again."""
 STOP = "stop"
 ENDED = "The worker process ended unexpectedly, it may be out of memory: resume to go on."
+IS_NEWS = Seldom()
 log = logging.getLogger(__name__)
 
 
@@ -111,8 +114,8 @@ def _sorted_out(aside: list[Aside]) -> tuple[list[Aside], list[Aside]]:
 
 
 def _answer(lane: Lane, request: Aside, aside: list[Aside]) -> tuple[int, str, Any]:
-    """(number, "ok", value), (number, "error", (code, sentence)), or (number, "aside", None) for a request that waits
-    in `aside` while others come: nothing but plain values crosses the pipe."""
+    """(number, "ok", value), (number, "error", (code, sentence, text)), or (number, "aside", None) for a request that
+    waits in `aside` while others come: nothing but plain values crosses the pipe."""
     number, kind = request.number, request.kind
     try:
         return number, "ok", lane.handle(kind, request.body)
@@ -120,7 +123,11 @@ def _answer(lane: Lane, request: Aside, aside: list[Aside]) -> tuple[int, str, A
         aside.append(replace(request, wanted=wanted))
         return number, ASIDE, None
     except GradiendUIError as error:
-        return number, "error", (error.code, str(error))
+        return number, "error", (error.code, str(error), error.text)
     except Exception as error:
-        log.exception("request %s failed", kind)
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        if IS_NEWS(f"{kind} {type(error).__name__} {where.filename} {where.lineno}"):
+            log.exception("request %s failed", kind)
+        else:
+            log.debug("request %s failed", kind, exc_info=error)
         return number, "error", ("failed", f"Something unexpected went wrong ({type(error).__name__}): see the log.")

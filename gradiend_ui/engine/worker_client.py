@@ -26,6 +26,7 @@ from gradiend_ui.engine.asking import ASIDE, Places, Turns, who_asks
 from gradiend_ui.engine.errors import Failed, GradiendUIError, error_from
 from gradiend_ui.engine.fence import put_up
 from gradiend_ui.engine.owned_places import fence_around
+from gradiend_ui.engine.seldom import Seldom, kind_of
 from gradiend_ui.engine.trust import LOCAL, Trust
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class WorkerClient:
         """server: the number under which the worker may write to the store. places: how many requests may wait."""
         self._paths = (store_path, data_dir, demo_folder, trust, server)
         self._on_death = on_death
-        self._trust, self._said = trust, ""
+        self._trust, self._is_news = trust, Seldom()
         self._numbers = itertools.count(1)
         self._turns: Turns[Request] = Turns(places or Places())
         self._sent: dict[int, Request] = {}
@@ -97,7 +98,7 @@ class WorkerClient:
         self._news = threading.Condition(self._lock)
         self._pipe = threading.Lock()
         self._sender: threading.Thread | None = None
-        self._closing = False
+        self._closing, self._ready = False, False
         self._began, self._short_lives = 0.0, 0
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
@@ -159,12 +160,14 @@ class WorkerClient:
         return self._process is not None and self._connection is not None and self._process.is_alive()
 
     def close(self) -> None:
-        """End the worker and wait for it."""
+        """End the worker and wait for it; one that still loads its libraries hears nothing, and is ended at once."""
         with self._news:
             self._closing = True
             self._news.notify_all()
-            process, connection = self._process, self._connection
-        if connection is not None and self._pipe.acquire(timeout=PATIENCE_SECONDS):
+            process, connection, listens = self._process, self._connection, self._ready
+        if process is not None and not listens:
+            process.kill()
+        elif connection is not None and self._pipe.acquire(timeout=PATIENCE_SECONDS):
             with contextlib.suppress(OSError):  # a worker that has gone already needs no telling
                 connection.send((0, "stop", {}))
             self._pipe.release()
@@ -190,7 +193,7 @@ class WorkerClient:
             for name, value in previous.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
         theirs.close()
-        self._process, self._connection, self._began = process, ours, time.monotonic()
+        self._process, self._connection, self._began, self._ready = process, ours, time.monotonic(), False
         threading.Thread(target=self._read, args=(ours, process), daemon=True, name="worker-answers").start()
         if self._sender is None:
             self._sender = threading.Thread(target=self._send, daemon=True, name="worker-requests")
@@ -204,6 +207,7 @@ class WorkerClient:
             except (EOFError, OSError):
                 break
             with self._news:
+                self._ready = self._ready or connection is self._connection
                 request = self._taken(number, outcome)
                 self._news.notify()
             if request is None:
@@ -214,13 +218,13 @@ class WorkerClient:
                 request.answer.set_exception(self._refusal(*value))
         self._after_death(connection, process)
 
-    def _refusal(self, code: str, sentence: str) -> GradiendUIError:
-        """The worker's refusal as who asked may read it; what is not told stands in the log, once."""
+    def _refusal(self, code: str, sentence: str, text: tuple[str, dict[str, Any]] | None = None) -> GradiendUIError:
+        """The worker's refusal as who asked may read it; what is not told stands in the log, seldom (see `Seldom`)."""
         told = self._trust.told(sentence)
-        if told != sentence and sentence != self._said:
-            self._said = sentence
-            log.warning("a visitor was told less than this: %s", sentence)
-        return error_from(code, told)
+        if told != sentence:
+            level = logging.WARNING if self._is_news(kind_of(sentence)) else logging.DEBUG
+            log.log(level, "a visitor was told less than this: %s", sentence)
+        return error_from(code, told, text if told == sentence else None)
 
     def _taken(self, number: int, outcome: str) -> Request | None:
         """The request that a message of the worker answers; None where it only makes way for others, or is unknown."""

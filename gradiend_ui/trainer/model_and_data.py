@@ -23,7 +23,7 @@ from gradiend_ui.engine.data_forms.form import HELDOUT, GroupKey, Ratios
 from gradiend_ui.engine.data_forms.sources import read_tables
 from gradiend_ui.engine.data_forms.unified import UnifiedData, unified_frame, unify
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, NotFound
-from gradiend_ui.engine.file_names import WHY, is_device
+from gradiend_ui.engine.file_names import WHY, followed, is_device
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.plan import class_order
 from gradiend_ui.engine.run_folder import read_run_folder
@@ -140,7 +140,7 @@ class ModelAndData:
         if Path(self.run_id).is_absolute() or ".." in Path(self.run_id).parts:
             raise BadName(f"run_id {self.run_id!r} leads out of experiment_dir: give a plain name.")
         if any(map(is_device, Path(self.run_id).parts)):
-            raise BadName(f"run_id {self.run_id!r} cannot be the name of a folder, {WHY}: give another one.")
+            raise BadName(f"run_id {self.run_id!r} {WHY} a folder: give another one.")
         return str(Path(folder) / self.run_id)
 
     @property
@@ -354,7 +354,7 @@ class ModelAndData:
         given = model or self._given_model
         if isinstance(given, ModelWithGradiend) or ModelFolder.holds_gradiend(given):
             raise BadData("train() starts from a base model; this is a trained GRADIEND. Give the base model as model.")
-        return str(Path(given).resolve()) if Path(given).is_dir() else str(given)
+        return str(followed(given)) if Path(given).is_dir() else str(given)
 
     def _base_for_training(self, location: str, args: TrainingArguments) -> BaseModel:
         if args.prediction_objective == "clm_mlm_head":

@@ -10,6 +10,7 @@ from typing import Any
 from gradiend_ui.engine.checkpoint import read_checkpoint
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.errors import BadCheckpoint
+from gradiend_ui.engine.file_names import followed
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.run_folder import read_run_folder
 
@@ -70,4 +71,4 @@ def _base_name(folder: Path) -> Any:
 
 
 def _place(name: str | Path) -> str:
-    return str(Path(name).resolve()) if Path(name).is_dir() else str(name)
+    return str(followed(name)) if Path(name).is_dir() else str(name)

@@ -136,7 +136,7 @@ def _split(path: str | Path, name: str) -> tuple[Path, list[str]]:
         raise BadName("The path for the figure is empty: give a folder or a file name.")
     file = Path(path)
     if is_device(file.name):
-        raise BadName(f"{file.name!r} cannot be the name of a figure, {WHY}: choose another name.")
+        raise BadName(f"{file.name!r} {WHY} a figure: choose another name.")
     if file.is_dir() or str(path).endswith(("/", "\\")):
         return file / name, []
     ending = file.suffix.removeprefix(".").lower()

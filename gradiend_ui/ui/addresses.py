@@ -27,11 +27,12 @@ INTERFACE_ADDRESS = 0x8915
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header or an origin, in lower case, without its port and brackets."""
+    """The name in a Host header or an origin, in lower case, without its port and brackets, and without the one full
+    stop that may stand behind a whole name (`localhost.` is `localhost`)."""
     bare = host.strip().lower()
     if bare.startswith("["):
         return bare[1:].partition("]")[0]
-    return bare.partition(":")[0] if bare.count(":") <= 1 else bare
+    return (bare.partition(":")[0] if bare.count(":") <= 1 else bare).removesuffix(".")
 
 
 def listening_address(host: str) -> str:
@@ -96,7 +97,9 @@ def listening_problem(host: str, *, public: bool, trust_network: bool) -> str | 
 
 
 def checked_host(name: str) -> str | None:
-    """A name or address that people can type, in lower case as browsers send it; None for anything else."""
+    """A name or address that people can type, in lower case as browsers send it and without the full stop that may
+    stand behind a whole name; None for anything else."""
+    name = name.removesuffix(".")
     with suppress(ValueError):
         return str(ipaddress.ip_address(name))
     if name != name.strip() or not name or len(name) > LONGEST_HOST:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.ui.grid import board
-from gradiend_ui.ui.keys import WATCHER, ring_of
+from gradiend_ui.ui.keys import KEYLESS, WATCHER, ring_of
 from gradiend_ui.ui.page import Page
 from gradiend_ui.ui.refusals import toast
 from gradiend_ui.ui.status import build_run_chip
@@ -34,6 +34,10 @@ WITH_KEY = """(run, _, ...values) => [run, globalThis.gradiendPage.keyOf(run), .
 WITH_RING = """(run, _, ...values) => [run, globalThis.gradiendPage.ring(), ...values]"""
 """The second becomes {run: key} of all that it keeps, as JSON."""
 KEEP_KEY = """(run, key) => { if (run && key) globalThis.gradiendPage.keep(run, key); }"""
+DROP_KEY = """(unfit) => {
+  const at = unfit.indexOf(' ');
+  if (at > 0) globalThis.gradiendPage.drop(unfit.slice(0, at), unfit.slice(at + 1));
+}"""
 PUT_RUN_IN_URL = """(run) => {
   const url = new URL(location);
   if (run) url.searchParams.set('run', run); else url.searchParams.delete('run');
@@ -108,7 +112,7 @@ def follow_after(page: Page, event: Any) -> Any:
                 yield painted(shown, True, page, last_state, page.viewers.get(name).controls)
                 last_state = shown.state
         except NotFound as error:
-            gr.Warning(toast(str(error)), title=page.words("page.sweep_gone"))
+            gr.Warning(toast(page.words.of(error)), title=page.words("page.sweep_gone"))
             yield without_run(page)
         yield nothing  # Gradio shows the last yield again when this ends, which may be after a newer follower began
 
@@ -117,22 +121,31 @@ def follow_after(page: Page, event: Any) -> Any:
 
 def claim_after(page: Page, event: Any) -> Any:
     """Show what the page is to its run, once `event` has succeeded; gives the next event."""
-    inputs = [page.run, page.run_buttons.control.key]
-    return event.success(claimer(page), inputs, claim_outputs(page), js=WITH_KEY, **QUIET)
+    return claimed_by(page, event.success)
+
+
+def claimed_by(page: Page, event: Any) -> Any:
+    """The same for a listener (`success`, `click`) that has no function yet. A key that does not fit is given up."""
+    widgets = page.run_buttons.control
+    outputs = [*claim_outputs(page), widgets.unfit]
+    claimed = event(claimer(page), [page.run, widgets.key], outputs, js=WITH_KEY, **QUIET)
+    claimed.success(None, widgets.unfit, None, js=DROP_KEY, api_visibility="private")
+    return claimed
 
 
 def claimer(page: Page) -> Any:
-    """The function that shows a key of the page's browser and fills `claim_outputs`."""
+    """The function that shows a key of the page's browser and fills `claim_outputs` and the key that does not fit."""
 
     def claim(run: str, key: str, request: gr.Request) -> list[Any]:
         try:
             view = role_noted(page, request, run, asker_of(page, request, key))
             state = page.session.revision(run)[1] if run else ""
         except NotFound:  # deleted meanwhile: the follower says so
-            return [gr.skip()] * len(claim_outputs(page))
+            return [gr.skip()] * (len(claim_outputs(page)) + 1)
         except GradiendUIError:  # a key that is none
-            return [*control.shown_values(WATCHER, run, page.words), *[gr.skip()] * 3]
-        return claimed_values(page, view, run, state)
+            return [*control.shown_values(WATCHER, run, page.words, unfit=True), *[gr.skip()] * 3, f"{run} {key}"]
+        unfit = bool(key) and view.role in (WATCHER, KEYLESS)
+        return [*claimed_values(page, view, run, state, unfit=unfit), f"{run} {key}" if unfit else ""]
 
     return claim
 
@@ -142,10 +155,10 @@ def claim_outputs(page: Page) -> list[Any]:
     return [*control.shown_outputs(buttons.control), buttons.pause, buttons.resume, buttons.stop]
 
 
-def claimed_values(page: Page, view: View, run: str, state: str) -> list[Any]:
-    """Values for `claim_outputs`."""
+def claimed_values(page: Page, view: View, run: str, state: str, *, unfit: bool = False) -> list[Any]:
+    """Values for `claim_outputs`. unfit: whether a key was shown that does not fit."""
     buttons = sweep.button_states(state, True, page.words, view.controls)[1:]
-    return [*control.shown_values(view.role, run, page.words), *buttons]
+    return [*control.shown_values(view.role, run, page.words, unfit=unfit), *buttons]
 
 
 def show_run_in_url(page: Page, event: Any) -> Any:

@@ -25,12 +25,14 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.responses import JSONResponse, Response
 
 from gradiend_ui.engine.errors import Busy
+from gradiend_ui.engine.seldom import Seldom
 from gradiend_ui.ui.addresses import checked_host, host_name, is_own_name, is_this_machine
 from gradiend_ui.ui.forms import NO_FORM, App, Form, Message, Receive, Send, Upload
 from gradiend_ui.ui.quotas import Quotas, Slots
 from gradiend_ui.ui.raw_calls import (
     BY_NUMBER,
     LONGEST_PAGE_NAME,
+    NUMBERED,
     Functions,
     Refusal,
     is_by_number,
@@ -38,10 +40,12 @@ from gradiend_ui.ui.raw_calls import (
     is_page_name,
     misfit,
     parsed,
+    with_statuses,
 )
 from gradiend_ui.ui.visitors import Visitors
 
 log = logging.getLogger(__name__)
+IS_NEWS = Seldom()
 READ = re.compile(
     r"/(?:|de/?|config/?|favicon\.ico|manifest\.json|robots\.txt|theme\.css|(?:static|assets|svelte|app-static)/.*"
     r"|gradio_api/(?:info/?|app_id/?|startup-events|theme\.css|upload_progress|queue/data|heartbeat/[^/]+"
@@ -158,7 +162,7 @@ class Gate:
         if refusal is not None:
             await _answer(refusal)(scope, receive, send)
             return
-        await self.app(scope, _again(body, receive), send)
+        await self.app(scope, _again(body, receive), with_statuses(send) if _is_told_at_once(scope["path"]) else send)
 
     async def _take_file(self, scope: Message, receive: Receive, send: Send, headers: Headers, visitor: str) -> None:
         """An upload, where there is a place and room for it; it breaks off when it takes too long."""
@@ -196,7 +200,8 @@ class LastResort:
 
     async def answer(self, error: Exception, receive: Receive) -> None:
         kind, path = type(error).__name__, str(self._scope["path"])[:200]
-        log.warning("%s %r ended with %s", self._scope["method"], path, kind)
+        level = logging.WARNING if IS_NEWS(f"{self._scope['method']} {kind}") else logging.DEBUG
+        log.log(level, "%s %r ended with %s", self._scope["method"], path, kind)
         log.debug("in full:", exc_info=error)
         is_form = path.rstrip("/") == UPLOAD and not isinstance(error, OSError)
         if not self._begun:
@@ -259,6 +264,12 @@ def answered_here(path: str, query: Mapping[str, str], calls: Functions) -> App 
     return None
 
 
+def _is_told_at_once(path: str) -> bool:
+    """Whether the answer to a call is what its function gave, and not the name of an event to wait for."""
+    match = WRITTEN.fullmatch(path)
+    return match is not None and match["named"] in NUMBERED
+
+
 def _misfit(path: str, call: Mapping[str, Any], headers: Headers, calls: Functions) -> Refusal | None:
     match = WRITTEN.fullmatch(path)
     if match is None:
@@ -273,7 +284,7 @@ def _refused_size(path: str, headers: Headers, quotas: Quotas) -> Refusal | None
     given = headers.get("content-length")
     if given is None or "transfer-encoding" in headers:  # chunks have no length, whatever is said beside them
         return Refusal(411, "Send the length of the content with it (Content-Length).")
-    if not given.isdecimal() or len(given) > 15:
+    if not (given.isascii() and given.isdecimal()) or len(given) > 15:
         return Refusal(400, "Content-Length is no number.")
     if int(given) > most:
         return Refusal(413, f"That is {int(given) / 2**20:,.1f} MB; this server takes at most {most / 2**20:,.0f} MB.")

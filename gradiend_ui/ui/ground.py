@@ -48,7 +48,8 @@ class Ground:
             return
         kept = sum(bytes_of(file) for file in home.rglob("*"))
         if kept > most:
-            raise Busy(f"The room for uploads is full ({kept / 2**30:.1f} GB): it is cleared with time, try tomorrow.")
+            told = f"The room for uploads is full ({kept / 2**30:.1f} GB): it is cleared with time, try tomorrow."
+            raise Busy(told).known_as("load.no_room", size=f"{kept / 2**30:.1f}")
 
     @cached_property
     def exports(self) -> Slots:

@@ -43,7 +43,12 @@ class Keys:
         """Raises NotFound where there is no such run, NotAllowed where the asker may not control it."""
         role = self.role(run, asker)
         if role not in CONTROLLING:
-            raise NotAllowed(NONE_THERE if role == KEYLESS else WRONG_KEY if asker.key_of(run) else NO_KEY)
+            sentence, text = NO_KEY, "sweep.no_key"
+            if role == KEYLESS:
+                sentence, text = NONE_THERE, "sweep.has_no_key"
+            elif asker.key_of(run):
+                sentence, text = WRONG_KEY, "sweep.wrong_key"
+            raise NotAllowed(sentence).known_as(text)
 
     def role(self, run: str, asker: Asker) -> str:
         """OWNER, HOLDER, WATCHER or KEYLESS. Raises NotFound, and NotAllowed for a key that is no text."""
@@ -69,7 +74,8 @@ def checked_key(key: object) -> str:
     if not isinstance(key, str):
         raise NotAllowed(f"The key is text, as /start_sweep gave it, not a value of type {type(key).__name__}.")
     if len(key) > LONGEST_KEY:
-        raise NotAllowed(f"The key is text of at most {LONGEST_KEY} characters, not of {len(key):,}.")
+        told = NotAllowed(f"The key is text of at most {LONGEST_KEY} characters, not of {len(key):,}.")
+        raise told.known_as("sweep.wrong_key")
     return key
 
 

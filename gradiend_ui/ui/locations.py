@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.file_names import followed
 
 LONGEST, LONGEST_PIECE = 4096, 255
 
@@ -36,6 +37,7 @@ def checked_location(given: object, accepted: str) -> str:
 def absolute(location: str) -> str:
     """The folder by its whole path. Raises BadGrid for the home of a user whom nobody knows, and links in a ring."""
     try:
-        return str(Path(location).expanduser().resolve())
+        return str(followed(Path(location).expanduser()))
     except (OSError, RuntimeError, ValueError) as error:
-        raise BadGrid(f"The folder {shown(location)} cannot be found ({error}): give its whole path.") from error
+        why = str(getattr(error, "strerror", None) or error).rstrip(".")
+        raise BadGrid(f"The folder {shown(location)} cannot be found ({why}): give its whole path.") from error

@@ -14,8 +14,10 @@ from pathlib import Path
 from gradiend_ui.engine.archives import holds_gradiend
 from gradiend_ui.engine.demos import DEMO, DEMOS
 from gradiend_ui.engine.errors import BadCheckpoint, Busy, GradiendUIError
+from gradiend_ui.engine.file_names import RING, is_ring
 from gradiend_ui.engine.run_folder import is_checkpoint, nothing_found
 from gradiend_ui.engine.worker_client import WorkerEnded
+from gradiend_ui.ui.locations import absolute
 
 log = logging.getLogger(__name__)
 OWN = "default"
@@ -35,7 +37,12 @@ class OwnModel:
     @property
     def folders(self) -> tuple[Path, ...]:
         """What the owner opens for everybody; nothing where it is a demo."""
-        return () if self._source in DEMOS else (Path(self._source).expanduser(),)
+        if self._source in DEMOS:
+            return ()
+        try:
+            return (Path(self._source).expanduser(),)
+        except RuntimeError:  # "~somebody" who has no home here
+            return (Path(self._source),)
 
     @property
     def name(self) -> str:
@@ -49,7 +56,7 @@ class OwnModel:
     @property
     def source(self) -> str:
         """What the worker is asked for."""
-        return self._source if self._source in DEMOS else str(Path(self._source).expanduser().resolve())
+        return self._source if self._source in DEMOS else absolute(self._source)
 
     def problem(self) -> str | None:
         """A sentence for the owner where a look at the folder shows that it cannot be opened; else None."""
@@ -79,7 +86,7 @@ class OwnModel:
             if said != self._said:
                 self._said = said  # once: every visitor's page asks for it
                 log.warning("%s", said)
-            raise BadCheckpoint(CLOSED) from None
+            raise BadCheckpoint(CLOSED).known_as("load.own_closed") from None
 
 
 def _nothing_there(folder: Path) -> str | None:
@@ -87,7 +94,7 @@ def _nothing_there(folder: Path) -> str | None:
     if folder.is_file():
         return "it is a file; a GRADIEND is a folder"
     if not folder.is_dir():
-        return "there is no such folder"
+        return RING if is_ring(folder) else "there is no such folder"
     if holds_gradiend(folder):
         return None
     return "its config.json describes no GRADIEND" if is_checkpoint(folder) else nothing_found(folder).rstrip(".")

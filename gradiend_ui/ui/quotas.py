@@ -141,7 +141,7 @@ class Hourly:
                 raise Busy(
                     f"{len(own)} of your {self._what} came within an hour, and at most {self._most_each} may: go on "
                     "with a model that is open, or wait."
-                )
+                ).known_as("load.hourly", own=len(own), most=self._most_each)
             own.append(self._clock())
             self._times[visitor] = own
 
@@ -170,9 +170,10 @@ class Slots:
                 raise Busy(
                     f"{self._taken[visitor]} of your {self._what} are under way, and at most {self._most_each} may be "
                     "at once: wait until one is done."
-                )
+                ).known_as(f"page.own_{self._what}", own=self._taken[visitor], most=self._most_each)
             if self._taken.total() >= self._most:
-                raise Busy(f"{self._taken.total()} {self._what} are under way, as many as this server does at once.")
+                told = Busy(f"{self._taken.total()} {self._what} are under way, as many as this server does at once.")
+                raise told.known_as(f"page.all_{self._what}", count=self._taken.total())
             self._taken[visitor] += 1
 
     def give_back(self, visitor: str) -> None:

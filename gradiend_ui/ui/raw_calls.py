@@ -7,7 +7,7 @@ what was wrong in a sentence. Knows the functions' names and counts, and no valu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ LONGEST_PAGE_NAME, LONGEST_TOKEN, LONGEST_NAME = 64, 4096, 80
 MOST_NUMBER = 2**53
 NOT_JSON = 'The request is no JSON: send an object such as {"data": [...]}.'
 NO_TOKEN, KEY = "oauth_token", "key"
+Sends = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+"""How ASGI sends a message."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,29 @@ def misfit(way: str, name: str | None, call: Mapping[str, Any], functions: Funct
     if called is None or not called.runs:
         return Refusal(404, f"There is no function with the fn_index {shown(number)}: see the API's list.")
     return _miscounted(call["data"], called, called.inputs)
+
+
+def with_statuses(send: Sends) -> Sends:
+    """The same for the answer to a call whose refusal Gradio sends as a broken server's (500): it is the caller's (400)
+    unless its code is "failed"."""
+    begun: list[MutableMapping[str, Any]] = []
+
+    async def send_with_status(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 500:
+            begun.append(message)  # until it is known what it says
+            return
+        while begun:
+            status = 400 if _is_refusal(message.get("body", b"")) else 500
+            await send({**begun.pop(), "status": status})
+        await send(message)
+
+    return send_with_status
+
+
+def _is_refusal(body: bytes) -> bool:
+    told = parsed(body)
+    sentence = told.get("error") if isinstance(told, dict) else None
+    return isinstance(sentence, str) and not sentence.startswith("[failed]")
 
 
 def is_by_number(way: str | None, name: str | None) -> bool:

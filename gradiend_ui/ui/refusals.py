@@ -19,14 +19,15 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from gradiend_ui.engine.asking import asked_by
-from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.ui.unfit_values import unfit_value
+from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, NotAllowed
+from gradiend_ui.engine.seldom import Seldom
+from gradiend_ui.ui.unfit_values import unfit_value, unsent_file
 from gradiend_ui.ui.visitors import Visitors
 from gradiend_ui.ui.words import LANGUAGES, Words
 
 log = logging.getLogger(__name__)
 LONGEST_TOAST, PLACES = 600, 4
-NOT_UNDERSTOOD = "The server could not do that with what it was sent: reload the page and try again."
+IS_NEWS = Seldom()
 
 
 @contextmanager
@@ -46,12 +47,12 @@ def for_people(words: Words) -> Iterator[None]:
     try:
         yield
     except GradiendUIError as error:
-        raise refusal(error, words("page.not_possible"), duration=12) from error
+        raise refusal(error, words, words("page.not_possible"), duration=12) from error
 
 
-def refusal(error: GradiendUIError, title: str, duration: float = 10) -> gr.Error:
+def refusal(error: GradiendUIError, words: Words, title: str, duration: float = 10) -> gr.Error:
     """The error as a message that stays for `duration` seconds."""
-    return gr.Error(toast(str(error)), title=title, duration=duration, print_exception=False)
+    return gr.Error(toast(words.of(error)), title=title, duration=duration, print_exception=False)
 
 
 def toast(sentence: str) -> str:
@@ -68,18 +69,18 @@ def guard(blocks: gr.Blocks, visitors: Visitors) -> None:
     """
     for function in blocks.fns.values():
         if function.fn is not None:
-            function.fn = guarded(function.fn, visitors)
+            function.fn = guarded(function.fn, visitors, _words_of(function))
     process = blocks.process_api
 
     @functools.wraps(process)
     async def process_api(block_fn: Any, *values: Any, **named: Any) -> Any:
-        with last_resort(_words_of(block_fn)):
+        with last_resort(_words_of(block_fn), codes=getattr(block_fn, "api_visibility", "") == "public"):
             return await process(block_fn, *values, **named)
 
     blocks.process_api = process_api
 
 
-def guarded(function: Callable[..., Any], visitors: Visitors) -> Callable[..., Any]:
+def guarded(function: Callable[..., Any], visitors: Visitors, words: Words) -> Callable[..., Any]:
     """The same function, of the same kind, whose unexpected errors are logged and told as one sentence."""
     if inspect.isasyncgenfunction(function):
 
@@ -88,7 +89,7 @@ def guarded(function: Callable[..., Any], visitors: Visitors) -> Callable[..., A
             visitor, steps = _visitor(visitors), function(*values)
             try:
                 while True:
-                    with last_resort(), asked_by(visitor):
+                    with last_resort(words), asked_by(visitor):
                         try:
                             value = await anext(steps)
                         except StopAsyncIteration:
@@ -105,7 +106,7 @@ def guarded(function: Callable[..., Any], visitors: Visitors) -> Callable[..., A
             visitor, steps = _visitor(visitors), function(*values)
             try:
                 while True:
-                    with last_resort(), asked_by(visitor):
+                    with last_resort(words), asked_by(visitor):
                         try:
                             value = next(steps)
                         except StopIteration:
@@ -118,7 +119,7 @@ def guarded(function: Callable[..., Any], visitors: Visitors) -> Callable[..., A
 
     @functools.wraps(function)
     def call(*values: Any) -> Any:
-        with last_resort(), asked_by(_visitor(visitors)):
+        with last_resort(words), asked_by(_visitor(visitors)):
             return function(*values)
 
     return call
@@ -136,26 +137,38 @@ def _words_of(function: Any) -> Words:
 
 
 @contextmanager
-def last_resort(words: Words | None = None) -> Iterator[None]:
-    """words: of the page, where Gradio's own errors are to be told in its language."""
+def last_resort(words: Words, *, codes: bool = False) -> Iterator[None]:
+    """words: of the page that a function belongs to. codes: whether who called it is a script, which reads a code."""
     try:
         yield
     except gr.Error as error:
-        if words is None or not error.print_exception:
+        if not error.print_exception:
             raise
         log.debug("a value that does not fit:", exc_info=error)  # Gradio's own, which it would write to the log
-        sentence, title = unfit_value(error, words) or NOT_UNDERSTOOD, words("page.not_possible")
-        raise gr.Error(toast(sentence), title=title, print_exception=False) from error
+        sentence = unfit_value(error, words) or words("page.not_understood")
+        raise _last_word(BadData(sentence), words, codes) from error
     except GradiendUIError as error:
-        raise gr.Error(toast(str(error)), print_exception=False) from error
+        raise _last_word(error, words, codes) from error
     except Exception as error:  # the page's edge: values of a request may have any shape
-        note(error)
-        raise gr.Error(NOT_UNDERSTOOD, print_exception=False) from error
+        name = unsent_file(error)
+        if name is None:
+            note(error)
+            raise _last_word(Failed(words("page.not_understood")), words, codes) from error
+        log.debug("a file that did not come here:", exc_info=error)
+        told = NotAllowed(f"The file {name} was not uploaded to this server: upload it, and send what that gave.")
+        raise _last_word(told.known_as("page.no_such_file", name=name), words, codes) from error
+
+
+def _last_word(error: GradiendUIError, words: Words, codes: bool) -> gr.Error:
+    if codes:
+        return gr.Error(f"[{error.code}] {error}", print_exception=False)
+    return refusal(error, words, words("page.not_possible"))
 
 
 def note(error: Exception) -> None:
-    """One line for the log, with the place; all of it where the log asks for details: a stranger could fill it."""
+    """One line for the log, with the place, and seldom the same; all of it where the log asks for details."""
     frames = traceback.extract_tb(error.__traceback__)
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-PLACES:]))
-    log.warning("a function failed: %s at %s", type(error).__name__, places or "?")
+    line = f"a function failed: {type(error).__name__} at {places or '?'}"
+    log.log(logging.WARNING if IS_NEWS(line) else logging.DEBUG, "%s", line)
     log.debug("in full:", exc_info=error)

@@ -200,12 +200,13 @@ class Session:
         source = checked_location(source, f"source must be {' or '.join(map(repr, DEMOS))}, or a folder")
         if source not in DEMOS and not self._own.is_meant(source):
             if self._public:
-                raise NotAllowed("This server opens its own demos only: paths on the server are not read.")
+                told = NotAllowed("This server opens its own demos only: paths on the server are not read.")
+                raise told.known_as("load.no_paths")
             source = absolute(source)
         if "base_model" in chosen:
             checked_location(chosen["base_model"], "base_model must be a folder or the id of a model, as text")
         if self._public and chosen.get("base_model"):
-            raise NotAllowed("This server does not open other base models.")
+            raise NotAllowed("This server does not open other base models.").known_as("load.no_other_base")
         if chosen.pop("revision", None) is not None:
             raise BadGrid("revision applies to Hub ids only; a folder has none.")
         if chosen:
@@ -302,7 +303,7 @@ class Session:
     def cells(self, run: str, rev: int = 0) -> dict[str, Any]:
         """The API's /cells: state and progress, the base, and the cells that changed after `rev`."""
         if isinstance(rev, bool) or not isinstance(rev, int) or abs(rev) > MOST_REV:
-            raise BadGrid(f"rev must be a whole number, as an earlier answer gave it, not {rev!r}.")
+            raise BadGrid(f"rev must be a whole number, as an earlier answer gave it, not {shown(rev)}.")
         newest, changed = self._store.cells(run, rev)
         record = self._store.run(run)
         classes = record.info["classes"]
@@ -459,7 +460,7 @@ def _options(given: object, known: frozenset[str], what: str) -> dict[str, Any]:
         raise BadGrid(f"The options of {what} must be an object, not {shown(given)}.")
     unknown = sorted(str(key) for key in set(given) - known)
     if unknown:
-        raise BadGrid(f"Unknown option {unknown[0]!r}; {what} knows {', '.join(sorted(known))}.")
+        raise BadGrid(f"Unknown option {shown(unknown[0])}; {what} knows {', '.join(sorted(known))}.")
     return {key: value for key, value in given.items() if value is not None}
 
 
@@ -467,7 +468,7 @@ def _question(record: Run, options: Mapping[str, Any] | None) -> Question:
     chosen = _options(options, SELECT_OPTIONS, "select")
     any_factor = chosen.get("any_feature_factor", False)
     if not isinstance(any_factor, bool):
-        raise BadGrid(f"any_feature_factor must be true or false, not {any_factor!r}.")
+        raise BadGrid(f"any_feature_factor must be true or false, not {shown(any_factor)}.")
     return Question(
         target_class=chosen.get("target_class", record.info["spec"]["target_classes"][0]),
         classes=tuple(record.info["classes"]),

@@ -16,6 +16,8 @@ from gradio.components import Component
 from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.ui.words import Words
 
+MOVES_FILES, MOVES_ONE = "async_move_files_to_cache", "_move_to_cache"
+"""Gradio's functions that look for the files among values."""
 MOST_TOLD = 120
 """Letters of the list of what a widget takes, and of a list that came."""
 
@@ -40,6 +42,20 @@ def unfit_value(error: BaseException, words: Words) -> str | None:
         limits = {"least": "−∞" if least is None else least, "most": "∞" if most is None else most}
         return words("page.out_of_range", label=label, value=_told(value), **limits)
     return words("page.unfit", label=label, value=_told(value))
+
+
+def unsent_file(error: BaseException) -> str | None:
+    """The name, in quotation marks, of a file that came as a value and is none that was uploaded here; None where the
+    error is another one. Whether there is such a file is not told, nor why it cannot be taken."""
+    frames, name, is_value = error.__traceback__, "", False
+    while frames is not None:
+        code, known = frames.tb_frame.f_code, frames.tb_frame.f_locals
+        if code.co_name == MOVES_FILES and not known.get("postprocess"):
+            is_value = True
+        if code.co_name == MOVES_ONE and isinstance(known.get("d"), dict):
+            name = PurePath(str(known["d"].get("path")).replace("\\", "/")).name
+        frames = frames.tb_next
+    return shown(name) if is_value else None
 
 
 def _raised_by(frames: TracebackType | None) -> tuple[Component, Any] | None:

@@ -1,8 +1,9 @@
 """Every text of the page, in English and German: `words("sweep.start")`, with values `words("sweep.cells", count=32)`.
 
 The texts are in `language/<code>/<section>.toml`, one file per step; a key is `section.name`. `<name>_help` is the
-sentence that one hover away tells what a number means, its range and its direction. Sentences of the engine (refusals,
-warnings) are English in either language. Knows no widget.
+sentence that one hover away tells what a number means, its range and its direction. Of the engine's refusals those that
+the ordinary use of a page meets have a text here, too; the others, and its warnings, are English in either language.
+Knows no widget.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from gradiend_ui.engine.errors import GradiendUIError
 
 LANGUAGES = ("en", "de")
 NAMES = {"en": "English", "de": "Deutsch"}
@@ -28,6 +31,13 @@ class Words:
         """The text of `section.name`, its {places} filled in."""
         text = self._texts[key]
         return text.format(**values) if values else text
+
+    def of(self, error: GradiendUIError) -> str:
+        """The sentence of a refusal: in this language where it has a text, else as scripts read it."""
+        if error.text is None:
+            return str(error)
+        key, values = error.text
+        return self(key, **values)
 
     def help(self, key: str) -> str:
         """What one hover tells about `key`."""

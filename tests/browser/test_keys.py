@@ -217,7 +217,34 @@ def test_a_wrong_control_link_only_watches(public: Served, device: Device, sweep
     page = at(device(), f"{public.url}/?run={sweep['run']}#key={key}")
     is_watching(page)
     assert "#" not in page.url
+    alert = page.locator("#control [role=alert]")
+    if key:
+        expect(alert).to_contain_text("The key in the link does not fit this sweep", timeout=SLOW)
+        page.wait_for_function("() => gradiendPage.ring() === '{}'")
+        page.reload()
+        is_watching(page)
+    expect(alert).to_have_count(0)
     assert state_of(public, sweep["run"]) in ("queued", "running")
+
+
+def test_a_key_that_is_given_up_takes_no_other_with_it(public: Served, device: Device, sweep: Sweep) -> None:
+    """What the server says of a key may come when another one has taken its place, or of another sweep."""
+    run, key = sweep["run"], sweep["key"]
+    page = at(device(), f"{public.url}/de?run={run}#key=wrong")
+    expect(page.locator("#control [role=alert]")).to_contain_text("passt nicht zu diesem Durchlauf", timeout=SLOW)
+    page.wait_for_function("() => gradiendPage.ring() === '{}'")
+    page.evaluate(
+        "([run, key]) => { const p = gradiendPage; p.keep(run, key); p.keep('other', 'wrong'); p.drop(run, 'wrong'); }",
+        [run, key],
+    )
+    assert kept(page) == {run: key, "other": "wrong"}
+    page.evaluate("(run) => gradiendPage.drop('other', 'wrong')", run)
+    assert kept(page) == {run: key}
+    page.reload()
+    is_in_control(page)
+    tab = at(device(NO_STORAGE), f"{public.url}/?run={run}#key=wrong")
+    expect(tab.locator("#control [role=alert]")).to_be_visible(timeout=SLOW)
+    tab.wait_for_function("() => gradiendPage.ring() === '{}'")
 
 
 def test_a_link_with_a_wrong_key_takes_no_control_away(public: Served, device: Device, sweep: Sweep) -> None:

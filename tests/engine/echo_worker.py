@@ -35,3 +35,16 @@ def serve(connection: Connection, folder: Path, *_rest: Any) -> None:
                 connection.send((waiting, "ok", "released"))
             aside.clear()
         connection.send((number, "ok", came))
+
+
+def serve_late(connection: Connection, folder: Path, *_rest: Any) -> None:
+    """A worker that has not said yet that it is ready: told to stop, it ends by itself."""
+    (folder / "began").touch()
+    while connection.recv()[1] != "stop":
+        pass
+
+
+def serve_ready(connection: Connection, folder: Path, *rest: Any) -> None:
+    """The same once it has said so."""
+    connection.send((0, "ready", 0))
+    serve_late(connection, folder, *rest)

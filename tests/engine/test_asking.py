@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -191,3 +192,37 @@ def test_a_large_request_that_the_worker_does_not_read_yet_holds_nobody_up(
     (tmp_path / "go").touch()
     assert held.result(30) == 1
     assert {large.result(30), other.result(30)} == {2, 3}, "ben's turn may come first"
+
+
+@pytest.mark.parametrize(("child", "code"), [(echo_worker.serve_late, -signal.SIGKILL), (echo_worker.serve_ready, 0)])
+def test_a_worker_that_still_loads_is_ended_and_one_that_listens_ends_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, child: Callable[..., None], code: int
+) -> None:
+    """Loading its libraries takes seconds, in which the server would wait for it to hear that it shall stop."""
+    monkeypatch.setattr(worker_client, "_child", child)
+    client = WorkerClient(tmp_path, tmp_path, tmp_path, lambda why: None)
+    client.start()
+    process = client._process
+    while not (tmp_path / "began").exists() or client._ready != (code == 0):
+        threading.Event().wait(0.01)
+    client.close()
+    assert process is not None and process.exitcode == code
+    client.close()
+
+
+def test_a_worker_that_follows_another_has_not_said_that_it_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_client, "_child", echo_worker.serve_ready)
+    client = WorkerClient(tmp_path, tmp_path, tmp_path, lambda why: None)
+    client.start()
+    while not client._ready:
+        threading.Event().wait(0.01)
+    first = client._process
+    assert first is not None
+    monkeypatch.setattr(worker_client, "_child", echo_worker.serve_late)
+    first.kill()
+    while client._process is first:
+        threading.Event().wait(0.01)
+    assert not client._ready
+    client.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from gradiend_ui.engine.archives import checked_members
 from gradiend_ui.engine.checkpoint_writer import checked_place
 from gradiend_ui.engine.errors import BadCheckpoint, BadName
+from gradiend_ui.engine.file_names import DEVICES as DEVICES_KNOWN
 from gradiend_ui.engine.file_names import is_device, without_device
 from gradiend_ui.trainer.plots import _split
 from gradiend_ui.trainer.rewriting import _safe
@@ -32,13 +34,38 @@ def test_other_names_stay_as_they_are(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*DEVICES, "conin$"])
 def test_an_export_is_not_called_so(name: str, tmp_path: Path) -> None:
-    with pytest.raises(BadName, match="name of an export"):
+    with pytest.raises(BadName, match="that of an export|name of an export"):
         checked_name(name)
     assert checked_name(safe(name)), "what the app calls so itself is made safe"
     with pytest.raises(BadName, match="device"):
         checked_place(tmp_path / name)
     with pytest.raises(BadName, match="device"):
         _split(tmp_path / name, "figure")
+
+
+ENDINGS = ("", ".txt", ".tar.gz", ".x" * 39, "." + "\u00fc" * 76, "." + "\u4e2d" * 50, ".a-b_c")
+KNOWN = [f"{device}{ending}" for device in sorted(DEVICES_KNOWN) for ending in ENDINGS]
+
+
+@pytest.mark.parametrize(
+    "name", [f"{case}{end}" for one in sorted(DEVICES_KNOWN) for case in (one, one.upper()) for end in ENDINGS]
+)
+def test_the_name_that_is_proposed_instead_is_taken(name: str) -> None:
+    """Of any length, too; where the name is refused for another reason first, none is proposed."""
+    with pytest.raises(BadName) as told:
+        checked_name(name)
+    proposed = re.search(r"such as '(.*)'\.$", str(told.value))
+    assert proposed or "take letters, digits" in str(told.value)
+    if proposed:
+        assert checked_name(proposed[1]) == proposed[1]
+
+
+@pytest.mark.parametrize("name", ["_a", "a_", "a-", "_", "0", "a.b", "\u00fc"])
+def test_the_sentence_and_the_rule_agree(name: str) -> None:
+    assert checked_name(name) == name
+    for other in (f"-{name}", f".{name}", f"{name}.", f"{name}/", f"{name}$"):
+        with pytest.raises(BadName, match=re.escape("beginning with neither '-' nor '.', and not ending with '.'")):
+            checked_name(other)
 
 
 def test_names_of_classes_and_checkpoints_become_safe() -> None:

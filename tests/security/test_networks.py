@@ -182,6 +182,16 @@ def test_names_are_compared_as_browsers_send_them() -> None:
         assert not is_own_name("evil.lab.example", host, allowed)
 
 
+def test_a_full_stop_behind_a_whole_name_changes_nothing() -> None:
+    assert checked_host("lab.example.") == "lab.example" and checked_host("LAB.") == "lab"
+    assert checked_host("lab.example..") is None and checked_host(".") is None and checked_host(".lab") is None
+    client = client_of("127.0.0.1", frozenset({"lab.example"}))
+    for host in ("localhost.", "LOCALHOST.:7860", "lab.example.", "lab.example.:1"):
+        assert client.get("/", headers={"host": host}).status_code == 200, host
+    for host in ("localhost..", "lab.example..", "evil.example.", "localhost.evil.example.", ".", ".localhost"):
+        assert client.get("/", headers={"host": host}).status_code == 403, host
+
+
 def client_of(host: str, allowed: frozenset[str] = frozenset(), peer: str = "127.0.0.1") -> TestClient:
     async def echo(scope: Any, receive: Any, send: Any) -> None:
         from starlette.responses import PlainTextResponse

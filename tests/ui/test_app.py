@@ -162,7 +162,11 @@ def test_an_idle_server_rests(blocks) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [(name, value) for name in ("--port", "--proxies") for value in ("-3", "99999", "1.5", "x", "", "²", "1" * 5000)]
+    [
+        (name, value)
+        for name in ("--port", "--proxies")
+        for value in ("-3", "99999", "1.5", "x", "", "²", "١", "７", "1" * 5000)
+    ]
     + [(name, value) for name in ("--checkpoint",) for value in ("", "  ")],
 )
 def test_a_value_that_is_none_is_refused_with_those_there_are(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -222,12 +223,29 @@ def test_the_question_before_stopping_counts_the_others(words) -> None:
 
 def test_a_pasted_link_is_read(words) -> None:
     for pasted in ("http://h:7860/?run=r1#key=k-1", " https://h/de?a=b&run=r1#key=k-1 ", "/#key=k-1", "k-1"):
-        assert control.key_in(pasted, "r1") == "k-1"
+        assert control.key_in(pasted, "r1", words) == "k-1"
     for pasted in ("", "   ", None, 5, ["x"], "x" * 5000, "http://h/?run=r1", "http://h/?run=r2#key=k-1",
                    "http://h/?run=r1#step-load", "http://[/?run=r1#key=k"):  # fmt: skip
-        with pytest.raises(NotAllowed) as told:
-            control.key_in(pasted, "r1")
-        assert "k-1" not in str(told.value)
+        for told_in in (words, Words("de")):
+            with pytest.raises(NotAllowed) as told:
+                control.key_in(pasted, "r1", told_in)
+            assert "k-1" not in str(told.value) and "start_sweep" not in str(told.value)
+            assert ("Steuerlink" in str(told.value) or "anderen" in str(told.value)) == (told_in is not words)
+
+
+def test_a_pasted_text_is_told_with_its_own_length(words) -> None:
+    with pytest.raises(NotAllowed, match="The 1,500 letters that you pasted are no control link and no key"):
+        control.key_in("A" * 1500, "r1", words)
+
+
+def test_a_key_that_does_not_fit_is_said_to_who_watches(words) -> None:
+    plain, unfit = (control.build_role("watcher", "run-1", words, unfit=unfit) for unfit in (False, True))
+    assert "does not fit this sweep" in text_of(unfit) and '"alert"' in json.dumps(unfit)
+    assert "does not fit" not in text_of(plain) and text_of(plain) in text_of(unfit)
+    for role in ("owner", "", "holder", "keyless"):
+        assert control.build_role(role, "r", words, unfit=True) == control.build_role(role, "r", words)
+    german = text_of(control.build_role("watcher", "run-1", Words("de"), unfit=True))
+    assert "passt nicht zu diesem Durchlauf" in german and "fit" not in german
 
 
 def test_a_run_finds_its_preset_again(session, card) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from gradio.data_classes import FileData, ListFiles
 
-from gradiend_ui.ui.refusals import NOT_UNDERSTOOD, last_resort
+from gradiend_ui.ui.refusals import last_resort
 from gradiend_ui.ui.unfit_values import unfit_value
 from gradiend_ui.ui.words import LANGUAGES, Words
 from tests.faults.served import Served, served
@@ -70,7 +70,7 @@ def test_kinds_of_files_are_named(name: str, tmp_path: Path) -> None:
 def test_gradios_own_errors_are_told_as_ours_and_ours_stay() -> None:
     with pytest.raises(gr.Error) as told, last_resort(Words("de")):
         raise gr.Error("File /etc/passwd is not in the cache folder and cannot be accessed.")
-    assert told.value.message == NOT_UNDERSTOOD and not told.value.print_exception
+    assert told.value.message == Words("de")("page.not_understood") and not told.value.print_exception
     with pytest.raises(gr.Error) as told, last_resort(Words("de")):
         gr.Radio(["<b>"], label="<i>").preprocess("<script>")
     assert "<" not in told.value.message and "nimmt" in told.value.message and told.value.title == "Nicht möglich"

@@ -12,8 +12,11 @@ from gradiend_ui.ui.layout import EXPLAINED
 from gradiend_ui.ui.words import LANGUAGES, NAMES, Words, texts_of
 
 UI = Path(__file__).parents[2] / "gradiend_ui" / "ui"
-SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in sorted(UI.rglob("*.py")) if path.name != "words.py")
-CALL = re.compile(r"""(?:words|counted|help|explain\w*)\(\s*(f?)"([a-z_]+\.[^"]*)\"""")
+PARTS = (UI, UI.parent / "engine")
+SOURCE = "\n".join(
+    path.read_text(encoding="utf-8") for part in PARTS for path in sorted(part.rglob("*.py")) if path.name != "words.py"
+)
+CALL = re.compile(r"""(?:words|counted|help|explain\w*|known_as)\(\s*(f?)"([a-z_]+\.[^"]*)\"""")
 ANY_KEY = re.compile(r"""(f?)"([a-z_]+\.[a-z_{][^"\s]*)\"""")
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gradiend_ui.engine.base_model import DECODER_CLOZE, BaseModel
 from gradiend_ui.engine.batches import cut
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import MASK, EvalRow
 from gradiend_ui.engine.objectives.candidates import (
@@ -71,7 +72,7 @@ class Seq2SeqDecoder:
         for column, word in row_candidates(row, targets):
             said = added_ids(tokenizer, left, word) or plain_ids(tokenizer, word)
             if not said:
-                raise BadData(f"The tokenizer has no token for the target {word!r}.")
+                raise BadData(f"The tokenizer has no token for the target {shown(word)}.")
             found.append((column, between_sentinels(self._base, said)))
         return found
 

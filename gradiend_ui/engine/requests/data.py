@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradiend_ui.engine.bench import Bench, asked_options, columns_of, source_of
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.class_names import words_by_class
 from gradiend_ui.engine.data_report import measure_neutral, rejected_csv
 from gradiend_ui.engine.errors import BadGrid
@@ -99,7 +100,7 @@ def describe_neutral(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]
     loaded = bench.checkpoint(str(request["checkpoint"]))
     ratio = request["ratio"]
     if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0.0 < ratio <= 1.0:
-        raise BadGrid(f"ratio must be a number above 0 and at most 1, not {ratio!r}.")
+        raise BadGrid(f"ratio must be a number above 0 and at most 1, not {shown(ratio)}.")
     options, data_options = asked_options(request["spec"])
     spec = spec_from_mapping({"feature_factors": [1.0], **options})
     bench.check_extent(loaded, spec, data_options, request.get("most") or {})

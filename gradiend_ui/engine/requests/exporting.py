@@ -14,6 +14,7 @@ from transformers import AutoConfig
 
 from gradiend_ui.engine.bench import Bench, cell_of
 from gradiend_ui.engine.card import DTYPES, Rewrite, dtype_name, model_card, script
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.export import export_checkpoint, written_bytes, zip_folder
 from gradiend_ui.engine.health_card import export_facts
@@ -76,7 +77,7 @@ def _rewrite(bench: Bench, record: Run, request: Mapping[str, Any]) -> Rewrite:
     spec = bench.unchanged(record, loaded)
     part = spec["part"] if request.get("part") is None else request["part"]
     if part not in PARTS:
-        raise BadGrid(f"part must be one of {', '.join(PARTS)}, not {part!r}.")
+        raise BadGrid(f"part must be one of {', '.join(PARTS)}, not {shown(part)}.")
     cell = cell_of(request["cell"])
     _, scores = bench.store.cells(record.id)
     facts = export_facts(record.info, scores, cell if part == spec["part"] else None)
@@ -88,7 +89,7 @@ def _rewrite(bench: Bench, record: Run, request: Mapping[str, Any]) -> Rewrite:
 def _dtype(model: ModelWithGradiend, asked: object) -> str | None:
     """The name of the dtype to write; None for the one that was scored. Raises BadGrid."""
     if asked not in (None, AS_BASE, *OFFERED):
-        raise BadGrid(f"dtype must be one of {', '.join(OFFERED)} or {AS_BASE}, not {asked!r}.")
+        raise BadGrid(f"dtype must be one of {', '.join(OFFERED)} or {AS_BASE}, not {shown(asked)}.")
     name = _stored_dtype(model) if asked == AS_BASE else None if asked is None else str(asked)
     return None if name == dtype_name(model.base_model.dtype) else name
 

@@ -12,7 +12,7 @@ from typing import Any
 from gradiend_ui.engine.assumptions import BESIDE, GIVEN, Reading
 from gradiend_ui.engine.base_of_checkpoint import base_beside
 from gradiend_ui.engine.bench import Bench, checked_direction
-from gradiend_ui.engine.checked_json import shown
+from gradiend_ui.engine.checked_json import shown as told
 from gradiend_ui.engine.checkpoint import find_checkpoint_folder, read_checkpoint
 from gradiend_ui.engine.companions import run_folder_of
 from gradiend_ui.engine.demos import DEMOS
@@ -26,7 +26,7 @@ from gradiend_ui.engine.errors import (
     error_from,
 )
 from gradiend_ui.engine.extent import PLANNED
-from gradiend_ui.engine.file_names import is_from_a_root
+from gradiend_ui.engine.file_names import followed, is_from_a_root
 from gradiend_ui.engine.finished_check import check, opened_info
 from gradiend_ui.engine.finished_sweeps import finished_sweeps, shown_scores, sweep_named
 from gradiend_ui.engine.health_card import Loaded, card_of, notes_of, probe
@@ -75,7 +75,9 @@ def reload(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     changes = dict(request["changes"])
     unknown = sorted(set(changes) - set(CHANGES))
     if unknown:
-        raise BadGrid(f"There is no change {unknown[0]!r}; a checkpoint can be read again with {', '.join(CHANGES)}.")
+        raise BadGrid(
+            f"There is no change {told(unknown[0])}; a checkpoint can be read again with {', '.join(CHANGES)}."
+        )
     if changes.pop(SWAP, False):
         options[DIRECTION] = {name: -sign + 0.0 for name, sign in card["encoding_direction"].items()}
     if TOWARDS in changes:
@@ -110,7 +112,10 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     if source not in DEMOS:
         _check_folder(Path(source))
     if str(options.get(BASE, "")).startswith("~"):
-        options[BASE] = str(Path(options[BASE]).expanduser())
+        try:
+            options[BASE] = str(Path(options[BASE]).expanduser())
+        except RuntimeError:
+            raise BadBase(f"{options[BASE][:80]!r} begins with the home of nobody here: give its whole path.") from None
     if SEED in options and source in DEMOS:
         raise NotFound("The demos have one seed each.")
     if SEED in options:
@@ -171,13 +176,13 @@ def _needs_another(source: Path, place: Path, error: GradiendUIError) -> bool:
     stated = str(checkpoint.metadata.get("base_model", ""))
     if isinstance(error, NotAllowed):
         return is_from_a_root(stated)  # a path of the machine that trained it
-    return not stated or (checkpoint.folder / stated).resolve() != place
+    return not stated or followed(checkpoint.folder / stated) != place
 
 
 def _seed_taken(source: str, loaded: Loaded) -> int | None:
     """The number of the seed that stands for the run at `source`; None where the source is a checkpoint itself."""
     folder = loaded.model.checkpoint.folder
-    if source in DEMOS or folder.resolve() == Path(source).expanduser().resolve() or folder.name == "model":
+    if source in DEMOS or followed(folder) == followed(Path(source).expanduser()) or folder.name == "model":
         return None
     return next((seed.seed for seed in read_run_folder(Path(source).expanduser()).seeds if seed.folder == folder), None)
 
@@ -185,13 +190,13 @@ def _seed_taken(source: str, loaded: Loaded) -> int | None:
 def _seed_folder(source: Path, seed: object) -> Path:
     """The checkpoint of another seed of the run that `source` belongs to. Raises BadGrid, NotFound, BadCheckpoint."""
     if isinstance(seed, bool) or not isinstance(seed, int):
-        raise BadGrid(f"seed must be a whole number, not {seed!r}.")
+        raise BadGrid(f"seed must be a whole number, not {told(seed)}.")
     run = source if read_run_folder(source).seeds else run_folder_of(find_checkpoint_folder(source))
     seeds = () if run is None else read_run_folder(run).seeds
     kept = {item.seed: item.folder for item in seeds if item.folder is not None}
     if seed not in kept:
         known = ", ".join(map(str, kept)) or "none"
-        raise NotFound(f"There is no seed {shown(seed)} with weights in this run; seeds with weights: {known}.")
+        raise NotFound(f"There is no seed {told(seed)} with weights in this run; seeds with weights: {known}.")
     return kept[seed]
 
 

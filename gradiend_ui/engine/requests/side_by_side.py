@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradiend_ui.engine.bench import Bench, cell_of
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.health_card import Loaded
 from gradiend_ui.engine.plan import class_order
@@ -72,9 +73,9 @@ def checked_options(given: object) -> dict[str, Any]:
     options = dict(given) if isinstance(given, Mapping) else {}
     unknown = sorted(set(options) - OPTIONS)
     if unknown:
-        raise BadGrid(f"Unknown option {unknown[0]!r}; /compare knows {', '.join(sorted(OPTIONS))}.")
+        raise BadGrid(f"Unknown option {shown(unknown[0])}; /compare knows {', '.join(sorted(OPTIONS))}.")
     if not isinstance(options.get("skip_bad", False), bool):
-        raise BadGrid(f"skip_bad must be true or false, not {options['skip_bad']!r}.")
+        raise BadGrid(f"skip_bad must be true or false, not {shown(options['skip_bad'])}.")
     return options
 
 

@@ -61,7 +61,7 @@ def compare(session: Session, asked: Question, words: Words) -> Node:
     try:
         answer = answers_to(session, asked)
     except GradiendUIError as error:
-        return build_note(str(error), danger=True)
+        return build_note(words.of(error), danger=True)
     tabs = as_tabs(table(answer, asked.columns))
     notes = [*notes_of(asked, words), *filter(None, [answer.get("note")])]
     return build_answers(answer, asked.columns, words, selected=asked.selected, tabs=tabs, notes=notes)

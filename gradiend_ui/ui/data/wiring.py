@@ -81,7 +81,7 @@ def wire_choice(page: Page) -> None:
         try:
             found = page.session.data.neutral(checkpoint, chosen["spec"], ratio)
         except GradiendUIError as error:
-            return [report.build_refusal(str(error)), None]
+            return [report.build_refusal(page.words.of(error)), None]
         measured = {"spec": chosen["spec"], "seconds_per_cell": found["seconds_per_cell"]}
         return [report.build_measured(found, page.words), measured]
 
@@ -119,7 +119,7 @@ def words_shown(page: Page, checkpoint: str, chosen: Mapping[str, Any]) -> list[
     try:
         found = page.session.data.targets(checkpoint, chosen["spec"])
     except GradiendUIError as error:
-        return [report.build_refusal(str(error)), gr.update(visible=bool(chosen["spec"].get("targets")))]
+        return [report.build_refusal(page.words.of(error)), gr.update(visible=bool(chosen["spec"].get("targets")))]
     return [report.build_words(found, page.words), gr.update(visible=found["mode"] == "own")]
 
 
@@ -138,7 +138,7 @@ def wire_rows(page: Page) -> None:
         try:
             found = page.session.data.rows(checkpoint, table_spec(own_rows))
         except GradiendUIError as error:
-            return [*refused(page, str(error)), touch()]
+            return [*refused(page, page.words.of(error)), touch()]
         return [*rows_shown(page, found, own_rows), touch()]
 
     def replace_rows(checkpoint: str, given: dict[str, str], columns: dict[str, str] | None) -> list[Any]:
@@ -203,7 +203,8 @@ def wire_rows(page: Page) -> None:
 def require(checkpoint: str) -> str:
     """Raises BadData while no model is loaded."""
     if not checkpoint:
-        raise BadData("There is no model yet: load one first, its classes decide which rows fit.")
+        told = BadData("There is no model yet: load one first, its classes decide which rows fit.")
+        raise told.known_as("load.no_model")
     return checkpoint
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
-from gradiend_ui.engine.checked_json import shown
+from gradiend_ui.engine.checked_json import listed, shown
 from gradiend_ui.engine.durable import reason_of, sync_names, unfinished, with_advice
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
 from gradiend_ui.engine.file_names import WHY, is_device, without_device
@@ -67,9 +67,9 @@ class ExportDesk:
         """
         unknown = sorted(set(options) - OPTIONS)
         if unknown:
-            raise BadGrid(f"Unknown option {unknown[0]!r}; export knows {', '.join(sorted(OPTIONS))}.")
+            raise BadGrid(f"Unknown option {shown(unknown[0])}; export knows {', '.join(sorted(OPTIONS))}.")
         if options.get("kind", "checkpoint") != "checkpoint":
-            raise BadGrid(f"kind must be checkpoint, not {options['kind']!r}.")
+            raise BadGrid(f"kind must be checkpoint, not {shown(options['kind'])}.")
         record = self._ground.store.run(run)
         card = self._ground.store.checkpoint(record.checkpoint)[2]
         _check_kinds(options, record.info["classes"])
@@ -163,10 +163,10 @@ class ExportDesk:
         if wanted is None:
             return (self._single(run, options, question),)
         if isinstance(wanted, str) or not isinstance(wanted, Sequence) or not wanted:
-            raise BadGrid(f"target_classes must be a list of at least one class, not {wanted!r}.")
+            raise BadGrid(f"target_classes must be a list of at least one class, not {shown(wanted)}.")
         missing = [name for name in wanted if name not in known]
         if missing:
-            raise BadGrid(f"target_classes must be among {', '.join(known)}, not {missing[0]!r}.")
+            raise BadGrid(f"target_classes must be among {listed(known)}, not {shown(missing[0])}.")
         names = list(dict.fromkeys(str(name) for name in wanted))
         winners = [self._select(run, {**question, "target_class": name}) for name in names]
         folders = unique_names([safe(name) for name in names]) if len(names) > 1 else [""]
@@ -196,10 +196,12 @@ class ExportDesk:
 
     def _kept_folder(self, name: str) -> Path:
         if self._ground.public:
-            raise NotAllowed("This server keeps no folders for its visitors: download the zip.")
+            told = NotAllowed("This server keeps no folders for its visitors: download the zip.")
+            raise told.known_as("export.no_folders")
         target = (self._ground.export_dir or self._ground.data_dir / KEPT) / name
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise BadName(f"{name!r} exists already in {str(target.parent)!r} and is not empty: choose another name.")
+            taken = BadName(f"{name!r} exists already in {str(target.parent)!r} and is not empty: choose another name.")
+            raise taken.known_as("export.exists", name=name, folder=str(target.parent))
         return target
 
 
@@ -217,10 +219,12 @@ def checked_name(given: object) -> str:
     ):
         raise BadName(
             f"{shown(given)} cannot be the name of an export: take letters, digits, '-', '_' and '.', at most "
-            f"{LONGEST_NAME} of them, the first and the last a letter or digit."
-        )
+            f"{LONGEST_NAME} of them, beginning with neither '-' nor '.', and not ending with '.'."
+        ).known_as("export.bad_name", name=shown(given), most=LONGEST_NAME)
     if is_device(name):
-        raise BadName(f"{name!r} cannot be the name of an export, {WHY}: take another one, such as {name + '_1'!r}.")
+        free = _short(without_device(name), LONGEST_NAME)
+        told = BadName(f"{shown(name)} {WHY} an export: take another one, such as {free!r}.")
+        raise told.known_as("export.device_name", name=name, free=free)
     return name
 
 
@@ -284,7 +288,7 @@ def _default_name(model: str, pieces: Sequence[Piece]) -> str:
         ending = f"-ff{exact(cell['feature_factor'])}-lr{exact(cell['learning_rate'])}".replace("+", "")
         return _short(safe(model), LONGEST_NAME - len(ending)) + ending
     except (TypeError, ValueError, OverflowError):
-        raise BadGrid(f"A cell needs the two numbers feature_factor and learning_rate, not {cell!r}.") from None
+        raise BadGrid(f"A cell needs the two numbers feature_factor and learning_rate, not {shown(cell)}.") from None
 
 
 def _request(run: str, plan: Plan, piece: Piece) -> dict[str, Any]:

@@ -85,8 +85,8 @@ def wire_export(page: Page) -> None:
         try:
             yield from written(run, options_of(run, request), False, request)
         except GradiendUIError as error:
-            yield [export.build_note(str(error), "danger"), gr.skip()]
-            raise refusal(error, words("export.failed")) from error
+            yield [export.build_note(page.words.of(error), "danger"), gr.skip()]
+            raise refusal(error, words, words("export.failed")) from error
 
     def make_chosen(
         run: str, name: str, dtype: str, classes: list[str], target: str, request: gr.Request
@@ -95,8 +95,8 @@ def wire_export(page: Page) -> None:
             options = options_of(run, request, classes, name=name, dtype=dtype)
             yield from written(run, options, target == export.FOLDER, request)
         except GradiendUIError as error:
-            yield [export.build_note(str(error), "danger"), gr.skip()]
-            raise refusal(error, words("export.failed")) from error
+            yield [export.build_note(page.words.of(error), "danger"), gr.skip()]
+            raise refusal(error, words, words("export.failed")) from error
 
     def describe(run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request) -> list[Any]:
         known = page.session.run_info(run)["classes"] if run else []
@@ -106,7 +106,7 @@ def wire_export(page: Page) -> None:
             options = options_of(run, request, ticked, name=name, dtype=dtype)
             described = page.session.exports.describe(run, options)
         except GradiendUIError as error:
-            return [gr.skip(), gr.skip(), choices, export.build_refusal(str(error)), export.build_script("")]
+            return [gr.skip(), gr.skip(), choices, export.build_refusal(page.words.of(error)), export.build_script("")]
         at = min(shown, len(described["pieces"]) - 1)
         placeholder = gr.skip() if name else gr.update(placeholder=described["name"])
         return [

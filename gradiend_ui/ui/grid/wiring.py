@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.ui.downloads import press, shelve_text
 from gradiend_ui.ui.following import AT_ONCE, EVERY, QUIET, WITH_KEY, asker_of, follow_after, known_view, page_of
@@ -79,7 +80,7 @@ def known_shows(data: Any) -> str:
     """What the maps are to show, as the page asked for it. Raises BadGrid."""
     shows = data.get("shows") if isinstance(data, dict) else None
     if shows not in SHOWS:
-        raise BadGrid(f"The maps show one of {', '.join(SHOWS)}, not {shows!r}.")
+        raise BadGrid(f"The maps show one of {', '.join(SHOWS)}, not {shown(shows)}.")
     return str(shows)
 
 
@@ -92,9 +93,10 @@ def write_grid(session: Session, view: View, data: Any) -> str:
     """Path of a download with all cells of the view's run. Raises BadGrid, Failed."""
     kind = data.get("format") if isinstance(data, dict) else None
     if kind not in FORMATS:
-        raise BadGrid(f"The cells are saved as {' or '.join(FORMATS)}, not {kind!r}.")
+        raise BadGrid(f"The cells are saved as {' or '.join(FORMATS)}, not {shown(kind)}.")
     if not view.run:
-        raise BadGrid("There is nothing to save yet: start a sweep, or open an earlier one.")
+        told = BadGrid("There is nothing to save yet: start a sweep, or open an earlier one.")
+        raise told.known_as("grid.nothing_to_save")
     picture, info = session.picture(view.run, view.options), session.run_info(view.run)
     model = str(info["card"]["name"])
     about = {"model": model, "spec": info["spec"], "question": view.options}

@@ -152,6 +152,6 @@ def load_card(session: Session, pending: Mapping[str, Any]) -> dict[str, Any]:
 def open_finished(session: Session, checkpoint: str, file: str | None = None) -> dict[str, Any]:
     """Open a finished sweep that lies beside the checkpoint (None: the first) and give its run's info."""
     if not checkpoint:
-        raise NotFound("There is no model yet. Load a folder first.")
+        raise NotFound("There is no model yet. Load a folder first.").known_as("load.no_model")
     run: str = session.open_finished(checkpoint, {"file": file} if file else None)["run"]
     return session.run_info(run)

@@ -13,9 +13,9 @@ from typing import Any
 from gradiend_ui.engine.asking import who_asks
 from gradiend_ui.engine.durable import noting
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed
-from gradiend_ui.engine.file_names import is_writable
+from gradiend_ui.engine.file_names import is_writable, lies_in
 from gradiend_ui.engine.hub_base import fetch_named, is_fetched
-from gradiend_ui.engine.taken_in import take_in
+from gradiend_ui.engine.taken_in import home_of, take_in
 from gradiend_ui.ui.ground import Ground
 from gradiend_ui.ui.locations import checked_location
 
@@ -32,7 +32,8 @@ class Uploads:
         Raises BadCheckpoint, NotAllowed, TooLarge, Busy, Failed.
         """
         if self._ground.public and not was_uploaded(path):
-            raise NotAllowed("This server reads no paths of its own: upload the model as a zip.")
+            told = NotAllowed("This server reads no paths of its own: upload the model as a zip.")
+            raise told.known_as("load.no_paths")
         checked_location(path, "An upload is the path of its file")
         with self._ground.uploads.held(visitor):
             self._ground.check_room()
@@ -44,13 +45,12 @@ class Uploads:
     def load(self, source: str, name: str, options: Mapping[str, Any] | None = None) -> str:
         """Load what `unpack` gave, under its zip's name; gives the checkpoint. Raises as `Session.load` does."""
         checked_location(source, "source must be what an upload gave")
-        home = (self._ground.data_dir / FOLDER).resolve()
-        place = Path(source).resolve()
-        if place == home or not place.is_relative_to(home):
-            raise NotAllowed("Only a model that was uploaded here can be opened this way.")
+        if home_of(Path(source), self._ground.data_dir / FOLDER) is None:
+            told = NotAllowed("Only a model that was uploaded here can be opened this way.")
+            raise told.known_as("load.not_uploaded")
         self._ground.loads.count(who_asks())
         kept = self._ground.quotas.kept_loads
-        problems = self._fetched(place, who_asks()) if self._ground.public else []
+        problems = self._fetched(Path(source), who_asks()) if self._ground.public else []
         try:
             card = self._ground.worker.ask("load", source=source, options=dict(options or {}), name=name, kept=kept)
         except BadBase as error:
@@ -73,7 +73,7 @@ class Uploads:
         base_model; chat_prompt; seed. Raises BadGrid, BadBase, BadCheckpoint, NotFound, NotAllowed, Busy.
         """
         if self._ground.public and changes.get("base_model"):
-            raise NotAllowed("This server does not open other base models.")
+            raise NotAllowed("This server does not open other base models.").known_as("load.no_other_base")
         if changes.get("base_model") is not None:
             checked_location(changes["base_model"], "base_model must be a folder or the id of a model, as text")
         self._ground.loads.count(who_asks())
@@ -87,4 +87,4 @@ def was_uploaded(path: object) -> bool:
     folder = os.environ.get("GRADIO_TEMP_DIR")
     if not folder or not isinstance(path, str) or "\0" in path or not is_writable(path):
         return False
-    return Path(path).resolve().is_relative_to(Path(folder).resolve())
+    return lies_in(path, folder)

@@ -51,7 +51,7 @@ def wire_page(page: Page, blocks: gr.Blocks) -> None:
             try:
                 return updates(page, name, page.session.run_info(run))
             except GradiendUIError as error:
-                sentence = page.words("load.unknown_run", reason=str(error))
+                sentence = page.words("load.unknown_run", reason=page.words.of(error))
                 gr.Warning(toast(sentence), title=page.words("load.unknown_run_title"), duration=20)
         return opened_or_asked(page, {"source": page.session.about()["default_source"]}, "", name)
 
@@ -82,7 +82,7 @@ def wire_sources(page: Page) -> None:
         try:
             unpacked = page.session.uploads.unpack(path, page.visitors.of(request))
         except GradiendUIError as error:
-            yield load.failed(widgets, str(error), bool(checkpoint), page.words)
+            yield load.failed(widgets, page.words.of(error), bool(checkpoint), page.words)
         else:
             yield opened_or_asked(page, {**unpacked, "base": base}, checkpoint, page_of(request))
 
@@ -110,7 +110,7 @@ def wire_card(page: Page) -> None:
         try:
             info = load.open_finished(page.session, checkpoint, str(event.value))
         except GradiendUIError as error:
-            return load.failed(widgets, str(error), True, page.words)
+            return load.failed(widgets, page.words.of(error), True, page.words)
         return updates(page, page_of(request), info)
 
     def correct(checkpoint: str, chosen: Chosen, event: gr.SelectData, request: gr.Request) -> Iterator[Updates]:
@@ -194,9 +194,9 @@ def opened_or_asked(page: Page, pending: Mapping[str, Any], checkpoint: str, nam
     try:
         card = load.load_card(page.session, pending)
     except BadBase as error:
-        return load.asked_for_base(page.load, pending, str(error), bool(checkpoint), page.words)
+        return load.asked_for_base(page.load, pending, page.words.of(error), bool(checkpoint), page.words)
     except GradiendUIError as error:
-        return load.failed(page.load, str(error), bool(checkpoint), page.words)
+        return load.failed(page.load, page.words.of(error), bool(checkpoint), page.words)
     return dict(zip(opened_outputs(page), opened(page, name, card, None), strict=True))
 
 
@@ -205,10 +205,10 @@ def read_again(page: Page, checkpoint: str, changes: Mapping[str, Any], chosen: 
     try:
         card = page.session.card(page.session.uploads.reload(checkpoint, changes))
     except BadBase as error:
-        shown = asked(page, Asked(questions.BASE, str(error), other=True), page.session.card(checkpoint))
+        shown = asked(page, Asked(questions.BASE, page.words.of(error), other=True), page.session.card(checkpoint))
         return {**shown, page.load.note: load.build_note("")}
     except GradiendUIError as error:
-        return load.failed(page.load, str(error), bool(checkpoint), page.words)
+        return load.failed(page.load, page.words.of(error), bool(checkpoint), page.words)
     has_own = any(chosen.get("spec", {}).get(key) for key in OWN_DATA)
     kept = {id(widget) for widget in data.opened_outputs(page.data, page.data_drawer)} if has_own else set()
     values = zip(opened_outputs(page), opened(page, name, card, None), strict=True)
@@ -220,7 +220,7 @@ def directed(page: Page, checkpoint: str, answer: Answer, chosen: Chosen, name: 
     try:
         towards = questions.directions(*answer, page.words)
     except GradiendUIError as error:
-        return load.failed(page.load, str(error), True, page.words)
+        return load.failed(page.load, page.words.of(error), True, page.words)
     return read_again(page, checkpoint, {"towards": towards}, chosen, name)
 
 

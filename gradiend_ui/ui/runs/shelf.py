@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadName, Failed, NotFound, TooLarge
 from gradiend_ui.engine.store import Run
 from gradiend_ui.ui.ground import Ground
@@ -57,11 +58,12 @@ class RunShelf:
         self._ground.keys.check(run, asker)
         for what, text, longest in (("name", name, LONGEST_NAME), ("note", note, LONGEST_NOTE)):
             if not isinstance(text, str | None):
-                raise BadName(f"The {what} is text of at most {longest} characters, not {text!r}.")
+                raise BadName(f"The {what} is text of at most {longest} characters, not {shown(text)}.")
         name, note = " ".join(_printable(name).split()), _printable(note).strip()
         for what, text, longest in (("name", name, LONGEST_NAME), ("note", note, LONGEST_NOTE)):
             if len(text) > longest:
-                raise TooLarge(f"The {what} has {len(text):,} characters; at most {longest} are kept.")
+                told = TooLarge(f"The {what} has {len(text):,} characters; at most {longest} are kept.")
+                raise told.known_as(f"runs.long_{what}", count=len(text), most=longest)
         self._ground.store.label_run(run, name, note)
         return {"name": name, "note": note}
 

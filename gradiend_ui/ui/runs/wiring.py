@@ -123,7 +123,7 @@ class Desk:
     def sides(self) -> tuple[pair.Side, pair.Side]:
         """The two chosen runs under one question. Raises NotFound."""
         if len(self.hand["pair"]) < 2:
-            raise NotFound("Choose two sweeps first.")
+            raise NotFound(self.words("runs.choose_two"))
         entries = [self.entry(run) for run in self.hand["pair"]]
         question = common_question(entries, self.options)
         first, second = (
@@ -190,10 +190,10 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
         try:
             return desk.press(str(event.value)).shown()
         except GradiendUIError as error:
-            told = replace(
-                desk.having(**{**runs.FIRST, "most": desk.hand["most"]}), said=str(error), said_kind="danger"
+            refused = replace(
+                desk.having(**{**runs.FIRST, "most": desk.hand["most"]}), said=page.words.of(error), said_kind="danger"
             )
-            return told.shown()
+            return refused.shown()
 
     def save(run: str, ring: str, hand: Mapping[str, Any], name: str, note: str, request: gr.Request) -> list[Any]:
         with for_people(page.words):

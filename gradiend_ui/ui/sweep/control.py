@@ -27,7 +27,8 @@ LONGEST_LINK = 2000
 @dataclass(frozen=True)
 class ControlWidgets:
     """`said` tells the page's role; `take` and what lies in it are for watchers; `key` carries a key between browser
-    and server; the hidden button `claim` is pressed when a key has come by a link."""
+    and server; the hidden button `claim` is pressed when a key has come by a link; `unfit` tells the browser which of
+    its keys fits nothing, as the run, a space and the key."""
 
     said: Tree
     question: Tree
@@ -36,6 +37,7 @@ class ControlWidgets:
     go: gr.Button
     key: gr.Textbox
     claim: gr.Button
+    unfit: gr.Textbox
 
 
 def build(words: Words) -> ControlWidgets:
@@ -49,25 +51,29 @@ def build(words: Words) -> ControlWidgets:
         go = gr.Button(words("sweep.take_go"), size="sm", elem_id="take-control-go", min_width=0)
     key = gr.Textbox(visible=False, elem_id="run-key")
     claim = gr.Button(visible="hidden", elem_id=CLAIM_ID)
-    return ControlWidgets(said, question, take, link, go, key, claim)
+    unfit = gr.Textbox(visible=False, elem_id="unfit-key")
+    return ControlWidgets(said, question, take, link, go, key, claim, unfit)
 
 
 def shown_outputs(widgets: ControlWidgets) -> list[Any]:
     return [widgets.said, widgets.question, widgets.take, widgets.link]
 
 
-def shown_values(role: str, run: str, words: Words) -> list[Any]:
-    """Values for `shown_outputs`: nothing for the owner of a local server, and where there is no run."""
+def shown_values(role: str, run: str, words: Words, *, unfit: bool = False) -> list[Any]:
+    """Values for `shown_outputs`: nothing for the owner of a local server, and where there is no run.
+
+    unfit: whether the page has shown a key, and it does not fit."""
     taking = role == WATCHER
-    return [build_role(role, run, words), build_nothing(), gr.update(visible=taking, open=False), ""]
+    return [build_role(role, run, words, unfit=unfit), build_nothing(), gr.update(visible=taking, open=False), ""]
 
 
-def build_role(role: str, run: str, words: Words) -> Node:
-    """What the page may do with its run, and why."""
+def build_role(role: str, run: str, words: Words, *, unfit: bool = False) -> Node:
+    """What the page may do with its run, and why. unfit: as in `shown_values`."""
     if role in (WATCHER, KEYLESS):
         told = words("sweep.watching_keyless" if role == KEYLESS else "sweep.watching")
         return node(
             "div",
+            node("p", words("sweep.key_unfit"), cls="danger", role="alert") if unfit and role == WATCHER else None,
             node("p", node("strong", words("sweep.you_watch")), node("span", told)),
             cls="role watcher",
             role="note",
@@ -114,20 +120,23 @@ def build_nothing() -> Node:
     return node("div")
 
 
-def key_in(pasted: object, run: str) -> str:
-    """The key in a control link of this run, or the key alone. Raises NotAllowed in a sentence."""
+def key_in(pasted: object, run: str, words: Words) -> str:
+    """The key in a control link of this run, or the key alone. Raises NotAllowed in a sentence of the page."""
     text = pasted.strip() if isinstance(pasted, str) else ""
     if not text or len(text) > LONGEST_LINK:
-        raise NotAllowed("Paste the control link of this sweep here: it ends with #key= and the key.")
+        raise NotAllowed(words("sweep.paste_link"))
     if "#" not in text and "?" not in text and "/" not in text:
-        return text[: LONGEST_KEY + 1]
+        if len(text) > LONGEST_KEY or not text.isprintable():
+            raise NotAllowed(words("sweep.no_link", count=f"{len(text):,}"))
+        return text
     try:
         link = urlsplit(text)
+        key = (parse_qs(link.fragment).get("key") or [""])[0]
+        named = (parse_qs(link.query).get("run") or [run])[0]
     except ValueError:
-        raise NotAllowed("This is no link: copy the control link again, it ends with #key= and the key.") from None
-    key = (parse_qs(link.fragment).get("key") or [""])[0]
-    if not key:
-        raise NotAllowed("This link lets one watch only: the control link is the one that ends with #key= and the key.")
-    if (parse_qs(link.query).get("run") or [run])[0] != run:
-        raise NotAllowed("This link is of another sweep: open it in the address bar of the browser.")
+        raise NotAllowed(words("sweep.no_link", count=f"{len(text):,}")) from None
+    if named != run:
+        raise NotAllowed(words("sweep.other_sweep"))
+    if not key or len(key) > LONGEST_KEY:
+        raise NotAllowed(words("sweep.watch_link"))
     return key

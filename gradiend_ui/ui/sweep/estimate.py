@@ -51,7 +51,7 @@ def build_estimate(
     except GradiendUIError as error:
         if _is_told_above(form):
             return _line(words("sweep.unreadable"))
-        return node("p", str(error), cls="estimate danger", role="alert")
+        return node("p", words.of(error), cls="estimate danger", role="alert")
     return node(
         "div",
         _line(_cost(form, grid, known, data, card, words)),

@@ -91,7 +91,7 @@ def read_options(asked: Asked) -> dict[str, Any]:
 def read_grid(form: Form, card: Mapping[str, Any]) -> Grid:
     """The grid that the form describes. Raises BadGrid and TooLarge in a sentence."""
     if form.preset == FINE and not (form.typed_factors.strip() or form.typed_rates.strip()):
-        raise BadGrid(NO_WINNER)
+        raise BadGrid(NO_WINNER).known_as("sweep.no_winner")
     if form.preset in LISTED:
         return Grid(read_axis(form.typed_factors, FACTORS).values, read_axis(form.typed_rates, RATES).values)
     if form.preset == QUICK:

@@ -77,7 +77,7 @@ def build_read_back(text: str, what: str, words: Words) -> Node:
     try:
         axis = read_axis(text, what)
     except GradiendUIError as error:
-        return node("p", str(error), cls="read-back danger", role="alert")
+        return node("p", words.of(error), cls="read-back danger", role="alert")
     return node("p", _values(axis, words), _repeated(axis, words), cls="read-back quiet", role="status")
 
 
@@ -98,7 +98,9 @@ def _repeated(axis: Axis, words: Words) -> Node | None:
 def written_range(first: Any, last: Any, count: Any, spacing: str) -> str:
     """A range as it is typed. Raises BadGrid and TooLarge in a sentence."""
     if first is None or last is None or count is None:
-        raise BadGrid("A range needs its two ends and how many numbers it has, for example from 0.01 to 1, 9 numbers.")
+        told = BadGrid("A range needs its two ends and how many numbers it has, for example from 0.01 to 1, 9 numbers.")
+        raise told.known_as("sweep.range_lacks")
     if float(count) != int(count):
-        raise BadGrid(f"How many numbers a range has is a whole number, not {count:g}.")
+        told = BadGrid(f"How many numbers a range has is a whole number, not {count:g}.")
+        raise told.known_as("sweep.range_whole", count=f"{count:g}")
     return range_text(float(first), float(last), int(count), spacing == LOGARITHMIC)

@@ -19,8 +19,8 @@ from gradiend_ui.ui.following import (
     WITH_KEY,
     asker_of,
     claim_outputs,
+    claimed_by,
     claimed_values,
-    claimer,
     follow_after,
     page_of,
     painted,
@@ -102,7 +102,7 @@ def _preset(page: Page, checkpoint: str, form: Form) -> tuple[tuple[float, ...],
 
 def _fine(page: Page, run: str, form: Form) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if not run:
-        raise BadGrid(described.NO_WINNER)
+        raise BadGrid(described.NO_WINNER).known_as("sweep.no_winner")
     winner = page.session.select(run, described.read_options(form))
     rates = page.session.run_info(run)["spec"]["learning_rates"]
     return fine_axes(winner["feature_factor"], winner["learning_rate"], rates)
@@ -189,7 +189,7 @@ def wire_range(page: Page) -> None:
         try:
             written = lists.written_range(first, last, count, spacing)
         except GradiendUIError as error:
-            return [gr.skip(), gr.skip(), node("p", str(error), cls="danger", role="alert")]
+            return [gr.skip(), gr.skip(), node("p", page.words.of(error), cls="danger", role="alert")]
         place = 0 if axis == described.FACTORS else 1
         before = texts[place].strip().rstrip(",;") if adds else ""
         updates: list[Any] = [gr.skip(), gr.skip()]
@@ -269,7 +269,7 @@ def wire_control(page: Page) -> None:
 
     def take(run: str, pasted: str, request: gr.Request) -> list[Any]:
         with for_people(page.words):
-            key = control.key_in(pasted, run)
+            key = control.key_in(pasted, run, page.words)
             asker = asker_of(page, request, key)
             page.session.check_control(run, asker)
             view = role_noted(page, request, run, asker)
@@ -279,13 +279,13 @@ def wire_control(page: Page) -> None:
     for event in (widgets.go.click, widgets.link.submit):
         taken = event(take, [page.run, widgets.link], [widgets.key, *claim_outputs(page)], **QUIET)
         taken.success(None, [page.run, widgets.key], None, js=KEEP_KEY, api_visibility="private")
-    widgets.claim.click(claimer(page), [page.run, widgets.key], claim_outputs(page), js=WITH_KEY, **QUIET)
+    claimed_by(page, widgets.claim.click)
 
 
 def start_sweep(page: Page, checkpoint: str, form: Form, data: Mapping[str, Any], visitor: str = "") -> tuple[str, str]:
     """Queue the sweep that form and data describe; gives its run id and its key."""
     if not checkpoint:
-        raise BadGrid(described.NO_MODEL)
+        raise BadGrid(described.NO_MODEL).known_as("sweep.no_model")
     spec = described.build_spec(form, data, page.session.card(checkpoint))
     started = page.session.start_sweep(checkpoint, spec, visitor)
     return str(started["run"]), str(started["key"])
