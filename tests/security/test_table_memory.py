@@ -72,7 +72,7 @@ BOMBS: dict[str, Callable[[], Any]] = {
     "a long text, 200,000 times": lambda: {"masked": repeated("x" * 1400)},
     "25 columns": lambda: {f"c{number}": repeated("y" * 50) for number in range(25)},
     "a name with a dot": lambda: {"a.b": repeated("x" * 1400)},
-    "a text of 30 MB": lambda: {"masked": repeated("x" * 30_000_000, 1000)},
+    "a text of 30 MB": lambda: {"masked": repeated("x" * 30_000_000, 100)},
     "lists": lambda: {"masked": pa.array([["x" * 5000]] * 20_000)},
     "objects": lambda: {"masked": pa.array([{"a": {"b": "x" * 5000}}] * 20_000)},
     "maps": lambda: {"masked": pa.array([[("k", "v" * 5000)]] * 20_000, pa.map_(pa.string(), pa.string()))},
@@ -103,6 +103,14 @@ def test_a_table_that_may_be_read_is_the_same_with_a_bound(encoding: str, tmp_pa
         bound = read_file(tmp_path / "t.parquet")
     pd.testing.assert_frame_equal(free, bound.frame)
     assert bound.text_bytes == sum(len(text) for text in texts if text)
+
+
+def test_texts_that_stand_often_are_not_unpacked_to_be_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet.write_table(pa.table({"a.b": repeated("abc", 10), "c": ["d"] * 10}), tmp_path / "t.parquet")
+    seen: list[Any] = []
+    monkeypatch.setattr(parquet_text, "text_bytes", lambda array: seen.append(array.type) or 0)
+    check_parquet_text(tmp_path / "t.parquet")
+    assert len(seen) == 2 and all(map(pa.types.is_dictionary, seen))
 
 
 def test_text_is_counted_a_part_of_the_rows_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
