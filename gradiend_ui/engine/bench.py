@@ -51,7 +51,9 @@ PREPARED_AT_MOST = 10
 KEPT_CHECKPOINTS = 3
 MAX_CLASS_NAME = 200
 KEPT_PLANS = 8
-KEPT_TABLES = 4
+CELL_BYTES, ROW_BYTES = 60, 600
+KEPT_DATA_BYTES = 192 * 2**20
+"""Rows, texts and tables that were read last; those of all visitors together."""
 STRANGERS_VALUES = 400_000
 """JSON values that are read of one upload: about a third of a second."""
 DATA_KEYS = ("rows", "columns", "neutral", "neutral_set")
@@ -81,10 +83,7 @@ class Bench:
         self._bases = SharedBases()
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()
-        self._tables: OrderedDict[str, ReadTable] = OrderedDict()
-        self._rows: OrderedDict[str, EvalData] = OrderedDict()
-        self._companions: OrderedDict[str, Companions] = OrderedDict()
-        self._texts: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._data = Memory(KEPT_DATA_BYTES)
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -112,16 +111,18 @@ class Bench:
 
         Kept, since a load may try a second base model; what was taken in does not change any more.
         """
-        key, homes = f"{checkpoint.folder} {checkpoint.source}", [str(home) for home in trust.homes]
-        if key not in self._companions:
+        key, homes = ("companions", checkpoint.folder, checkpoint.source), [str(home) for home in trust.homes]
+        companions: Companions | None = self._data.get(key)
+        if companions is None:
             try:
                 plain = self.beside.value(
                     "companions", checkpoint.folder, reads=trust.homes, source=checkpoint.source, homes=homes
                 )
             except (BadData, TooLarge, Failed) as error:
                 return Companions(warnings=(f"The data beside the checkpoint was not read: {error}",))
-            _keep(self._companions, key, companions_from(plain), KEPT_TABLES)
-        return self._companions[key]
+            companions = companions_from(plain)
+            self._data.keep(key, companions, _size_of(companions))
+        return companions
 
     @contextmanager
     def bounded(self, source: str) -> Iterator[None]:
@@ -187,10 +188,7 @@ class Bench:
         """Give the memory of everything that can be read again back."""
         self._loaded.clear()
         self._plans.clear()
-        self._tables.clear()
-        self._rows.clear()
-        self._companions.clear()
-        self._texts.clear()
+        self._data = Memory(KEPT_DATA_BYTES)
         self._bases.forget()
         self.answers = Memory()
         gc.collect()
@@ -230,29 +228,34 @@ class Bench:
         return path if is_risky(path) else None
 
     def read_upload(self, upload: object) -> ReadTable:
-        """A small uploaded table as it was read; the newest few stay in memory. Raises BadData, TooLarge."""
+        """A small uploaded table as it was read; the newest stay in memory. Raises BadData, TooLarge."""
         path = upload_path(self.data_dir, upload)
-        if path.name not in self._tables:
-            _keep(self._tables, path.name, read_upload(path), KEPT_TABLES)
-        return self._tables[path.name]
+        table: ReadTable | None = self._data.get(("table", path.name))
+        if table is None:
+            table = read_upload(path)
+            self._data.keep(("table", path.name), table, _size_of(table))
+        return table
 
     def _uploaded_rows(self, given: Mapping[str, Any], columns: Mapping[str, str]) -> EvalData:
-        key, path = f"{given['upload']} {sorted(columns.items())}", self.slow_upload(given)
-        if key not in self._rows:
+        key, path = ("rows", given["upload"], tuple(sorted(columns.items()))), self.slow_upload(given)
+        data: EvalData | None = self._data.get(key)
+        if data is None:
             if path is None:
                 data = read_rows(self.read_upload(given["upload"]), columns, fill_alternatives=True)
             else:
                 data = rows_from(self.beside.value("checked_rows", path, given=dict(columns)))
-            _keep(self._rows, key, data, KEPT_TABLES)
-        return self._rows[key]
+            self._data.keep(key, data, _size_of(data))
+        return data
 
     def _uploaded_texts(self, given: Mapping[str, Any]) -> tuple[str, ...]:
         path = self.slow_upload(given)
         if path is None:
             return read_neutral(self.read_upload(given["upload"]).frame)
-        if path.name not in self._texts:
-            _keep(self._texts, path.name, tuple(self.beside.value("neutral_texts", path)), KEPT_TABLES)
-        return self._texts[path.name]
+        texts: tuple[str, ...] | None = self._data.get(("texts", path.name))
+        if texts is None:
+            texts = tuple(self.beside.value("neutral_texts", path))
+            self._data.keep(("texts", path.name), texts, _size_of(texts))
+        return texts
 
     def neutral_name(self, loaded: Loaded, data_options: Mapping[str, Any]) -> str | None:
         if data_options.get("neutral") is not None:
@@ -425,6 +428,18 @@ def checked_direction(given: object) -> dict[str, float]:
             f"encoding_direction names a class with {longest:,} characters; at most {MAX_CLASS_NAME} are taken."
         )
     return {str(name): float(value) for name, value in given.items()}
+
+
+def _size_of(data: ReadTable | EvalData | Companions | tuple[str, ...] | None) -> int:
+    """Bytes of memory that it takes, roughly: its texts, and what Python needs for each."""
+    if isinstance(data, ReadTable):
+        return data.text_bytes + int(data.frame.size) * CELL_BYTES
+    if isinstance(data, EvalData):
+        rows = sum(len(row.masked) + ROW_BYTES for row in data.rows)
+        return rows + len(data.rejected) * ROW_BYTES
+    if isinstance(data, Companions):
+        return sum(map(_size_of, (data.rows, *data.neutral.values())))
+    return sum(len(text) + CELL_BYTES for text in data or ())
 
 
 def _keep(kept: OrderedDict[str, Any], key: str, value: Any, limit: int) -> None:

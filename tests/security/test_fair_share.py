@@ -23,14 +23,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gradiend_ui.engine import bench as bench_module
 from gradiend_ui.engine import run_folder, safetensors_header
 from gradiend_ui.engine.archives import PUBLIC_LIMITS, unpack_archive
 from gradiend_ui.engine.asking import who_asks
 from gradiend_ui.engine.base_files import check_config
 from gradiend_ui.engine.batches import cut
-from gradiend_ui.engine.bench import checked_direction
+from gradiend_ui.engine.bench import Bench, checked_direction
 from gradiend_ui.engine.checked_json import read_json, reading_at_most
+from gradiend_ui.engine.companions import Companions
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, Busy, GradiendUIError, TooLarge
+from gradiend_ui.engine.eval_data import read_rows
 from gradiend_ui.engine.extent import Extent, check_size
 from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.memory import Memory
@@ -38,6 +41,7 @@ from gradiend_ui.engine.run_folder import MAX_SEEDS, read_run_folder
 from gradiend_ui.engine.safetensors_header import STRANGERS_LIMITS, read_header
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.trust import public_trust
+from gradiend_ui.engine.uploaded_tables import keep_upload
 from gradiend_ui.engine.values import BatchLimits
 from gradiend_ui.ui.compare.desk import CompareDesk
 from gradiend_ui.ui.quotas import PUBLIC, Hourly
@@ -471,3 +475,29 @@ def test_a_public_server_has_comparisons_worked_out_ahead(public: bool) -> None:
     )
     Session.compare(session, "run", [], ["a"], {})
     assert told == (["ahead", "compare"] if public else ["compare"])
+
+
+def test_tables_of_all_visitors_together_are_kept_up_to_so_many_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_module, "KEPT_DATA_BYTES", 400_000)
+    bench = Bench(Store(tmp_path / "runs.sqlite"), tmp_path, tmp_path / "demos", public_trust())
+    small = keep_upload(tmp_path, b"text\n" + b"a word\n" * 100, ".csv")
+    kept = bench.read_upload(small)
+    assert bench.read_upload(small) is kept
+    for number in range(20):
+        table = b"text\n" + b"".join(b"%d words of a row\n" % row for row in range(number, number + 2000))
+        bench.read_upload(keep_upload(tmp_path, table, ".csv"))
+        assert len(bench._data) <= 3
+    assert bench.read_upload(small) is not kept
+    bench.store.close()
+
+
+def test_of_every_kind_of_data_the_size_is_known() -> None:
+    rows = read_rows([{"masked": "A [MASK] b " + "c " * 500, "label": "x", "label_class": "X", "alternative": "y",
+                       "alternative_class": "Y", "split": "test"}] * 50)  # fmt: skip
+    texts = ("a text of some words " * 50,) * 40
+    assert bench_module._size_of(rows) > 50 * 1000
+    assert bench_module._size_of(texts) > 40 * 1000
+    assert bench_module._size_of(Companions(rows, {"own": texts})) > 90_000
+    assert bench_module._size_of(None) == 0
