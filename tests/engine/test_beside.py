@@ -16,6 +16,7 @@ from gradiend_ui.engine.companions import find_companions
 from gradiend_ui.engine.confined import run_confined
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.lane import Lane
+from gradiend_ui.engine.memory import Memory
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.table_tasks import companions_from
 from gradiend_ui.engine.trust import Trust
@@ -115,8 +116,7 @@ def test_results_are_those_of_reading_in_place(lane: Lane, tmp_path: Path, monke
         return str(lane._store.run(run).info)
 
     here = [*answers(), plan()]
-    lane._bench._tables.clear()
-    lane._bench._rows.clear()
+    lane._bench._data = Memory()
     gated(lane, monkeypatch).open.set()
     assert [*answers(), plan()] == here
 
@@ -127,7 +127,7 @@ def test_a_sweep_begins_when_its_table_is_there(lane: Lane, tmp_path: Path, monk
     run = lane.handle("start", {"checkpoint": checkpoint, "spec": spec})["run"]
     gate = gated(lane, monkeypatch)
     lane._bench._plans.clear()
-    lane._bench._rows.clear()
+    lane._bench._data = Memory()
     assert lane.step() and lane.waits and not lane.step()
     assert lane._store.run(run).state == "running"
     gate.open.set()

@@ -17,6 +17,7 @@ from gradiend_ui.engine.base_model import load_base_model
 from gradiend_ui.engine.data_report import measure_neutral, threshold_told
 from gradiend_ui.engine.errors import BadData, BadGrid, NotFound
 from gradiend_ui.engine.lane import Lane
+from gradiend_ui.engine.memory import Memory
 from gradiend_ui.engine.plan import PreparedSweep
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.target_report import report_words
@@ -178,8 +179,7 @@ def test_a_run_with_an_upload_is_resumed_and_shown_again(lane: Lane, ask: Ask) -
     spec = {"rows": rows, "columns": columns, "neutral": texts, "learning_rates": [0.1], "feature_factors": [1.0]}
     run = ask("start", spec)["run"]
     lane._bench._plans.clear()
-    lane._bench._tables.clear()
-    lane._bench._rows.clear()
+    lane._bench._data = Memory()
     assert len(lane._bench.plan(run).rows) == 6
     record = lane._bench.store.run(run)
     assert record.info["row_counts"] == [["F", "M", "test", 3], ["M", "F", "test", 3]]
