@@ -316,7 +316,7 @@ def test_a_public_server_takes_zips_and_reads_no_path(tmp_path: Path, monkeypatc
     path = zipped_run(tmp_path / "from-browsers" / "x.zip")
     assert was_taken_in(Path(part.unpack(str(path))["source"]).parent, strangers=True)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("run/pytorch_model.bin", "x")
+        archive.writestr("run/seeds/seed_1/pytorch_model.bin", "x")
     with pytest.raises(NotAllowed, match="pickled"):
         part.unpack(str(path))
 
