@@ -22,9 +22,10 @@ import torch
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from gradiend_ui.engine import taken_in
+from gradiend_ui.engine import table_tasks, taken_in
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.lane import Lane
+from gradiend_ui.engine.text_limit import STRANGERS_BYTES, text_at_most
 
 CANARY, CANARY_WEIGHT = "canary-3141592653", 0.271828
 JSON_FILES = (
@@ -214,5 +215,10 @@ def copied(source: str, target: str) -> None:
 
 def in_this_process(task: str, path: Path, *_: Any, options: dict[str, Any], **__: Any) -> Any:
     """In the place of `run_confined`: the same work without a process of its own, which costs a second each."""
-    work: dict[str, Callable[..., Any]] = {"take_in": taken_in.build_from_zip, "clean": taken_in.build_from_folder}
-    return work[task](path, **options)
+    work: dict[str, Callable[..., Any]] = {
+        "take_in": taken_in.build_from_zip,
+        "clean": taken_in.build_from_folder,
+        "companions": table_tasks.companions,
+    }
+    with text_at_most(STRANGERS_BYTES):
+        return work[task](path, **options)

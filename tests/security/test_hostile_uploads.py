@@ -1,9 +1,9 @@
 """Three hundred and more uploads drawn at random: each is opened, perhaps with a note, or refused in a sentence, and
 nothing outside of it is read.
 
-The quick form: the builder runs in this process, a canary and Python's own audit of opened files tell what was read.
-`python -m tests.faults.hostile_uploads` is the long form, with the real processes under strace; it tells what each
-takes.
+The quick form: builder and reader of tables run in this process, a canary and Python's own audit of opened files tell
+what was read. `python -m tests.faults.hostile_uploads` is the long form, with the real processes under strace; it tells
+what each takes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gradiend_ui.engine import hub_base, taken_in
+from gradiend_ui.engine.beside import Beside
 from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.requests import loading
 from gradiend_ui.engine.store import Store
@@ -70,7 +71,9 @@ def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
     monkeypatch.setattr(hub_base, "run_confined", refuse_to_fetch)
     monkeypatch.setattr(loading, "probe", lambda *_: (0.0, ()))  # a trial sweep, which takes most of the time
     store = Store(":memory:")
-    yield Lane(store, tmp_path / "data", tmp_path / "none", public_trust())
+    lane = Lane(store, tmp_path / "data", tmp_path / "none", public_trust())
+    monkeypatch.setattr(lane._bench, "beside", Beside(waits=True, run=in_this_process))
+    yield lane
     store.close()
 
 
