@@ -1,21 +1,71 @@
-"""Fixtures every test may use: tiny trained models, rows and neutral texts. No network, built once per session."""
+"""Fixtures every test may use: tiny trained models, rows and neutral texts. No network, built once per process.
+
+`pytest -n 2` runs the suite in two processes: a file stays in one of them, and so do all that need a browser (two of
+those at once would wait for each other) and all that need the reference (it trains once per process).
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports transformers
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes on two cores; the models are tiny
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pandas as pd
 import pytest
 import tiny_text
 
-DEMO = Path(__file__).parents[1] / "assets" / "demo"
+TESTS = Path(__file__).parent
+DEMO = TESTS.parent / "assets" / "demo"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deals out whole rooms, in the order of the files."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Rooms(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "browser" if "browser" in file else "parity" if "/parity/" in file else file
+
+    config.option.loadscopereorder = False
+    return Rooms(config, log)
+
+
+class ParityReport:
+    """Prints what was compared with the reference, and how close it came, whichever process did that."""
+
+    lines: list[str]
+
+    def __init__(self) -> None:
+        self.lines = []
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if comparison := sys.modules.get("parity.comparison"):
+            self.lines += comparison.MEASURED.lines()
+        if (output := getattr(session.config, "workeroutput", None)) is not None:
+            output["parity"] = self.lines
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self.lines += getattr(node, "workeroutput", {}).get("parity", [])
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.lines:
+            terminalreporter.section("parity with the reference")
+            terminalreporter.write_line("\n".join(self.lines))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(ParityReport())
 
 
 @pytest.fixture(scope="session")

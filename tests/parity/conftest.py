@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from parity.comparison import MEASURED
 from parity.recipes import RECIPES
 from parity.reference import Reference
 
@@ -23,14 +22,6 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
         pytest.skip("The parity tests need the reference: pip install -r tests/requirements.txt")
     with Reference(tmp_path_factory.mktemp("reference") / "reference.log") as running:
         yield running
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was compared with the reference, and how close it came."""
-    lines = MEASURED.lines()
-    if lines:
-        terminalreporter.section("parity with the reference")
-        terminalreporter.write_line("\n".join(lines))
 
 
 def write_directions(checkpoint: Path) -> None:
