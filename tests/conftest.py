@@ -18,6 +18,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes on two cores; the models are tiny
 sys.path.insert(0, str(Path(__file__).parent))
 
+import costs
 import pandas as pd
 import pytest
 import tiny_text
@@ -40,32 +41,38 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Rooms(config, log)
 
 
-class ParityReport:
-    """Prints what was compared with the reference, and how close it came, whichever process did that."""
+class Report:
+    """Prints what the tests found beside their ends, whichever process found it; lines by heading."""
 
-    lines: list[str]
+    found: dict[str, list[str]]
 
     def __init__(self) -> None:
-        self.lines = []
+        self.found = {}
+
+    def add(self, heading: str, lines: list[str]) -> None:
+        self.found.setdefault(heading, []).extend(lines)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if comparison := sys.modules.get("parity.comparison"):
-            self.lines += comparison.MEASURED.lines()
+            self.add("parity with the reference", comparison.MEASURED.lines())
+        self.add("the slowest of each kind", costs.lines())
         if (output := getattr(session.config, "workeroutput", None)) is not None:
-            output["parity"] = self.lines
+            output["found"] = self.found
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        self.lines += getattr(node, "workeroutput", {}).get("parity", [])
+        for heading, lines in getattr(node, "workeroutput", {}).get("found", {}).items():
+            self.add(heading, lines)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.lines:
-            terminalreporter.section("parity with the reference")
-            terminalreporter.write_line("\n".join(self.lines))
+        for heading, lines in self.found.items():
+            if lines:
+                terminalreporter.section(heading)
+                terminalreporter.write_line("\n".join(lines))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(ParityReport())
+    config.pluginmanager.register(Report())
 
 
 @pytest.fixture(scope="session")

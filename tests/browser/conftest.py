@@ -40,9 +40,10 @@ def no_browser() -> None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         no_browser()
+    expect.set_options(timeout=30_000)  # the other half of the suite runs on the same cores
     with sync_playwright() as playwright:
         installed = playwright.chromium.executable_path
         path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None) or installed

@@ -240,7 +240,7 @@ def test_a_busy_worker_ends_with_its_killed_server(tmp_path: Path) -> None:
         assert server.stdout is not None
         worker = int(server.stdout.readline())
         server.kill()
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while is_alive(worker) and time.monotonic() < end:
             time.sleep(0.05)
         assert not is_alive(worker), "it went on without a server"
@@ -363,11 +363,11 @@ def test_a_living_servers_lock_holds_by_every_path_and_a_dead_ones_does_not_bloc
             with pytest.raises(Busy, match="Another server already uses the data folder"):
                 locked(path)
         other.send_signal(signal.SIGKILL)
-        other.wait(10)
+        other.wait(60)
         locked(data).release()
     finally:
         other.kill()
-        other.wait(10)
+        other.wait(60)
         if other.stdout is not None:
             other.stdout.close()
 

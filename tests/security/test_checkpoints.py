@@ -1,6 +1,6 @@
 """Checkpoints as hostile files: whatever comes, it is read with finite numbers or refused in one typed sentence.
 
-Hundreds of generated variants per run; each within two seconds of processor time and without a file opened elsewhere.
+Hundreds of generated variants per run; each without a file opened elsewhere.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import json
 import resource
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import checkpoints_hostile as hostile
 import pytest
+from costs import timed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,6 @@ from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.safetensors_header import read_header
 from gradiend_ui.engine.store import Store
 
-SECONDS = 4.0
 """Twice what is promised: the machine may be busy."""
 MEMORY = 300 * 2**20
 QUIET = settings(
@@ -74,10 +73,9 @@ class Desk:
         folder = hostile.copy_of(run, self._home / f"v{self._number}")
         try:
             damage(folder)
-            before, start = _memory(), time.process_time()
-            told = self._open(folder / given, options)
-            seconds = time.process_time() - start
-            assert seconds < SECONDS, f"{seconds:.1f} s: {told[:200]}"
+            before = _memory()
+            with timed("a damaged checkpoint, opened"):
+                told = self._open(folder / given, options)
             assert _memory() - before < MEMORY, told[:200]
             return told
         finally:

@@ -171,7 +171,7 @@ def test_what_a_killed_server_leaves_is_cleared_and_nothing_else(folder: Path) -
         wait_until_ready(process, log)
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait(20)
+        process.wait(60)
     home = folder / SUB_FOLDER
     (cache,) = (home / "downloads").iterdir()
     (cache / "abc").mkdir()

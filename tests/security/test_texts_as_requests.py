@@ -20,10 +20,10 @@ from typing import Any
 
 import httpx
 import pytest
+from costs import timed
 
 ROOT = Path(__file__).parents[2]
 PAYLOADS = 420
-SLOWEST, SLOW, SHARE_SLOW = 10.0, 2.0, 0.02
 """Seconds. The machine of the tests is shared: some of the answers may take longer, none much longer."""
 TRACES = re.compile(r"Traceback|File \\?\"|line \d+, in|\.py\b|site-packages|gradiend_ui[./]|\b[A-Z][a-z]+Error\b")
 GARBAGE: list[Any] = [
@@ -101,30 +101,29 @@ def drawn(random_: random.Random, number: int, inputs: int) -> dict[str, Any]:
     }
 
 
-def answered(client: httpx.Client, address: str, body: dict[str, Any]) -> tuple[str, float, int]:
-    """(text, seconds, status) of a call: at once, or through the queue where the function needs that."""
-    began = time.monotonic()
+def answered(client: httpx.Client, address: str, body: dict[str, Any]) -> tuple[str, int]:
+    """(text, status) of a call: at once, or through the queue where the function needs that."""
     content = json.dumps(body)
     headers = {"content-type": "application/json", "origin": address, "sec-fetch-site": "same-origin"}
     answer = client.post(f"{address}/gradio_api/run/predict", content=content, headers=headers)
-    return answer.text, time.monotonic() - began, answer.status_code
+    return answer.text, answer.status_code
 
 
-def queued(client: httpx.Client, address: str, body: dict[str, Any]) -> tuple[str, float, int]:
+def queued(client: httpx.Client, address: str, body: dict[str, Any]) -> tuple[str, int]:
     """The same through the queue: everything that the page is told until the function has ended."""
-    began, told = time.monotonic(), ""
+    told = ""
     body = {**body, "session_hash": f"q{random.getrandbits(60):x}"}
     headers = {"content-type": "application/json", "origin": address, "sec-fetch-site": "same-origin"}
     joined = client.post(f"{address}/gradio_api/queue/join", content=json.dumps(body), headers=headers)
     if joined.status_code != 200:
-        return joined.text, time.monotonic() - began, joined.status_code
-    stream = client.stream("GET", f"{address}/gradio_api/queue/data?session_hash={body['session_hash']}", timeout=30)
+        return joined.text, joined.status_code
+    stream = client.stream("GET", f"{address}/gradio_api/queue/data?session_hash={body['session_hash']}", timeout=60)
     with stream as lines:
         for line in lines.iter_lines():
             told += line
             if "process_completed" in line or "close_stream" in line or "unexpected_error" in line:
                 break
-    return told, time.monotonic() - began, 200
+    return told, 200
 
 
 def test_garbage_gets_a_sentence_and_hurts_nobody(server: tuple[str, Path]) -> None:
@@ -136,7 +135,6 @@ def test_garbage_gets_a_sentence_and_hurts_nobody(server: tuple[str, Path]) -> N
     numbers = [*functions, *functions]
     random_.shuffle(numbers)
     numbers += random_.choices([*functions, -1, 10**9], k=max(0, PAYLOADS - len(numbers)))
-    slow: list[tuple[float, int]] = []
     leaks: list[tuple[int, str]] = []
     statuses: Counter[int] = Counter()
     with httpx.Client(timeout=60) as client:
@@ -144,15 +142,13 @@ def test_garbage_gets_a_sentence_and_hurts_nobody(server: tuple[str, Path]) -> N
             client.headers["x-forwarded-for"] = f"10.0.0.{nth % 5}"  # several visitors: each may open so many pages
             body = drawn(random_, number, functions.get(number, 2))
             ask = queued if nth % 2 else answered
-            text, seconds, status = ask(client, address, body)
+            with timed("a garbled request, answered"):
+                text, status = ask(client, address, body)
             statuses[status] += 1
             sent = json.dumps(body)
             if TRACES.search(text) or any(secret in text and secret not in sent for secret in secrets):
                 leaks.append((number, f"{body} -> {text[:400]}"))
-            if seconds > SLOW:
-                slow.append((round(seconds, 1), number))
     assert leaks == []
-    assert len(slow) <= SHARE_SLOW * len(numbers) and max([0.0, *(s for s, _ in slow)]) < SLOWEST, sorted(slow)[-8:]
     assert statuses[200] > 0.2 * len(numbers) and not statuses[429], statuses
 
 

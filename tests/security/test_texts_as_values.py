@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import texts_hostile as hostile
+from costs import timed
 from test_texts_as_requests import GARBAGE
 
 from gradiend_ui.engine.errors import GradiendUIError
@@ -80,13 +81,12 @@ def test_a_value_is_taken_or_refused_in_a_sentence(opened: tuple[Session, str, s
     call, refused = calls_of(*opened)[name], 0
     for key in FIELDS[name]:
         for value in VALUES:
-            began = time.monotonic()
             try:
-                call(key, value)
+                with timed("an odd value, answered"):
+                    call(key, value)
             except GradiendUIError as error:
                 refused += 1
                 where = f"{key}={repr(value)[:60]}: {error}"
                 assert error.code != "failed" and len(str(error)) < 900 and "\n" not in str(error), where
-            assert time.monotonic() - began < 4.0, (key, repr(value)[:60])
     assert refused > 5
     assert opened[0].cells(opened[2])["state"] == "finished"

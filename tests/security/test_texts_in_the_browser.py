@@ -97,9 +97,7 @@ def page(browser: Browser, server: str) -> Iterator[Page]:  # noqa: F811
     context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
     fresh = context.new_page()
     fresh.set_default_timeout(SLOW)
-    expect.set_options(timeout=SLOW)
     yield fresh
-    expect.set_options(timeout=5000)
     context.close()
 
 
