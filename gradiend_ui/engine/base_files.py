@@ -15,6 +15,7 @@ from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.clean_model import OF_MODEL, OF_WORDS
 from gradiend_ui.engine.config_ranges import check_ranges
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed
+from gradiend_ui.engine.model_fields import CONFIG_FIELDS
 from gradiend_ui.engine.run_folder import leads_out
 from gradiend_ui.engine.safetensors_header import (
     LIMITS,
@@ -147,7 +148,7 @@ def _check_fields(config: Mapping[str, Any], where: str, level: int, deepest: in
             raise BadBase(f"{where}: {key} must be at most {deepest} layers, not {shown(value)}.")
         elif "layers" in key and type(value) in (int, float) and not 0 <= value <= MAX_LAYERS:
             raise BadBase(f"{where}: {key} must be at most {MAX_LAYERS} layers, not {shown(value)}.")
-        elif type(value) is int and abs(value) > MAX_NUMBER and "theta" not in key:
+        elif type(value) is int and abs(value) > MAX_NUMBER and key in CONFIG_FIELDS and "theta" not in key:
             raise BadBase(f"{where}: {key} is {value:,}, which no model needs.")
         elif isinstance(value, dict) and key not in ("id2label", "label2id", "task_specific_params"):
             _check_fields(value, where, level + 1, deepest)
@@ -155,7 +156,7 @@ def _check_fields(config: Mapping[str, Any], where: str, level: int, deepest: in
 
 def _activation(value: str) -> str:
     """The function in a setting such as "gated-gelu", as T5 has it."""
-    return value.removeprefix("gated-").lower()
+    return value.removeprefix("gated-")
 
 
 def _check_strangers_files(folder: Path, trust: Trust) -> None:

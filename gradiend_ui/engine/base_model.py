@@ -41,6 +41,7 @@ from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.checkpoint import Checkpoint
 from gradiend_ui.engine.described import check_size
 from gradiend_ui.engine.errors import BadBase, BadData, GradiendUIError, NotAllowed
+from gradiend_ui.engine.extent import encoded_in_turn
 from gradiend_ui.engine.file_names import RING, can_be_location, followed
 from gradiend_ui.engine.hub_base import opened_at
 from gradiend_ui.engine.mask_head import base_under_head, holds_mask_head, load_causal_under_mask_head
@@ -132,16 +133,22 @@ class BaseModel:
 
     def encode(self, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
         """The token ids of each text as the model reads it: with special tokens or in its chat prompt, cut off after
-        `max_length` tokens on the tokenizer's truncation side."""
+        `max_length` tokens on the tokenizer's truncation side. Raises BadData, BadBase; TooLarge where its time is
+        limited (see `extent`)."""
         if not texts:
             return []
         if any(map(is_broken, texts)):
             raise BadData("A text holds half a character (a lone surrogate), which no model reads: type it again.")
         prepared = [in_chat_prompt(text) for text in texts] if self.chat_prompt else list(texts)
+        ids = encoded_in_turn(prepared, lambda part: self._ids(part, max_length))
+        self._check_known(max((max(row) for row in ids if row), default=0))
+        return ids
+
+    def _ids(self, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
         try:
             with panics_told():
                 encoded = self.tokenizer(
-                    prepared,
+                    list(texts),
                     add_special_tokens=not self.chat_prompt,
                     truncation=max_length is not None,
                     max_length=max_length,
@@ -149,7 +156,6 @@ class BaseModel:
         except Exception as error:  # tokenizers raises plain Exceptions for a vocabulary that contradicts itself
             raise BadBase(f"The tokenizer of {self.name!r} failed: {str(error)[:200]}.") from error
         ids: list[list[int]] = encoded["input_ids"]
-        self._check_known(max((max(row) for row in ids if row), default=0))
         return ids
 
     def _check_known(self, highest: int) -> None:

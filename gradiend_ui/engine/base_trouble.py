@@ -79,8 +79,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of the error's own words, or its kind where it has none."""
+    """The first line of the error's own words with what it announces, or its kind where it has none."""
     if "weights_only" in str(error):
         return "its file holds more than plain weights, and is not read: save safetensors."
+    if "ignore_mismatched_sizes" in str(error):
+        return (
+            "its weights have other shapes than config.json says (such as hidden_size, vocab_size or "
+            "max_position_embeddings): give both files as they were saved together."
+        )
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:MAX_REASON]
+    told = " ".join(lines[:2]) if lines and lines[0].endswith(":") else lines[0] if lines else type(error).__name__
+    return told[:MAX_REASON]

@@ -20,6 +20,7 @@ from gradiend_ui.engine.model_fields import (
     GENERATION_FIELDS,
     OTHER_TOKENIZER_NUMBERS,
     RESERVED,
+    TOKENIZER_CLASSES,
     TOKENIZER_FIELDS,
     TOKENIZER_NUMBERS,
 )
@@ -49,9 +50,6 @@ ATTENTION = (
 BUILT_IN_ATTENTION = ("eager", "sdpa")
 LABELS = frozenset({"id2label", "label2id", "task_specific_params"})
 """Words for people, and settings of pipelines: no score depends on them, and no library opens them."""
-OTHER_LIBRARIES = ("MistralCommonBackend", "MistralCommonTokenizer", "CanineTokenizer")
-"""Classes that read other files than a tokenizer.json, with a library of their own, and one that reads none: its words
-are all characters there are, which takes 300 MB."""
 UNSAID = frozenset(
     {
         "_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file", "is_local", "local_files_only",
@@ -219,6 +217,8 @@ def _config_field(name: str, value: object, place: str) -> object:
         raise BadBase(f"{place} is {shown(value)}: code of its own is never run, so it must be {choices}.")
     if name in LABELS:
         return value if _is_harmless(value) else _LEFT_OUT
+    if name == "tokenizer_class" and not _is_known_class(value):
+        return _LEFT_OUT
     if name in CONFIG_FIELDS or name == "transformers_version":
         return bounded(value, place)
     if not _is_numeric(value) or name.startswith("_") or name in RESERVED:
@@ -235,7 +235,7 @@ def _tokenizer_field(name: str, value: object, place: str) -> object:
         return _token(value, place)
     if name == "chat_template":
         return value if isinstance(value, str) and len(value) <= MAX_TEXT else _LEFT_OUT
-    if name not in TOKENIZER_FIELDS or (name == "tokenizer_class" and value in OTHER_LIBRARIES):
+    if name not in TOKENIZER_FIELDS or (name == "tokenizer_class" and not _is_known_class(value)):
         return _LEFT_OUT
     if (
         name == "never_split"
@@ -247,6 +247,10 @@ def _tokenizer_field(name: str, value: object, place: str) -> object:
     if isinstance(value, float) and abs(value) >= LARGEST_EXACT:
         return int(value)
     return bounded(value, place)
+
+
+def _is_known_class(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value in TOKENIZER_CLASSES)
 
 
 def _check_numbers(value: object, place: str, limits: tuple[float, float]) -> None:

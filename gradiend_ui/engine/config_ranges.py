@@ -13,19 +13,25 @@ from typing import Any, NamedTuple
 
 from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.model_fields import CONFIG_FIELDS
 from gradiend_ui.engine.safetensors_header import TensorInfo
 
-MOST_LABELS, MOST_POSITIONS, LEAST_WIDTH, MOST_TURNED = 4096, 2**24, 4096, 1e9
+MOST_LABELS, MOST_POSITIONS, LEAST_WIDTH, MOST_TURNED = 4096, 2**24, 4096, 1e12
 """Labels of a classifier; tokens of a text (Llama 4 has ten million); what any model may say, however narrow it is;
 bases of rotary embeddings."""
 LABELS = ("id2label", "label2id", "task_specific_params")
 """Bounded where they are made plain; no number in them is a size."""
 FRACTIONS = re.compile(r"partial_rotary_factor|rotary_pct|layerdrop|.*(dropout|pdrop)(_prob|_rate)?")
-COUNTS = re.compile(r".*(layers?|groups?|group_num|blocks?)|attention_types|.*pattern|.*_every_n_\w+|.*interval")
+COUNTS = re.compile(
+    r"(?!max_window_layers).*(layers?|groups?|group_num|blocks?)|attention_types|.*pattern|.*_every_n_\w+|.*interval"
+)
 PLACES = re.compile(r".*(position|window|length|n_ctx|local_attention|distance|bucket).*")
 TURNED = re.compile(r".*(theta|base|freq).*")
-FREE = re.compile(r".*(token_ids?|index)|.*eps(ilon)?|.*(std|range|factor|scalar|softcapping|clip_qkv|cutoff).*")
-"""What no memory and no loop is made of: numbers of tokens, and what values are multiplied with or compared to."""
+FREE = re.compile(
+    r"max_window_layers|.*(token_ids?|index)|.*eps(ilon)?|.*(std|range|factor|scalar|softcapping|clip_qkv|cutoff).*"
+)
+"""What no memory and no loop is made of: numbers of tokens, and what values are multiplied with or compared to (from
+which layer on windows are read; of a model cut out of a deeper one it is still that one's)."""
 
 
 class Range(NamedTuple):
@@ -43,7 +49,8 @@ def check_ranges(config: Mapping[str, Any], stored: Iterable[TensorInfo], most_l
     """
     widths = [width for info in stored for width in info.shape]
     widest = max(widths, default=0)
-    for name, value in _numbers(config):
+    read = {name: value for name, value in config.items() if name in CONFIG_FIELDS or name == "num_labels"}
+    for name, value in _numbers(read):  # of any other name nothing is made: an owner's seed, steps, tokens
         leaf = name.rpartition(".")[2].partition("[")[0]
         allowed = _range_of(leaf, widest, most_layers)
         if allowed is not None and not allowed.least <= value <= allowed.most:

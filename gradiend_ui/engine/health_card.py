@@ -14,7 +14,7 @@ from typing import Any
 from gradiend_ui.engine.assumptions import Reading, assumptions, missing
 from gradiend_ui.engine.checkpoint_context import DIRECTION_FROM_TRAINING
 from gradiend_ui.engine.companions import Companions, run_folder_of
-from gradiend_ui.engine.errors import BadData, CannotRun, GradiendUIError
+from gradiend_ui.engine.errors import BadData, CannotRun, GradiendUIError, TooLarge
 from gradiend_ui.engine.extent import Extent
 from gradiend_ui.engine.finished_sweeps import describe, finished_sweeps
 from gradiend_ui.engine.machine_memory import Sizes, batch_bytes
@@ -178,6 +178,8 @@ def probe(loaded: Loaded, most: Extent | None = None) -> tuple[float | None, tup
         plan = prepare(loaded.model, spec, rows, neutral)
     except CannotRun:
         raise
+    except TooLarge as error:
+        return None, (str(error),)
     except GradiendUIError:
         return None, ()
     base = loaded.workspace.base_model

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gradiend_ui.engine.bench import Bench
 from gradiend_ui.engine.beside import NotYet
 from gradiend_ui.engine.durable import noting
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
+from gradiend_ui.engine.extent import encoding_limited
 from gradiend_ui.engine.made import Made
 from gradiend_ui.engine.requests import data, exporting, loading, side_by_side, sweeping
 from gradiend_ui.engine.requests.sweeping import course_of, plan_smaller
@@ -70,8 +72,12 @@ class Lane:
 
         Raises GradiendUIError, and NotYet for one to be asked again.
         """
-        with noting(self._made):
+        with noting(self._made), self._bounds():
             return REQUESTS[kind](self._bench, request)
+
+    def _bounds(self) -> AbstractContextManager[None]:
+        """What limits one request, or a step of a sweep: how long a stranger's tokenizer may take."""
+        return encoding_limited() if self._bench.trust.public else nullcontext()
 
     @property
     def waits(self) -> bool:
@@ -115,7 +121,8 @@ class Lane:
     def _guarded(self, run_id: str, action: Any) -> None:
         """The one place that may catch everything: a failing run must not take the lane with it."""
         try:
-            action()
+            with self._bounds():
+                action()
         except NotYet as wanted:
             self._begins = (run_id, wanted)
         except (MemoryError, torch.OutOfMemoryError) as error:
@@ -136,7 +143,7 @@ class Lane:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         try:
-            with self._bench.beside.waiting():
+            with self._bench.beside.waiting(), self._bounds():
                 planned = plan_smaller(self._bench, run_id)
         except GradiendUIError as refusal:
             self._fail(run_id, str(refusal))

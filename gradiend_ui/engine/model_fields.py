@@ -100,9 +100,22 @@ TOKENIZER_FIELDS = frozenset(
 )  # fmt: skip
 """Of a tokenizer_config.json, beside its tokens."""
 TOKENIZER_NUMBERS = {
-    "extra_ids": (0, 1000), "max_len": (1, 1e38), "max_length": (1, 1e38), "model_max_length": (1, 1e38),
-    "pad_to_multiple_of": (1, 1024), "pad_token_type_id": (0, 1000), "stride": (0, 1_000_000), "unk_id": (0, 2**31),
+    "extra_ids": (0, 1000), "max_len": (1, 1e38), "max_length": (0, 1e38), "model_max_length": (1, 1e38),
+    "pad_to_multiple_of": (0, 1024), "pad_token_type_id": (0, 1000), "stride": (0, 1_000_000), "unk_id": (0, 2**31),
 }  # fmt: skip
 """{name: (least, most)} of the numbers in a tokenizer_config.json: T5 has 100 extra_ids, each made when it is read."""
 OTHER_TOKENIZER_NUMBERS = (0, 1000)
 """Of every number that another one of its fields holds."""
+_OF_A_MODEL = (
+        "Albert", "Bart", "Barthez", "Bert", "BigBird", "Blenderbot", "Bloom", "CLIP", "Camembert", "CodeGen",
+        "CodeLlama", "Cohere", "ConvBert", "Deberta", "DebertaV2", "DistilBert", "Electra", "FNet", "Funnel",
+        "GPT2", "GPTNeoX", "Gemma", "Herbert", "LED", "Llama", "Luke", "Lxmert", "MBart", "MBart50", "MPNet",
+        "MobileBert", "Mvp", "Nllb", "OpenAIGPT", "Pegasus", "Qwen2", "Qwen3_5", "Reformer", "RemBert", "RoFormer",
+        "Roberta", "Siglip2", "Splinter", "SqueezeBert", "T5", "Whisper", "XGLM", "XLMRoberta", "XLNet"
+)  # fmt: skip
+TOKENIZER_CLASSES = frozenset(
+    {"TokenizersBackend", "PreTrainedTokenizerFast"}
+    | {f"{name}{kind}" for name in _OF_A_MODEL for kind in ("Tokenizer", "TokenizerFast")}
+)
+"""The classes that read a tokenizer.json with the library that tried it, by the spellings of the versions of
+transformers. Others split texts in Python, or read files and libraries of their own."""

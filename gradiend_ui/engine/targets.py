@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gradiend_ui.engine.checked_json import listed, shown
 from gradiend_ui.engine.class_names import words_by_class
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.eval_data import EvalRow
+from gradiend_ui.engine.extent import encoded
 
 Tokenizer = Any  # a transformers tokenizer; the library gives its classes no common typed interface
 Ids = tuple[int, ...]
@@ -102,13 +104,13 @@ class TargetVocabulary:
         marked = [entry for mark in WORD_START_MARKS for entry in self._entries.get(mark.lower() + _normal(word), [])]
         if marked:
             return tuple(sorted({int(self._tokenizer.convert_tokens_to_ids(entry)) for entry in marked}))
-        spaced = self._tokenizer(" " + word.strip(), add_special_tokens=False)["input_ids"]
+        spaced = encoded(lambda: self._tokenizer(" " + word.strip(), add_special_tokens=False)["input_ids"])
         if not spaced:
             raise BadData(f"The tokenizer has no token for the target {shown(word)}.")
         return (int(spaced[0]),)
 
     def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.convert_tokens_to_ids(self._tokenizer.tokenize(text))
+        ids: list[int] = encoded(lambda: self._tokenizer.convert_tokens_to_ids(self._tokenizer.tokenize(text)))
         return ids
 
 
@@ -118,4 +120,6 @@ def _normal(text: str) -> str:
 
 def ignored_ids(tokenizer: Tokenizer, words: Sequence[str]) -> frozenset[int]:
     """Every piece of every word, as the LMS leaves them out when it is measured on the evaluation rows."""
-    return frozenset(int(i) for word in words for i in tokenizer.encode(word, add_special_tokens=False))
+    return frozenset(
+        int(i) for word in words for i in encoded(partial(tokenizer.encode, word, add_special_tokens=False))
+    )

@@ -101,8 +101,8 @@ def read_pattern(pattern: str, place: str) -> Pattern:
     except _Refused as refusal:
         short = pattern if len(pattern) <= SHOWN else f"{pattern[: SHOWN - 3]}..."
         raise BadBase(
-            f"{place}: the regular expression {short!r} may take very long on some texts: {refusal}. Take the "
-            "tokenizer of a published model, or a simpler expression."
+            f"{place}: the regular expression {short!r} is not certain to be quick with every text: {refusal}. Take "
+            "the tokenizer of a published model, or a simpler expression."
         ) from None
     slow = [way for way, cost in zip(ways, costs, strict=True) if cost.power]
     samples = tuple(dict.fromkeys(sample for way in slow for sample in _samples(way)))
@@ -326,7 +326,7 @@ class _Reader:
         if character in ("x", "u"):
             found = self._match(HEX) if character == "x" else self._match(re.compile("()([0-9A-Fa-f]{4})"))
             number = int(found[1] or found[2], 16) if found else -1
-            if not 0 < number < 0x110000 or 0xD800 <= number < 0xE000:
+            if not 0 <= number < 0x110000 or 0xD800 <= number < 0xE000:
                 raise _Refused(f"\\{character} stands for no character")
             return chr(number), chr(number)
         if character in CONTROLS:

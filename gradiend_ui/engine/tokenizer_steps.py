@@ -171,5 +171,5 @@ def _check_stride(truncation: object, place: str) -> None:
     """Raises where the parts of a long text overlap so much that they are many times as long together."""
     if isinstance(truncation, Mapping):
         length, stride = truncation.get("max_length"), truncation.get("stride")
-        if isinstance(length, int) and isinstance(stride, int) and stride and stride > length // 2:
-            raise BadBase(f"{place}: stride must be at most half of max_length ({length:,}), not {stride:,}.")
+        if isinstance(length, int) and isinstance(stride, int) and stride and stride > length * 3 // 4:
+            raise BadBase(f"{place}: stride must be at most 3/4 of max_length ({length:,}), not {stride:,}.")

@@ -96,10 +96,11 @@ def test_what_models_of_full_size_say_is_not(model_type: str) -> None:
 
 
 PUBLISHED: dict[str, dict[str, Any]] = {
+    "Llama 3, for long texts": {"rope_theta": 2_804_339_835.0},
     "Llama 3.2": {"rope_theta": 500000.0, "max_position_embeddings": 131072, "rope_scaling": {
         "factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192,
         "rope_type": "llama3"}, "pretraining_tp": 1, "eos_token_id": [128001, 128008, 128009], "head_dim": 64},
-    "Qwen 2.5": {"rope_theta": 10_000_000.0, "max_window_layers": 28, "sliding_window": 131072, "bos_token_id": 151643},
+    "Qwen 2.5": {"rope_theta": 10_000_000.0, "max_window_layers": 70, "sliding_window": 131072, "bos_token_id": 151643},
     "Gemma 3": {"rope_local_base_freq": 10000, "rope_theta": 1000000, "query_pre_attn_scalar": 256,
                 "sliding_window_pattern": 6, "attn_logit_softcapping": None, "final_logit_softcapping": 30.0},
     "Phi 3": {"rope_scaling": {"long_factor": [1.08, 64.5], "short_factor": [1.0], "type": "longrope"},
@@ -122,6 +123,25 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_what_published_models_say_is_not(name: str) -> None:
     check_ranges(PUBLISHED[name], [TensorInfo("BF16", (30_000, 768))], STRANGERS_LAYERS, "config.json")
+
+
+OWNERS = {"seed": 1234567, "num_train_examples": 5_000_000, "pretraining_tokens": 3 * 10**11, "training_blocks": 9000,
+          "total_flos": 123_456_789_012, "training": {"hidden_size": 10**7}}  # fmt: skip
+
+
+def test_what_an_owner_noted_is_no_size_of_a_model(tiny_bert: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_bert, tmp_path / "raw")
+    changed(tmp_path / "raw", **OWNERS)
+    build(tmp_path / "raw", tmp_path / "home", pickled=False)
+    assert loaded(tmp_path / "home").fingerprint() == load_base_model(str(tmp_path / "raw")).fingerprint()
+
+
+@pytest.mark.parametrize(
+    "field", ["hidden_size", "vocab_size", "num_hidden_layers", "num_labels", "n_embd", "num_layers"]
+)
+def test_and_what_a_model_reads_is_still_one(field: str) -> None:
+    with pytest.raises(BadBase, match=field):
+        check_ranges({field: 1_000_000_000}, [TensorInfo("F32", (1000, 64))], STRANGERS_LAYERS, "config.json")
 
 
 @pytest.mark.parametrize("under", [False, True])

@@ -14,15 +14,19 @@ import pytest
 from charsmaps import charsmap, real_charsmap, trie
 from known_tokenizers import KNOWN, bytes_of, cut, one_after_another, replaced, table, with_tables
 from tiny_architectures import save_tiny
+from transformers import TokenizersBackend
+from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, tokenizer_class_from_name
 
 from gradiend_ui.engine import eval_data, taken_in, tokenizer_check, tokenizer_patterns, tokenizer_steps
 from gradiend_ui.engine.charsmap import MOST_BYTES, MOST_REPLACEMENT, read_charsmap
 from gradiend_ui.engine.checked_json import MAX_TEXT, parse_json, read_json, reading_at_most
-from gradiend_ui.engine.clean_model import clean_tokenizer_config
+from gradiend_ui.engine.clean_model import clean_config, clean_tokenizer_config
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, TooLarge
+from gradiend_ui.engine.model_fields import TOKENIZER_CLASSES
 from gradiend_ui.engine.tokenizer_check import check_words
 from gradiend_ui.engine.tokenizer_patterns import read_pattern
 from gradiend_ui.engine.tokenizer_steps import check_steps
+from gradiend_ui.engine.trust import ARCHITECTURES
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -289,7 +293,7 @@ COSTLY: dict[str, tuple[str, Change, str]] = {
     "long prefix": ("BPE", in_model(continuing_subword_prefix="#" * 65), "at most 64"),
     "padded": ("BPE", put(padding=padding(strategy={"Fixed": 10**8})), "from 1 to 32,768"),
     "multiples": ("BPE", put(padding=padding(pad_to_multiple_of=10**7)), "from 1 to 1,024"),
-    "stride": ("BPE", put(truncation=cutting(stride=511)), "at most half of max_length"),
+    "stride": ("BPE", put(truncation=cutting(stride=511)), "at most 3/4 of max_length"),
     "negative": ("BPE", put(truncation=cutting(max_length=-1)), "max_length must be a number"),
     "around": ("BPE", put(post_processor=template([TEXT, *[MARK] * 65])), "65 tokens around"),
     "ids": ("BPE", put(post_processor=template([TEXT, MARK], 65)), "65 tokens around"),
@@ -361,7 +365,7 @@ def test_what_models_have_is_let_through(tokenizers: Any, tmp_path: Path) -> Non
     pieces["special_tokens"]["[X]"]["ids"] = [250_001]
     own = {
         "padding": padding(strategy={"Fixed": 512}, pad_to_multiple_of=8), "post_processor": pieces,
-        "truncation": cutting(max_length=384, stride=128),
+        "truncation": cutting(max_length=384, stride=256),
     }  # fmt: skip
     check({**tokenizers["BPE"], **own}, tmp_path)
     around = {"type": "RobertaProcessing", "sep": ["</s>", 50_265], "cls": ["<s>", 2], "trim_offsets": True,
@@ -416,7 +420,7 @@ def test_numbers_of_a_tokenizers_settings_are_those_of_models(field: str, value:
 
 
 def test_numbers_that_models_have_are_taken_over() -> None:
-    plain = {"extra_ids": 100, "model_max_length": 512, "max_length": None, "pad_to_multiple_of": 8, "stride": 128,
+    plain = {"extra_ids": 100, "model_max_length": 512, "max_length": None, "pad_to_multiple_of": 0, "stride": 128,
              "pad_token_type_id": 3, "unk_id": 2, "legacy": False, "add_prefix_space": True,
              "never_split": ["UNK"], "model_input_names": ["input_ids", "attention_mask"]}  # fmt: skip
     assert clean_tokenizer_config(plain, "x").content == plain
@@ -425,6 +429,31 @@ def test_numbers_that_models_have_are_taken_over() -> None:
     assert clean_tokenizer_config({"model_max_length": 1e30}, "x").content == {"model_max_length": int(1e30)}
 
 
-def test_a_class_whose_words_are_all_characters_is_left_out() -> None:
-    clean = clean_tokenizer_config({"tokenizer_class": "CanineTokenizer"}, "x")
-    assert clean.left_out == ("tokenizer_class",) and not clean.content
+OTHERS = ("CanineTokenizer", "ByT5Tokenizer", "PerceiverTokenizer", "BertJapaneseTokenizer", "PreTrainedTokenizer",
+          "AutoTokenizer", "MyT5Tokenizer", "BertweetTokenizer", "MyOwnTokenizer", ["BertTokenizer"], 5)  # fmt: skip
+
+
+@pytest.mark.parametrize("stated", OTHERS)
+def test_a_class_that_reads_another_tokenizer_than_the_tried_one_is_left_out(stated: object) -> None:
+    for clean in (clean_tokenizer_config, clean_config):
+        made = clean({"tokenizer_class": stated}, "x")
+        assert made.left_out == ("tokenizer_class",) and not made.content
+
+
+def test_the_classes_that_are_taken_over_read_the_tried_tokenizer() -> None:
+    """By the installed version of transformers; a class that it does not know yet does no harm."""
+    known = {name: tokenizer_class_from_name(name) for name in TOKENIZER_CLASSES}
+    assert all(issubclass(one, TokenizersBackend) for one in known.values() if one is not None)
+    assert sum(one is not None for one in known.values()) > 50
+    for name in TOKENIZER_CLASSES:
+        assert clean_tokenizer_config({"tokenizer_class": name}, "x").content == {"tokenizer_class": name}
+
+
+@pytest.mark.parametrize("model_type", sorted(ARCHITECTURES))
+def test_without_a_class_every_listed_model_reads_the_tried_tokenizer(model_type: str) -> None:
+    stated = TOKENIZER_MAPPING_NAMES.get(model_type)
+    assert stated is None or issubclass(tokenizer_class_from_name(stated), TokenizersBackend)
+
+
+def test_control_characters_may_be_looked_for() -> None:
+    assert read_pattern(r"[\x00-\x1f\x7f]", "x").scans == 0

@@ -56,6 +56,7 @@ def test_an_uploaded_table_is_called_by_its_name() -> None:
     "fields",
     [
         {"hidden_act": "__class__"}, {"activation_function": "items"}, {"pooler_hidden_act": "gelu2"},
+        {"hidden_act": "GELU"},
         {"feed_forward_proj": "gated-x"}, {"dtype": "inference_mode"}, {"torch_dtype": "torch.load"},
         {"dtype": "int"}, {"text_config": {"hidden_act": "__init__"}},
     ],
@@ -85,6 +86,14 @@ def test_a_tokenizer_of_another_library_is_left_out_or_told(tmp_path: Path) -> N
     assert clean.left_out == ("tokenizer_class",) and not clean.content
     told = load_failure(str(tmp_path), ImportError("requires the x library: pip install x"), "tokenizer")
     assert "library that is not installed here" in told and "pip" not in told
+
+
+def test_weights_of_another_shape_are_told_with_what_to_do(tmp_path: Path) -> None:
+    long = "You set `ignore_mismatched_sizes` to `False`, thus raising an error. For details look at the above report!"
+    told = load_failure(str(tmp_path), RuntimeError(long))
+    assert "other shapes than config.json says" in told and "above" not in told
+    told = load_failure(str(tmp_path), TypeError("Validation error for field 'eps':\n    expected float, got str\n"))
+    assert "field 'eps': expected float, got str" in told
 
 
 def test_a_zip_with_a_base_alone_holds_no_gradiend(tiny_bert: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradiend_ui.engine.eval_data import EvalRow
+from gradiend_ui.engine.extent import encoded
 from gradiend_ui.engine.targets import ClassTargets
 from gradiend_ui.engine.values import BatchLimits
 
@@ -30,7 +31,7 @@ def target_ids(row: EvalRow, targets: ClassTargets, lookup: Callable[[str], tupl
 
 def plain_ids(tokenizer: Tokenizer, text: str) -> list[int]:
     """The tokens of `text` alone, without special tokens."""
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids: list[int] = encoded(lambda: tokenizer(text, add_special_tokens=False)["input_ids"])
     return ids
 
 
