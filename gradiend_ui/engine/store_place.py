@@ -24,8 +24,8 @@ NEWEST_WRITING = 2
 LOG_MAGIC = tuple(struct.pack(">I", magic) for magic in (0x377F0682, 0x377F0683))
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 INDEX_MAGIC = struct.pack("=I", 3007000)
-FIRST_PAGE, EMPTY_JOURNAL = 4096, 512
-"""Bytes of a store and of its journal at most, while the store's very first page is being written."""
+FIRST_PAGE, FIRST_JOURNAL = 4096, 512 + 4 + 4096 + 4
+"""Bytes at most of a store of nothing and of its journal: it is written, and then written again to have a log."""
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -65,7 +65,7 @@ def lonely(path: Path) -> list[str]:
     """
     if os.path.lexists(path) and not (_is_file(path) and _status(path).st_size == 0):
         return []
-    first_moments = os.path.lexists(path) and _is_bare_journal(beside(path, JOURNAL))
+    first_moments = os.path.lexists(path) and _is_first_journal(beside(path, JOURNAL))
     return [ending for ending in _lying(path) if not (ending == JOURNAL and first_moments)]
 
 
@@ -87,7 +87,7 @@ def is_beginning(path: Path) -> bool:
     """Whether a kill came while the store's very first page was written: nothing was in it."""
     first = _first_bytes(path, len(HEADER))
     whole = HEADER.startswith(first) and _status(path).st_size <= FIRST_PAGE
-    return whole and _is_bare_journal(beside(path, JOURNAL))
+    return whole and _is_first_journal(beside(path, JOURNAL))
 
 
 def begins_like_a_log(content: bytes) -> bool:
@@ -108,8 +108,8 @@ def _can_be(ending: str, place: Path) -> bool:
     return first == JOURNAL_MAGIC if ending == JOURNAL else first[:4] == INDEX_MAGIC
 
 
-def _is_bare_journal(place: Path) -> bool:
-    if not _is_file(place) or _status(place).st_size > EMPTY_JOURNAL:
+def _is_first_journal(place: Path) -> bool:
+    if not _is_file(place) or _status(place).st_size > FIRST_JOURNAL:
         return False
     first = _first_bytes(place, 8)
     return not any(first) or first == JOURNAL_MAGIC
