@@ -129,7 +129,7 @@ def lies_somewhere(folder: Path, thing: tuple[object, ...]) -> list[str]:
 @pytest.mark.parametrize("thing", THINGS)
 @pytest.mark.parametrize("ending", ["", *ENDINGS])
 @pytest.mark.parametrize("store", ["none", "empty", "sound"])
-def test_what_lies_at_a_places_is_kept_and_said(
+def test_what_lies_at_a_place_is_kept_and_said(
     tmp_path: Path, others: Path, store: str, ending: str, thing: str
 ) -> None:
     path, before = tmp_path / "data" / "runs.sqlite", told_of(others)
