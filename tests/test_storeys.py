@@ -78,6 +78,7 @@ FLOORS: dict[str, int] = {
     "engine.database": 1,
     "engine.store": 1,
     "engine.store_check": 1,
+    "engine.store_place": 1,
     "engine.selection": 1,
     "engine.picture": 1,
     "engine.scored_grid": 1,

@@ -17,15 +17,17 @@ from pathlib import Path
 
 from gradiend_ui.engine.durable import sync_names, write_durably
 from gradiend_ui.engine.errors import BadName, Failed
-from gradiend_ui.engine.file_names import followed, is_ring
+from gradiend_ui.engine.file_names import followed, is_ring, lies_in
 from gradiend_ui.engine.store import OPTIONAL_TABLES, expected_columns
 
+DATA_OPTION, EXPORT_OPTION = "--data-dir", "--export-dir"
 STORE_FILE = "runs.sqlite"
 MARKER = "gradiend-ui-folder.txt"
 MARKER_LINE = "This folder belongs to GRADIEND UI, which knows it by this line and keeps its sweeps and uploads here.\n"
 MARKER_TEXT = MARKER_LINE + "It clears away only what it made itself. Please leave this file where it is.\n"
 LONGEST_MARKER = 4096
 SUB_FOLDER = "gradiend_ui_data"
+LONGEST_NUMBER = 64
 LONGEST_COPY = 64 * 2**20
 
 
@@ -41,7 +43,7 @@ class Home:
     older: bool = False
 
 
-def find_home(asked: str | os.PathLike[str], option: str = "--data-dir") -> Home:
+def find_home(asked: str | os.PathLike[str], option: str = DATA_OPTION) -> Home:
     """The app's own folder for the folder that was asked for: made where it is missing, and marked unless it is older.
 
     Raises BadName and Failed with a sentence.
@@ -50,6 +52,29 @@ def find_home(asked: str | os.PathLike[str], option: str = "--data-dir") -> Home
     found = _found_home(folder, option)
     check_writable(found.folder, option)
     return found
+
+
+def home_and_exports(
+    data_dir: str | os.PathLike[str], export_dir: str | os.PathLike[str] | None
+) -> tuple[Home, Path | None]:
+    """The app's own folder (see `find_home`), and the one that was asked for to keep exports in, None for none.
+
+    A refusal makes nothing, so the one for exports is tried first; but in the data folder it is made second: before, it
+    would be somebody else's thing there. Raises BadName and Failed with a sentence.
+    """
+    if export_dir is None:
+        return find_home(data_dir), None
+    if lies_in(named_folder(export_dir, EXPORT_OPTION), named_folder(data_dir, DATA_OPTION)):
+        home = find_home(data_dir)
+        return home, _export_folder(export_dir)
+    kept = _export_folder(export_dir)
+    return find_home(data_dir), kept
+
+
+def _export_folder(asked: str | os.PathLike[str]) -> Path:
+    folder = usable_folder(asked, EXPORT_OPTION)
+    check_writable(folder, EXPORT_OPTION)
+    return folder
 
 
 def _found_home(folder: Path, option: str) -> Home:
@@ -86,6 +111,19 @@ def usable_folder(asked: str | os.PathLike[str], option: str) -> Path:
 
     Raises BadName for no name at all, Failed for a file, a path below one, a broken link, a place that cannot be made.
     """
+    folder = named_folder(asked, option)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise _unusable(os.fspath(asked), option, error) from error
+    return folder
+
+
+def named_folder(asked: str | os.PathLike[str], option: str) -> Path:
+    """The folder that was asked for, without links, whether or not it is there; nothing is made.
+
+    Raises BadName and Failed where it cannot be, as far as can be seen.
+    """
     text = os.fspath(asked)
     if not text.strip():
         raise BadName(f"{option} is empty: name a folder, or leave the option out.")
@@ -99,7 +137,6 @@ def usable_folder(asked: str | os.PathLike[str], option: str) -> Path:
         folder = followed(path)
         if folder.exists() and not folder.is_dir():
             raise Failed(f"{option} {text!r} cannot be used: it is a file. Name a folder, or choose another {option}.")
-        folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError, RuntimeError) as error:
         raise _unusable(text, option, error) from error
     return folder
@@ -112,6 +149,32 @@ def check_writable(folder: Path, option: str) -> None:
             pass
     except OSError as error:
         raise _unusable(folder, option, error) from error
+
+
+def check_lock(lock: Path) -> None:
+    """Whether what lies at the lock's place is one, or nothing: a link would lock, or empty, another's file.
+
+    It holds nothing; where the system has no locks it holds the number of the process that made it. Raises Failed and
+    OSError.
+    """
+    if not os.path.lexists(lock):
+        return
+    kind = stat.S_IFMT(lock.lstat().st_mode)
+    if kind != stat.S_IFREG:
+        what = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder"}.get(kind, "no file")
+    elif lock.lstat().st_size == 0 or _is_number(lock):
+        return
+    else:
+        what = "a file that holds something else"
+    raise Failed(
+        f"{lock.name!r} in the data folder {str(lock.parent)!r}, which one server holds at a time, is {what}: move it "
+        "away, or choose another --data-dir."
+    )
+
+
+def _is_number(lock: Path) -> bool:
+    with lock.open("rb") as file:
+        return file.read(LONGEST_NUMBER).split(b"\n")[0].strip().isdigit()
 
 
 def _unusable(path: Path | str, option: str, error: Exception) -> Failed:

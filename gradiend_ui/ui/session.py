@@ -6,6 +6,7 @@ worker process; torch is never imported here. Thread-safe.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -22,7 +23,7 @@ from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUI
 from gradiend_ui.engine.fair_queue import check_turn
 from gradiend_ui.engine.fence import fence_version
 from gradiend_ui.engine.home import STORE_FILE as STORE_FILE
-from gradiend_ui.engine.home import Home, check_writable, find_home, mark, usable_folder
+from gradiend_ui.engine.home import Home, check_lock, home_and_exports, mark
 from gradiend_ui.engine.known_cells import known_cells
 from gradiend_ui.engine.leftovers import adopt
 from gradiend_ui.engine.made import Made
@@ -47,6 +48,7 @@ from gradiend_ui.ui.quotas import PUBLIC, Quotas, places_of
 from gradiend_ui.ui.runs.shelf import RunShelf
 from gradiend_ui.ui.visitors import THIS_MACHINE, Asker
 
+log = logging.getLogger(__name__)
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo"
 LOCK_FILE = "lock"
 LOAD_KEYS = (
@@ -141,10 +143,7 @@ class Session:
         start_worker: False leaves that to `start_worker`, or to the first request that needs it.
         Raises Busy when another server holds the folder, BadName and Failed for one that cannot be used.
         """
-        kept = None if export_dir is None else usable_folder(export_dir, "--export-dir")
-        if kept is not None:
-            check_writable(kept, "--export-dir")
-        home = find_home(default_data_dir() if data_dir is None else data_dir)
+        home, kept = home_and_exports(default_data_dir() if data_dir is None else data_dir, export_dir)
         session = cls(home.folder, public=public, default_source=default_source, export_dir=kept, home=home, **options)
         try:
             _ = session.downloads_dir  # made now: what is in its way is said at the start
@@ -160,12 +159,21 @@ class Session:
         self._worker.start()
 
     def close(self) -> None:
-        """End the worker, mark what was running as interrupted, give the folder free."""
-        self._housekeeping.close()
-        self._worker.close()
-        self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
-        self._store.close()
-        self._lock.release()
+        """End the worker, mark what was running as interrupted, give the folder free: whatever the disk says to it."""
+        try:
+            self._housekeeping.close()
+            self._worker.close()
+            self._interrupt("The server was stopped while this run was going: resume it to go on.")
+        finally:
+            self._store.close()
+            self._lock.release()
+
+    def _interrupt(self, why: str, states: Sequence[str] = ("running", "queued")) -> None:
+        """Mark runs as interrupted; where the store cannot be written any more, the next start does it."""
+        try:
+            self._store.interrupt_active(why, states)
+        except GradiendUIError as error:
+            log.warning("sweeps that were going could not be marked as interrupted: %s", error)
 
     def about(self) -> dict[str, Any]:
         return {
@@ -422,13 +430,14 @@ class Session:
         return self.exports.zip_of(run, options, visitor)
 
     def _on_worker_death(self, why: str) -> None:
-        self._store.interrupt_active(why, states=("running",))
+        self._interrupt(why, ("running",))
 
 
 def locked(data_dir: Path) -> FileLock:
     """The data folder's lock, held; the system frees it when the process ends, however it ends. Raises Busy, Failed."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
+        check_lock(data_dir / LOCK_FILE)
         lock = FileLock(data_dir / LOCK_FILE)
         lock.acquire(timeout=0)
     except Timeout:

@@ -310,3 +310,41 @@ def test_the_marker_comes_last_when_a_folder_is_taken_over(older: Path, monkeypa
     session = Session.open(older, start_worker=False)
     session.close()
     assert (older / MARKER).exists() and len(session.notices) == 1
+
+
+# --- a folder for exports in the data folder --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", ["new", "deep/er/new", "empty", "link"])
+@pytest.mark.parametrize("below", [".", "exports", "exports/of/mine", "uploads", "../{name}/exports"])
+def test_a_folder_for_exports_in_a_new_data_folder_is_no_stranger_there(tmp_path: Path, data: str, below: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    folder = tmp_path / data
+    kept = f"{folder}/{below.format(name=folder.name)}"
+    for _ in range(2):
+        session = Session.open(folder, start_worker=False, export_dir=kept)
+        session.close()
+        assert session.notices == () and session.about()["data_dir"] == str(folder.resolve())
+    assert (folder / MARKER).is_file() and Path(kept).is_dir()
+
+
+def test_a_data_folder_in_the_folder_for_exports_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis").touch()
+    session = Session.open(tmp_path / "mine" / "data", start_worker=False, export_dir=tmp_path / "mine")
+    session.close()
+    assert session.notices == () and {path.name for path in (tmp_path / "mine").iterdir()} == {"data", "thesis"}
+
+
+def test_a_refused_folder_for_exports_in_the_data_folder_makes_nothing(tmp_path: Path) -> None:
+    for below in ("thesis", "ring", "nothing"):
+        folder = tmp_path / below
+        folder.mkdir()
+        (folder / "thesis").touch()
+        (folder / "ring").symlink_to("ring")
+        (folder / "nothing").symlink_to(tmp_path / "nowhere")
+        before = contents(folder)
+        with pytest.raises(Failed, match="--export-dir"):
+            Session.open(folder, start_worker=False, export_dir=folder / below)
+        assert contents(folder) == before
