@@ -36,8 +36,14 @@ class Words:
         """The sentence of a refusal: in this language where it has a text, else as scripts read it."""
         if error.text is None:
             return str(error)
-        key, values = error.text
-        return self(key, **values)
+        return str(self.told(error.text))
+
+    def told(self, part: Any) -> Any:
+        """A text with the texts among its values; of any other value itself. One that came as JSON is a list."""
+        if not isinstance(part, (tuple, list)):
+            return part
+        key, values = part
+        return self(key, **{name: self.told(value) for name, value in values.items()})
 
     def help(self, key: str) -> str:
         """What one hover tells about `key`."""
