@@ -279,7 +279,8 @@ def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives:
         if match is None and role not in free:
             tried = "" if role in given else f" (tried {', '.join(spellings)})"
             told = BadData(f"No column looks like {shown(role)}{tried}. Columns: {listed(have)}.")
-            raise told.known_as("data.column_not_found", role=shown(role), columns=listed(have))
+            names = "" if role in given else ("data.tried", {"names": ", ".join(spellings)})
+            raise told.known_as("data.column_not_found", role=shown(role), tried=names, columns=listed(have))
         if match is not None:
             found[role] = match
     return found

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradiend_ui.engine.checked_json import shown
-from gradiend_ui.engine.durable import keep_whole, reason_of, touch, unfinished, with_advice, write_durably
+from gradiend_ui.engine.durable import advice_for, keep_whole, reason_of, touch, unfinished, with_advice, write_durably
 from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge, error_from
 from gradiend_ui.engine.table_reading import FILE_SUFFIXES, MAX_FILE_BYTES, MAX_ROWS, ReadTable, decode, read_bytes
 
@@ -126,7 +126,7 @@ def keep_upload(data_dir: Path, content: bytes, suffix: str) -> str:
             keep_whole(partial, path)
     except OSError as error:
         unkept = Failed(f"The table could not be kept: {with_advice(error)}")
-        raise unkept.known_as("data.not_kept", why=reason_of(error)) from error
+        raise unkept.known_as("data.not_kept", why=reason_of(error), advice=advice_for(error)) from error
     return upload
 
 

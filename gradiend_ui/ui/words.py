@@ -8,7 +8,10 @@ Knows no widget.
 
 from __future__ import annotations
 
+import re
+import string
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,14 @@ class Words:
         key, values = part
         return self(key, **{name: self.told(value) for name, value in values.items()})
 
+    def again(self, sentence: str, keys: Sequence[str]) -> str:
+        """A sentence that is kept in English, in this language if it is one of these texts; any other one itself."""
+        for key in keys:
+            found = _pattern_of(key).fullmatch(sentence)
+            if found is not None:
+                return self(key, **found.groupdict())
+        return sentence
+
     def help(self, key: str) -> str:
         """What one hover tells about `key`."""
         return self._texts[f"{key}_help"]
@@ -57,6 +68,13 @@ class Words:
     def counted(self, key: str, count: int, **values: Any) -> str:
         """`<key>_one` for a single thing, `<key>_many` for any other number; {count} is filled in."""
         return self(f"{key}_one" if count == 1 else f"{key}_many", count=count, **values)
+
+
+@cache
+def _pattern_of(key: str) -> re.Pattern[str]:
+    """Finds the English text, whatever stands at its {places}."""
+    parts = string.Formatter().parse(texts_of(LANGUAGES[0])[key])
+    return re.compile("".join(re.escape(text) + (f"(?P<{name}>.+)" if name else "") for text, name, _, _ in parts))
 
 
 @cache
