@@ -211,6 +211,7 @@ def serve(options: argparse.Namespace) -> int:
 
 def open_page(session: Session, options: argparse.Namespace) -> gr.Blocks:
     """Build the page and serve it; returns as soon as it answers."""
+    from gradiend_ui.engine.short_log import keep_log_short
     from gradiend_ui.ui.start_up import quick_start, share_arenas
 
     share_arenas()
@@ -229,6 +230,7 @@ def open_page(session: Session, options: argparse.Namespace) -> gr.Blocks:
             logging.getLogger(__name__).debug("in full:", exc_info=error)
             raise CannotListen(options.host, options.port) from error
         keep_sessions_lean(blocks)
+        keep_log_short()
     return blocks
 
 

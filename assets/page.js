@@ -62,8 +62,17 @@
       }
     }
   }
+  // Which files an upload button offers: <span data-files-of="load-zip" data-accept=".zip">. Gradio's own check is not
+  // used: it tells what it refuses in English, and the name in it as markup.
+  function offerFiles() {
+    for (const line of document.querySelectorAll('#help-texts [data-files-of]')) {
+      const button = document.getElementById(line.dataset.filesOf);
+      const input = button?.matches('input') ? button : button?.parentElement.querySelector('input[type="file"]');
+      if (input && input.accept !== line.dataset.accept) input.accept = line.dataset.accept;
+    }
+  }
   let waiting = 0;
-  new MutationObserver(() => { clearTimeout(waiting); waiting = setTimeout(labelWidgets, 120); }).observe(document.documentElement, { childList: true, subtree: true });
+  new MutationObserver(() => { clearTimeout(waiting); waiting = setTimeout(() => { labelWidgets(); offerFiles(); }, 120); }).observe(document.documentElement, { childList: true, subtree: true });
 
   // The keys of the sweeps that this browser may control: {run: key}, the newest last, in its storage; where a private
   // window has none, in this tab alone (with its history entry, so that a reload keeps them).

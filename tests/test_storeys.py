@@ -28,6 +28,7 @@ FLOORS: dict[str, int] = {
     "engine.spreadsheet": 0,
     "engine.checked_json": 0,
     "engine.seldom": 0,
+    "engine.short_log": 1,
     "engine.trust": 1,
     "engine.confined": 1,
     "engine.confined_answer": 0,

@@ -24,10 +24,19 @@ from typing import IO
 
 from gradiend_ui.engine.checked_json import object_at, read_json
 from gradiend_ui.engine.checkpoint_config import describes_gradiend
-from gradiend_ui.engine.durable import keep_whole, sync_names, sync_tree, touch, unfinished, with_advice
-from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, TooLarge
+from gradiend_ui.engine.durable import (
+    advice_for,
+    keep_whole,
+    reason_of,
+    sync_names,
+    sync_tree,
+    touch,
+    unfinished,
+    with_advice,
+)
+from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, Text, TooLarge
 from gradiend_ui.engine.file_names import WHY, is_device
-from gradiend_ui.engine.run_folder import is_checkpoint, nothing_found, read_run_folder
+from gradiend_ui.engine.run_folder import NO_CHECKPOINT, is_checkpoint, nothing_found, read_run_folder
 
 TAKEN = (
     ".json", ".safetensors", ".csv", ".tsv", ".jsonl", ".parquet", ".txt", ".md", ".model", ".jinja",
@@ -93,7 +102,8 @@ def unpack_archive(path: Path, uploads: Path, *, allow_pickled: bool, limits: Li
             _check_disk(uploads, sum(member.file_size for member in members))
             return _unpacked(archive, members, home, limits)
     except OSError as error:
-        raise Failed(f"The upload could not be unpacked: {with_advice(error)}") from error
+        unpacked = Failed(f"The upload could not be unpacked: {with_advice(error)}")
+        raise unpacked.known_as("load.not_unpacked", why=reason_of(error), advice=advice_for(error)) from error
 
 
 def by_products_in(path: Path, *, allow_pickled: bool) -> tuple[str, ...]:
@@ -121,9 +131,9 @@ def _reading() -> Iterator[None]:
         yield
     except READING_ERRORS as error:
         told = error.strerror if isinstance(error, OSError) else str(error)
-        raise BadCheckpoint(
-            f"The file is no whole zip archive ({str(told)[:120]}): pack and upload it again."
-        ) from error
+        why = str(told)[:120]
+        no_zip = BadCheckpoint(f"The file is no whole zip archive ({why}): pack and upload it again.")
+        raise no_zip.known_as("load.no_zip", why=why) from error
 
 
 def checked_members(
@@ -134,7 +144,8 @@ def checked_members(
     Raises TooLarge, BadCheckpoint or NotAllowed at the first entry that may not be there.
     """
     if len(infos) > limits.entries:
-        raise TooLarge(f"The zip has {len(infos):,} entries; at most {limits.entries:,} are read.")
+        many = TooLarge(f"The zip has {len(infos):,} entries; at most {limits.entries:,} are read.")
+        raise many.known_as("load.zip_entries", count=f"{len(infos):,}", most=f"{limits.entries:,}")
     taken: list[zipfile.ZipInfo] = []
     seen: set[str] = set()
     names = frozenset(info.orig_filename for info in infos)
@@ -144,16 +155,19 @@ def checked_members(
         _check_size(info, name, limits)
         folded = unicodedata.normalize("NFC", name).casefold()
         if folded in seen:
-            raise BadCheckpoint(f"The zip holds {name!r} twice: every name may occur once.")
+            twice = BadCheckpoint(f"The zip holds {name!r} twice: every name may occur once.")
+            raise twice.known_as("load.zip_twice", name=repr(name))
         seen.add(folded)
         if not info.is_dir() and _is_taken(name, names, allow_pickled):
             taken.append(info)
     total = sum(info.file_size for info in infos)
     if total > limits.total_bytes:
-        raise TooLarge(f"The zip would unpack to {_size(total)}; at most {_size(limits.total_bytes)} are unpacked.")
+        large = TooLarge(f"The zip would unpack to {_size(total)}; at most {_size(limits.total_bytes)} are unpacked.")
+        raise large.known_as("load.zip_unpacked", size=_size(total), most=_size(limits.total_bytes))
     _check_no_file_is_a_folder(taken)
     if not taken:
-        raise BadCheckpoint("The zip holds no file of a GRADIEND: pack the folder with its config.json and weights.")
+        none = BadCheckpoint("The zip holds no file of a GRADIEND: pack the folder with its config.json and weights.")
+        raise none.known_as("load.zip_nothing")
     return tuple(taken)
 
 
@@ -168,17 +182,23 @@ def checkpoint_in(folder: Path) -> Path:
     found = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and holds_gradiend(inside)]
     if len(found) > 1:
         names = ", ".join(inside.name for inside in found)
-        raise BadCheckpoint(f"The zip holds several GRADIENDs ({names}): pack and upload one of them.")
+        several = BadCheckpoint(f"The zip holds several GRADIENDs ({names}): pack and upload one of them.")
+        raise several.known_as("load.zip_several", names=names)
     if not found:
         bases = [item.name for item in sorted(folder.iterdir()) if item.is_dir() and holds_base(item)]
         if bases:
+            names = ", ".join(bases)[:200]
             raise BadCheckpoint(
-                f"The zip holds a base model ({', '.join(bases)[:200]}) and no GRADIEND: pack the folder with the "
+                f"The zip holds a base model ({names}) and no GRADIEND: pack the folder with the "
                 "GRADIEND's config.json and weights, and the base model beside it."
-            )
+            ).known_as("load.zip_base", names=names)
         inside = [item for item in sorted(folder.iterdir()) if item.is_dir()]
-        told = nothing_found(inside[0] if len(inside) == 1 else folder).replace(folder.name, "The zip", 1)
-        raise BadCheckpoint(f"{told} Pack the folder that holds the GRADIEND's config.json and weights, or its run.")
+        one = inside[0] if len(inside) == 1 else None
+        told = nothing_found(one or folder).replace(folder.name, "The zip", 1)
+        pack = "Pack the folder that holds the GRADIEND's config.json and weights, or its run."
+        none = BadCheckpoint(f"{told} {pack}")
+        name: Text | str = one.name if one else ("load.the_zip", {})
+        raise none.known_as("load.zip_no_gradiend", name=name) if told.endswith(NO_CHECKPOINT) else none
     return found[0]
 
 
@@ -210,36 +230,44 @@ def _safe_name(info: zipfile.ZipInfo) -> str:
     name = info.orig_filename
     pieces = name.rstrip("/").split("/")
     if "\\" in name or ":" in name or name.startswith(("/", "~")) or not name.isprintable():
-        raise BadCheckpoint(f"The zip holds the entry {name[:80]!r}: names are relative paths with '/' only.")
+        odd = BadCheckpoint(f"The zip holds the entry {name[:80]!r}: names are relative paths with '/' only.")
+        raise odd.known_as("load.zip_path", name=repr(name[:80]))
     if any(piece in ("", ".", "..") or piece != piece.strip() or piece.endswith(".") for piece in pieces):
-        raise BadCheckpoint(f"The zip holds the entry {name[:80]!r}, which does not stay inside its folder.")
+        out = BadCheckpoint(f"The zip holds the entry {name[:80]!r}, which does not stay inside its folder.")
+        raise out.known_as("load.zip_out", name=repr(name[:80]))
     if len(pieces) > MAX_DEPTH or any(len(piece.encode()) > MAX_NAME for piece in pieces):
-        raise TooLarge(f"The zip holds the entry {name[:80]!r}: the name is too long or nested too deep.")
+        deep = TooLarge(f"The zip holds the entry {name[:80]!r}: the name is too long or nested too deep.")
+        raise deep.known_as("load.zip_deep", name=repr(name[:80]))
     device = next((piece for piece in pieces if is_device(piece)), None)
     if device is not None:
-        raise BadCheckpoint(f"The zip holds the entry {name[:80]!r}: {device[:80]!r} {WHY} a file there.")
+        named = BadCheckpoint(f"The zip holds the entry {name[:80]!r}: {device[:80]!r} {WHY} a file there.")
+        raise named.known_as("load.zip_device", name=repr(name[:80]), device=repr(device[:80]))
     return name.rstrip("/")
 
 
 def _check_kind_of_entry(info: zipfile.ZipInfo, name: str) -> None:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise BadCheckpoint(f"The zip holds {name!r} as a link or special file: only plain files are unpacked.")
+        link = BadCheckpoint(f"The zip holds {name!r} as a link or special file: only plain files are unpacked.")
+        raise link.known_as("load.zip_link", name=repr(name))
     if info.flag_bits & ENCRYPTED_FLAG:
-        raise BadCheckpoint(f"{name!r} in the zip is encrypted: upload a zip without a password.")
+        secret = BadCheckpoint(f"{name!r} in the zip is encrypted: upload a zip without a password.")
+        raise secret.known_as("load.zip_encrypted", name=repr(name))
     if info.compress_type not in METHODS:
-        raise BadCheckpoint(f"{name!r} in the zip is packed by an unusual method: pack it as a plain zip.")
+        method = BadCheckpoint(f"{name!r} in the zip is packed by an unusual method: pack it as a plain zip.")
+        raise method.known_as("load.zip_method", name=repr(name))
 
 
 def _check_size(info: zipfile.ZipInfo, name: str, limits: Limits) -> None:
     if info.file_size > limits.entry_bytes:
-        raise TooLarge(
-            f"{name!r} in the zip has {_size(info.file_size)}; at most {_size(limits.entry_bytes)} are read."
-        )
+        size, most = _size(info.file_size), _size(limits.entry_bytes)
+        large = TooLarge(f"{name!r} in the zip has {size}; at most {most} are read.")
+        raise large.known_as("load.zip_large_file", name=repr(name), size=size, most=most)
     if info.file_size > SMALL_BYTES and info.file_size > limits.ratio * max(info.compress_size, 1):
-        raise TooLarge(
+        bomb = TooLarge(
             f"{name!r} in the zip is packed more than {limits.ratio} times smaller than it is: not unpacked."
         )
+        raise bomb.known_as("load.zip_packed_file", name=repr(name), most=limits.ratio)
 
 
 def _check_whole(unpacked: int, packed: int, limits: Limits) -> None:
@@ -248,7 +276,7 @@ def _check_whole(unpacked: int, packed: int, limits: Limits) -> None:
         raise TooLarge(
             f"The zip has {_size(packed)} and would unpack to {_size(unpacked)}, more than {limits.ratio} times as "
             "much: not unpacked."
-        )
+        ).known_as("load.zip_packed", size=_size(packed), unpacked=_size(unpacked), most=limits.ratio)
 
 
 def _check_places(archive: zipfile.ZipFile) -> None:
@@ -260,9 +288,12 @@ def _check_places(archive: zipfile.ZipFile) -> None:
             raise BadCheckpoint(
                 f"{info.orig_filename[:80]!r} in the zip lies before its beginning, so the first bytes of the file are "
                 "missing: pack it anew."
-            )
+            ).known_as("load.zip_cut", name=repr(info.orig_filename[:80]))
         if info.header_offset + LOCAL_HEADER + len(info.orig_filename) + info.compress_size > end:
-            raise BadCheckpoint(f"{info.orig_filename[:80]!r} in the zip shares its bytes with others: pack it anew.")
+            shares = BadCheckpoint(
+                f"{info.orig_filename[:80]!r} in the zip shares its bytes with others: pack it anew."
+            )
+            raise shares.known_as("load.zip_shares", name=repr(info.orig_filename[:80]))
 
 
 def _is_taken(name: str, names: Collection[str], allow_pickled: bool) -> bool:
@@ -275,9 +306,12 @@ def _is_taken(name: str, names: Collection[str], allow_pickled: bool) -> bool:
     if _is_left_out(path) or _is_by_product(path, names, allow_pickled):
         return False
     if suffix in PICKLED and not allow_pickled:
-        raise NotAllowed(f"{name!r} holds pickled weights, which this server does not open: save them as safetensors.")
+        told = NotAllowed(f"{name!r} holds pickled weights, which this server does not open: save them as safetensors.")
+        raise told.known_as("load.zip_pickled", name=repr(name))
     if suffix not in (*TAKEN, *PICKLED):
-        raise BadCheckpoint(f"The zip holds {name!r}: a GRADIEND consists of {', '.join(TAKEN)} files. Leave it out.")
+        kinds = ", ".join(TAKEN)
+        other = BadCheckpoint(f"The zip holds {name!r}: a GRADIEND consists of {kinds} files. Leave it out.")
+        raise other.known_as("load.zip_other", name=repr(name), kinds=kinds)
     return True
 
 
@@ -304,14 +338,16 @@ def _check_no_file_is_a_folder(taken: Sequence[zipfile.ZipInfo]) -> None:
     for info in taken:
         for parent in PurePosixPath(info.orig_filename).parents:
             if unicodedata.normalize("NFC", str(parent)).casefold() in files:
-                raise BadCheckpoint(f"The zip holds {str(parent)!r} as a file and as a folder.")
+                both = BadCheckpoint(f"The zip holds {str(parent)!r} as a file and as a folder.")
+                raise both.known_as("load.zip_both", name=repr(str(parent)))
 
 
 def _check_disk(uploads: Path, needed: int) -> None:
     uploads.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(uploads).free
     if needed > free:
-        raise TooLarge(f"The zip needs {_size(needed)} on this server's disk, where {_size(free)} are free.")
+        full = TooLarge(f"The zip needs {_size(needed)} on this server's disk, where {_size(free)} are free.")
+        raise full.known_as("load.zip_disk", size=_size(needed), free=_size(free))
 
 
 # --- reading it -------------------------------------------------------------------------------------------------------
@@ -347,7 +383,8 @@ def _write(packed: IO[bytes], target: Path, promised: int, name: str) -> int:
         while piece := _piece(packed):
             written += len(piece)
             if written > promised:
-                raise TooLarge(f"{name!r} in the zip is larger than its table of contents says: not unpacked.")
+                lies = TooLarge(f"{name!r} in the zip is larger than its table of contents says: not unpacked.")
+                raise lies.known_as("load.zip_lies", name=repr(name))
             file.write(piece)
     return written
 

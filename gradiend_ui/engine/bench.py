@@ -43,7 +43,7 @@ from gradiend_ui.engine.targets import ClassTargets, resolve_targets
 from gradiend_ui.engine.trained import Trained, read_trained
 from gradiend_ui.engine.trust import LOCAL, Trust
 from gradiend_ui.engine.uploaded_tables import FOLDER as UPLOADS
-from gradiend_ui.engine.uploaded_tables import read_upload, upload_path
+from gradiend_ui.engine.uploaded_tables import read_upload, told_by_name, upload_path
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, Cell, Grid, SweepSpec, spec_from_mapping
 
 PREPARED_AT_MOST = 10
@@ -199,7 +199,8 @@ class Bench:
         """The rows that a spec asks for, else those beside the checkpoint. Raises BadData."""
         given = self.given(data_options, "rows")
         if isinstance(given, Mapping) and "upload" in given:
-            return with_known_classes(loaded, self._uploaded_rows(given, columns_of(data_options) or {}))
+            with told_by_name(given):
+                return with_known_classes(loaded, self._uploaded_rows(given, columns_of(data_options) or {}))
         if given is not None:
             data = read_rows(source_of(given), data_options.get("columns"), fill_alternatives=True)
             return with_known_classes(loaded, data)
@@ -269,7 +270,8 @@ class Bench:
         """The neutral texts that a spec asks for; None where the rows stand in. Raises BadData."""
         given = self.given(data_options, "neutral")
         if isinstance(given, Mapping) and "upload" in given:
-            return self._uploaded_texts(given)
+            with told_by_name(given):
+                return self._uploaded_texts(given)
         if given is not None:
             return read_neutral(source_of(given))
         name = self.neutral_name(loaded, data_options)

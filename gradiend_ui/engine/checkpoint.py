@@ -127,10 +127,10 @@ def read_checkpoint(path: Path | str, trust: Trust = LOCAL) -> Checkpoint:
     folder = find_checkpoint_folder(Path(path))
     config = _read_json(_member(folder, CONFIG))
     if not describes_gradiend(config):
-        hint = " (it looks like a plain base model)" if "model_type" in config else ""
-        raise BadCheckpoint(
-            f"{folder.name}/config.json describes no GRADIEND{hint}: it has no architecture or mapping."
-        )
+        is_base, name = "model_type" in config, f"{folder.name}/config.json"
+        hint = " (it looks like a plain base model)" if is_base else ""
+        told = BadCheckpoint(f"{name} describes no GRADIEND{hint}: it has no architecture or mapping.")
+        raise told.known_as("load.plain_base" if is_base else "load.no_gradiend", name=name)
     architecture = parse_architecture(config["architecture"])
     entries = parse_entries(config["mapping"], architecture.input_dim)
     weights_file = _weights_file(folder)
@@ -203,11 +203,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = read_json(path)
     except OSError as error:
-        raise BadCheckpoint(f"{path.name} cannot be read: {error.strerror}.") from error
+        unread = BadCheckpoint(f"{path.name} cannot be read: {error.strerror}.")
+        raise unread.known_as("load.file_unread", name=path.name, why=str(error.strerror)) from error
     except ValueError as error:
-        raise BadCheckpoint(f"{path.name} is not valid JSON: {error}.") from error
+        bad = BadCheckpoint(f"{path.name} is not valid JSON: {error}.")
+        raise bad.known_as("load.file_no_json", name=path.name, why=str(error)) from error
     if not isinstance(content, dict):
-        raise BadCheckpoint(f"{path.name} must hold a JSON object.")
+        raise BadCheckpoint(f"{path.name} must hold a JSON object.").known_as("load.file_no_object", name=path.name)
     return content
 
 
@@ -225,7 +227,8 @@ def _weights_file(folder: Path) -> Path:
     for name in ("model.safetensors", "pytorch_model.bin"):
         if (folder / name).is_file():
             return _member(folder, name)
-    raise BadCheckpoint(f"{folder.name} holds neither model.safetensors nor pytorch_model.bin.")
+    told = BadCheckpoint(f"{folder.name} holds neither model.safetensors nor pytorch_model.bin.")
+    raise told.known_as("load.no_weights", name=folder.name)
 
 
 def _member(folder: Path, name: object) -> Path:
@@ -237,7 +240,7 @@ def _member(folder: Path, name: object) -> Path:
     if not path.is_file():
         raise BadCheckpoint(
             f"{name} is missing from the checkpoint folder {folder.name} (named in config.json), or is no plain file."
-        )
+        ).known_as("load.file_missing", name=name, folder=folder.name)
     if leads_out(path, folder):
         raise BadCheckpoint(f"{name} is a link that leads out of the checkpoint folder.")
     return path
@@ -290,9 +293,12 @@ def _check_weights(file: str, shapes: Mapping[str, tuple[int, ...]], architectur
         expected[DECODER_BIAS] = (n,)
     for name, shape in expected.items():
         if name not in shapes:
-            raise BadCheckpoint(f"{file} has no tensor {name!r}.")
+            raise BadCheckpoint(f"{file} has no tensor {name!r}.").known_as(
+                "load.no_tensor", file=file, name=repr(name)
+            )
         if shapes[name] != shape:
-            raise BadCheckpoint(f"{file}: {name} has shape {shapes[name]}, config.json needs {shape}.")
+            told = BadCheckpoint(f"{file}: {name} has shape {shapes[name]}, config.json needs {shape}.")
+            raise told.known_as("load.wrong_shape", file=file, name=name, shape=str(shapes[name]), needed=str(shape))
     norm = dict.fromkeys(ENCODER_NORM, (latent,)) if architecture.activation_encoder == "id" else {}
     for name, shape in shapes.items():
         if name not in expected and name not in norm:
@@ -310,7 +316,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         try:
             loaded: dict[str, torch.Tensor] = load_file(path)
         except (SafetensorError, OSError, RuntimeError) as error:
-            raise BadCheckpoint(f"{path.name} cannot be read: {str(error)[:200]}.") from error
+            unread = BadCheckpoint(f"{path.name} cannot be read: {str(error)[:200]}.")
+            raise unread.known_as("load.file_unread", name=path.name, why=str(error)[:200]) from error
         return loaded
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

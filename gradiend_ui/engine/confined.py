@@ -139,7 +139,8 @@ def run_confined(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise TooLarge(f"The file takes longer than {limits.seconds:.0f} s to read: split or simplify it.") from error
+        slow = TooLarge(f"The file takes longer than {limits.seconds:.0f} s to read: split or simplify it.")
+        raise slow.known_as("data.slow_file", most=f"{limits.seconds:.0f}") from error
     except OSError as error:
         raise Failed(f"No process to read the file in could be started ({error.strerror}): try again.") from error
     return _answer(done, limits)
@@ -147,18 +148,21 @@ def run_confined(
 
 def _answer(done: subprocess.CompletedProcess[bytes], limits: Confinement) -> Any:
     if done.returncode == NO_MEMORY:
-        raise TooLarge(
-            f"The file needs more than {limits.memory_bytes // 2**20:,} MB of memory to read: split or simplify it."
-        )
+        most = f"{limits.memory_bytes // 2**20:,}"
+        told = TooLarge(f"The file needs more than {most} MB of memory to read: split or simplify it.")
+        raise told.known_as("data.memory_file", most=most)
     if done.returncode == LONG_ANSWER:
-        raise TooLarge(
-            f"The file holds more than {limits.answer_bytes // 2**20:,} MB of text and values once it is unpacked: "
-            "leave rows or columns out."
+        most = f"{limits.answer_bytes // 2**20:,}"
+        told = TooLarge(
+            f"The file holds more than {most} MB of text and values once it is unpacked: leave rows or columns out."
         )
+        raise told.known_as("data.much_in_file", most=most)
     if done.returncode in LIMIT_SIGNALS:
-        raise TooLarge("Reading the file went beyond the memory or time that is given to it: split or simplify it.")
+        told = TooLarge("Reading the file went beyond the memory or time that is given to it: split or simplify it.")
+        raise told.known_as("data.limit_file")
     if done.returncode < 0:
-        raise BadData(f"The file is damaged: reading it broke the reader (signal {-done.returncode}). Save it again.")
+        bad = BadData(f"The file is damaged: reading it broke the reader (signal {-done.returncode}). Save it again.")
+        raise bad.known_as("data.broke_reader", signal=-done.returncode)
     if done.returncode:
         log.error("reading %s failed: %s", done.args[-1], done.stderr.decode("utf-8", "replace")[-2000:])
         raise Failed("The process that reads files broke: see the log.")
@@ -204,7 +208,7 @@ def main(order: str) -> int:
             with text_at_most(asked["text"]):
                 answer: dict[str, Any] = {"value": work(Path(asked["path"]), **asked["options"])}
         except GradiendUIError as error:
-            answer = {"error": [error.code, str(error)]}
+            answer = {"error": [error.code, str(error), error.text]}
         lines = told(answer, asked["answer"])
     except MemoryError:
         return NO_MEMORY

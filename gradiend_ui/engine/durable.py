@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from gradiend_ui.engine.errors import Failed
+from gradiend_ui.engine.errors import Failed, Text
 
 _FROM_HERE = -100
 """AT_FDCWD of Linux: names are taken as they are."""
@@ -137,12 +137,22 @@ def reason_of(error: Exception) -> str:
 
 def with_advice(error: Exception) -> str:
     """What the system says, and what to do about it: the rest of a sentence, from the reason on."""
+    return f"{reason_of(error)}. {ADVICE[advice_for(error)[0]]}."
+
+
+ADVICE = {
+    "page.free_space": "Free disk space and try again",
+    "page.allow_writing": "Allow writing there and try again",
+    "page.try_again": "Try again",
+}
+
+
+def advice_for(error: Exception) -> Text:
+    """What to do about it, as a part of a page's text."""
     number = getattr(error, "errno", None)
     if number in NO_ROOM or any(text in str(error) for text in NO_ROOM_TEXTS):
-        advice = "Free disk space and try again"
-    else:
-        advice = "Allow writing there and try again" if number in NOT_ALLOWED else "Try again"
-    return f"{reason_of(error)}. {advice}."
+        return "page.free_space", {}
+    return ("page.allow_writing" if number in NOT_ALLOWED else "page.try_again"), {}
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -22,6 +22,9 @@ from typing import Any, ClassVar, Self
 
 LONGEST_SENTENCE = 800
 
+Text = tuple[str, dict[str, Any]]
+"""The key and the values of a sentence in a page's languages; a value may be such a text itself, a part of it."""
+
 
 class GradiendUIError(Exception):
     """Base of all refusals; `str(error)` is the sentence, `error.code` the short code.
@@ -30,13 +33,18 @@ class GradiendUIError(Exception):
     """
 
     code: ClassVar[str] = "failed"
-    text: tuple[str, dict[str, Any]] | None = None
-    """The key and the values of the same sentence in a page's languages; None where it is in English only."""
+    text: Text | None = None
+    """The same sentence in a page's languages; None where it is in English only."""
 
     def known_as(self, key: str, **values: Any) -> Self:
         """The same refusal, which pages tell by their text `key` with these values."""
         self.text = key, values
         return self
+
+    @property
+    def part(self) -> Text | str:
+        """The sentence as a value of another one's text."""
+        return self.text or str(self)
 
     def __str__(self) -> str:
         """The sentence; of a value too long to be read only its beginning and what follows it."""
@@ -97,7 +105,7 @@ _BY_CODE: dict[str, type[GradiendUIError]] = {
 }
 
 
-def error_from(code: str, sentence: str, text: tuple[str, dict[str, Any]] | None = None) -> GradiendUIError:
+def error_from(code: str, sentence: str, text: Text | None = None) -> GradiendUIError:
     """Rebuild an error that crossed a process border as `(code, sentence, text)`; an unknown code becomes `Failed`."""
     error = _BY_CODE.get(code, Failed)(sentence)
     error.text = text

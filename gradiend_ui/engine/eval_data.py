@@ -158,7 +158,8 @@ def read_table(table: Table) -> pd.DataFrame:
     if read.damaged:
         number, reason = next(iter(read.damaged.items()))
         name = f"{Path(table).name}, row" if isinstance(table, (str, Path)) else "Row"
-        raise BadData(f"{name} {number + 1} cannot be read: {reason}.")
+        told = BadData(f"{name} {number + 1} cannot be read: {reason}.")
+        raise told.known_as("data.row_unread", number=number + 1, why=reason)
     return read.frame
 
 
@@ -241,12 +242,16 @@ def require_rows(data: EvalData) -> EvalData:
     if not data.rows:
         rejected = data.rejected
         first = f" First reason: row {rejected[0].number + 1}: {rejected[0].reason}." if rejected else ""
-        raise BadData(f"None of the {len(rejected)} rows can be scored.{first}")
+        told = BadData(f"None of the {len(rejected)} rows can be scored.{first}")
+        if not rejected:
+            raise told.known_as("data.no_rows_in_it")
+        raise told.known_as("data.none_scored", count=len(rejected), row=rejected[0].number + 1, why=rejected[0].reason)
     if len(data.classes) > MAX_CLASSES:
-        raise BadData(
+        many = BadData(
             f"The rows name {len(data.classes):,} classes; at most {MAX_CLASSES:,} are read: choose the columns that "
             "hold the classes."
         )
+        raise many.known_as("data.too_many_classes", count=f"{len(data.classes):,}", most=f"{MAX_CLASSES:,}")
     return data
 
 
@@ -262,17 +267,20 @@ def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives:
     if unknown:
         raise BadData(f"Unknown column role {shown(unknown[0])}; known: {', '.join(COLUMNS)}.")
     if len(set(have)) != len(have):
-        raise BadData("Two columns of the table have the same name: rename one.")
+        raise BadData("Two columns of the table have the same name: rename one.").known_as("data.same_columns")
     free = {"split"} if alternatives else {"split", "alternative", "alternative_class"}
     found: dict[str, str] = {}
     for role, spellings in COLUMNS.items():
         candidates = (given[role],) if role in given else spellings
         match = next((name for name in candidates if name in have), None)
         if match is None and given.get(role):
-            raise BadData(f"There is no column {shown(given[role])} for {role}. Columns: {listed(have)}.")
+            told = BadData(f"There is no column {shown(given[role])} for {role}. Columns: {listed(have)}.")
+            raise told.known_as("data.column_missing", name=shown(given[role]), role=role, columns=listed(have))
         if match is None and role not in free:
             tried = "" if role in given else f" (tried {', '.join(spellings)})"
-            raise BadData(f"No column looks like {shown(role)}{tried}. Columns: {listed(have)}.")
+            told = BadData(f"No column looks like {shown(role)}{tried}. Columns: {listed(have)}.")
+            names = "" if role in given else ("data.tried", {"names": ", ".join(spellings)})
+            raise told.known_as("data.column_not_found", role=shown(role), tried=names, columns=listed(have))
         if match is not None:
             found[role] = match
     return found
@@ -324,16 +332,19 @@ def read_neutral(table: Table | Sequence[str], *, keep_empty: bool = False) -> t
         frame = read_table(table)
         column = next((name for name in TEXT_COLUMNS if name in frame.columns), None)
         if column is None:
-            raise BadData(f"Neutral texts need a column 'text'. Columns: {listed(frame.columns)}.")
+            told = BadData(f"Neutral texts need a column 'text'. Columns: {listed(frame.columns)}.")
+            raise told.known_as("data.no_text_column", columns=listed(frame.columns))
         texts = [_text(value) for value in frame[column]]
     broken = next((number for number, text in enumerate(texts) if is_broken(text)), None)
     if broken is not None:
-        raise BadData(f"Neutral text {broken + 1} cannot be read: {HALF_CHARACTER}.")
+        half = BadData(f"Neutral text {broken + 1} cannot be read: {HALF_CHARACTER}.")
+        raise half.known_as("data.broken_text", number=broken + 1)
     kept = tuple(text for text in texts if keep_empty or text.strip())
     if not any(text.strip() for text in kept):
-        raise BadData("The neutral set holds no text.")
+        raise BadData("The neutral set holds no text.").known_as("data.no_texts")
     if len(kept) > MAX_ROWS or any(len(text) > MAX_TEXT for text in kept):
-        raise TooLarge(f"A neutral set holds at most {MAX_ROWS:,} texts of {MAX_TEXT:,} characters.")
+        much = TooLarge(f"A neutral set holds at most {MAX_ROWS:,} texts of {MAX_TEXT:,} characters.")
+        raise much.known_as("data.texts_large", most=f"{MAX_ROWS:,}", longest=f"{MAX_TEXT:,}")
     return kept
 
 

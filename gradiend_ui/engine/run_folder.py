@@ -113,6 +113,9 @@ def runs_below(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in inside if is_checkpoint(path) or read_run_folder(path).checkpoint is not None))
 
 
+NO_CHECKPOINT = "holds no config.json with weights, no model/ and no seeds/: it is no GRADIEND checkpoint."
+
+
 def nothing_found(folder: Path) -> str:
     """The sentence for a folder that stands for no single checkpoint: what was looked for, and what there is."""
     run, name = read_run_folder(folder), folder.name or str(folder)
@@ -126,7 +129,7 @@ def nothing_found(folder: Path) -> str:
     runs = runs_below(folder)
     if runs:
         return f"{name} holds {len(runs)} run(s): give one of {', '.join(path.name for path in runs)}."
-    return f"{name} holds no config.json with weights, no model/ and no seeds/: it is no GRADIEND checkpoint."
+    return f"{name} {NO_CHECKPOINT}"
 
 
 def _seeds(folder: Path, report: Mapping[str, Any]) -> tuple[SeedRun, ...]:

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from gradiend_ui.engine.checked_json import is_broken, shown
-from gradiend_ui.engine.errors import BadData, TooLarge
+from gradiend_ui.engine.errors import BadData, Text, TooLarge
 from gradiend_ui.engine.file_names import RING, is_ring
 from gradiend_ui.engine.parquet_text import check_parquet_text
 from gradiend_ui.engine.stored_files import regular_bytes
@@ -38,15 +38,15 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_OTHER_KINDS = (
-    (b"PK\x03\x04", "a zip archive or an Excel file"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"),
-    (b"%PDF", "a PDF"),
-    (b"\x89PNG", "a picture"),
-    (b"\xff\xd8\xff", "a picture"),
-    (b"\x1f\x8b", "a packed file (gzip)"),
-    (b"PAR1", "a parquet file under another ending"),
-    (b"SQLite format", "a database"),
+_OTHER_KINDS: tuple[tuple[bytes, str, Text], ...] = (
+    (b"PK\x03\x04", "a zip archive or an Excel file", ("data.kind_zip", {})),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", ("data.kind_office", {})),
+    (b"%PDF", "a PDF", ("data.kind_pdf", {})),
+    (b"\x89PNG", "a picture", ("data.kind_picture", {})),
+    (b"\xff\xd8\xff", "a picture", ("data.kind_picture", {})),
+    (b"\x1f\x8b", "a packed file (gzip)", ("data.kind_packed", {})),
+    (b"PAR1", "a parquet file under another ending", ("data.kind_parquet", {})),
+    (b"SQLite format", "a database", ("data.kind_database", {})),
 )
 HALF_CHARACTER = "it holds half a character (a lone surrogate)"
 _SAMPLE_CHARACTERS, _SAMPLE_ROWS = 200_000, 200
@@ -119,7 +119,8 @@ def read_bytes(content: bytes, suffix: str) -> ReadTable:
 
 def _check_suffix(suffix: str) -> None:
     if suffix not in FILE_SUFFIXES:
-        raise BadData("tables are read from .csv, .tsv, .jsonl, .json and .parquet files.")
+        told = BadData("tables are read from .csv, .tsv, .jsonl, .json and .parquet files.")
+        raise told.known_as("data.no_table_kind")
 
 
 def _text_in(frame: pd.DataFrame) -> int:
@@ -147,9 +148,10 @@ def decode(content: bytes) -> tuple[str, str]:
     Raises BadData for zero bytes that no encoding explains, and for files of another kind; TooLarge where text is
     bounded and this is more.
     """
-    other = next((name for start, name in _OTHER_KINDS if content.startswith(start)), None)
+    other = next(((name, text) for start, name, text in _OTHER_KINDS if content.startswith(start)), None)
     if other is not None:
-        raise BadData(f"it is {other}, not a table: save the table as csv in UTF-8.")
+        told = BadData(f"it is {other[0]}, not a table: save the table as csv in UTF-8.")
+        raise told.known_as("data.other_kind", kind=other[1])
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
     encoding = encoding or _wide_encoding(content[:4096])
     for name in (encoding,) if encoding else ("utf-8", "cp1252", "latin-1"):
@@ -157,13 +159,15 @@ def decode(content: bytes) -> tuple[str, str]:
             text = content.decode(name)
         except UnicodeDecodeError as error:
             if encoding:
-                raise BadData(f"it begins as {name} text and breaks off at byte {error.start:,}.") from error
+                told = BadData(f"it begins as {name} text and breaks off at byte {error.start:,}.")
+                raise told.known_as("data.breaks_off", encoding=name, place=f"{error.start:,}") from error
             continue
         if "\x00" in text:
             break
         check_text(len(text))
         return text, name
-    raise BadData("it holds zero bytes, so it is no text: save it as csv in UTF-8.")
+    told = BadData("it holds zero bytes, so it is no text: save it as csv in UTF-8.")
+    raise told.known_as("data.zero_bytes")
 
 
 def _wide_encoding(start: bytes) -> str | None:
@@ -201,14 +205,15 @@ def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
     try:
         yield from filter(None, csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter))
     except csv.Error as error:
-        raise BadData(f"its rows cannot be told apart: {error}.") from error
+        told = BadData(f"its rows cannot be told apart: {error}.")
+        raise told.known_as("data.rows_not_apart", why=str(error)) from error
 
 
 def _csv(text: str, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
     rows = _cells(text, delimiter)
     names = _unique_names(next(rows, []))
     if not names:
-        raise BadData("it is empty.")
+        raise BadData("it is empty.").known_as("data.is_empty")
     width, damaged = len(names), {}
     check_size(0, width)
     table: list[list[str | None]] = []
@@ -220,18 +225,22 @@ def _csv(text: str, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
             row = [*row[: width - 1], delimiter.join(row[width - 1 :])]
         table.append([*row, *[None] * (width - len(row))])
     if table and text.count('"') % 2 and "\n" in (table[-1][-1] or table[-1][0] or ""):
-        raise BadData(f"a quotation mark in row {len(table)} is never closed.")
+        told = BadData(f"a quotation mark in row {len(table)} is never closed.")
+        raise told.known_as("data.open_quotation", row=len(table))
     return pd.DataFrame(table, columns=pd.Index(names), dtype="str"), damaged
 
 
 def check_size(rows: int, columns: int) -> None:
     """Raises TooLarge for more rows, columns or cells than are read."""
     if rows > MAX_ROWS:
-        raise TooLarge(f"The table has more than {MAX_ROWS:,} rows; at most so many are read.")
+        told = TooLarge(f"The table has more than {MAX_ROWS:,} rows; at most so many are read.")
+        raise told.known_as("data.too_many_rows", most=f"{MAX_ROWS:,}")
     if columns > MAX_COLUMNS:
-        raise TooLarge(f"The table has {columns:,} columns; at most {MAX_COLUMNS:,} are read.")
+        told = TooLarge(f"The table has {columns:,} columns; at most {MAX_COLUMNS:,} are read.")
+        raise told.known_as("data.too_many_columns", count=f"{columns:,}", most=f"{MAX_COLUMNS:,}")
     if rows * columns > MAX_CELLS:
-        raise TooLarge(f"The table has more than {MAX_CELLS:,} cells; at most so many are read: leave columns out.")
+        told = TooLarge(f"The table has more than {MAX_CELLS:,} cells; at most so many are read: leave columns out.")
+        raise told.known_as("data.too_many_cells", most=f"{MAX_CELLS:,}")
 
 
 def _unique_names(header: Sequence[str]) -> list[str]:
@@ -280,18 +289,19 @@ def _json_rows(text: str) -> Iterator[Any]:
     try:
         parsed = json.loads(text.removeprefix("\ufeff"))
     except RecursionError as error:
-        raise BadData("its JSON is nested too deep: save a list of objects, one per row.") from error
+        told = BadData("its JSON is nested too deep: save a list of objects, one per row.")
+        raise told.known_as("data.json_deep") from error
     except json.JSONDecodeError as error:
-        raise BadData(
-            f"it is no valid JSON (line {error.lineno:,}, character {error.colno:,}): save a list of objects, "
-            "one per row."
-        ) from error
+        line, place = f"{error.lineno:,}", f"{error.colno:,}"
+        told = BadData(f"it is no valid JSON (line {line}, character {place}): save a list of objects, one per row.")
+        raise told.known_as("data.no_json", line=line, place=place) from error
     except ValueError as error:  # a number of more digits than are read
-        raise BadData("it holds a number that is too long: save a list of objects, one per row.") from error
+        told = BadData("it holds a number that is too long: save a list of objects, one per row.")
+        raise told.known_as("data.long_number") from error
     if isinstance(parsed, dict):
         return _by_column(parsed)
     if not isinstance(parsed, list):
-        raise BadData("it holds no list of objects, one per row.")
+        raise BadData("it holds no list of objects, one per row.").known_as("data.no_list")
     return iter(parsed)
 
 
@@ -300,12 +310,12 @@ def _by_column(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     columns = list(parsed.values())
     if columns and all(isinstance(column, list) for column in columns):
         if len({len(column) for column in columns}) > 1:
-            raise BadData("its columns have different lengths.")
+            raise BadData("its columns have different lengths.").known_as("data.uneven_columns")
         numbered = [dict(enumerate(column)) for column in columns]
     elif columns and all(isinstance(column, dict) for column in columns):
         numbered = columns
     else:
-        raise BadData("it holds no list of objects, one per row.")
+        raise BadData("it holds no list of objects, one per row.").known_as("data.no_list")
     rows = dict.fromkeys(row for column in numbered for row in column)
     check_size(len(rows), len(columns))
     names = list(parsed)
@@ -331,7 +341,9 @@ def from_records(found: Iterable[Any], kind: str = "", encoding: str | None = No
         check_size(number + 1, len(names))
         records.append({str(name): plain_cell(cell) for name, cell in record.items()})
     if not names:
-        raise BadData("it holds no JSON object, one per row." if records else "it is empty.")
+        if not records:
+            raise BadData("it is empty.").known_as("data.is_empty")
+        raise BadData("it holds no JSON object, one per row.").known_as("data.no_objects")
     columns = {
         own: [record.get(name) for record in records]
         for own, name in zip(_unique_names(list(names)), names, strict=True)
@@ -344,7 +356,8 @@ def _parquet(content: bytes) -> pd.DataFrame:
     try:
         from pyarrow import parquet  # type: ignore[import-untyped]  # an extra that not everybody has
     except ImportError as error:
-        raise BadData("reading parquet needs pyarrow: install it, or save the table as csv.") from error
+        told = BadData("reading parquet needs pyarrow: install it, or save the table as csv.")
+        raise told.known_as("data.no_pyarrow") from error
     try:
         told = parquet.ParquetFile(io.BytesIO(content)).metadata
         check_size(told.num_rows, told.num_columns)
@@ -356,6 +369,7 @@ def _parquet(content: bytes) -> pd.DataFrame:
     except (MemoryError, TooLarge):
         raise
     except Exception as error:  # pyarrow and pandas raise many kinds for a file that is not their own
-        raise BadData("it is damaged, cut off, or no parquet file: save the table again, as parquet or csv.") from error
+        told = BadData("it is damaged, cut off, or no parquet file: save the table again, as parquet or csv.")
+        raise told.known_as("data.bad_parquet") from error
     names = _unique_names([str(name) for name in frame.columns])
     return pd.DataFrame(dict(zip(names, columns, strict=True)), index=range(len(frame)), dtype=object)

@@ -26,7 +26,8 @@ def report_table(
     """How the table was read, which columns are which, what can be scored.
 
     given: the columns as a spec names them, None to guess them. direction: of the classes that the checkpoint knows.
-    known: words of the rows beside it, for guessing. A table that cannot be scored (yet) has its reason in "problem".
+    known: words of the rows beside it, for guessing. A table that cannot be scored (yet) has its reason in "problem",
+    and as pages tell it in "problem_text".
     """
     whole = read.frame.drop(index=list(read.damaged))
     guess = guess_columns(whole, direction, known)
@@ -45,21 +46,22 @@ def report_table(
     try:
         data = check_rows(read, columns, fill_alternatives=True)
     except BadData as error:
-        return {**told, **rows_found(EvalData(())), "problem": str(error), "classes": [], "target_words": {}}
+        problem = {"problem": str(error), "problem_text": error.text}
+        return {**told, **rows_found(EvalData(())), **problem, "classes": [], "target_words": {}}
     return report_rows(data, direction, told)
 
 
 def report_rows(data: EvalData, direction: Mapping[str, float], told: Mapping[str, Any]) -> dict[str, Any]:
     """The same for checked rows; told: what is known of their table."""
-    problem = None
+    problem: dict[str, Any] = {"problem": None}
     try:
         classes = list(ordered_classes(direction, of_known_classes(direction, require_rows(data))))
         data.chosen("all", classes)  # rows between the classes: else there is nothing to score
     except BadData as error:
-        classes, problem = [], str(error)
+        classes, problem = [], {"problem": str(error), "problem_text": error.text}
     first = {} if "first" in told else {"first": first_checked(data)}
     words = summary(data, direction)["target_words"]
-    return {**told, **first, **rows_found(data), "classes": classes, "target_words": words, "problem": problem}
+    return {**told, **first, **rows_found(data), "classes": classes, "target_words": words, **problem}
 
 
 def summary(

@@ -38,6 +38,7 @@ from gradiend_ui.engine.checkpoint_config import describes_gradiend
 from gradiend_ui.engine.clean_model import OF_WORDS, Clean, clean_config, clean_generation_config
 from gradiend_ui.engine.confined import Confinement, run_confined
 from gradiend_ui.engine.durable import (
+    advice_for,
     aside_of,
     keep_instead,
     keep_whole,
@@ -104,7 +105,8 @@ def take_in(path: Path, uploads: Path, *, strangers: bool) -> Path:
                 limits = STRANGERS if strangers else OWNERS
                 run_confined("take_in", path, limits, writes=[stage], options=wanted(home, stage, strangers))
     except OSError as error:
-        raise Failed(f"The upload could not be unpacked: {with_advice(error)}") from error
+        unpacked = Failed(f"The upload could not be unpacked: {with_advice(error)}")
+        raise unpacked.known_as("load.not_unpacked", why=reason_of(error), advice=advice_for(error)) from error
     return home / str(marked(home)["source"])
 
 
@@ -119,7 +121,8 @@ def clean_home(home: Path, *, strangers: bool) -> None:
             limits = STRANGERS if strangers else OWNERS
             run_confined("clean", home, limits, writes=[stage], options=wanted(home, stage, strangers))
     except OSError as error:
-        raise Failed(f"The upload could not be read: {reason_of(error)}. Upload it again.") from error
+        unread = Failed(f"The upload could not be read: {reason_of(error)}. Upload it again.")
+        raise unread.known_as("load.not_read", why=reason_of(error)) from error
 
 
 def wanted(home: Path, stage: Path, strangers: bool) -> dict[str, Any]:
@@ -228,11 +231,13 @@ def build(raw: Path, clean: Path, *, pickled: bool) -> dict[str, list[str]]:
         relative = Path(place).relative_to(raw)
         names[:] = sorted(name for name in names if not (Path(place) / name).is_symlink())
         if len(relative.parts) > MAX_LEVELS:
-            raise TooLarge("The folders of the upload are nested too deep: pack the GRADIEND's own folder.")
+            deep = TooLarge("The folders of the upload are nested too deep: pack the GRADIEND's own folder.")
+            raise deep.known_as("load.zip_folders_deep")
         plain = {name for name in files if _is_plain(Path(place) / name) and (relative.parts or name != MARK)}
         count += len(plain)
         if count > MAX_FILES:
-            raise TooLarge(f"The upload holds more than {MAX_FILES:,} files: pack the GRADIEND's own folder.")
+            many = TooLarge(f"The upload holds more than {MAX_FILES:,} files: pack the GRADIEND's own folder.")
+            raise many.known_as("load.zip_many_files", most=f"{MAX_FILES:,}")
         folder = _Folder(Path(place), clean / relative, frozenset(plain), _shown(relative), pickled)
         folder.target.mkdir(parents=True, exist_ok=True)
         folder.build()
@@ -293,9 +298,11 @@ class _Folder:
         try:
             content = read_json(self.raw / name, max_bytes=max_bytes, max_values=max_values)
         except ValueError as error:
-            raise BadCheckpoint(f"{self._where(name)} is not valid JSON: {error}.") from error
+            bad = BadCheckpoint(f"{self._where(name)} is not valid JSON: {error}.")
+            raise bad.known_as("load.file_no_json", name=self._where(name), why=str(error)) from error
         if not isinstance(content, dict):
-            raise BadCheckpoint(f"{self._where(name)} must hold a JSON object.")
+            other = BadCheckpoint(f"{self._where(name)} must hold a JSON object.")
+            raise other.known_as("load.file_no_object", name=self._where(name))
         return content
 
     def _write(self, name: str, clean: Clean) -> None:
@@ -334,7 +341,8 @@ class _Folder:
             places = self._object(PICKLED_INDEX, max_values=MAX_TENSORS * 4)["weight_map"]
             self._write(PICKLED_INDEX, Clean({"metadata": {}, "weight_map": places}))
         elif not self.pickled and any(name.endswith(PICKLES) for name in self.names):
-            raise NotAllowed(f"The base model in {self.shown} holds pickled weights only: save it as safetensors.")
+            told = NotAllowed(f"The base model in {self.shown} holds pickled weights only: save it as safetensors.")
+            raise told.known_as("load.base_pickled", name=self.shown)
         return {WEIGHTS, INDEX, PICKLED_INDEX}
 
     def _shards(self, index_name: str, pattern: re.Pattern[str] | None, suffix: str) -> tuple[str, ...]:

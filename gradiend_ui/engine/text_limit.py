@@ -54,10 +54,11 @@ def check_text(count: int, where: str = "") -> None:
     if bound is not None and count > bound.left:
         others = bound.most - bound.left
         told = f"{_size(count)} of text{where}" + (f", and the tables before it {_size(others)}" if others else "")
-        raise TooLarge(
+        much = TooLarge(
             f"The table has {told}; at most {_size(bound.most)} are read{' of all together' if others else ''}: "
             "leave rows or columns out."
         )
+        raise much.known_as("data.much_text", size=_size(count), most=_size(bound.most))
 
 
 def keep_text(count: int) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
 from gradiend_ui.engine.checked_json import shown
-from gradiend_ui.engine.durable import keep_whole, reason_of, touch, unfinished, with_advice, write_durably
-from gradiend_ui.engine.errors import BadData, Failed, TooLarge
+from gradiend_ui.engine.durable import advice_for, keep_whole, reason_of, touch, unfinished, with_advice, write_durably
+from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge, error_from
 from gradiend_ui.engine.table_reading import FILE_SUFFIXES, MAX_FILE_BYTES, MAX_ROWS, ReadTable, decode, read_bytes
 
 FOLDER = "uploads"
@@ -24,6 +26,9 @@ SUFFIXES = (*FILE_SUFFIXES, TEXT_SUFFIX)
 MAX_KEPT_BYTES = 4 * 1024**3
 """On a local server the tables that were used longest ago make room for new ones."""
 GONE = "The uploaded table is not on this server any more: upload it again."
+LONGEST_NAME = 120
+UNREADABLE = "data.unreadable"
+"""The text of a file that cannot be read, with its `name` and `why`."""
 _ID = re.compile(r"[0-9a-f]{64}\.(csv|tsv|jsonl|json|parquet|txt)")
 
 
@@ -34,10 +39,10 @@ def is_upload_id(given: object) -> bool:
 def upload_path(data_dir: Path, upload: object) -> Path:
     """Where an upload lies; it counts as used now. Raises BadData when it is not kept (any more)."""
     if not is_upload_id(upload):
-        raise BadData(f"{shown(upload)} is no id of an upload.")
+        raise BadData(f"{shown(upload)} is no id of an upload.").known_as("data.gone")
     path = data_dir / FOLDER / str(upload)
     if not path.is_file():
-        raise BadData(GONE)
+        raise BadData(GONE).known_as("data.gone")
     touch(path)
     return path
 
@@ -47,29 +52,67 @@ def read_upload(path: Path) -> ReadTable:
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise BadData(GONE) from error
+        raise BadData(GONE).known_as("data.gone") from error
     except OSError as error:
-        raise Failed(f"The uploaded table could not be read: {reason_of(error)}. Upload it again.") from error
+        told = Failed(f"The uploaded table could not be read: {reason_of(error)}. Upload it again.")
+        raise told.known_as("data.not_read", why=reason_of(error)) from error
     try:
         if path.suffix != TEXT_SUFFIX:
             return read_bytes(content, path.suffix)
         text, encoding = decode(content)
     except BadData as error:
-        raise BadData(f"The {path.suffix} file cannot be read: {error}") from error
+        unread = BadData(f"{_unnamed(path.suffix)} cannot be read: {error}")
+        raise unread.known_as(UNREADABLE, name=("data.unnamed", {"kind": path.suffix}), why=error.part) from error
     lines = [line.strip() for line in text.removeprefix("\ufeff").splitlines() if line.strip()]
     if len(lines) > MAX_ROWS:
-        raise TooLarge(f"These are {len(lines):,} texts; at most {MAX_ROWS:,} are read.")
+        much = TooLarge(f"These are {len(lines):,} texts; at most {MAX_ROWS:,} are read.")
+        raise much.known_as("data.too_many_texts", count=f"{len(lines):,}", most=f"{MAX_ROWS:,}")
     return ReadTable(pd.DataFrame({"text": lines}, dtype="str"), "text", encoding, text_bytes=len(text))
+
+
+@contextmanager
+def told_by_name(given: object) -> Iterator[None]:
+    """What the block refuses about an upload is told with the name of its file, which only the spec knows: beside it
+    there may be another upload."""
+    try:
+        yield
+    except GradiendUIError as error:
+        named = _by_name(error, given)
+        if named is None:
+            raise
+        raise named from error
+
+
+def _by_name(error: GradiendUIError, given: object) -> GradiendUIError | None:
+    """The refusal with the name that `given` has for its upload; None where it has none."""
+    if not isinstance(given, Mapping) or not is_upload_id(given.get("upload")):
+        return None
+    name, suffix = given.get("name"), Path(str(given["upload"])).suffix
+    if not isinstance(name, str) or not name.strip():
+        return None
+    name = name if len(name) <= LONGEST_NAME and name.isprintable() else shown(name)
+    start = f"{_unnamed(suffix)} cannot"
+    if str(error).startswith(start):
+        named = error_from(error.code, f"{name} cannot{str(error).removeprefix(start)}")
+        return named if error.text is None else named.known_as(error.text[0], **{**error.text[1], "name": name})
+    return error_from(error.code, f"{name}: {error}").known_as("data.of_file", name=name, why=error.part)
+
+
+def _unnamed(suffix: str) -> str:
+    return f"The {suffix} file"
 
 
 def keep_upload(data_dir: Path, content: bytes, suffix: str) -> str:
     """Keep the content and give its id. Raises BadData, TooLarge, or Failed when the disk takes no more."""
     if suffix not in SUFFIXES:
-        raise BadData(f"Tables are read from {', '.join(SUFFIXES)} files, not from {suffix or 'one without ending'}.")
+        kinds = ", ".join(SUFFIXES)
+        told = BadData(f"Tables are read from {kinds} files, not from {suffix or 'one without ending'}.")
+        raise told.known_as("data.wrong_ending", kinds=kinds, kind=suffix or ("data.no_ending", {}))
     if len(content) > MAX_FILE_BYTES:
-        raise TooLarge(f"The table is larger than {MAX_FILE_BYTES // 2**20} MB.")
+        large = TooLarge(f"The table is larger than {MAX_FILE_BYTES // 2**20} MB.")
+        raise large.known_as("data.table_large", most=MAX_FILE_BYTES // 2**20)
     if not content.strip():
-        raise BadData("The table is empty.")
+        raise BadData("The table is empty.").known_as("data.table_empty")
     upload = f"{hashlib.sha256(content).hexdigest()}{suffix}"
     path = data_dir / FOLDER / upload
     try:
@@ -82,7 +125,8 @@ def keep_upload(data_dir: Path, content: bytes, suffix: str) -> str:
             write_durably(partial, content)
             keep_whole(partial, path)
     except OSError as error:
-        raise Failed(f"The table could not be kept: {with_advice(error)}") from error
+        unkept = Failed(f"The table could not be kept: {with_advice(error)}")
+        raise unkept.known_as("data.not_kept", why=reason_of(error), advice=advice_for(error)) from error
     return upload
 
 

@@ -28,6 +28,7 @@ from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.lifeline import end_with_parent
 from gradiend_ui.engine.seldom import Seldom
+from gradiend_ui.engine.short_log import keep_log_short
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.trust import LOCAL, Trust
 
@@ -56,6 +57,7 @@ def serve(
     server: the number under which it may write; once there is a later server, it writes no more.
     """
     end_with_parent()
+    keep_log_short()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

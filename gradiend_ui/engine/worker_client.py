@@ -36,6 +36,9 @@ PATIENCE_SECONDS = 5.0
 """A worker that lived for fewer seconds is followed by a pause, at most so long."""
 RUN_GOES_ON, ASK_AGAIN = "resume to go on", "try again"
 """What helps after a worker's end: who followed a run goes on with it, who asked for anything else asks again."""
+SHUTTING_DOWN = "The server is shutting down."
+BUS_ERROR = -getattr(signal, "SIGBUS", 10)
+"""The exit code of a worker whose mapped file was cut short."""
 WORKER_ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep instead of spinning: the server shares these cores
     "TOKENIZERS_PARALLELISM": "false",
@@ -129,7 +132,8 @@ class WorkerClient:
         except TimeoutError:
             with self._lock:
                 self._turns.give_up(request.visitor, request)
-            raise Failed(f"No answer within {ANSWER_SECONDS:.0f} s: the worker is busy with a large model.") from None
+            told = Failed(f"No answer within {ANSWER_SECONDS:.0f} s: the worker is busy with a large model.")
+            raise told.known_as("page.no_answer", most=f"{ANSWER_SECONDS:.0f}") from None
 
     def _send(self) -> None:
         """The sending thread: a large request waits here for a busy worker to read it, and nobody waits with it."""
@@ -154,7 +158,8 @@ class WorkerClient:
                     if lost is not None:
                         self._turns.answered(request.visitor)
                 if lost is not None:
-                    request.answer.set_exception(Failed("The worker process is restarting: try again in a moment."))
+                    told = Failed("The worker process is restarting: try again in a moment.")
+                    request.answer.set_exception(told.known_as("page.worker_restarts"))
 
     def _is_alive(self) -> bool:
         return self._process is not None and self._connection is not None and self._process.is_alive()
@@ -179,7 +184,7 @@ class WorkerClient:
 
     def _ensure_alive(self) -> None:
         if self._closing:
-            raise Failed("The server is shutting down.")
+            raise Failed(SHUTTING_DOWN).known_as("page.shutting_down")
         if self._is_alive():
             return
         context = multiprocessing.get_context("spawn")
@@ -249,9 +254,8 @@ class WorkerClient:
                 del self._sent[orphan.number]
                 self._turns.answered(orphan.visitor, aside=orphan.aside)
             orphans += self._turns.drain() if closing else []
-        told = "The server is shutting down." if closing else why_it_ended(process.exitcode, ASK_AGAIN)
         for orphan in orphans:
-            orphan.answer.set_exception(WorkerEnded(told))
+            orphan.answer.set_exception(_ended(process.exitcode, closing))
         if closing:
             return
         try:
@@ -266,9 +270,19 @@ class WorkerClient:
                 self._ensure_alive()  # who waited and was not sent goes to this one
 
 
+def _ended(exit_code: int | None, closing: bool) -> WorkerEnded:
+    """What is told to who waited for an answer."""
+    if closing:
+        return WorkerEnded(SHUTTING_DOWN).known_as("page.shutting_down")
+    told = WorkerEnded(why_it_ended(exit_code, ASK_AGAIN))
+    if exit_code == BUS_ERROR:
+        return told.known_as("page.model_cut_short")
+    return told.known_as("page.worker_ended", code=str(exit_code))
+
+
 def why_it_ended(exit_code: int | None, then: str) -> str:
     """A sentence for the end of a worker that nobody asked to end. then: what to do, `RUN_GOES_ON` or `ASK_AGAIN`."""
-    if exit_code == -getattr(signal, "SIGBUS", 10):
+    if exit_code == BUS_ERROR:
         return (
             "The worker process ended, because a file of the model was cut short or became unreadable while it was in "
             f"use: put the file back, then {then}."

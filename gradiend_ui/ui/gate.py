@@ -24,6 +24,7 @@ from h11 import LocalProtocolError
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import JSONResponse, Response
 
+from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import Busy
 from gradiend_ui.engine.seldom import Seldom
 from gradiend_ui.ui.addresses import checked_host, host_name, is_own_name, is_this_machine
@@ -32,6 +33,7 @@ from gradiend_ui.ui.quotas import Quotas, Slots
 from gradiend_ui.ui.raw_calls import (
     BY_NUMBER,
     LONGEST_PAGE_NAME,
+    MOST_DEPTH,
     NUMBERED,
     Functions,
     Refusal,
@@ -49,9 +51,10 @@ IS_NEWS = Seldom()
 READ = re.compile(
     r"/(?:|de/?|config/?|favicon\.ico|manifest\.json|robots\.txt|theme\.css|(?:static|assets|svelte|app-static)/.*"
     r"|gradio_api/(?:info/?|app_id/?|startup-events|theme\.css|upload_progress|queue/data|heartbeat/[^/]+"
-    r"|call/[^/]+/[^/]+|file=.*|openapi\.json|custom_component/[^/]+/(?:client|server)/[^/]+/.+))"
+    r"|call/[^/]+/[^/]+|file=.*|openapi\.json))"
 )
-"""What may be fetched; whatever else Gradio serves is not part of this app."""
+"""What may be fetched; whatever else Gradio serves is not part of this app, such as parts of components that are none
+of its own: of each request for one it prints a line with what was asked for."""
 WRITTEN = re.compile(
     r"/gradio_api/(?:(?P<way>queue/join|upload)|(?P<event>cancel|reset)/?"
     r"|(?P<named>run|api|call|call/v2)/(?P<name>[^/]+)/?)"
@@ -64,14 +67,14 @@ HEARTBEAT = re.compile(r"/gradio_api/heartbeat/(?P<page>[^/]+)")
 FETCHED_ELSEWHERE = re.compile(r"/gradio_api/file=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 UPLOAD_PROGRESS = "/gradio_api/upload_progress"
 FORM = re.compile(r'multipart/form-data\s*;\s*boundary="?[^";]{1,70}"?', re.IGNORECASE)
-LONGEST_PATH, LONGEST_PIECE = 4096, 255
+LONGEST_PATH, LONGEST_PIECE, LONGEST_LENGTH = 4096, 255, 15
 FORWARDING = ("x-forwarded-for", "forwarded", "via")
 NOBODY = "There is nothing to tell: this page has asked for nothing, or the server was started anew. Reload the page."
 ANSWERED = "There is no such call: its answer was fetched already, or it was never made."
 UNEXPECTED = "The server could not answer this request: reload the page and try again."
 BODY_SECONDS, UPLOAD_SECONDS = 30.0, 1800.0
 SPARE_BYTES = 512 * 2**20
-PAGE_SECONDS, MOST_VISITORS, MOST_DEPTH = 3600.0, 10_000, 60
+PAGE_SECONDS, MOST_VISITORS = 3600.0, 10_000
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -284,8 +287,10 @@ def _refused_size(path: str, headers: Headers, quotas: Quotas) -> Refusal | None
     given = headers.get("content-length")
     if given is None or "transfer-encoding" in headers:  # chunks have no length, whatever is said beside them
         return Refusal(411, "Send the length of the content with it (Content-Length).")
-    if not (given.isascii() and given.isdecimal()) or len(given) > 15:
+    if not (given.isascii() and given.isdecimal()):
         return Refusal(400, "Content-Length is no number.")
+    if len(given) > LONGEST_LENGTH:
+        return Refusal(400, f"Content-Length is {shown(given)}; this server takes at most {most / 2**20:,.0f} MB.")
     if int(given) > most:
         return Refusal(413, f"That is {int(given) / 2**20:,.1f} MB; this server takes at most {most / 2**20:,.0f} MB.")
     return None
@@ -326,7 +331,7 @@ def refused_call(path: str, call: Mapping[str, Any], headers: Headers, doors: Do
     match = WRITTEN.fullmatch(path)
     name = match["name"] if match else None
     by_number = is_by_number(match["named"] if match else None, name)
-    if names_an_address(call.get("data")):
+    if names_an_address(call):
         return Refusal(403, "Files are uploaded; this server fetches none from elsewhere.")
     if not by_number:
         return None if name in doors.names else Refusal(404, f"There is no public function {str(name)[:80]!r}.")

@@ -26,6 +26,7 @@ from gradiend_ui.ui.runs import panel as runs
 from gradiend_ui.ui.status import build_model_chip, build_run_chip, build_steps
 from gradiend_ui.ui.sweep import panel as sweep
 from gradiend_ui.ui.tree import Node, Tree, facts, node
+from gradiend_ui.ui.upload_button import offered
 from gradiend_ui.ui.viewer import Viewers
 from gradiend_ui.ui.visitors import Visitors
 from gradiend_ui.ui.wiring import wire
@@ -132,7 +133,7 @@ def _build_header(words: Words) -> HeaderWidgets:
 def _help_texts(words: Words) -> Node:
     """One line per widget of Gradio that is explained on hover; assets/page.js ties them to their labels."""
     lines = (node("span", words.help(key), data_for=widget) for widget, key in sorted(EXPLAINED.items()))
-    return node("div", *lines, hidden="hidden")
+    return node("div", *lines, *offered({**load.ACCEPTED, **data.ACCEPTED}), hidden="hidden")
 
 
 def _glossary(words: Words) -> Node:

@@ -7,6 +7,7 @@ what was wrong in a sentence. Knows the functions' names and counts, and no valu
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,11 @@ BY_NUMBER = "predict"
 NUMBERED = ("run", "api")
 LONGEST_PAGE_NAME, LONGEST_TOKEN, LONGEST_NAME = 64, 4096, 80
 MOST_NUMBER = 2**53
+MOST_DEPTH = 60
+"""Lists and objects in one another; no function takes more than a few."""
 NOT_JSON = 'The request is no JSON: send an object such as {"data": [...]}.'
+TOO_DEEP = f"The request has over {MOST_DEPTH} lists and objects in one another: send values that are less nested."
+LONG_NUMBER = f"The request holds a whole number of over {sys.get_int_max_str_digits():,} digits: send a shorter one."
 NO_TOKEN, KEY = "oauth_token", "key"
 Sends = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 """How ASGI sends a message."""
@@ -63,11 +68,28 @@ def parsed(body: bytes) -> dict[str, Any] | Refusal:
     """The call as an object, or why it is none."""
     try:
         content = json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
+    except RecursionError:
+        return Refusal(400, TOO_DEEP)
+    except (UnicodeDecodeError, json.JSONDecodeError):
         return Refusal(400, NOT_JSON)
+    except ValueError:  # what Python says of a whole number that takes too long to read
+        return Refusal(400, LONG_NUMBER)
+    if is_deep(content):
+        return Refusal(400, TOO_DEEP)
     if not isinstance(content, dict):
         return Refusal(400, f'The request must be an object such as {{"data": [...]}}, not {shown(content)}.')
     return content
+
+
+def is_deep(content: object, most: int = MOST_DEPTH) -> bool:
+    """Whether it has more lists and objects in one another."""
+    level = [content]
+    for _ in range(most + 1):
+        nested = [value for value in level if isinstance(value, (list, dict))]
+        if not nested:
+            return False
+        level = [inner for value in nested for inner in (value.values() if isinstance(value, dict) else value)]
+    return True
 
 
 def is_json(content_type: str) -> bool:

@@ -12,6 +12,8 @@ from gradiend_ui.ui.tree import Node, node
 from gradiend_ui.ui.words import Words
 
 STEPS = ("load", "sweep", "compare", "export")
+INTERRUPTED = ("page.run_lost", "page.run_cut_short", "page.run_ended", "page.run_stopped")
+"""Why a run ended before it was finished, as the store keeps it."""
 
 
 def build_model_chip(card: Mapping[str, Any] | None, words: Words) -> Node:
@@ -53,8 +55,13 @@ def build_run_chip(picture: Mapping[str, Any] | None, words: Words, run: str = "
         data_state=state,
         data_done=done,
         data_phase=phase,
-        title=picture["error"] or told,
+        title=why_ended(picture["error"], words) if picture["error"] else told,
     )
+
+
+def why_ended(error: object, words: Words) -> str:
+    """Why a run was interrupted or failed, in the page's language where that has a text for it."""
+    return words.again(str(error), INTERRUPTED)
 
 
 def phase_of(picture: Mapping[str, Any]) -> str:

@@ -8,7 +8,10 @@ Knows no widget.
 
 from __future__ import annotations
 
+import re
+import string
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,8 +39,22 @@ class Words:
         """The sentence of a refusal: in this language where it has a text, else as scripts read it."""
         if error.text is None:
             return str(error)
-        key, values = error.text
-        return self(key, **values)
+        return str(self.told(error.text))
+
+    def told(self, part: Any) -> Any:
+        """A text with the texts among its values; of any other value itself. One that came as JSON is a list."""
+        if not isinstance(part, (tuple, list)):
+            return part
+        key, values = part
+        return self(key, **{name: self.told(value) for name, value in values.items()})
+
+    def again(self, sentence: str, keys: Sequence[str]) -> str:
+        """A sentence that is kept in English, in this language if it is one of these texts; any other one itself."""
+        for key in keys:
+            found = _pattern_of(key).fullmatch(sentence)
+            if found is not None:
+                return self(key, **found.groupdict())
+        return sentence
 
     def help(self, key: str) -> str:
         """What one hover tells about `key`."""
@@ -51,6 +68,13 @@ class Words:
     def counted(self, key: str, count: int, **values: Any) -> str:
         """`<key>_one` for a single thing, `<key>_many` for any other number; {count} is filled in."""
         return self(f"{key}_one" if count == 1 else f"{key}_many", count=count, **values)
+
+
+@cache
+def _pattern_of(key: str) -> re.Pattern[str]:
+    """Finds the English text, whatever stands at its {places}."""
+    parts = string.Formatter().parse(texts_of(LANGUAGES[0])[key])
+    return re.compile("".join(re.escape(text) + (f"(?P<{name}>.+)" if name else "") for text, name, _, _ in parts))
 
 
 @cache

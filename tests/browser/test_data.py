@@ -13,7 +13,7 @@ import pytest
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import BrowserContext, Page
 
 pytestmark = pytest.mark.browser
 SWEEP_SECONDS = 120_000
@@ -99,3 +99,28 @@ def test_own_rows_are_read_corrected_and_swept(watched: Page) -> None:
     expect(page.locator("#run-chip .chip")).to_contain_text("finished", timeout=60_000)
     expect(page.locator("#data-summary")).to_contain_text("own rows pasted rows: test 24 of 24")
     expect(page.locator("#data-summary")).to_contain_text("own words M: he · F: she, her")
+
+
+@pytest.mark.parametrize("button", ["data-upload", "data-upload-texts", "load-zip"])
+def test_a_file_of_the_wrong_kind_is_refused_in_the_pages_words(
+    context: BrowserContext, server: str, tmp_path: Path, button: str
+) -> None:
+    """Gradio's page would tell it in English, and the file's name as markup; the browser offers the right kinds."""
+    odd = tmp_path / "<img src=x onerror=\"document.title='run'\">.exe"
+    odd.write_bytes(b"x")
+    page = context.new_page()
+    page.goto(f"{server}de")
+    expect(page.locator("#start")).to_be_enabled(timeout=60_000)
+    if button == "load-zip":
+        page.locator("#load-more > button").click()
+    else:
+        page.click("#change-data")
+    field = page.locator(f'input[type="file"]:has(+ #{button})')
+    expect(field).to_have_attribute(
+        "accept", re.compile(r"^\.zip$" if button == "load-zip" else r"^\.csv,.*\.parquet$")
+    )
+    field.set_input_files(odd)
+    toast = page.locator(".toast-body")
+    expect(toast).to_contain_text("ist keine Datei, wie sie hier gelesen wird")
+    assert "Invalid" not in toast.inner_text() and toast.locator("img").count() == 0
+    assert page.title() == "GRADIEND"

@@ -315,6 +315,10 @@ def test_stopping_asks_while_others_watch(public: Served, device: Device, sweep:
     press_until_all_are_counted()
     expect(question).to_contain_text(asked)
     assert state_of(public, run) in ("queued", "running"), "a second press does not stop either"
+    for width in (390, 800, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        heights = question.locator("button").evaluate_all("buttons => buttons.map((button) => button.offsetHeight)")
+        assert len(heights) == 2 and all(32 <= height <= 52 for height in heights), (width, heights)
     question.get_by_role("button", name="Go on").click()
     expect(question).to_have_count(0)
     assert state_of(public, run) in ("queued", "running")

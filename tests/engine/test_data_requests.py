@@ -22,6 +22,8 @@ from gradiend_ui.engine.plan import PreparedSweep
 from gradiend_ui.engine.store import Store
 from gradiend_ui.engine.target_report import report_words
 from gradiend_ui.engine.uploaded_tables import keep_upload
+from gradiend_ui.ui.data.report import build_reading
+from gradiend_ui.ui.words import Words
 
 Ask = Callable[..., Any]
 ODD = "satz;wort;klasse;gegenwort;gegenklasse\n"
@@ -82,6 +84,9 @@ def test_a_table_that_cannot_be_scored_says_why(lane: Lane, ask: Ask) -> None:
     nothing = ask("describe_rows", {"rows": uploaded(lane, "a;b\n1;2\n")})
     assert "'masked'" in nothing["problem"] and nothing["table_columns"] == ["a", "b"]
     bad = ask("describe_rows", {"rows": uploaded(lane, ODD + BAD * 3)})
+    assert build_reading(nothing, "mine.csv", Words("de"))["children"][-1]["children"] == [
+        "Keine Spalte sieht nach 'masked' aus. Spalten: a, b."
+    ]
     assert bad["rows"] == 0 and bad["rejected_count"] == 6 and "None of the 6 rows" in bad["problem"]
     strange_rows = ODD + GOOD.replace(";F", ";X").replace(";M", ";Y") * 6
     strange = ask("describe_rows", {"rows": uploaded(lane, strange_rows)})
@@ -187,6 +192,28 @@ def test_a_run_with_an_upload_is_resumed_and_shown_again(lane: Lane, ask: Ask) -
     assert lane._bench.store.run(again).request["rows"] == rows
     with pytest.raises(NotFound):
         ask("start", {**spec, "rows": {"run": "nowhere"}})
+
+
+@pytest.mark.parametrize("size", [30, 3_000_000], ids=["read here", "read in a process of its own"])
+@pytest.mark.parametrize("kind", ["describe_neutral", "start"])
+def test_of_two_uploads_the_one_that_is_meant_is_named(lane: Lane, ask: Ask, kind: str, size: int) -> None:
+    """Both are .csv files, whichever of them is refused."""
+    good, wrong = uploaded(lane, ODD + GOOD * 3), {**uploaded(lane, "\0" * size), "name": "other.csv"}
+    columns = ask("describe_rows", {"rows": good})["columns"]
+    texts = {**uploaded(lane, "text\nit rained.\n"), "name": "texts.csv"}
+    plain = {**uploaded(lane, "a,b\n1,2\n"), "name": "plain.csv"}
+    more: dict[str, Any] = {"ratio": 0.99} if kind == "describe_neutral" else {}
+    for spec, sentence in (
+        ({"rows": good, "neutral": wrong}, "other.csv cannot be read: it holds zero bytes"),
+        ({"rows": wrong, "neutral": texts}, "other.csv cannot be read: it holds zero bytes"),
+        ({"rows": good, "neutral": plain}, "plain.csv: Neutral texts need a column 'text'"),
+        ({"rows": plain, "neutral": texts}, "plain.csv: There is no column"),
+    ):
+        with pytest.raises(BadData) as told:
+            ask(kind, {**spec, "columns": columns}, **more)
+        assert str(told.value).startswith(sentence)
+        german = Words("de").of(told.value)
+        assert german.startswith(sentence.split(maxsplit=1)[0]) and german != str(told.value)
 
 
 def test_pieces_of_a_causal_model(tiny_gpt2: Path) -> None:

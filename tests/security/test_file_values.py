@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 import httpx
@@ -20,6 +22,7 @@ from starlette.responses import JSONResponse
 
 from gradiend_ui.engine.errors import BadGrid, Failed
 from gradiend_ui.engine.seldom import HOUR, MOST_KINDS, Seldom, kind_of
+from gradiend_ui.engine.short_log import OneOfAKind
 from gradiend_ui.engine.trust import public_trust
 from gradiend_ui.engine.worker_client import WorkerClient
 from gradiend_ui.ui.raw_calls import with_statuses
@@ -174,6 +177,66 @@ def test_what_fails_again_and_again_is_logged_once(caplog: pytest.LogCaptureFixt
             with pytest.raises(gr.Error), last_resort(Words("en")):
                 raise ArithmeticError
     assert len(caplog.records) <= 1
+
+
+def test_of_the_libraries_lines_one_of_a_kind_is_written() -> None:
+    """A kind is a place and an error, whatever a visitor put into the text."""
+    short, library, own = OneOfAKind(Seldom()), logging.getLogger("library"), logging.getLogger("gradiend_ui.ui.gate")
+    written: list[str] = []
+
+    class Writes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            written.append(record.getMessage())
+
+    handler = Writes()
+    handler.addFilter(short)
+    for logger in (library, own):
+        logger.addHandler(handler)
+    try:
+        for n in range(20):
+            library.warning(f"a flood of {n * 'x'}")
+            library.error("of %s", n)
+            own.warning("ours %d", n)
+            library.setLevel(logging.INFO)
+            library.info("asked for")
+            for kind in (KeyError, ValueError):
+                try:
+                    raise kind
+                except LookupError:
+                    library.exception("broke off")
+                except ValueError:
+                    library.exception("broke off")
+    finally:
+        for logger in (library, own):
+            logger.removeHandler(handler)
+    counts = {start: sum(line.startswith(start) for line in written) for start in ("a f", "of", "ours", "asked", "bro")}
+    assert counts == {"a f": 1, "of": 1, "ours": 20, "asked": 20, "bro": 2}
+
+
+UPGRADE = b"GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+FLOODS = (
+    b"FLOOD\r\n\r\n", b"GET /FLOOD HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nFLOOD\r\n\r\n", b"\x16\x03\x01FLOOD\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: FLOOD\r\nConnection: Upgrade\r\n\r\n", UPGRADE + b"\r\n",
+    UPGRADE + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    b"GET /gradio_api/custom_component/5/client/FLOOD/y.js HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+    b"GET /gradio_api/custom_component/5/server/x/%%0AFLOOD HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+    b"POST /gradio_api/upload HTTP/1.1\r\nHost: %s\r\nContent-Length: 9\r\nConnection: close\r\n"
+    b"Content-Type: multipart/form-data; boundary=B\r\n\r\n--BFLOOD\r",
+)  # fmt: skip
+
+
+def test_what_the_server_says_of_broken_requests_is_said_once(server: Served) -> None:
+    place = urlsplit(server.url)
+    before = len(server.log.read_text().splitlines())
+    for sent in FLOODS:
+        for _ in range(12):
+            with socket.create_connection((place.hostname, place.port), timeout=60) as connection:
+                connection.sendall(sent.replace(b"%s", place.netloc.encode()).replace(b"%%", b"%"))
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
+    lines = server.log.read_text().splitlines()[before:]
+    assert "FLOOD" not in "".join(lines) and len(lines) == len(set(lines)) <= len(FLOODS), lines
 
 
 @pytest.mark.parametrize("value", ["\x00nul", "\ud800", "\u202e\u202ertl", "\nab", "\U000e0001x", "a\x00", "\t"])

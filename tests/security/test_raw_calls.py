@@ -28,7 +28,7 @@ from gradiend_ui.ui.api import as_object
 from gradiend_ui.ui.gate import Doors, Gate
 from gradiend_ui.ui.locations import checked_location
 from gradiend_ui.ui.quotas import LOCAL
-from gradiend_ui.ui.raw_calls import Called, Functions, Refusal, is_json, is_page_name, misfit, parsed
+from gradiend_ui.ui.raw_calls import MOST_DEPTH, Called, Functions, Refusal, is_json, is_page_name, misfit, parsed
 from gradiend_ui.ui.session import Session
 from gradiend_ui.ui.visitors import Visitors
 from tests.faults.served import Served, served
@@ -143,6 +143,48 @@ def test_values_by_name() -> None:
     assert "no 'colour'" in sentence_of(misfit("call/v2", "load", {"source": "x", "colour": 1}, FUNCTIONS))
 
 
+def nested(depth: int, begin: str, end: str) -> bytes:
+    """A call whose lists and objects are so many in one another."""
+    return f'{{"data": {begin * (depth - 1)}"x"{end * (depth - 1)}}}'.encode()
+
+
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a":', "}"), ('[{"path":', "}]")], ids="lod")
+def test_what_is_nested_too_deep_is_told_as_that(begin: str, end: str) -> None:
+    twice = 1 + (len(begin) > 1 and begin[0] == "[")
+    assert not isinstance(parsed(nested(1 + (MOST_DEPTH - 1) // twice, begin, end)), Refusal)
+    for depth in (MOST_DEPTH + 1, 200, 900, 980, 3000, 100_000):
+        told = parsed(nested(depth, begin, end))
+        assert isinstance(told, Refusal) and "in one another" in sentence_of(told)
+
+
+@pytest.mark.parametrize("digits", [4301, 5000, 1_000_000])
+@pytest.mark.parametrize("call", ['{"data": [%s]}', '{"data": ["demo", {"seed": -%s}]}', "%s", '{"fn_index": %s}'])
+def test_numbers_that_are_not_read_are_told_as_that(call: str, digits: int) -> None:
+    told = parsed((call % ("9" * digits)).encode())
+    assert isinstance(told, Refusal) and "whole number of over 4,300 digits" in sentence_of(told)
+
+
+@pytest.mark.parametrize("public", [False, True])
+@pytest.mark.parametrize("way", ["call/load", "run/load", "call/v2/load"])
+def test_a_gate_tells_it_on_either_server(way: str, public: bool) -> None:
+    client = client_of(public)
+    for body, told in ((nested(61, "[", "]"), "in one another"), (b'{"data": [%s]}' % (b"9" * 5000), "digits")):
+        answer = client.post(f"/gradio_api/{way}", content=body, headers=JSON)
+        assert answer.status_code == 400 and told in answer.json()["detail"], answer.text
+
+
+def test_a_file_that_is_named_by_an_address_is_refused_by_name_too() -> None:
+    call = {"source": {"path": "http://evil.example/x", "meta": {"_type": "gradio.FileData"}}}
+    for body in (call, {"data": [call, {}]}):
+        assert "fetches none" in client_of(True).post("/gradio_api/call/v2/load", json=body).json()["detail"]
+
+
+def test_a_length_of_many_digits_is_a_number() -> None:
+    headers = {**JSON, "content-length": "9" * 20}
+    answer = client_of(False).post("/gradio_api/call/load", content=b"{}", headers=headers)
+    assert answer.status_code == 400 and "takes at most" in answer.json()["detail"]
+
+
 def test_bodies_that_are_no_call() -> None:
     for body in BODIES[:9]:
         assert isinstance(parsed(body), Refusal)
@@ -159,9 +201,13 @@ async def echo(request: Request) -> PlainTextResponse:
 
 @pytest.fixture
 def gate() -> TestClient:
-    doors = Doors(False, "127.0.0.1", LOCAL, frozenset({"load"}), frozenset({LOAD}), calls=FUNCTIONS)
+    return client_of(False)
+
+
+def client_of(public: bool) -> TestClient:
+    doors = Doors(public, "127.0.0.1", LOCAL, frozenset({"load"}), frozenset({LOAD}), calls=FUNCTIONS)
     routes = [Route("/{path:path}", echo, methods=["GET", "POST"])]
-    app = Starlette(routes=routes, middleware=[Middleware(Gate, doors=doors, visitors=Visitors(False))])
+    app = Starlette(routes=routes, middleware=[Middleware(Gate, doors=doors, visitors=Visitors(public))])
     return TestClient(app, base_url="http://127.0.0.1")
 
 

@@ -21,7 +21,7 @@ from gradiend_ui.engine.owned_places import named_by
 from gradiend_ui.engine.run_folder import read_run_folder
 from gradiend_ui.engine.table_reading import read_file
 from gradiend_ui.engine.trust import LOCAL, public_trust
-from gradiend_ui.ui.data.desk import _by_its_name
+from gradiend_ui.engine.uploaded_tables import told_by_name
 
 JARGON = ("deserialize", "thrift", "recursion", "Expecting", "column", "char 0", "attribute", "pip install", "digits")
 TABLES: dict[str, tuple[str, bytes]] = {
@@ -46,10 +46,28 @@ def test_a_damaged_table_is_told_without_the_words_of_a_library(case: str, tmp_p
     assert not [word for word in JARGON if word in str(told.value)]
 
 
-def test_an_uploaded_table_is_called_by_its_name() -> None:
-    spec: dict[str, Any] = {"rows": {"upload": "0", "name": "rows.CSV"}}
-    told = _by_its_name("The .csv file cannot be read: it holds zero bytes.", spec)
-    assert told == "rows.CSV cannot be read: it holds zero bytes."
+UPLOAD = f"{'0' * 64}.csv"
+CANNOT = "The .csv file cannot be read: it holds zero bytes."
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence", "named"),
+    [
+        ({"upload": UPLOAD, "name": "rows.CSV"}, CANNOT, "rows.CSV cannot be read: it holds zero bytes."),
+        ({"upload": UPLOAD, "name": "rows.CSV"}, "The table is empty.", "rows.CSV: The table is empty."),
+        ({"upload": UPLOAD, "name": "a\nb"}, CANNOT, "'a\\nb' cannot be read: it holds zero bytes."),
+        ({"upload": UPLOAD, "name": " "}, CANNOT, CANNOT),
+        ({"upload": UPLOAD, "name": 5}, CANNOT, CANNOT),
+        ({"upload": UPLOAD}, CANNOT, CANNOT),
+        ({"upload": "x", "name": "rows.csv"}, CANNOT, CANNOT),
+        ([{"name": "x"}], CANNOT, CANNOT),
+        (None, CANNOT, CANNOT),
+    ],
+)
+def test_an_uploaded_table_is_called_by_its_name(given: Any, sentence: str, named: str) -> None:
+    with pytest.raises(BadData) as told, told_by_name(given):
+        raise BadData(sentence)
+    assert str(told.value) == named
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from gradiend_ui.engine.table_reading import ReadTable
 from gradiend_ui.engine.table_report import report_rows, report_table, summary
 from gradiend_ui.engine.target_report import report_words
 from gradiend_ui.engine.targets import resolve_targets as resolve
+from gradiend_ui.engine.uploaded_tables import told_by_name
 from gradiend_ui.engine.values import spec_from_mapping
 
 
@@ -43,11 +44,13 @@ def describe_rows(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
         return report_rows(bench.rows(loaded, options), direction, {"own": False})
     given = columns_of(options)
     known = [word for words in data_facts(loaded)["target_words"].values() for word in words]
-    path = bench.slow_upload(bench.given(options, "rows"))
-    if path is None:
-        return report_table(_read(bench, options), given, direction, known)
-    told: dict[str, Any] = bench.beside.value("report_table", path, given=given, direction=direction, known=known)
-    return told
+    source = bench.given(options, "rows")
+    with told_by_name(source):
+        path = bench.slow_upload(source)
+        if path is None:
+            return report_table(_read(bench, source), given, direction, known)
+        told: dict[str, Any] = bench.beside.value("report_table", path, given=given, direction=direction, known=known)
+        return told
 
 
 def rejected_rows(bench: Bench, request: Mapping[str, Any]) -> str:
@@ -56,11 +59,13 @@ def rejected_rows(bench: Bench, request: Mapping[str, Any]) -> str:
     _, options = asked_options(request["spec"])
     if options.get("rows") is None:
         return rejected_csv(bench.rows(loaded, options).rejected, None)
-    path = bench.slow_upload(bench.given(options, "rows"))
-    if path is not None:
-        return str(bench.beside.value("rejected_rows", path, given=columns_of(options)))
-    read = _read(bench, options)
-    return rejected_csv(check_rows(read, columns_of(options), fill_alternatives=True).rejected, read)
+    source = bench.given(options, "rows")
+    with told_by_name(source):
+        path = bench.slow_upload(source)
+        if path is not None:
+            return str(bench.beside.value("rejected_rows", path, given=columns_of(options)))
+        read = _read(bench, source)
+        return rejected_csv(check_rows(read, columns_of(options), fill_alternatives=True).rejected, read)
 
 
 def resolve_targets(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,8 +119,8 @@ def describe_neutral(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def _read(bench: Bench, options: Mapping[str, Any]) -> ReadTable:
-    given = bench.given(options, "rows")
+def _read(bench: Bench, given: Any) -> ReadTable:
+    """The rows as a spec gives them (see `Bench.given`)."""
     if isinstance(given, Mapping) and "upload" in given:
         return bench.read_upload(given["upload"])
     return as_read(source_of(given))

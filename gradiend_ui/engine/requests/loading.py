@@ -62,7 +62,18 @@ def load(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     except GradiendUIError as error:
         if Path(source).parent.name != UPLOADS:
             raise
-        raise error_from(error.code, str(error).replace(Path(source).name, name)) from error
+        raise _by_name(error, Path(source).name, name) from error
+
+
+def _by_name(error: GradiendUIError, folder: str, name: str) -> GradiendUIError:
+    """The same refusal, in which an upload's folder is called by the name of its zip."""
+    text = error.text
+    if text is not None:
+        values = {
+            key: value.replace(folder, name) if isinstance(value, str) else value for key, value in text[1].items()
+        }
+        text = text[0], values
+    return error_from(error.code, str(error).replace(folder, name), text)
 
 
 def reload(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +119,7 @@ def open_finished(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: str) -> dict[str, Any]:
     if source not in DEMOS and bench.trust.public and not Path(source).is_dir():
-        raise NotFound("This upload is not on the server any more: upload it again.")
+        raise NotFound("This upload is not on the server any more: upload it again.").known_as("load.upload_gone")
     if source not in DEMOS:
         _check_folder(Path(source))
     if str(options.get(BASE, "")).startswith("~"):

@@ -106,33 +106,25 @@ class DataDesk:
         }
 
     def _ask(self, kind: str, checkpoint: str, spec: Spec, **more: Any) -> dict[str, Any]:
-        try:
-            answer: dict[str, Any] = self._ground.worker.ask(kind, checkpoint=checkpoint, spec=dict(spec), **more)
-        except BadData as error:
-            raise BadData(_by_its_name(str(error), spec)) from error
+        """The worker names the upload that it cannot read (see `uploaded_tables.told_by_name`)."""
+        answer: dict[str, Any] = self._ground.worker.ask(kind, checkpoint=checkpoint, spec=dict(spec), **more)
         return answer
-
-
-def _by_its_name(sentence: str, spec: Spec) -> str:
-    """The sentence with the name of the uploaded file that it is about, which the worker knows by its ending only."""
-    for given in (spec.get("rows"), spec.get("neutral")):
-        name = given.get("name") if isinstance(given, Mapping) and "upload" in given else None
-        if isinstance(name, str):
-            sentence = sentence.replace(f"The {Path(name).suffix.lower()} file cannot", f"{name} cannot", 1)
-    return sentence
 
 
 def _content(path: str, most: int) -> tuple[bytes, str]:
     """(content, name) of a file that the page has just taken in, of at most so many bytes."""
     if not isinstance(path, str) or "\0" in path or not is_writable(path):
-        raise BadData(f"A table is the path of its file, not {shown(path)}: upload it again.")
+        odd = BadData(f"A table is the path of its file, not {shown(path)}: upload it again.")
+        raise odd.known_as("page.no_such_file", name=shown(path))
     file = Path(path)
     try:
         if file.stat().st_size > most:
-            raise TooLarge(f"{file.name} is larger than {most // 2**20} MB: take fewer rows.")
+            told = TooLarge(f"{file.name} is larger than {most // 2**20} MB: take fewer rows.")
+            raise told.known_as("data.file_large", name=file.name, most=most // 2**20)
         content = file.read_bytes()
     except OSError as error:
-        raise Failed(f"{file.name} could not be read: {error.strerror}. Upload it again.") from error
+        unread = Failed(f"{file.name} could not be read: {error.strerror}. Upload it again.")
+        raise unread.known_as("data.file_unread", name=file.name, why=str(error.strerror)) from error
     if not content.strip():
-        raise BadData(f"{file.name} is empty.")
+        raise BadData(f"{file.name} is empty.").known_as("data.file_empty", name=file.name)
     return content, file.name

@@ -15,9 +15,12 @@ from gradiend_ui.ui.data.choice import Choice, data_of, opened_choice, scored_ro
 from gradiend_ui.ui.data.report import ROLES, build_sets, build_summary, build_time, neutral_choices
 from gradiend_ui.ui.drawer import drawer
 from gradiend_ui.ui.tree import Node, Tree, node
+from gradiend_ui.ui.upload_button import UploadButton
 from gradiend_ui.ui.words import Words
 
 TABLE_TYPES = [".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet"]
+ACCEPTED = {"data-upload": TABLE_TYPES, "data-upload-texts": TABLE_TYPES}
+"""Upload button: the files that it takes."""
 DOWNLOAD_ID = "rejected-file"
 
 EXPLAINED: dict[str, str] = {
@@ -141,7 +144,7 @@ def _build_rows(words: Words) -> RowsWidgets:
     _heading(words, "rows")
     reading = Tree(node("div"), elem_id="data-reading")
     with gr.Row(elem_classes="buttons"):
-        upload = gr.UploadButton(
+        upload = UploadButton(
             words("data.upload"), file_types=TABLE_TYPES, size="sm", elem_id="data-upload", min_width=0
         )
         back = gr.Button(words("data.back_to_rows"), size="sm", visible=False, elem_id="data-back", min_width=0)
@@ -207,7 +210,7 @@ def _build_neutral(words: Words) -> NeutralWidgets:
     measured = Tree(node("div"), elem_id="data-measured")
     sets = Tree(node("div"), elem_id="data-sets")
     with gr.Row(elem_classes="buttons"):
-        upload = gr.UploadButton(
+        upload = UploadButton(
             words("data.upload_texts"), file_types=TABLE_TYPES, size="sm", elem_id="data-upload-texts", min_width=0
         )
     with gr.Accordion(words("data.paste_texts"), open=False, elem_id="data-texts-more"):

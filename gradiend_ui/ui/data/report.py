@@ -97,7 +97,8 @@ def build_reading(report: Mapping[str, Any] | None, name: str | None, words: Wor
         lines.append(node("p", words("data.guessed", columns=guessed(report["how"], words)), cls="quiet"))
     lines += [node("p", note, cls="quiet") for note in report["notes"]]
     if report["problem"]:
-        lines.append(node("p", report["problem"], cls="danger", role="alert"))
+        problem = words.told(report.get("problem_text")) or report["problem"]
+        lines.append(node("p", problem, cls="danger", role="alert"))
     if report["rows"] or report["rejected_count"]:
         scored = words.counted("data.scored", report["rows"])
         rejected = words.counted("data.rejected", report["rejected_count"])

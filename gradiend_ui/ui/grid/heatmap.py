@@ -29,7 +29,7 @@ SCRIPTS = (
 )
 TEMPLATE = """
 <div class="grid-bar"><h2></h2><fieldset class="shows"></fieldset>
-<details class="save"><summary></summary><ul class="choices"></ul></details>
+<details class="save"><summary></summary><ul class="save-menu"></ul></details>
 <button type="button" class="best" id="best"></button></div>
 <div class="matrix-scale"></div>
 <div class="maps"></div>

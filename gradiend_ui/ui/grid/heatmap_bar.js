@@ -44,7 +44,7 @@ function mountShows(root, id, texts, ask) {
 
 // The menu of files. `pictures()` gives {label, save(format)}, `files(format)` asks for csv or json.
 function mountSave(menu, texts, pictures, files) {
-  const summary = menu.querySelector('summary'), list = menu.querySelector('.choices');
+  const summary = menu.querySelector('summary'), list = menu.querySelector('.save-menu');
   const close = () => { menu.open = false; };
   function line(label, formats, act) {
     const row = tagged('li', {});

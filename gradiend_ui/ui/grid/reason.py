@@ -14,6 +14,7 @@ from gradiend_ui.figures.maps import place_of
 from gradiend_ui.figures.numbers import cell_name, change, plain, three_digits
 from gradiend_ui.ui.grid.measures import metric_title
 from gradiend_ui.ui.grid.verdict import search_notes, verdict
+from gradiend_ui.ui.status import why_ended
 from gradiend_ui.ui.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.words import Words
 
@@ -30,7 +31,7 @@ def build_reason(
     place = place_of(picture, cell)
     return node(
         "div",
-        _error(picture),
+        _error(picture, words),
         _imported(picture["imported"], words),
         _headline(picture, cell, words),
         _numbers(picture, options, place, words),
@@ -49,8 +50,8 @@ def picked_cell(value: str) -> tuple[float, float]:
     return float(feature_factor), float(learning_rate)
 
 
-def _error(picture: Mapping[str, Any]) -> Node | None:
-    return node("p", str(picture["error"]), cls="danger", role="alert") if picture["error"] else None
+def _error(picture: Mapping[str, Any], words: Words) -> Node | None:
+    return node("p", why_ended(picture["error"], words), cls="danger", role="alert") if picture["error"] else None
 
 
 def _imported(imported: Mapping[str, Any] | None, words: Words) -> Node | None:

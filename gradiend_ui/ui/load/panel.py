@@ -16,6 +16,7 @@ from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.ui.load import health, questions
 from gradiend_ui.ui.load.questions import Asked, QuestionWidgets
 from gradiend_ui.ui.tree import Node, Tree, node
+from gradiend_ui.ui.upload_button import UploadButton
 from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 EXPLAINED: dict[str, str] = {"source": "load.source", "other-base": "load.other_base"}
 """Widget id: the text that explains it."""
+ZIPS = [".zip"]
+ACCEPTED = {"load-zip": ZIPS}
+"""Upload button: the files that it takes."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def build(words: Words, allows_paths: bool) -> LoadWidgets:
             with gr.Row(elem_classes="buttons"):
                 demo = gr.Button(words("load.demo"), size="sm", elem_id="load-demo")
                 other_demo = gr.Button(words("load.other_demo"), size="sm", elem_id="load-other-demo")
-            archive = gr.UploadButton(words("load.zip"), file_types=[".zip"], size="sm", elem_id="load-zip")
+            archive = UploadButton(words("load.zip"), file_types=ZIPS, size="sm", elem_id="load-zip")
             Tree(node("p", words.help("load.zip"), cls="quiet"), elem_id="zip-help")
             source = gr.Textbox(
                 label=words("load.source"),

@@ -173,7 +173,7 @@ def _build_buttons(entry: Entry, marks: Marks, words: Words) -> Node:
         going = entry["state"] in ("queued", "running", "paused")
         question = node("span", words("runs.ask_going" if going else "runs.ask"), cls="danger", role="alert")
         return node(
-            "div", question, button("sure", cls="danger"), node("span"), button("keep"), cls="shelf-buttons asked"
+            "div", question, button("sure", cls="danger"), node("span"), button("keep"), cls="shelf-buttons sure"
         )
     return node(
         "div",

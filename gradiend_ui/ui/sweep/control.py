@@ -110,7 +110,7 @@ def build_question(others: int, words: Words) -> Node:
             "div",
             pick(GO_ON, words("sweep.go_on")),
             pick(STOP, words("sweep.stop_for_all"), cls="danger"),
-            cls="answers",
+            cls="stop-answers",
         ),
         cls="stop-question",
     )
