@@ -6,6 +6,7 @@ The same in the process that sweeps, for small tables, and in one of their own, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ def report_table(
     try:
         data = check_rows(read, columns, fill_alternatives=True)
     except BadData as error:
-        problem = {"problem": str(error), "problem_text": error.text}
+        problem = _problem(error)
         return {**told, **rows_found(EvalData(())), **problem, "classes": [], "target_words": {}}
     return report_rows(data, direction, told)
 
@@ -58,7 +59,7 @@ def report_rows(data: EvalData, direction: Mapping[str, float], told: Mapping[st
         classes = list(ordered_classes(direction, of_known_classes(direction, require_rows(data))))
         data.chosen("all", classes)  # rows between the classes: else there is nothing to score
     except BadData as error:
-        classes, problem = [], {"problem": str(error), "problem_text": error.text}
+        classes, problem = [], _problem(error)
     first = {} if "first" in told else {"first": first_checked(data)}
     words = summary(data, direction)["target_words"]
     return {**told, **first, **rows_found(data), "classes": classes, "target_words": words, **problem}
@@ -87,3 +88,8 @@ def _casings_once(words: Sequence[str]) -> list[str]:
         known = kept.get(word.lower())
         kept[word.lower()] = word if known is None else max(known, word)
     return sorted(kept.values())
+
+
+def _problem(error: BadData) -> dict[str, Any]:
+    """The same whether it is read here or comes from a process of its own."""
+    return {"problem": str(error), "problem_text": json.loads(json.dumps(error.text))}
