@@ -164,3 +164,16 @@ def test_the_readme_names_files_that_exist() -> None:
             if name.endswith("/") and not line.startswith(" "):
                 folder = name
     assert missing == []
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "assets/docs/mutations.md", "assets/docs/reliability.md"])
+def test_files_and_tests_that_a_page_names_are_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for span in set(re.findall(r"`([\w./-]+\.(?:py|js|toml)(?:::\w+)?)`", text)):
+        path, _, test = span.partition("::")
+        there = [
+            place for folder in ("gradiend_ui", "assets", "tests") for place in (ROOT / folder).rglob(Path(path).name)
+        ]
+        there = [place for place in there if place.as_posix().endswith(f"/{path}")]
+        assert there or (ROOT / path).is_file(), f"{page} names {path}, which is not there"
+        assert not test or f"def {test}(" in there[0].read_text(encoding="utf-8"), f"{page} names {span}"

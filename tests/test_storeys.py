@@ -41,6 +41,7 @@ FLOORS: dict[str, int] = {
     "engine.clean_model": 1,
     "engine.taken_in": 2,
     "engine.tokenizer_check": 1,
+    "engine.tokenizer_classes": 1,
     "engine.tokenizer_patterns": 1,
     "engine.tokenizer_steps": 1,
     "engine.charsmap": 1,

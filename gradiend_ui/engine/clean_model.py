@@ -20,10 +20,10 @@ from gradiend_ui.engine.model_fields import (
     GENERATION_FIELDS,
     OTHER_TOKENIZER_NUMBERS,
     RESERVED,
-    TOKENIZER_CLASSES,
     TOKENIZER_FIELDS,
     TOKENIZER_NUMBERS,
 )
+from gradiend_ui.engine.tokenizer_classes import check_tokenizer_class
 
 WORD = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_ .,+<>=|()\[\]-]{0,98}[A-Za-z0-9_ ,+<>=|()\[\]-])?")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
@@ -217,8 +217,8 @@ def _config_field(name: str, value: object, place: str) -> object:
         raise BadBase(f"{place} is {shown(value)}: code of its own is never run, so it must be {choices}.")
     if name in LABELS:
         return value if _is_harmless(value) else _LEFT_OUT
-    if name == "tokenizer_class" and not _is_known_class(value):
-        return _LEFT_OUT
+    if name == "tokenizer_class":
+        check_tokenizer_class(value, place)
     if name in CONFIG_FIELDS or name == "transformers_version":
         return bounded(value, place)
     if not _is_numeric(value) or name.startswith("_") or name in RESERVED:
@@ -235,8 +235,10 @@ def _tokenizer_field(name: str, value: object, place: str) -> object:
         return _token(value, place)
     if name == "chat_template":
         return value if isinstance(value, str) and len(value) <= MAX_TEXT else _LEFT_OUT
-    if name not in TOKENIZER_FIELDS or (name == "tokenizer_class" and not _is_known_class(value)):
+    if name not in TOKENIZER_FIELDS:
         return _LEFT_OUT
+    if name == "tokenizer_class":
+        check_tokenizer_class(value, place)
     if (
         name == "never_split"
         and isinstance(value, list)
@@ -247,10 +249,6 @@ def _tokenizer_field(name: str, value: object, place: str) -> object:
     if isinstance(value, float) and abs(value) >= LARGEST_EXACT:
         return int(value)
     return bounded(value, place)
-
-
-def _is_known_class(value: object) -> bool:
-    return value is None or (isinstance(value, str) and value in TOKENIZER_CLASSES)
 
 
 def _check_numbers(value: object, place: str, limits: tuple[float, float]) -> None:

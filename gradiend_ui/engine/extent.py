@@ -83,9 +83,9 @@ def encoded(encode: Callable[[], Item]) -> Item:
     limit.left -= time.process_time() - began
     if limit.left < 0:
         raise TooLarge(
-            "The tokenizer of this model takes too long here: all rows and texts of a request together may take it a "
-            "few seconds. Take fewer or shorter ones, the tokenizer of a published model, or run the app on your own "
-            "machine."
+            "Turning the rows, texts and words of this request into tokens takes too long here: it may take a few "
+            "seconds. Take fewer or shorter rows and texts, fewer words for each class, the tokenizer of a published "
+            "model, or run the app on your own machine."
         )
     return found
 

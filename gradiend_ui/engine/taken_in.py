@@ -59,7 +59,8 @@ from gradiend_ui.engine.safetensors_header import (
     header_bytes,
     read_header,
 )
-from gradiend_ui.engine.tokenizer_check import check_added_files, check_words, without_torch
+from gradiend_ui.engine.tokenizer_check import check_added_files, check_words
+from gradiend_ui.engine.tokenizer_classes import without_torch
 from gradiend_ui.engine.trust import is_hub_name
 
 MARK = "taken_in.json"

@@ -12,7 +12,6 @@ import math
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +45,6 @@ MOST_TEXT_SECONDS, MOST_TRIAL_SECONDS = 1.0, 20.0
 KNOWN_SLOW, TIMES_SLOWER = r"\s+$", 2.5
 """The slowest expression of a known tokenizer (DeepSeek's): where a machine needs longer for it, so may others."""
 MOST_SAMPLES = 24
-
-
-@contextmanager
-def without_torch() -> Iterator[None]:
-    """Inside, transformers finds no PyTorch, unless it is here already: tokenizers need none, and it takes 400 MB."""
-    absent = "torch" not in sys.modules
-    if absent:
-        sys.modules["torch"] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if absent:
-            del sys.modules["torch"]
 
 
 def check_words(path: Path, where: str, *, strangers: bool = True, known: object = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -82,7 +83,7 @@ def test_a_cloze_is_the_share_of_whole_continuations(
         wanted.append(
             shares(
                 [
-                    (column, continued(base, ids, added_ids(base.tokenizer, left, word + seen)))
+                    (column, continued(base, ids, added_ids(base.tokenizer, left, [word + seen])[0]))
                     for column, name in enumerate(("M", "F"))
                     for word in WORDS.words[name]
                 ]
@@ -123,9 +124,25 @@ def test_added_tokens_survive_a_melting_boundary(gpt2: BaseModel, t5: BaseModel)
     for tokenizer in (gpt2.tokenizer, t5.tokenizer):
         for left in ("john said that ", "john said that", ""):
             before = tokenizer(left, add_special_tokens=False)["input_ids"]
-            added = added_ids(tokenizer, left, "she was kind .")
+            added = added_ids(tokenizer, left, ["she was kind ."])[0]
             assert added and "kind" in tokenizer.decode(added)
             assert "she" in tokenizer.decode(before + added).replace(" ", "")
+
+
+def test_the_words_of_a_row_become_tokens_together(gpt2: BaseModel, t5: BaseModel) -> None:
+    for tokenizer in (gpt2.tokenizer, t5.tokenizer):
+        calls: list[object] = []
+
+        def counted(text: object, calls: list[object] = calls, own: Any = tokenizer, **options: Any) -> Any:
+            calls.append(text)
+            return own(text, **options)
+
+        words = [f"{name} was {how} ." for name in ("she", "he", "john") for how in ("kind", "here", "")]
+        for left in ("john said that ", "john said that", ""):
+            apart = [added_ids(tokenizer, left, [word])[0] for word in words]
+            calls.clear()
+            assert added_ids(counted, left, [*words, words[0]]) == [*apart, apart[0]]
+            assert len(calls) <= 3
 
 
 @pytest.mark.parametrize("name", ["t5", "bart"])
@@ -179,7 +196,7 @@ def test_the_decoder_is_asked_for_each_candidate(
         inputs = tokenizer(own.masked.replace("[MASK]", gap_mark(tokenizer)), return_tensors="pt")
         log_p = []
         for column, word in ((0, "he"), (0, "himself"), (1, "she"), (1, "herself")):
-            said = added_ids(tokenizer, own.masked.split("[MASK]")[0], word)
+            said = added_ids(tokenizer, own.masked.split("[MASK]")[0], [word])[0]
             said = [around[0], *said, around[1]] if wraps else said
             begun = torch.tensor([[base.model.config.decoder_start_token_id, *said[:-1]]])
             with torch.no_grad():

@@ -69,7 +69,7 @@ def labelled(base: BaseModel, row: EvalRow, word: str) -> tuple[list[int], list[
         start = len(tokenizer(left, add_special_tokens=False)["input_ids"])
         return ids, [-100] * start + ids[start:], None
     ids = tokenizer(row.masked.replace(MASK, tokenizer.mask_token or "<extra_id_0>"))["input_ids"]
-    said = added_ids(tokenizer, left, word)
+    said = added_ids(tokenizer, left, [word])[0]
     sentinels = tokenizer.convert_tokens_to_ids(["<extra_id_0>", "<extra_id_1>"])
     return ids, [], said if tokenizer.mask_token else [sentinels[0], *said, sentinels[1]]
 

@@ -57,7 +57,7 @@ def test_in_turn_gives_the_same_tokens_and_looks_at_the_clock_in_between(base: B
 
 TOKENIZED: dict[str, Callable[[BaseModel], object]] = {
     "texts": lambda base: base.encode(["he"]),
-    "what a word adds": lambda base: added_ids(base.tokenizer, "then", "he"),
+    "what a word adds": lambda base: added_ids(base.tokenizer, "then", ["he"]),
     "targets": lambda base: TargetVocabulary(base.tokenizer).pieces("unheardof"),
     "targets after a space": lambda base: TargetVocabulary(base.tokenizer).word_initial_pieces("unheardof"),
     "ignored words": lambda base: ignored_ids(base.tokenizer, ["he"]),

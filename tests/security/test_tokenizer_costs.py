@@ -429,15 +429,26 @@ def test_numbers_that_models_have_are_taken_over() -> None:
     assert clean_tokenizer_config({"model_max_length": 1e30}, "x").content == {"model_max_length": int(1e30)}
 
 
-OTHERS = ("CanineTokenizer", "ByT5Tokenizer", "PerceiverTokenizer", "BertJapaneseTokenizer", "PreTrainedTokenizer",
-          "AutoTokenizer", "MyT5Tokenizer", "BertweetTokenizer", "MyOwnTokenizer", ["BertTokenizer"], 5)  # fmt: skip
+OTHERS = ("CanineTokenizer", "ByT5Tokenizer", "PerceiverTokenizer", "BertJapaneseTokenizer", "AutoTokenizer",
+          "MyT5Tokenizer", "BertweetTokenizer", "MistralCommonBackend", "LayoutLMv3TokenizerFast", "DPRReaderTokenizer",
+          "Trainer", "pipeline", "utils", ["BertTokenizer"], 5, "", "models.bert", "../x", "a" * 101)  # fmt: skip
 
 
 @pytest.mark.parametrize("stated", OTHERS)
-def test_a_class_that_reads_another_tokenizer_than_the_tried_one_is_left_out(stated: object) -> None:
+def test_a_class_that_reads_another_tokenizer_than_the_tried_one_is_refused(stated: object) -> None:
+    """Left out, the kind of the model would decide, which may split texts in another way than the stated class."""
+    for clean in (clean_tokenizer_config, clean_config):
+        with pytest.raises(BadBase, match=r"^x: tokenizer_class is .*(tokenizer's class|PreTrainedTokenizerFast)"):
+            clean({"tokenizer_class": stated}, "x")
+
+
+@pytest.mark.parametrize(
+    "stated", ["MyOwnTokenizerFast", "ErnieTokenizer", "MT5TokenizerFast", "PreTrainedTokenizer", None]
+)
+def test_a_class_that_transformers_reads_the_tried_tokenizer_for_is_kept(stated: object) -> None:
     for clean in (clean_tokenizer_config, clean_config):
         made = clean({"tokenizer_class": stated}, "x")
-        assert made.left_out == ("tokenizer_class",) and not made.content
+        assert made.content == {"tokenizer_class": stated} and not made.left_out
 
 
 def test_the_classes_that_are_taken_over_read_the_tried_tokenizer() -> None:

@@ -99,9 +99,11 @@ def test_the_lists_are_those_of_the_libraries() -> None:
     assert all(isinstance(getattr(torch, name), torch.dtype) for name in NUMBER_KINDS if name != "auto")
 
 
-def test_a_tokenizer_of_another_library_is_left_out_or_told(tmp_path: Path) -> None:
-    clean = clean_tokenizer_config({"tokenizer_class": "MistralCommonBackend"}, "tokenizer_config.json of 'base'")
-    assert clean.left_out == ("tokenizer_class",) and not clean.content
+def test_a_tokenizer_of_another_library_is_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadBase, match="tokenizer_config.json of 'base': tokenizer_class is 'MistralCommonBackend', which"
+    ):
+        clean_tokenizer_config({"tokenizer_class": "MistralCommonBackend"}, "tokenizer_config.json of 'base'")
     told = load_failure(str(tmp_path), ImportError("requires the x library: pip install x"), "tokenizer")
     assert "library that is not installed here" in told and "pip" not in told
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradiend_ui.engine.eval_data import EvalRow
-from gradiend_ui.engine.extent import encoded
+from gradiend_ui.engine.extent import encoded, encoded_in_turn
 from gradiend_ui.engine.targets import ClassTargets
 from gradiend_ui.engine.values import BatchLimits
 
@@ -35,18 +35,31 @@ def plain_ids(tokenizer: Tokenizer, text: str) -> list[int]:
     return ids
 
 
-def added_ids(tokenizer: Tokenizer, prefix: str, continuation: str) -> list[int]:
-    """The tokens that `continuation` adds behind `prefix`.
+def ids_of(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """`plain_ids` of each text, in one call of the tokenizer: the call costs more than a short text does."""
+
+    def encode(part: Sequence[str]) -> list[list[int]]:
+        ids: list[list[int]] = tokenizer(list(part), add_special_tokens=False)["input_ids"]
+        return ids
+
+    return encoded_in_turn(texts, encode)
+
+
+def added_ids(tokenizer: Tokenizer, prefix: str, continuations: Sequence[str]) -> list[list[int]]:
+    """The tokens that each of `continuations` adds behind `prefix`.
 
     Where the two melt together, once more with a space between them; where that changes the prefix too, the
     continuation's own tokens.
     """
     before = plain_ids(tokenizer, prefix)
+    added: dict[str, list[int]] = {}
     for joint in ("", " "):
-        whole = plain_ids(tokenizer, prefix + joint + continuation)
-        if whole[: len(before)] == before:
-            return whole[len(before) :]
-    return plain_ids(tokenizer, continuation)
+        asked = [one for one in dict.fromkeys(continuations) if one not in added]
+        wholes = ids_of(tokenizer, [prefix + joint + one for one in asked]) if asked else []
+        for one, whole in zip(asked, wholes, strict=True):
+            if whole[: len(before)] == before:
+                added[one] = whole[len(before) :]
+    return [added[one] if one in added else plain_ids(tokenizer, one) for one in continuations]
 
 
 def right_context(tokenizer: Tokenizer, text: str, window: int) -> str:

@@ -68,9 +68,10 @@ class Seq2SeqDecoder:
     def _candidates(self, row: EvalRow, targets: ClassTargets) -> list[Candidate]:
         tokenizer = self._base.tokenizer
         left = row.masked.split(MASK, 1)[0]
+        own = row_candidates(row, targets)
         found = []
-        for column, word in row_candidates(row, targets):
-            said = added_ids(tokenizer, left, word) or plain_ids(tokenizer, word)
+        for (column, word), added in zip(own, added_ids(tokenizer, left, [word for _, word in own]), strict=True):
+            said = added or plain_ids(tokenizer, word)
             if not said:
                 raise BadData(f"The tokenizer has no token for the target {shown(word)}.")
             found.append((column, between_sentinels(self._base, said)))

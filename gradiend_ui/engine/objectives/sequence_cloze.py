@@ -75,9 +75,9 @@ class SequenceCloze:
         left, right = row.masked.split(MASK, 1)
         seen = right_context(tokenizer, right, self._base.rhs_window)
         before = plain_ids(tokenizer, left)
-        return [
-            (column, before, added_ids(tokenizer, left, word + seen)) for column, word in row_candidates(row, targets)
-        ]
+        own = row_candidates(row, targets)
+        added = added_ids(tokenizer, left, [word + seen for _, word in own])
+        return [(column, before, ids) for (column, _), ids in zip(own, added, strict=True)]
 
     def _fits(self, candidates: Sequence[Candidate]) -> bool:
         limit = self._base.positions

@@ -88,7 +88,7 @@ def cloze_input(base: BaseModel, row: EvalRow, word: str) -> TrainingInput:
     start = min(len(plain_ids(base.tokenizer, left)), len(ids))
     end = len(ids)
     if base.rhs_window >= 0:
-        end = min(end, start + len(added_ids(base.tokenizer, left, word)) + base.rhs_window)
+        end = min(end, start + len(added_ids(base.tokenizer, left, [word])[0]) + base.rhs_window)
     return TrainingInput(tuple(ids), tuple((place - 1, ids[place]) for place in range(max(1, start), end)))
 
 
@@ -133,7 +133,7 @@ def _decoder_input(base: BaseModel, row: EvalRow, word: str, window: int, *, wit
     tokenizer = base.tokenizer
     left, right = row.masked.split(MASK, 1)
     text = f"{left}{gap_mark(tokenizer)}{right_context(tokenizer, right, window)}"
-    said = added_ids(tokenizer, left, word) or _label_ids(base, word)
+    said = added_ids(tokenizer, left, [word])[0] or _label_ids(base, word)
     first, second = sentinel_id(tokenizer, 0), sentinel_id(tokenizer, 1)
     if with_sentinels and tokenizer.mask_token_id is None and first is not None and second is not None:
         said = [first, *said, second]
