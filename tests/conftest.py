@@ -23,6 +23,10 @@ import pandas as pd
 import pytest
 import tiny_text
 
+from gradiend_ui.ui.start_up import WithoutStubs
+
+sys.meta_path.insert(0, WithoutStubs())  # two processes would write into the same interface files of our components
+
 TESTS = Path(__file__).parent
 DEMO = TESTS.parent / "assets" / "demo"
 

@@ -26,7 +26,7 @@ def quick_start() -> Iterator[None]:
 
     What was made inside is not looked through again later: it is there to stay.
     """
-    finder, collects = _WithoutStubs(), gc.isenabled()
+    finder, collects = WithoutStubs(), gc.isenabled()
     sys.meta_path.insert(0, finder)
     gc.disable()
     try:
@@ -38,8 +38,8 @@ def quick_start() -> Iterator[None]:
             gc.enable()
 
 
-class _WithoutStubs(MetaPathFinder):
-    """Finds the one module of Gradio that writes the files, and has it loaded without its writer."""
+class WithoutStubs(MetaPathFinder):
+    """Finds the one module of Gradio that writes the files, and has it loaded without its writer (`sys.meta_path`)."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

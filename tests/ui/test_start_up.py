@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gradiend_ui.ui.start_up import quick_start
+from gradiend_ui.ui.start_up import WithoutStubs, quick_start
 
 OWN_COMPONENT = """
 import gradio as gr
@@ -39,6 +39,12 @@ def test_gradio_is_imported_without_interface_files(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["gradiend_ui.ui.start_up"]
     assert not list(tmp_path.glob("*.pyi"))
+
+
+def test_the_suite_writes_no_interface_files_either() -> None:
+    import gradio.component_meta
+
+    assert gradio.component_meta.create_or_modify_pyi.__module__ == WithoutStubs.__module__
 
 
 def test_collecting_goes_on_as_before_even_after_an_error() -> None:
