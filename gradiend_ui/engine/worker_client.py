@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -99,7 +99,7 @@ class WorkerClient:
         self._sent: dict[int, Request] = {}
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
-        self._pipe = threading.Lock()
+        self._pipe, self._reaping = threading.Lock(), threading.Lock()
         self._sender: threading.Thread | None = None
         self._closing, self._ready = False, False
         self._began, self._short_lives = 0.0, 0
@@ -162,7 +162,18 @@ class WorkerClient:
                     request.answer.set_exception(told.known_as("page.worker_restarts"))
 
     def _is_alive(self) -> bool:
-        return self._process is not None and self._connection is not None and self._process.is_alive()
+        return self._process is not None and self._connection is not None and not self._has_ended(self._process)
+
+    def _has_ended(self, process: SpawnProcess, seconds: float = 0.0) -> bool:
+        """Whether the process ends within so many seconds; its exit code is known then.
+
+        One thread at a time: of two that ask the system, one would hear that there is no such process any more.
+        """
+        gone = wait([process.sentinel], seconds)
+        with self._reaping:
+            if gone:
+                process.join(timeout=1)
+            return process.exitcode is not None
 
     def close(self) -> None:
         """End the worker and wait for it; one that still loads its libraries hears nothing, and is ended at once."""
@@ -176,11 +187,9 @@ class WorkerClient:
             with contextlib.suppress(OSError):  # a worker that has gone already needs no telling
                 connection.send((0, "stop", {}))
             self._pipe.release()
-        if process is not None:
-            process.join(timeout=10)
-            if process.is_alive():
-                process.kill()
-                process.join(timeout=5)
+        if process is not None and not self._has_ended(process, 10):
+            process.kill()
+            self._has_ended(process, 5)
 
     def _ensure_alive(self) -> None:
         if self._closing:
@@ -246,7 +255,7 @@ class WorkerClient:
         return request
 
     def _after_death(self, connection: Connection, process: SpawnProcess) -> None:
-        process.join(timeout=10)
+        self._has_ended(process, 10)
         with self._lock:
             closing = self._closing
             orphans = [request for request in self._sent.values() if request.to is connection]

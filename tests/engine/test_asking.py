@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
@@ -198,7 +200,18 @@ def test_a_large_request_that_the_worker_does_not_read_yet_holds_nobody_up(
 def test_a_worker_that_still_loads_is_ended_and_one_that_listens_ends_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, child: Callable[..., None], code: int
 ) -> None:
-    """Loading its libraries takes seconds, in which the server would wait for it to hear that it shall stop."""
+    """Loading its libraries takes seconds, in which the server would wait for it to hear that it shall stop.
+
+    Whoever closes and whoever reads its answers both see its end, and the system tells one of them alone.
+    """
+    told = os.waitpid
+
+    def slowly(pid: int, options: int) -> tuple[int, int]:
+        found = told(pid, options)
+        time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(os, "waitpid", slowly)
     monkeypatch.setattr(worker_client, "_child", child)
     client = WorkerClient(tmp_path, tmp_path, tmp_path, lambda why: None)
     client.start()
