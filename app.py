@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import gradio as gr
 
-    from gradiend_ui.ui.session import Session
+    from gradiend_ui.server.session import Session
 
 HOST, SPACE_HOST, PORT = "127.0.0.1", "0.0.0.0", 7860
 DEMO = "demo"
@@ -147,7 +147,7 @@ def network_problem(options: argparse.Namespace) -> str | None:
 
     Puts the address and the names into the form that the rest of the server compares.
     """
-    from gradiend_ui.ui.addresses import checked_host, listening_address, listening_problem, naming_problem
+    from gradiend_ui.server.door.addresses import checked_host, listening_address, listening_problem, naming_problem
 
     options.host = listening_address(options.host)
     problem = listening_problem(options.host, public=options.public, trust_network=options.trust_network)
@@ -174,8 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Open the session and the page, and stay until Ctrl-C or SIGTERM."""
     from gradiend_ui.engine.errors import GradiendUIError
-    from gradiend_ui.ui.addresses import ready_lines
-    from gradiend_ui.ui.session import Session
+    from gradiend_ui.server.door.addresses import ready_lines
+    from gradiend_ui.server.session import Session
 
     done = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -211,15 +211,15 @@ def serve(options: argparse.Namespace) -> int:
 
 def open_page(session: Session, options: argparse.Namespace) -> gr.Blocks:
     """Build the page and serve it; returns as soon as it answers."""
-    from gradiend_ui.engine.short_log import keep_log_short
+    from gradiend_ui.engine.files.logs import keep_log_short
     from gradiend_ui.ui.start_up import quick_start, share_arenas
 
     share_arenas()
     os.environ["GRADIO_TEMP_DIR"] = str(session.downloads_dir)  # never one where others' files lie
     with quick_start():
+        from gradiend_ui.server.visitors import Visitors
+        from gradiend_ui.ui.kit.lean_sessions import keep_sessions_lean
         from gradiend_ui.ui.layout import build_app, launch_options
-        from gradiend_ui.ui.lean_sessions import keep_sessions_lean
-        from gradiend_ui.ui.visitors import Visitors
 
         visitors = Visitors(options.public, options.proxies)
         blocks = build_app(session, visitors)

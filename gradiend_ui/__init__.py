@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gradiend_ui.engine.errors import GradiendUIError as GradiendUIError
     from gradiend_ui.engine.model import ModelWithGradiend as ModelWithGradiend
-    from gradiend_ui.engine.selection import BaseContext as BaseContext
-    from gradiend_ui.engine.selection import Candidate as Candidate
-    from gradiend_ui.engine.selection import LMSThresholdPolicy as LMSThresholdPolicy
-    from gradiend_ui.engine.selection import LMSTimesMetricPolicy as LMSTimesMetricPolicy
-    from gradiend_ui.engine.selection import SelectionPolicy as SelectionPolicy
+    from gradiend_ui.engine.selection.winner import BaseContext as BaseContext
+    from gradiend_ui.engine.selection.winner import Candidate as Candidate
+    from gradiend_ui.engine.selection.winner import LMSThresholdPolicy as LMSThresholdPolicy
+    from gradiend_ui.engine.selection.winner import LMSTimesMetricPolicy as LMSTimesMetricPolicy
+    from gradiend_ui.engine.selection.winner import SelectionPolicy as SelectionPolicy
     from gradiend_ui.engine.training.record import load_training_stats as load_training_stats
     from gradiend_ui.trainer import PostPruneConfig as PostPruneConfig
     from gradiend_ui.trainer import PrePruneConfig as PrePruneConfig
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BaseContext": "gradiend_ui.engine.selection",
-    "Candidate": "gradiend_ui.engine.selection",
+    "BaseContext": "gradiend_ui.engine.selection.winner",
+    "Candidate": "gradiend_ui.engine.selection.winner",
     "GradiendUIError": "gradiend_ui.engine.errors",
-    "LMSThresholdPolicy": "gradiend_ui.engine.selection",
-    "LMSTimesMetricPolicy": "gradiend_ui.engine.selection",
+    "LMSThresholdPolicy": "gradiend_ui.engine.selection.winner",
+    "LMSTimesMetricPolicy": "gradiend_ui.engine.selection.winner",
     "ModelWithGradiend": "gradiend_ui.engine.model",
     "PostPruneConfig": "gradiend_ui.trainer",
     "PrePruneConfig": "gradiend_ui.trainer",
-    "SelectionPolicy": "gradiend_ui.engine.selection",
+    "SelectionPolicy": "gradiend_ui.engine.selection.winner",
     "TextPredictionConfig": "gradiend_ui.trainer",
     "TextPredictionTrainer": "gradiend_ui.trainer",
     "TrainingArguments": "gradiend_ui.trainer",

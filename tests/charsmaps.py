@@ -42,7 +42,7 @@ def charsmap(changes: Mapping[str, str]) -> str:
 
 
 def trie(values: Mapping[bytes, int]) -> list[int]:
-    """A double array: see `gradiend_ui.engine.charsmap` for its units."""
+    """A double array: see `gradiend_ui.engine.uploads.tokenizer_steps` for its units."""
     units, used = [0] * BLOCK, bytearray(BLOCK)
     used[0] = 1
     free, bases = 1, set[int]()

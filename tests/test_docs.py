@@ -6,6 +6,7 @@ A Python block below the line `<!-- runs -->` is run as it stands, on two learni
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import re
@@ -16,7 +17,7 @@ import pytest
 
 import gradiend_ui
 from gradiend_ui import ModelWithGradiend, TextPredictionTrainer
-from gradiend_ui.engine.base_model import OBJECTIVES
+from gradiend_ui.engine.base.loading import OBJECTIVES
 from gradiend_ui.engine.values import PARTS
 from gradiend_ui.trainer import decoder_evaluation, decoder_plan
 
@@ -148,22 +149,15 @@ def test_links_lead_to_files(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).is_file()] == []
 
 
-def test_the_readme_names_files_that_exist() -> None:
-    tree = README.read_text(encoding="utf-8").split("## Folders")[1].split("```")[1]
-    missing, folder = [], ""
-    for line in tree.strip().splitlines():
-        names = re.match(r"\s*((?:[\w./*{}-]+\.(?:py|css|js|json)|[\w/-]+/|[a-z_]+\.\*)(?:[ ,]+|$))+", line)
-        if names is None:
-            continue
-        if not line.startswith(" "):
-            folder = ""
-        for name in names.group().split():
-            place = f"{folder}{name}"
-            if not list(ROOT.glob(place.rstrip("/"))):
-                missing.append(place)
-            if name.endswith("/") and not line.startswith(" "):
-                folder = name
-    assert missing == []
+def test_the_readmes_map_says_of_each_package_what_the_package_says() -> None:
+    lines = README.read_text(encoding="utf-8").split("## Folders")[1].split("```")[1].strip().splitlines()
+    told = dict(re.split(r" {2,}| (?=[A-Z])", line, maxsplit=1) for line in lines if line.startswith("gradiend_ui/"))
+    packages = {path.parent for path in (ROOT / "gradiend_ui").glob("*/**/__init__.py")}
+    for package in packages:
+        doc = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+        name = package.relative_to(ROOT).as_posix()
+        assert told.get(name) == doc.split("\n\n")[0].replace("\n", " "), f"{name}: the README and the package differ"
+    assert {place for place in told if not place.endswith(".py")} == {p.relative_to(ROOT).as_posix() for p in packages}
 
 
 @pytest.mark.parametrize("page", ["SECURITY.md", "assets/docs/mutations.md", "assets/docs/reliability.md"])

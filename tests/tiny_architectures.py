@@ -1,4 +1,4 @@
-"""A tiny random model with a tokenizer.json of every architecture that strangers may bring (see `engine.trust`).
+"""A tiny random model with a tokenizer.json of every architecture that strangers may bring (see `uploads.trust`).
 
 The settings are made from each configuration's own defaults, made small; the tokenizer is of the kind, and bears the
 class name, that the architecture's models have.

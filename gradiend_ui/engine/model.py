@@ -17,13 +17,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.autoencoder import Autoencoder, latent_point, plain_number
-from gradiend_ui.engine.base_model import BaseModel, DeviceMap, Model, Tokenizer, checked_device
-from gradiend_ui.engine.base_of_checkpoint import Scoring, load_base, stated_location, unwrapped
-from gradiend_ui.engine.checkpoint import Checkpoint
-from gradiend_ui.engine.errors import BadData, BadGrid
-from gradiend_ui.engine.finite_weights import check_finite
-from gradiend_ui.engine.importance import (
+from gradiend_ui.engine.base.finding import Scoring, load_base, stated_location, unwrapped
+from gradiend_ui.engine.base.loading import BaseModel, DeviceMap, Model, Tokenizer, checked_device
+from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder, latent_point, plain_number
+from gradiend_ui.engine.checkpoint.importance import (
     feature_rows,
     global_indices,
     index_mask,
@@ -32,9 +29,7 @@ from gradiend_ui.engine.importance import (
     weight_importance,
     write_feature_rows,
 )
-from gradiend_ui.engine.param_map import MappedParameter, match_parameters
-from gradiend_ui.engine.selection import strengthening_feature_factors
-from gradiend_ui.engine.trained import (
+from gradiend_ui.engine.checkpoint.loaded import (
     FROM_TRAINING,
     Trained,
     converted,
@@ -45,8 +40,12 @@ from gradiend_ui.engine.trained import (
     read_trained,
     save_trained,
 )
+from gradiend_ui.engine.checkpoint.reading import Checkpoint
+from gradiend_ui.engine.errors import BadData, BadGrid
+from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.values import finite
-from gradiend_ui.engine.workspace import Workspace, mapped_values, write_update
+from gradiend_ui.engine.weights.parameter_map import MappedParameter, match_parameters
+from gradiend_ui.engine.weights.workspace import Workspace, check_finite, mapped_values, write_update
 
 Part = str
 

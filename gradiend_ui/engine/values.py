@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from gradiend_ui.engine.checked_json import is_broken, shown
 from gradiend_ui.engine.errors import BadGrid, TooLarge
+from gradiend_ui.engine.files.json_files import is_broken, shown
 
 Part = Literal["decoder", "decoder-weight", "decoder-bias", "decoder-sum", "encoder-weight"]
 Goal = Literal["strengthen", "weaken", "both"]

@@ -1,1 +1,1 @@
-"""Pictures from plain values: payloads for the page's plots. Imports neither gradio nor torch."""
+"""Pictures from plain values."""

@@ -13,8 +13,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.data.rows import MASK
 from gradiend_ui.engine.errors import BadGrid, NotAllowed
-from gradiend_ui.engine.eval_data import MASK
 from gradiend_ui.engine.training.settings import METRICS, OPTIMIZERS, SAVED, PostPruneConfig, PrePruneConfig
 
 __all__ = ["PostPruneConfig", "PrePruneConfig", "TrainingArguments"]

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradiend_ui.engine.data_forms.form import DataForm, GroupKey, Ratios, split_ratios
+from gradiend_ui.engine.data.forms.form import DataForm, GroupKey, Ratios, split_ratios
+from gradiend_ui.engine.data.rows import MASK
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.eval_data import MASK
 
 
 @dataclass

@@ -15,20 +15,20 @@ from typing import Any
 
 import pandas as pd
 
-from gradiend_ui.engine.decoder_grid_cache import (
+from gradiend_ui.engine.checkpoint.finished_grid import (
     GRID_CACHE_FILE,
     GridCache,
     read_grid_cache,
     split_key,
     write_grid_cache,
 )
-from gradiend_ui.engine.durable import write_whole
 from gradiend_ui.engine.errors import BadData, BadName, Failed, NotFound, TooLarge
-from gradiend_ui.engine.finished_check import difference_to_today
-from gradiend_ui.engine.plan import PreparedSweep
-from gradiend_ui.engine.spreadsheet import csv_text
-from gradiend_ui.engine.store import Run, Store
-from gradiend_ui.engine.sweep import run
+from gradiend_ui.engine.files.csv_text import csv_text
+from gradiend_ui.engine.files.whole_or_absent import write_whole
+from gradiend_ui.engine.store.store import Run, Store
+from gradiend_ui.engine.sweep.finished_check import difference_to_today
+from gradiend_ui.engine.sweep.plan import PreparedSweep
+from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore
 from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from gradiend_ui.engine.data_forms.choice import evaluation_rows
-from gradiend_ui.engine.data_forms.sources import neutral_texts
-from gradiend_ui.engine.data_forms.unified import UnifiedData
+from gradiend_ui.engine.data.forms.choice import evaluation_rows
+from gradiend_ui.engine.data.forms.sources import neutral_texts
+from gradiend_ui.engine.data.forms.unified import UnifiedData
+from gradiend_ui.engine.data.rows import EvalRow, capped_neutral, read_neutral, read_rows, texts_from_rows
 from gradiend_ui.engine.errors import BadData, BadGrid
-from gradiend_ui.engine.eval_data import EvalRow, capped_neutral, read_neutral, read_rows, texts_from_rows
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep, plan_sweep
-from gradiend_ui.engine.targets import ClassTargets, ignored_ids, resolve_targets
+from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
+from gradiend_ui.engine.sweep.plan import PreparedSweep, plan_sweep
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Grid, SweepSpec
 from gradiend_ui.trainer.config import TextPredictionConfig
 

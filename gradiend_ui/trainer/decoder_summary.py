@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradiend_ui.engine.decoder_grid_cache import score_entry
+from gradiend_ui.engine.checkpoint.finished_grid import score_entry
 from gradiend_ui.engine.errors import BadGrid, NotFound
-from gradiend_ui.engine.selection import (
+from gradiend_ui.engine.selection.winner import (
     BaseContext,
     Candidate,
     LMSThresholdPolicy,

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from gradiend_ui.engine.data_forms.choice import chosen_pair, training_rows
-from gradiend_ui.engine.data_forms.sources import neutral_texts
-from gradiend_ui.engine.data_forms.unified import UnifiedData
+from gradiend_ui.engine.data.forms.choice import chosen_pair, training_rows
+from gradiend_ui.engine.data.forms.sources import neutral_texts
+from gradiend_ui.engine.data.forms.unified import UnifiedData
+from gradiend_ui.engine.data.rows import read_neutral
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.eval_data import read_neutral
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.training.encoder_evaluation import Encoder, NeutralTexts, evaluate_encoder
 from gradiend_ui.engine.training.encoder_metrics import encoder_metrics

@@ -18,18 +18,18 @@ from typing import Any, Self
 import pandas as pd
 import torch
 
-from gradiend_ui.engine.base_model import BaseModel, load_base_model
-from gradiend_ui.engine.data_forms.form import HELDOUT, GroupKey, Ratios
-from gradiend_ui.engine.data_forms.sources import read_tables
-from gradiend_ui.engine.data_forms.unified import UnifiedData, unified_frame, unify
+from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
+from gradiend_ui.engine.data.forms.form import HELDOUT, GroupKey, Ratios
+from gradiend_ui.engine.data.forms.sources import read_tables
+from gradiend_ui.engine.data.forms.unified import UnifiedData, unified_frame, unify
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, NotFound
-from gradiend_ui.engine.file_names import WHY, followed, is_device
+from gradiend_ui.engine.files.file_names import WHY, followed, is_device
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import class_order
-from gradiend_ui.engine.run_folder import read_run_folder
+from gradiend_ui.engine.sweep.plan import class_order
+from gradiend_ui.engine.training.gradients import TextGradients
 from gradiend_ui.engine.training.loop import NEVER, TrainingStep
 from gradiend_ui.engine.training.record import load_training_stats
-from gradiend_ui.engine.training.text_gradients import TextGradients
 from gradiend_ui.trainer.arguments import TrainingArguments, arguments_with
 from gradiend_ui.trainer.config import TextPredictionConfig
 from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation

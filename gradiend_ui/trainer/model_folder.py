@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.checkpoint import read_checkpoint
-from gradiend_ui.engine.checkpoint_config import describes_gradiend
+from gradiend_ui.engine.checkpoint.config import describes_gradiend
+from gradiend_ui.engine.checkpoint.reading import read_checkpoint
+from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
 from gradiend_ui.engine.errors import BadCheckpoint
-from gradiend_ui.engine.file_names import followed
+from gradiend_ui.engine.files.file_names import followed
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.run_folder import read_run_folder
 
 
 @dataclass(frozen=True)

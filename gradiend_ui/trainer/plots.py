@@ -14,10 +14,10 @@ from pathlib import Path
 import pandas as pd
 import plotly.graph_objects as go
 
-from gradiend_ui.engine.durable import write_whole
 from gradiend_ui.engine.errors import BadName, Failed
-from gradiend_ui.engine.file_names import WHY, is_device
-from gradiend_ui.engine.spreadsheet import csv_text
+from gradiend_ui.engine.files.csv_text import csv_text
+from gradiend_ui.engine.files.file_names import WHY, is_device
+from gradiend_ui.engine.files.whole_or_absent import write_whole
 from gradiend_ui.figures.palette import DARK, FONT, LIGHT, light_to_dark
 
 IMAGES = ("png", "svg", "pdf")

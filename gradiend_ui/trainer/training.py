@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.base_model import BaseModel
-from gradiend_ui.engine.data_forms.choice import chosen_pair, training_rows
-from gradiend_ui.engine.data_forms.unified import UnifiedData
+from gradiend_ui.engine.base.loading import BaseModel
+from gradiend_ui.engine.data.forms.choice import chosen_pair, training_rows
+from gradiend_ui.engine.data.forms.unified import UnifiedData
+from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadData, BadName, Failed
-from gradiend_ui.engine.eval_data import EvalRow
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.training.encoder_evaluation import Encoder, evaluate_encoder
 from gradiend_ui.engine.training.loop import NEVER, TrainingPlan, TrainingStep, train_gradiend

@@ -1,0 +1,1 @@
+"""The page and the public API, in Gradio. Never torch."""

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from gradiend_ui.engine.checked_json import shown
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
-from gradiend_ui.ui.downloads import shelve
-from gradiend_ui.ui.refusals import for_scripts
-from gradiend_ui.ui.visitors import Visitors
+from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.ui.kit.downloads import shelve
+from gradiend_ui.ui.kit.refusals import for_scripts
 
 if TYPE_CHECKING:
-    from gradiend_ui.ui.session import Session
+    from gradiend_ui.server.session import Session
 
 MOST_CELLS = 4
 MOST_TEXTS = 20

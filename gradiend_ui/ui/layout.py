@@ -7,33 +7,33 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from gradiend_ui.server.door.addresses import bracketed
+from gradiend_ui.server.door.gate import Doors
+from gradiend_ui.server.door.raw_calls import Called, Functions
+from gradiend_ui.server.visitors import Visitors
 from gradiend_ui.ui import api
-from gradiend_ui.ui.addresses import bracketed
 from gradiend_ui.ui.compare import panel as compare
 from gradiend_ui.ui.data import panel as data
 from gradiend_ui.ui.export import panel as export
-from gradiend_ui.ui.gate import Doors
 from gradiend_ui.ui.grid.board import BoardWidgets
 from gradiend_ui.ui.grid.heatmap import Heatmap
 from gradiend_ui.ui.grid.reason import build_reason
 from gradiend_ui.ui.grid.row_chart import RowChart
+from gradiend_ui.ui.kit.refusals import guard
+from gradiend_ui.ui.kit.routes import app_kwargs, page_head
+from gradiend_ui.ui.kit.status import build_model_chip, build_run_chip, build_steps
+from gradiend_ui.ui.kit.tree import Node, Tree, facts, node
+from gradiend_ui.ui.kit.upload_button import offered
+from gradiend_ui.ui.kit.viewer import Viewers
+from gradiend_ui.ui.kit.words import LANGUAGES, NAMES, Words
+from gradiend_ui.ui.listeners.all import wire
 from gradiend_ui.ui.load import panel as load
-from gradiend_ui.ui.page import HeaderWidgets, Page
-from gradiend_ui.ui.raw_calls import Called, Functions
-from gradiend_ui.ui.refusals import guard
-from gradiend_ui.ui.routes import app_kwargs, page_head
+from gradiend_ui.ui.page.page import HeaderWidgets, Page
 from gradiend_ui.ui.runs import panel as runs
-from gradiend_ui.ui.status import build_model_chip, build_run_chip, build_steps
 from gradiend_ui.ui.sweep import panel as sweep
-from gradiend_ui.ui.tree import Node, Tree, facts, node
-from gradiend_ui.ui.upload_button import offered
-from gradiend_ui.ui.viewer import Viewers
-from gradiend_ui.ui.visitors import Visitors
-from gradiend_ui.ui.wiring import wire
-from gradiend_ui.ui.words import LANGUAGES, NAMES, Words
 
 if TYPE_CHECKING:
-    from gradiend_ui.ui.session import Session
+    from gradiend_ui.server.session import Session
 
 TITLE = "GRADIEND"
 FONTS = ["Plex", "ui-sans-serif", "system-ui", "sans-serif"]

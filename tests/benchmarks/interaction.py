@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradio_client import Client
 
-from gradiend_ui.engine.axes import read_axis
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.axes import read_axis
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, DENSE_FEATURE_FACTORS, Cell, CellScore, Grid
 from tests.benchmarks.app import ROOT, answers, free_port, wait_for
 

@@ -21,16 +21,15 @@ from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from gradiend_ui.engine.course import Course, WholeGrid
-from gradiend_ui.engine.eval_data import read_neutral, read_rows
+from gradiend_ui.engine.data.rows import read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep, prepare
-from gradiend_ui.engine.requests.sweeping import winner_questions
-from gradiend_ui.engine.selection import select
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.sweep import run
+from gradiend_ui.engine.selection.winner import select
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.order import Course, WholeGrid, WinnerSearch
+from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
+from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, CellScore, SweepSpec
-from gradiend_ui.engine.winner_search import WinnerSearch
+from gradiend_ui.engine.worker.requests.sweeping import winner_questions
 from tests.benchmarks.workloads import Workload, build
 
 FACTORS = (-1.0, 1.0)

@@ -12,8 +12,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.worker.lane import Lane
 
 ROOT = Path(__file__).parents[2]
 

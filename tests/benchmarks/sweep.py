@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from gradiend_ui.engine.packed_linear import PackedLinear
+from gradiend_ui.engine.weights.packed_layers import PackedLinear
 from tests.benchmarks.workloads import BUILDERS, Workload, build
 
 ROOT = Path(__file__).parents[2]

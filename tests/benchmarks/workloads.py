@@ -16,8 +16,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from gradiend_ui.engine.autoencoder import Architecture
-from gradiend_ui.engine.checkpoint_writer import save_checkpoint
+from gradiend_ui.engine.checkpoint.autoencoder import Architecture
+from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
 RATES = (0.001, 0.01, 0.1)

@@ -26,12 +26,12 @@ SLOW = 30_000
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Path:
     """The demo as the reference leaves a run: model/, its data, and a grid of four cells scored here."""
-    from gradiend_ui.engine.decoder_grid_cache import GRID_CACHE_FILE, GridCache, write_grid_cache
-    from gradiend_ui.engine.eval_data import read_neutral, read_rows
+    from gradiend_ui.engine.checkpoint.finished_grid import GRID_CACHE_FILE, GridCache, write_grid_cache
+    from gradiend_ui.engine.data.rows import read_neutral, read_rows
     from gradiend_ui.engine.model import ModelWithGradiend
-    from gradiend_ui.engine.plan import prepare
-    from gradiend_ui.engine.store import Store
-    from gradiend_ui.engine.sweep import run
+    from gradiend_ui.engine.store.store import Store
+    from gradiend_ui.engine.sweep.plan import prepare
+    from gradiend_ui.engine.sweep.run import run
     from gradiend_ui.engine.values import SweepSpec
 
     folder = tmp_path_factory.mktemp("demo-run") / "run"

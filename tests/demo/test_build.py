@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import tiny_sources
 
-from gradiend_ui.demo import build
-from gradiend_ui.demo.build import STEPS, place_of
-from gradiend_ui.demo.page import README_MARKS, demo_page, with_readme_part
-from gradiend_ui.demo.steps import Place, run_steps
+from assets.demo.build import __main__ as build
+from assets.demo.build.__main__ import STEPS, place_of
+from assets.demo.build.page import README_MARKS, demo_page, with_readme_part
+from assets.demo.build.steps import Place, run_steps
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gradiend_ui.demo.gradiend_step import reached_by_class, without_paths
-from gradiend_ui.demo.heatmap_svg import colour, heatmap_svg
-from gradiend_ui.demo.page import _plain, cell_name, table
-from gradiend_ui.demo.recipe import DEFAULT
-from gradiend_ui.demo.steps import Place
+from assets.demo.build.gradiend_step import reached_by_class, without_paths
+from assets.demo.build.heatmap_svg import colour, heatmap_svg
+from assets.demo.build.page import _plain, cell_name, table
+from assets.demo.build.recipe import DEFAULT
+from assets.demo.build.steps import Place
 
 
 def grid(kept: dict[tuple[float, float], float], she: dict[tuple[float, float], float]) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
-from gradiend_ui.demo.corpus import Segment
-from gradiend_ui.demo.masked_training import MaskedTraining, Pieces, accuracy, masked_batch, rate_at
-from gradiend_ui.demo.recipe import DEFAULT, Recipe
-from gradiend_ui.demo.small_bert import strongest_neurons
+from assets.demo.build.corpus import Segment
+from assets.demo.build.masked_training import MaskedTraining, Pieces, accuracy, masked_batch, rate_at
+from assets.demo.build.recipe import DEFAULT, Recipe
+from assets.demo.build.small_bert import strongest_neurons
 
 SIZE = 30
 PIECES = Pieces(size=SIZE, cls=2, sep=3, mask=4, pronouns=(10, 11), names=((12, 13, 14), (15, 16)))
@@ -52,8 +52,8 @@ def stop_after(step: int, folder: Path, recipe: Recipe = RECIPE) -> None:
 
 @pytest.fixture
 def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradiend_ui.demo.masked_training.SAVE_EVERY", 10)
-    monkeypatch.setattr("gradiend_ui.demo.masked_training.SAY_EVERY", 1)
+    monkeypatch.setattr("assets.demo.build.masked_training.SAVE_EVERY", 10)
+    monkeypatch.setattr("assets.demo.build.masked_training.SAY_EVERY", 1)
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path, short_steps: None) -> None:

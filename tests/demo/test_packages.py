@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradiend_ui.demo import packages
-from gradiend_ui.demo.packages import CannotFetch
+from assets.demo.build import packages
+from assets.demo.build.packages import CannotFetch
 
 rdata = pytest.importorskip("rdata", reason="rdata reads R's files")
 

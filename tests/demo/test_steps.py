@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.demo import steps as steps_module
-from gradiend_ui.demo.build import STEPS, main
-from gradiend_ui.demo.recipe import DEFAULT, Recipe
-from gradiend_ui.demo.steps import Place, Step, run_steps
+from assets.demo.build import steps as steps_module
+from assets.demo.build.__main__ import STEPS, main
+from assets.demo.build.recipe import DEFAULT, Recipe
+from assets.demo.build.steps import Place, Step, run_steps
 
 
 class Bench:

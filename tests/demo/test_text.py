@@ -11,14 +11,14 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from gradiend_ui.demo.book_rows import balanced, mask_word, masked_windows, windows
-from gradiend_ui.demo.corpus import Document, Segment, batches, book_paragraphs, examples, read_documents, segments
-from gradiend_ui.demo.neutral import neutral_set
-from gradiend_ui.demo.number_rows import number_place, spread
-from gradiend_ui.demo.pronoun_rows import identity_place, pronoun_place, template_texts
-from gradiend_ui.demo.recipe import DEFAULT
-from gradiend_ui.demo.templates import BASE, FEMALE_PERSONS, MALE_PERSONS, TEST, TRAIN, People, base_sentences
-from gradiend_ui.demo.words import is_gender_free, is_pronoun_free, words_of
+from assets.demo.build.book_rows import balanced, mask_word, masked_windows, windows
+from assets.demo.build.corpus import Document, Segment, batches, book_paragraphs, examples, read_documents, segments
+from assets.demo.build.neutral import neutral_set
+from assets.demo.build.number_rows import number_place, spread
+from assets.demo.build.pronoun_rows import identity_place, pronoun_place, template_texts
+from assets.demo.build.recipe import DEFAULT
+from assets.demo.build.templates import BASE, FEMALE_PERSONS, MALE_PERSONS, TEST, TRAIN, People, base_sentences
+from assets.demo.build.words import is_gender_free, is_pronoun_free, words_of
 
 PEOPLE = People(("mary", "anna"), ("john", "paul"))
 NOVEL = """CHAPTER I

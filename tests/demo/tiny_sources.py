@@ -14,12 +14,12 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertModel
 
-from gradiend_ui.demo.corpus import read_documents
-from gradiend_ui.demo.packages import Source
-from gradiend_ui.demo.recipe import Recipe
-from gradiend_ui.demo.templates import People
-from gradiend_ui.demo.vocabulary import SPECIAL
-from gradiend_ui.demo.words import FEMALE_NAMES, MALE_NAMES, words_of
+from assets.demo.build.corpus import read_documents
+from assets.demo.build.packages import Source
+from assets.demo.build.recipe import Recipe
+from assets.demo.build.templates import People
+from assets.demo.build.vocabulary import SPECIAL
+from assets.demo.build.words import FEMALE_NAMES, MALE_NAMES, words_of
 
 TINY = Recipe(
     held_out=(("austen", 0.4), ("melville", 0.4), ("wordnet", 0.4)),

@@ -10,17 +10,17 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM
 
-from gradiend_ui.engine.checkpoint_config import (
+from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
     ENCODER_BIAS,
     ENCODER_WEIGHT,
     Architecture,
 )
-from gradiend_ui.engine.checkpoint_writer import save_checkpoint
-from gradiend_ui.engine.eval_data import read_neutral, read_rows
+from gradiend_ui.engine.checkpoint.writing import save_checkpoint
+from gradiend_ui.engine.data.rows import read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep, prepare
+from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.values import SweepSpec
 
 BuildCheckpoint = Callable[..., Path]

@@ -15,8 +15,8 @@ from typing import IO
 
 import pytest
 
-from gradiend_ui.engine import archives
-from gradiend_ui.engine.archives import Limits, by_products_in, checkpoint_in, unpack_archive
+from gradiend_ui.engine.checkpoint import archives
+from gradiend_ui.engine.checkpoint.archives import Limits, by_products_in, checkpoint_in, unpack_archive
 from gradiend_ui.engine.errors import BadCheckpoint, Failed, GradiendUIError, NotAllowed, TooLarge
 
 GRADIEND = json.dumps({"architecture": {}, "mapping": {}})
@@ -397,7 +397,7 @@ def test_what_is_told_where_none_is_found(tmp_path: Path, inside: dict[str, str]
 
 
 def test_a_real_one_is_loaded_from_its_zip(checkpoint_folder: Path, tmp_path: Path) -> None:
-    from gradiend_ui.engine.checkpoint import read_checkpoint
+    from gradiend_ui.engine.checkpoint.reading import read_checkpoint
 
     shutil.copytree(checkpoint_folder, tmp_path / "run" / "model")
     archive = io.BytesIO(Path(shutil.make_archive(str(tmp_path / "run"), "zip", tmp_path, "run")).read_bytes())

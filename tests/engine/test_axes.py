@@ -6,7 +6,9 @@ import math
 
 import pytest
 
-from gradiend_ui.engine.axes import (
+from gradiend_ui.engine.errors import BadGrid, TooLarge
+from gradiend_ui.engine.selection.winner import goal_feature_factors
+from gradiend_ui.engine.sweep.axes import (
     fine_axes,
     quick_axes,
     range_text,
@@ -14,8 +16,6 @@ from gradiend_ui.engine.axes import (
     read_axis,
     spelled,
 )
-from gradiend_ui.engine.errors import BadGrid, TooLarge
-from gradiend_ui.engine.selection import goal_feature_factors
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, MAX_CELLS
 
 RATES = "learning rates"

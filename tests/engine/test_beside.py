@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine import confined_tables, worker
-from gradiend_ui.engine.beside import Beside, NotYet
-from gradiend_ui.engine.companions import find_companions
-from gradiend_ui.engine.confined import run_confined
+from gradiend_ui.engine.checkpoint.companions import find_companions
+from gradiend_ui.engine.data import uploaded_tables
+from gradiend_ui.engine.data.uploaded_tables import keep_upload
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.memory import Memory
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.table_tasks import companions_from
-from gradiend_ui.engine.trust import Trust
-from gradiend_ui.engine.uploaded_tables import keep_upload
+from gradiend_ui.engine.files.bounded_cache import Memory
+from gradiend_ui.engine.files.confined import run_confined
+from gradiend_ui.engine.files.processes import Beside, NotYet
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.trust import Trust
+from gradiend_ui.engine.worker import process
+from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.tables import companions_from
 
 HEAD = "satz;wort;klasse;gegenwort;gegenklasse\n"
 GOOD = "the nurse said that [MASK] slept.;she;F;he;M\nthe cook said that [MASK] ate.;he;M;she;F\n"
@@ -52,7 +53,7 @@ def lane(demo: Path, tmp_path: Path) -> Lane:
 
 def gated(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> Gate:
     gate = Gate()
-    monkeypatch.setattr(confined_tables, "IN_PLACE_BYTES", 0)
+    monkeypatch.setattr(uploaded_tables, "IN_PLACE_BYTES", 0)
     monkeypatch.setattr(lane._bench.beside, "_run", gate)
     return gate
 
@@ -190,11 +191,11 @@ class SlowLane:
 def test_the_worker_answers_others_in_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = threading.Event()
     beside = Beside(waits=False, run=lambda *_, **__: ready.wait() and "read")
-    monkeypatch.setattr(worker, "Lane", lambda *_, **__: SlowLane(beside))
-    monkeypatch.setattr(worker, "end_with_parent", lambda: None)
-    monkeypatch.setattr(worker.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(process, "Lane", lambda *_, **__: SlowLane(beside))
+    monkeypatch.setattr(process, "end_with_parent", lambda: None)
+    monkeypatch.setattr(process.signal, "signal", lambda *_: None)
     ours, theirs = Pipe()
-    thread = threading.Thread(target=worker.serve, args=(theirs, tmp_path / "runs.sqlite", tmp_path, tmp_path))
+    thread = threading.Thread(target=process.serve, args=(theirs, tmp_path / "runs.sqlite", tmp_path, tmp_path))
     thread.start()
     assert ours.recv()[1] == "ready"
     for number, kind in ((1, "slow"), (2, "quick")):

@@ -14,7 +14,7 @@ import german_articles
 import pandas as pd
 import pytest
 
-from gradiend_ui.engine.data_forms import (
+from gradiend_ui.engine.data.forms import (
     DataForm,
     chosen_pair,
     evaluation_rows,
@@ -290,7 +290,7 @@ def test_tables_of_ready_pairs_by_transition(named: bool) -> None:
 
 
 def test_a_table_of_any_size_is_counted_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradiend_ui.engine.data_forms.sources.MAX_ROWS", 191)
+    monkeypatch.setattr("gradiend_ui.engine.data.forms.sources.MAX_ROWS", 191)
     with pytest.raises(TooLarge, match="192 rows; at most 191"):
         unify(german_articles.build_class_frames(), FORM)
 

@@ -12,18 +12,18 @@ from typing import Any
 import demo_facts
 import pytest
 
-from gradiend_ui.engine import data_report
-from gradiend_ui.engine.base_model import load_base_model
-from gradiend_ui.engine.data_report import measure_neutral, threshold_told
+from gradiend_ui.engine.base.loading import load_base_model
+from gradiend_ui.engine.data.uploaded_tables import keep_upload
 from gradiend_ui.engine.errors import BadData, BadGrid, NotFound
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.memory import Memory
-from gradiend_ui.engine.plan import PreparedSweep
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.target_report import report_words
-from gradiend_ui.engine.uploaded_tables import keep_upload
+from gradiend_ui.engine.files.bounded_cache import Memory
+from gradiend_ui.engine.scoring.target_report import report_words
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep import data_report
+from gradiend_ui.engine.sweep.data_report import measure_neutral, threshold_told
+from gradiend_ui.engine.sweep.plan import PreparedSweep
+from gradiend_ui.engine.worker.lane import Lane
 from gradiend_ui.ui.data.report import build_reading
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.kit.words import Words
 
 Ask = Callable[..., Any]
 ODD = "satz;wort;klasse;gegenwort;gegenklasse\n"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gradiend_ui.engine import durable
-from gradiend_ui.engine.checkpoint_writer import save_pickled
-from gradiend_ui.engine.durable import exchange, replace_file, replace_folder, with_advice, write_whole
+from gradiend_ui.engine.checkpoint.writing import save_pickled
 from gradiend_ui.engine.errors import Failed
+from gradiend_ui.engine.files import whole_or_absent
+from gradiend_ui.engine.files.whole_or_absent import exchange, replace_file, replace_folder, with_advice, write_whole
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_folder_is_replaced_and_the_old_one_lies_where_the_new_one_was(
 ) -> None:
     finished, place = folders
     if not swaps:
-        monkeypatch.setattr(durable, "exchange", lambda one, other: False)
+        monkeypatch.setattr(whole_or_absent, "exchange", lambda one, other: False)
     replace_folder(finished, place, place.with_name("aside"))
     assert (place / "file").read_text(encoding="utf-8") == "new"
     assert (finished / "file").read_text(encoding="utf-8") == "old"
@@ -47,7 +47,7 @@ def test_where_the_second_step_fails_the_first_is_taken_back(
             raise OSError(5, "Input/output error")
         replace(source, target)
 
-    monkeypatch.setattr(durable, "exchange", lambda one, other: False)
+    monkeypatch.setattr(whole_or_absent, "exchange", lambda one, other: False)
     monkeypatch.setattr(os, "replace", refusing)
     with pytest.raises(OSError, match="Input/output"):
         replace_folder(finished, place, place.with_name("aside"))

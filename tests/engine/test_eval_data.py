@@ -9,9 +9,9 @@ import demo_facts
 import pandas as pd
 import pytest
 
-from gradiend_ui.engine.companions import find_companions
+from gradiend_ui.engine.checkpoint.companions import find_companions
+from gradiend_ui.engine.data.rows import capped_neutral, cased_like, read_neutral, read_rows, texts_from_rows
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.eval_data import capped_neutral, cased_like, read_neutral, read_rows, texts_from_rows
 
 ROW = {
     "masked": "x [MASK] y",

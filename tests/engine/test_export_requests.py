@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.bench import Bench
 from gradiend_ui.engine.errors import BadGrid
-from gradiend_ui.engine.requests import exporting
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
+from gradiend_ui.engine.worker.bench import Bench
+from gradiend_ui.engine.worker.requests import exporting
 
 CELL = {"feature_factor": -1.0, "learning_rate": 0.5}
 

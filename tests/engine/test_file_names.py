@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gradiend_ui.engine.archives import checked_members
-from gradiend_ui.engine.checkpoint_writer import checked_place
+from gradiend_ui.engine.checkpoint.archives import checked_members
+from gradiend_ui.engine.checkpoint.writing import checked_place
 from gradiend_ui.engine.errors import BadCheckpoint, BadName
-from gradiend_ui.engine.file_names import DEVICES as DEVICES_KNOWN
-from gradiend_ui.engine.file_names import is_device, without_device
+from gradiend_ui.engine.files.file_names import DEVICES as DEVICES_KNOWN
+from gradiend_ui.engine.files.file_names import is_device, without_device
+from gradiend_ui.server.exports import Piece, _default_name, checked_name, safe, unique_names
 from gradiend_ui.trainer.plots import _split
 from gradiend_ui.trainer.rewriting import _safe
-from gradiend_ui.ui.export.desk import Piece, _default_name, checked_name, safe, unique_names
 
 DEVICES = ["con", "CON", "nul.txt", "COM1", "aux.zip", "lpt9.tar.gz", "prn", "Prn.x", "COM\u00b9", "lpt\u00b2.x"]
 PLAIN = ["console", "con-1", "com10", "lpt", "nullen", "aux_x", "xcon", "co.n", "conin", "pr\u00fcn"]

@@ -13,17 +13,23 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file, save_file
 
-from gradiend_ui.engine.decoder_grid_cache import GRID_CACHE_FILE, GridCache, write_grid_cache
+from gradiend_ui.engine.checkpoint.finished_grid import (
+    GRID_CACHE_FILE,
+    GridCache,
+    describe,
+    finished_sweeps,
+    sweep_named,
+    write_grid_cache,
+)
+from gradiend_ui.engine.data.rows import read_neutral, read_rows
 from gradiend_ui.engine.errors import BadData, NotFound
-from gradiend_ui.engine.eval_data import read_neutral, read_rows
-from gradiend_ui.engine.finished_check import check
-from gradiend_ui.engine.finished_sweeps import describe, finished_sweeps, sweep_named
-from gradiend_ui.engine.lane import Lane
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep, prepare
-from gradiend_ui.engine.selection import Question, select
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.selection.winner import Question, select
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.finished_check import check
+from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.values import CellScore, SweepSpec
+from gradiend_ui.engine.worker.lane import Lane
 
 SPEC = SweepSpec(learning_rates=(0.1, 0.5), feature_factors=(-1.0, 1.0))
 CELL = {"feature_factor": -1.0, "learning_rate": 0.5}

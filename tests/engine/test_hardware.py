@@ -16,23 +16,23 @@ from test_sweep import MemoryStore
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from gradiend_ui.engine import lane as lane_module
-from gradiend_ui.engine import workspace as workspaces
-from gradiend_ui.engine.cores import usable_cores
-from gradiend_ui.engine.course import WholeGrid
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.lower_layers import lower_layers_of
+from gradiend_ui.engine.files.processes import usable_cores
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.packed_linear import multiplies_packed, pack_linears, read_by_linears_only
-from gradiend_ui.engine.param_map import MappedParameter
-from gradiend_ui.engine.plan import PreparedSweep
-from gradiend_ui.engine.readout import Batch, Readout
-from gradiend_ui.engine.requests import sweeping
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.sweep import run
+from gradiend_ui.engine.scoring.readout import Batch, Readout
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.order import WholeGrid
+from gradiend_ui.engine.sweep.plan import PreparedSweep
+from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import BatchLimits, CellScore, SweepSpec
-from gradiend_ui.engine.workspace import Workspace, scoring_copy
+from gradiend_ui.engine.weights import workspace as workspaces
+from gradiend_ui.engine.weights.lower_layers import lower_layers_of
+from gradiend_ui.engine.weights.packed_layers import multiplies_packed, pack_linears, read_by_linears_only
+from gradiend_ui.engine.weights.parameter_map import MappedParameter
+from gradiend_ui.engine.weights.workspace import Workspace, scoring_copy
+from gradiend_ui.engine.worker import lane as lane_module
+from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests import sweeping
 
 UPPER = "bert.encoder.layer.1.output.dense.weight"
 

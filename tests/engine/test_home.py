@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gradiend_ui.engine.errors import BadName, Failed
-from gradiend_ui.engine.home import (
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.server.home import (
     MARKER,
     MARKER_LINE,
     MARKER_TEXT,
@@ -21,8 +22,7 @@ from gradiend_ui.engine.home import (
     is_store,
     usable_folder,
 )
-from gradiend_ui.engine.store import Store
-from gradiend_ui.ui.session import Session
+from gradiend_ui.server.session import Session
 
 OLDER = Path(__file__).parent / "data_folder_of_format_3"
 """As the version before left it: a finished sweep with a name, a stopped one, their uploads and a kept export."""
@@ -303,7 +303,7 @@ def test_the_marker_comes_last_when_a_folder_is_taken_over(older: Path, monkeypa
         raise Failed("The disk is full.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("gradiend_ui.ui.session.adopt", cut_off)
+        patch.setattr("gradiend_ui.server.session.adopt", cut_off)
         with pytest.raises(Failed, match="disk is full"):
             Session.open(older, start_worker=False)
     assert not (older / MARKER).exists(), "or what is ours would never be listed"

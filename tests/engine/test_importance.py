@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from gradiend_ui.engine.autoencoder import Autoencoder
-from gradiend_ui.engine.checkpoint_config import (
+from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder
+from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
     ENCODER_BIAS,
@@ -21,8 +21,7 @@ from gradiend_ui.engine.checkpoint_config import (
     Architecture,
     MapEntry,
 )
-from gradiend_ui.engine.errors import BadGrid, BadName, Failed
-from gradiend_ui.engine.importance import (
+from gradiend_ui.engine.checkpoint.importance import (
     COLUMNS,
     decode_global_index,
     feature_rows,
@@ -31,6 +30,7 @@ from gradiend_ui.engine.importance import (
     weight_importance,
     write_feature_rows,
 )
+from gradiend_ui.engine.errors import BadGrid, BadName, Failed
 from gradiend_ui.engine.model import ModelWithGradiend
 
 ENTRIES = (

@@ -20,23 +20,23 @@ import torch
 from test_sweep import finals
 from transformers import AutoModelForCausalLM
 
-from gradiend_ui.engine.base_model import CLM, load_base_model
-from gradiend_ui.engine.checkpoint_config import (
+from gradiend_ui.engine.base.loading import CLM, load_base_model
+from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
     ENCODER_BIAS,
     ENCODER_WEIGHT,
     Architecture,
 )
-from gradiend_ui.engine.checkpoint_writer import save_checkpoint
-from gradiend_ui.engine.eval_data import EvalData, read_neutral, read_rows
+from gradiend_ui.engine.checkpoint.writing import save_checkpoint
+from gradiend_ui.engine.data.rows import EvalData, read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import SCORER_VERSION, PreparedSweep, prepare
-from gradiend_ui.engine.provenance import lines_of, provenance
-from gradiend_ui.engine.requests.sweeping import planned_info
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.sweep import run
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.plan import SCORER_VERSION, PreparedSweep, prepare
+from gradiend_ui.engine.sweep.provenance import lines_of, provenance
+from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, SweepSpec
+from gradiend_ui.engine.worker.requests.sweeping import planned_info
 
 CLOSE = 1e-5
 GRID = SweepSpec(feature_factors=(-1.0, 1.0), learning_rates=(0.01, 0.5))

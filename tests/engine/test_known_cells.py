@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.known_cells import known_cells
-from gradiend_ui.engine.plan import PreparedSweep
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.sweep import run
+from gradiend_ui.engine.store.known_cells import known_cells
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.plan import PreparedSweep
+from gradiend_ui.engine.sweep.run import run
 
 REQUEST: dict[str, Any] = {
     "goal": "strengthen",

@@ -10,9 +10,15 @@ from typing import get_args
 
 import pytest
 
-from gradiend_ui.engine.durable import keep_whole, noting, replace_folder, unfinished
+from gradiend_ui.engine.data.uploaded_tables import keep_upload, upload_path
 from gradiend_ui.engine.errors import Failed
-from gradiend_ui.engine.leftovers import (
+from gradiend_ui.engine.files.whole_or_absent import keep_whole, noting, replace_folder, unfinished
+from gradiend_ui.engine.store.made import Kind, Made, content_of, identity_of
+from gradiend_ui.engine.store.opening import opened_store
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.values import Cell
+from gradiend_ui.server.housekeeping import Housekeeping
+from gradiend_ui.server.leftovers import (
     CACHE_SECONDS,
     DAY,
     RUN_SECONDS,
@@ -25,12 +31,6 @@ from gradiend_ui.engine.leftovers import (
     tidy,
     used_uploads,
 )
-from gradiend_ui.engine.made import Kind, Made, content_of, identity_of
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.store_check import opened_store
-from gradiend_ui.engine.uploaded_tables import keep_upload, upload_path
-from gradiend_ui.engine.values import Cell
-from gradiend_ui.ui.housekeeping import Housekeeping
 
 SHA, OTHER = "a" * 64, "b" * 64
 LATER = 1000 * DAY
@@ -123,7 +123,7 @@ def test_later_only_what_had_its_time_goes(
 
 
 def test_every_kind_has_its_time() -> None:
-    from gradiend_ui.engine.leftovers import _SECONDS
+    from gradiend_ui.server.leftovers import _SECONDS
 
     assert set(_SECONDS) == set(get_args(Kind))
 
@@ -361,7 +361,7 @@ def test_a_replacement_that_is_cut_off_is_cleared_or_put_back(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swaps: bool, at: int
 ) -> None:
     """Killed after the n-th rename of a folder that takes another's place: the name is there, nothing is left over."""
-    from gradiend_ui.engine import durable
+    from gradiend_ui.engine.files import whole_or_absent
 
     others(tmp_path, {"exported/she/old"})
     done = 0
@@ -380,9 +380,11 @@ def test_a_replacement_that_is_cut_off_is_cleared_or_put_back(
 
         return step
 
-    monkeypatch.setattr(durable, "exchange", killing(durable.exchange) if swaps else lambda one, other: False)
+    monkeypatch.setattr(
+        whole_or_absent, "exchange", killing(whole_or_absent.exchange) if swaps else lambda one, other: False
+    )
     monkeypatch.setattr(os, "replace", killing(os.replace))
-    monkeypatch.setattr(durable, "_gone", lambda partial, notes: None)
+    monkeypatch.setattr(whole_or_absent, "_gone", lambda partial, notes: None)
     forget = Made.forget
     monkeypatch.setattr(Made, "forget", lambda self, place: None)
     place = tmp_path / "exported" / "she"
@@ -470,7 +472,7 @@ def test_an_exports_hour(made: Made, make: Make, tmp_path: Path) -> None:
 def test_the_longest_unused_tables_make_room(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, oldest: int
 ) -> None:
-    monkeypatch.setattr("gradiend_ui.engine.uploaded_tables.MAX_KEPT_BYTES", 45)
+    monkeypatch.setattr("gradiend_ui.engine.data.uploaded_tables.MAX_KEPT_BYTES", 45)
     with noting(made):
         tables = [keep_upload(tmp_path, bytes([65 + n]) * 20, ".csv") for n in range(4)]
     for number, table in enumerate(tables):
@@ -527,7 +529,7 @@ def test_only_a_public_server_forgets_runs(store: Store, tmp_path: Path) -> None
 def test_housekeeping_clears_up_at_start_and_by_the_hour(
     store: Store, made: Made, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gradiend_ui.ui.housekeeping.SECONDS_BETWEEN", 0.02)
+    monkeypatch.setattr("gradiend_ui.server.housekeeping.SECONDS_BETWEEN", 0.02)
     left = make("exported/.young.partial-1")
     keeping = Housekeeping(store, tmp_path, public=False)
     keeping.start()
@@ -558,10 +560,10 @@ def test_a_folder_that_appears_by_one_rename_is_listed(made: Made, tmp_path: Pat
 def test_the_worker_notes_what_its_requests_write(made: Made, store: Store, tmp_path: Path) -> None:
     import zipfile
 
+    from gradiend_ui.engine.base.rebuilding import take_in, was_taken_in
     from gradiend_ui.engine.errors import BadCheckpoint
-    from gradiend_ui.engine.lane import Lane
-    from gradiend_ui.engine.taken_in import take_in, was_taken_in
-    from gradiend_ui.engine.trust import public_trust
+    from gradiend_ui.engine.uploads.trust import public_trust
+    from gradiend_ui.engine.worker.lane import Lane
 
     config = '{"architecture": {"input_dim": 2, "latent_dim": 1}, "mapping": {"param_map": []}}'
     with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:

@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from gradiend_ui.engine.base.rebuilding import take_in
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotFound
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.taken_in import take_in
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.worker.lane import Lane
 
 BuildCheckpoint = Callable[..., Path]
 MEANS = {"best_score_checkpoint": {"global_step": 5, "correlation": 0.9}}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gradiend_ui.engine.health_card import sizes_of
-from gradiend_ui.engine.machine_memory import Sizes, available_bytes, batch_bytes
+from gradiend_ui.engine.files.machine_memory import Sizes, available_bytes, batch_bytes
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.worker.health_card import sizes_of
 
 MEMINFO = "MemTotal:       24684084 kB\nMemFree:        1000 kB\nMemAvailable:   2048 kB\n"
 

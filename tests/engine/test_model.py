@@ -14,13 +14,13 @@ import torch
 from torch import nn
 from transformers import AutoModelForMaskedLM
 
-from gradiend_ui.engine.checkpoint_config import DECODER_BIAS, MapEntry, parse_architecture
+from gradiend_ui.engine.checkpoint.config import DECODER_BIAS, MapEntry, parse_architecture
+from gradiend_ui.engine.checkpoint.loaded import directed
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.param_map import match_parameters
-from gradiend_ui.engine.trained import directed
 from gradiend_ui.engine.values import PARTS
-from gradiend_ui.engine.workspace import Workspace
+from gradiend_ui.engine.weights.parameter_map import match_parameters
+from gradiend_ui.engine.weights.workspace import Workspace
 
 Tensors = dict[str, torch.Tensor]
 

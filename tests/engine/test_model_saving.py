@@ -15,18 +15,19 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-from gradiend_ui.engine import checkpoint_writer, durable
-from gradiend_ui.engine.checkpoint_config import (
+from gradiend_ui.engine.checkpoint import writing
+from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
     ENCODER_BIAS,
     ENCODER_WEIGHT,
     Architecture,
 )
+from gradiend_ui.engine.checkpoint.loaded import save_trained
 from gradiend_ui.engine.errors import BadCheckpoint, BadName, Failed
-from gradiend_ui.engine.export import Rewrite, export_checkpoint
+from gradiend_ui.engine.export.checkpoint import Rewrite, export_checkpoint
+from gradiend_ui.engine.files import whole_or_absent
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.trained import save_trained
 from gradiend_ui.engine.values import Cell
 
 Change = Callable[[ModelWithGradiend], object]
@@ -121,8 +122,10 @@ def test_a_failed_save_leaves_the_old_one(
         rename(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((checkpoint_writer, "save_file") if moment == "weights" else (os, "replace")), refuse)
-        patch.setattr(durable, "exchange", lambda one, other: False)  # a system that cannot swap takes two renames
+        patch.setattr(*((writing, "save_file") if moment == "weights" else (os, "replace")), refuse)
+        patch.setattr(
+            whole_or_absent, "exchange", lambda one, other: False
+        )  # a system that cannot swap takes two renames
         with pytest.raises(Failed, match="No space left"):
             own.save_pretrained(folder)
     assert names(tmp_path) == {"saved"}
@@ -270,7 +273,7 @@ def causal(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelWi
     shape = tuple(dict(base.named_parameters())[name].shape)
     n = shape[0] * shape[1]
     generator = torch.Generator().manual_seed(3)
-    checkpoint_writer.save_checkpoint(
+    writing.save_checkpoint(
         folder / "gradiend",
         architecture=Architecture(input_dim=n, latent_dim=2),
         weights={

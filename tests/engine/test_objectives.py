@@ -10,18 +10,17 @@ import pandas as pd
 import pytest
 import torch
 
-from gradiend_ui.engine.base_model import BaseModel, load_base_model
+from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import BadBase, BadData
-from gradiend_ui.engine.eval_data import EvalRow, read_rows
-from gradiend_ui.engine.lms import Seq2SeqLms, build_lms
-from gradiend_ui.engine.objectives.candidates import added_ids, right_context
-from gradiend_ui.engine.objectives.causal import ClmNextToken
-from gradiend_ui.engine.objectives.choice import build_objective
-from gradiend_ui.engine.objectives.gap import gap_mark, gap_mark_id
-from gradiend_ui.engine.objectives.probabilities import Objective
-from gradiend_ui.engine.objectives.seq2seq_encoder_mlm import Seq2SeqEncoderMlm
-from gradiend_ui.engine.objectives.sequence_cloze import SequenceCloze
-from gradiend_ui.engine.targets import ClassTargets, TargetVocabulary
+from gradiend_ui.engine.scoring.lms import Seq2SeqLms, build_lms
+from gradiend_ui.engine.scoring.objectives.candidates import added_ids, gap_mark, gap_mark_id, right_context
+from gradiend_ui.engine.scoring.objectives.causal import ClmNextToken
+from gradiend_ui.engine.scoring.objectives.choice import build_objective
+from gradiend_ui.engine.scoring.objectives.probabilities import Objective
+from gradiend_ui.engine.scoring.objectives.seq2seq_encoder_mlm import Seq2SeqEncoderMlm
+from gradiend_ui.engine.scoring.objectives.sequence_cloze import SequenceCloze
+from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
 
 WORDS = ClassTargets({"M": ("he", "himself"), "F": ("she", "herself")}, ("M", "F"))
 ROW_WISE = ClassTargets(None, ("M", "F"))

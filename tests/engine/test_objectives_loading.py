@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from gradiend_ui.engine.base_model import base_around, load_base_model, load_tokenizer
-from gradiend_ui.engine.chat_prompt import CHAT_WARNING, in_chat_prompt
-from gradiend_ui.engine.checkpoint_config import (
+from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING, in_chat_prompt
+from gradiend_ui.engine.base.loading import base_around, load_base_model, load_tokenizer
+from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
     ENCODER_BIAS,
@@ -25,16 +25,16 @@ from gradiend_ui.engine.checkpoint_config import (
     Architecture,
     MapEntry,
 )
-from gradiend_ui.engine.checkpoint_writer import save_checkpoint
+from gradiend_ui.engine.checkpoint.writing import save_checkpoint
+from gradiend_ui.engine.compare.side_by_side import compare
+from gradiend_ui.engine.data.rows import read_neutral, read_rows
 from gradiend_ui.engine.errors import BadBase, BadData
-from gradiend_ui.engine.eval_data import read_neutral, read_rows
-from gradiend_ui.engine.export import Rewrite, export_checkpoint
+from gradiend_ui.engine.export.checkpoint import Rewrite, export_checkpoint
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.param_map import match_parameters
-from gradiend_ui.engine.plan import prepare
-from gradiend_ui.engine.predict import compare
-from gradiend_ui.engine.targets import ClassTargets
+from gradiend_ui.engine.scoring.targets import ClassTargets
+from gradiend_ui.engine.sweep.plan import prepare
 from gradiend_ui.engine.values import Cell, SweepSpec
+from gradiend_ui.engine.weights.parameter_map import match_parameters
 
 CELL = Cell(-1.0, 0.5)
 TOUCHED = {

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.errors import NotFound
-from gradiend_ui.engine.health_card import export_facts
-from gradiend_ui.engine.picture import picture_of
-from gradiend_ui.engine.pictures import MOST_RUNS, Pictures
-from gradiend_ui.engine.selection import LMSThresholdPolicy, LMSTimesMetricPolicy, Question
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.selection.picture import MOST_RUNS, Pictures, picture_of
+from gradiend_ui.engine.selection.winner import LMSThresholdPolicy, LMSTimesMetricPolicy, Question
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import BASE_LMS, Cell, CellScore, Grid
+from gradiend_ui.engine.worker.health_card import export_facts
 
 GRID = Grid((-1.0, 1.0), (0.1, 0.2))
 QUESTION = Question("F", ("M", "F"), {"M": 1.0, "F": -1.0})

@@ -11,27 +11,27 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-from gradiend_ui.engine import predict
-from gradiend_ui.engine.base_model import BaseModel, base_around, load_base_model
-from gradiend_ui.engine.checkpoint_config import (
+from gradiend_ui.engine.base.loading import BaseModel, base_around, load_base_model
+from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
     ENCODER_BIAS,
     ENCODER_WEIGHT,
     Architecture,
 )
-from gradiend_ui.engine.checkpoint_writer import save_checkpoint
-from gradiend_ui.engine.continuation import changed_tokens, continue_texts, spelled_pieces
+from gradiend_ui.engine.checkpoint.writing import save_checkpoint
+from gradiend_ui.engine.compare import side_by_side as predict
+from gradiend_ui.engine.compare.continuation import changed_tokens, continue_texts, spelled_pieces
+from gradiend_ui.engine.compare.sentences import continued_ids, read_sentence
+from gradiend_ui.engine.compare.side_by_side import Comparison, compare, side_by_side
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.memory import Memory
+from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep
-from gradiend_ui.engine.predict import Comparison, compare, side_by_side
-from gradiend_ui.engine.sentences import continued_ids, read_sentence
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.targets import ClassTargets
+from gradiend_ui.engine.scoring.targets import ClassTargets
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.values import Cell
+from gradiend_ui.engine.worker.lane import Lane
 
 CELL, OTHER, STRONG = Cell(-1, 0.5), Cell(1, 0.2), Cell(-1, 20.0)
 TEXTS = ["john was [MASK] .", "when [MASK] came home , [MASK] was kind ."]
@@ -259,7 +259,7 @@ def test_models_that_take_no_positions_run_by_length(tiny_gpt2: Path, monkeypatc
     base = load_base_model(str(tiny_gpt2))
     prompts = [continued_ids(base, text) for text in PROMPTS]
     together = continue_texts(base, base.model, prompts, LENGTH)
-    monkeypatch.setattr("gradiend_ui.engine.continuation._arguments", lambda weights: set())
+    monkeypatch.setattr("gradiend_ui.engine.compare.continuation._arguments", lambda weights: set())
     assert continue_texts(base, base.model, prompts, LENGTH) == together
 
 

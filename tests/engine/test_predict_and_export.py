@@ -14,11 +14,11 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from gradiend_ui.engine import export
-from gradiend_ui.engine.base_model import load_base_model
-from gradiend_ui.engine.card import model_card, script
+from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed
-from gradiend_ui.engine.export import Rewrite, export_checkpoint, written_bytes, zip_folder
+from gradiend_ui.engine.export import checkpoint
+from gradiend_ui.engine.export.checkpoint import Rewrite, export_checkpoint, written_bytes, zip_folder
+from gradiend_ui.engine.export.model_card import model_card, script
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.values import Cell
 
@@ -86,15 +86,15 @@ def test_no_model_that_is_no_number_is_saved(model: ModelWithGradiend, tmp_path:
     with torch.no_grad():
         weights.view(-1)[-1] = number
     with pytest.raises(BadGrid, match=f"first those of '{name}', at feature_factor -1 and learning_rate 0.5"):
-        export.save_rewritten(model, rewritten, Rewrite(CELL, "decoder", {}), tmp_path / "broken")
+        checkpoint.save_rewritten(model, rewritten, Rewrite(CELL, "decoder", {}), tmp_path / "broken")
     assert os.listdir(tmp_path) == []
 
 
 def test_nothing_but_the_same_number_counts_as_the_same() -> None:
     one, nan, inf = torch.ones(2), torch.tensor([1.0, float("nan")]), torch.tensor([1.0, float("inf")])
-    assert export._same(one, one.clone()) and export._same(inf, inf.clone())
-    assert not export._same(nan, nan.clone()) and not export._same(nan, torch.tensor([1.0, 12345.0]))
-    assert not export._same(inf, torch.tensor([1.0, torch.finfo(torch.float32).max]))
+    assert checkpoint._same(one, one.clone()) and checkpoint._same(inf, inf.clone())
+    assert not checkpoint._same(nan, nan.clone()) and not checkpoint._same(nan, torch.tensor([1.0, 12345.0]))
+    assert not checkpoint._same(inf, torch.tensor([1.0, torch.finfo(torch.float32).max]))
 
 
 def test_a_folder_that_no_system_has_a_name_for(model: ModelWithGradiend, tmp_path: Path) -> None:
@@ -133,12 +133,12 @@ def _check_reload(base: Any, converted: Any, folder: Path) -> None:
         base_model = converted
 
     Model.base = base
-    export._verify(Model, converted, folder)
+    checkpoint._verify(Model, converted, folder)
     name, tensor = next((n, t) for n, t in converted.state_dict().items() if n.endswith("wo.weight"))
     with torch.no_grad():
         tensor[0, 0] += 1
     with pytest.raises(Failed, match="wo.weight"):
-        export._verify(Model, converted, folder)
+        checkpoint._verify(Model, converted, folder)
 
 
 @pytest.mark.parametrize("dtype", [None, "bfloat16"])
@@ -193,7 +193,7 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(
     def no_space(*_args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export, "_checksums", no_space)
+    monkeypatch.setattr(checkpoint, "_checksums", no_space)
     with pytest.raises(Failed, match="No space left"):
         export_checkpoint(model, Rewrite(CELL, "decoder", {}), tmp_path / "new")
     assert sorted(os.listdir(tmp_path)) == ["full"]

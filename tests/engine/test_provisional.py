@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from test_sweep import MemoryStore
 
-from gradiend_ui.engine.batches import cut, spread_blocks, spread_over
-from gradiend_ui.engine.course import MOST_SHARE, WholeGrid, first_blocks
-from gradiend_ui.engine.eval_data import read_neutral, read_rows
+from gradiend_ui.engine.data.rows import read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep, prepare
-from gradiend_ui.engine.provisional import Estimator
-from gradiend_ui.engine.selection import Question
-from gradiend_ui.engine.sweep import run
+from gradiend_ui.engine.scoring.batches import cut, spread_blocks, spread_over
+from gradiend_ui.engine.selection.winner import Question
+from gradiend_ui.engine.sweep.order import MOST_SHARE, WholeGrid, first_blocks
+from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
+from gradiend_ui.engine.sweep.provisional import Estimator
+from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import BASE_LMS, BatchLimits, Cell, CellScore, SweepSpec
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gradiend_ui.engine.companions import find_companions
+from gradiend_ui.engine.checkpoint.companions import find_companions, recover, recovered_from
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.recovered_rows import recover, recovered_from
 
 TEXT = "then [MASK] slept ."
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.checkpoint import find_checkpoint_folder
+from gradiend_ui.engine.checkpoint.reading import find_checkpoint_folder
+from gradiend_ui.engine.checkpoint.run_folder import SeedRun, read_run_folder, runs_below
 from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.run_folder import SeedRun, read_run_folder, runs_below
 
 
 def checkpoint(folder: Path, correlation: float | None = None) -> Path:

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 import torch
 
-from gradiend_ui.engine.base_model import BaseModel, load_base_model
+from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import BadBase, BadData
-from gradiend_ui.engine.eval_data import EvalRow, read_rows
-from gradiend_ui.engine.lms import CausalLms, MaskedLms, weighted_scores
-from gradiend_ui.engine.objectives.causal import ClmNextToken, boundary_report
-from gradiend_ui.engine.objectives.mlm import MlmMaskToken
-from gradiend_ui.engine.targets import ClassTargets, TargetVocabulary, resolve_targets
+from gradiend_ui.engine.scoring.lms import CausalLms, MaskedLms, weighted_scores
+from gradiend_ui.engine.scoring.objectives.causal import ClmNextToken, boundary_report
+from gradiend_ui.engine.scoring.objectives.mlm import MlmMaskToken
+from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary, resolve_targets
 
 WORDS = ClassTargets({"M": ("he", "himself"), "F": ("she", "herself")}, ("M", "F"))
 

@@ -10,8 +10,8 @@ from fractions import Fraction
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid, NotFound
-from gradiend_ui.engine.picture import picture_of
-from gradiend_ui.engine.selection import (
+from gradiend_ui.engine.selection.picture import picture_of
+from gradiend_ui.engine.selection.winner import (
     BaseContext,
     Candidate,
     LMSThresholdPolicy,
@@ -22,10 +22,10 @@ from gradiend_ui.engine.selection import (
     select,
     shown_below,
     strengthening_feature_factors,
+    winners_of,
     winning_feature_factors,
 )
 from gradiend_ui.engine.values import Cell, CellScore, Grid
-from gradiend_ui.engine.winners import winners_of
 
 CLASSES = ("M", "F")
 FACTORS = {"M": 1.0, "F": -1.0}

@@ -16,12 +16,12 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+from gradiend_ui.engine.data.rows import read_neutral, read_rows
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed, NotFound
-from gradiend_ui.engine.eval_data import read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import prepare
+from gradiend_ui.engine.sweep.plan import prepare
 from gradiend_ui.engine.values import Cell, SweepSpec
-from gradiend_ui.ui.session import Session
+from gradiend_ui.server.session import Session
 
 SMALL = {"learning_rates": [0.2, 0.05], "max_rows": 20, "max_neutral": 40}
 

@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForMaskedLM
 
-from gradiend_ui.engine import base_model, shared_bases
-from gradiend_ui.engine.base_model import BaseModel, load_base_model
-from gradiend_ui.engine.bench import Bench
+from gradiend_ui.engine.base import loading, shared
+from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.base.shared import SharedBases, overwritten, stored_at, while_unchanged
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.shared_bases import SharedBases, overwritten, stored_at, while_unchanged
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.worker.bench import Bench
+from gradiend_ui.engine.worker.lane import Lane
 
 BuildCheckpoint = Callable[..., Path]
 WEIGHTS = "model.safetensors"
@@ -57,9 +57,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def read(location: str, *rest: Any) -> Any:
         seen.append(location)
-        return base_model.read_model(location, *rest)
+        return loading.read_model(location, *rest)
 
-    monkeypatch.setattr(shared_bases, "read_model", read)
+    monkeypatch.setattr(shared, "read_model", read)
     return seen
 
 
@@ -145,7 +145,7 @@ def test_what_is_placed_by_hand_is_not_shared(tiny_bert: Path) -> None:
 
 def test_a_hub_id_is_told_by_its_commit(monkeypatch: pytest.MonkeyPatch, tiny_bert: Path) -> None:
     config = AutoConfig.from_pretrained(tiny_bert)
-    monkeypatch.setattr(shared_bases.AutoConfig, "from_pretrained", lambda *_, **__: config)
+    monkeypatch.setattr(shared.AutoConfig, "from_pretrained", lambda *_, **__: config)
     config._commit_hash = "abc"
     assert stored_at("someone/bert") == ("someone/bert", "abc")
     config._commit_hash = None

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gradiend_ui.engine.errors import Busy, Failed, NotFound
-from gradiend_ui.engine.store import SCHEMA_VERSION, Store
+from gradiend_ui.engine.store.store import SCHEMA_VERSION, Store
 from gradiend_ui.engine.values import Cell, CellScore
 
 CELLS = (Cell(-1, 0.1), Cell(1, 0.1))

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from gradiend_ui.engine.errors import Busy, Failed, NotFound
-from gradiend_ui.engine.store import SCHEMA_VERSION, Store
-from gradiend_ui.engine.store_check import log_is_cut, opened_store
+from gradiend_ui.engine.store.opening import log_is_cut, opened_store
+from gradiend_ui.engine.store.store import SCHEMA_VERSION, Store
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.ui.session import Session, locked
+from gradiend_ui.server.session import Session, locked
 
 CELLS = [Cell(1.0, 0.1 * n) for n in range(1, 30)]
 
@@ -214,7 +214,7 @@ def test_a_server_starts_and_lists_whatever_the_rows_hold(path: Path, damage: st
 
 BUSY = """
 import multiprocessing, os, sys, time
-from gradiend_ui.engine.lifeline import end_with_parent
+from gradiend_ui.engine.files.processes import end_with_parent
 
 def work(connection):
     end_with_parent()
@@ -348,7 +348,7 @@ def test_a_folder_that_cannot_be_used_gives_a_sentence(tmp_path: Path) -> None:
         Session(tmp_path / "file" / "data", public=False, default_source="demo")
 
 
-HOLD = "import sys, time; from pathlib import Path; from gradiend_ui.ui.session import locked; " + (
+HOLD = "import sys, time; from pathlib import Path; from gradiend_ui.server.session import locked; " + (
     "held = locked(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
 )
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gradiend_ui.engine import stored_files
-from gradiend_ui.engine.base_model import load_base_model
-from gradiend_ui.engine.checked_json import object_at, read_json
+from gradiend_ui.engine.base.loading import load_base_model
+from gradiend_ui.engine.data.rows import read_rows
+from gradiend_ui.engine.data.table_reading import FILE_SUFFIXES, read_file
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadData
-from gradiend_ui.engine.eval_data import read_rows
-from gradiend_ui.engine.safetensors_header import read_header
-from gradiend_ui.engine.stored_files import regular_bytes
-from gradiend_ui.engine.table_reading import FILE_SUFFIXES, read_file
+from gradiend_ui.engine.files import file_names
+from gradiend_ui.engine.files.file_names import regular_bytes
+from gradiend_ui.engine.files.json_files import object_at, read_json
+from gradiend_ui.engine.files.safetensors_header import read_header
 
 REPORT = Path("/proc/self/status")
 """Stands for `/proc/kmsg`, which only some may open, and which then waits for the next message."""
@@ -36,7 +36,7 @@ def test_a_report_of_the_system_is_no_table(tmp_path: Path, suffix: str) -> None
 
 
 def test_what_has_no_table_s_ending_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradiend_ui.engine.table_reading.regular_bytes", None)
+    monkeypatch.setattr("gradiend_ui.engine.data.table_reading.regular_bytes", None)
     (tmp_path / "t.log").write_text("a,b\n1,2\n")
     with pytest.raises(BadData, match="tables are read from"):
         read_file(tmp_path / "t.log")
@@ -65,7 +65,7 @@ def test_of_a_file_without_size_nothing_is_read_where_the_system_does_not_tell_w
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(REPORT.read_bytes()) > 100
-    monkeypatch.setattr(stored_files, "MOUNTS", tmp_path / "none")
+    monkeypatch.setattr(file_names, "MOUNTS", tmp_path / "none")
     assert regular_bytes(REPORT, 1000) == b""
     with pytest.raises(BadData, match="it is empty"):
         read_file(link(tmp_path / "t.csv"))

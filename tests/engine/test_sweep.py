@@ -13,14 +13,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from gradiend_ui.engine.data.rows import read_neutral, read_rows
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.eval_data import read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.plan import PreparedSweep, default_feature_factors, prepare
-from gradiend_ui.engine.store import Store, cell_key
-from gradiend_ui.engine.sweep import run
+from gradiend_ui.engine.store.store import Store, cell_key
+from gradiend_ui.engine.sweep.plan import PreparedSweep, default_feature_factors, prepare
+from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import Cell, CellScore, SweepSpec
-from gradiend_ui.engine.workspace import Workspace
+from gradiend_ui.engine.weights.workspace import Workspace
 
 
 class MemoryStore:

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradiend_ui.engine.base_model import BaseModel, load_base_model
+from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, Failed
-from gradiend_ui.engine.eval_data import EvalRow, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.training.encoder_evaluation import Encoder, NeutralTexts, evaluate_encoder
 from gradiend_ui.engine.training.interruption import working_folder

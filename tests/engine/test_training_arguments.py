@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from gradiend_ui.engine.base_model import load_base_model
-from gradiend_ui.engine.data_forms.unified import unify
+from gradiend_ui.engine.base.loading import load_base_model
+from gradiend_ui.engine.data.forms.unified import unify
 from gradiend_ui.engine.errors import BadData, BadGrid, BadName, Failed, NotAllowed
 from gradiend_ui.trainer.arguments import PostPruneConfig, PrePruneConfig, TrainingArguments, arguments_with
 from gradiend_ui.trainer.config import TextPredictionConfig

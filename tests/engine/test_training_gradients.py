@@ -10,16 +10,15 @@ import pandas as pd
 import pytest
 import torch
 
-from gradiend_ui.engine.base_model import BaseModel, load_base_model
-from gradiend_ui.engine.checkpoint_config import DECODER_WEIGHT, ENCODER_WEIGHT, Architecture
+from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.checkpoint.config import DECODER_WEIGHT, ENCODER_WEIGHT, Architecture
+from gradiend_ui.engine.data.rows import MASK, EvalRow, read_rows
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid
-from gradiend_ui.engine.eval_data import MASK, EvalRow, read_rows
-from gradiend_ui.engine.objectives.candidates import added_ids
+from gradiend_ui.engine.scoring.objectives.candidates import added_ids
 from gradiend_ui.engine.training.batches import Example, evaluation_order, examples_of, training_schedule
 from gradiend_ui.engine.training.gradients import GradientReader
-from gradiend_ui.engine.training.initial import initial_weights, parameter_map
+from gradiend_ui.engine.training.initial import initial_weights, kept_entries, parameter_map, sampled_examples
 from gradiend_ui.engine.training.losses import batch_of, prepare_for
-from gradiend_ui.engine.training.pruning import kept_entries, sampled_examples
 from gradiend_ui.engine.training.settings import PrePruneConfig
 
 LENGTH = 256  # the reference pads every row to it

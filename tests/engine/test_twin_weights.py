@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.trust import public_trust
-from gradiend_ui.engine.twin_weights import first_difference, twin_warning
+from gradiend_ui.engine.checkpoint.loaded import first_difference, twin_warning
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.trust import public_trust
+from gradiend_ui.engine.worker.lane import Lane
 
 WEIGHTS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1.0, torch.nan])}
 

@@ -14,19 +14,19 @@ import torch
 from numpy.typing import NDArray
 from test_sweep import MemoryStore
 
-from gradiend_ui.engine.batches import cut
+from gradiend_ui.engine.data.rows import EvalRow, read_neutral, read_rows
 from gradiend_ui.engine.errors import NotFound
-from gradiend_ui.engine.eval_data import EvalRow, read_neutral, read_rows
-from gradiend_ui.engine.lms import CausalLms, MaskedLms
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.objectives.probabilities import RowBlock
-from gradiend_ui.engine.plan import PreparedSweep, prepare
-from gradiend_ui.engine.policies import LMSThresholdPolicy
-from gradiend_ui.engine.selection import Question, select
-from gradiend_ui.engine.sweep import run
-from gradiend_ui.engine.targets import ClassTargets
+from gradiend_ui.engine.scoring.batches import cut
+from gradiend_ui.engine.scoring.lms import CausalLms, MaskedLms
+from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock
+from gradiend_ui.engine.scoring.targets import ClassTargets
+from gradiend_ui.engine.selection.policies import LMSThresholdPolicy
+from gradiend_ui.engine.selection.winner import Question, select
+from gradiend_ui.engine.sweep.order import WinnerSearch, read_dataset
+from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
+from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, Grid, SweepSpec
-from gradiend_ui.engine.winner_search import WinnerSearch, read_dataset
 
 CLASSES = ("M", "F")
 FACTORS = {"M": 1.0, "F": -1.0}

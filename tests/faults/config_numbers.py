@@ -57,8 +57,8 @@ def main() -> int:
     from tiny_architectures import save_tiny
     from transformers import AutoConfig
 
-    from gradiend_ui.engine.taken_in import build
-    from gradiend_ui.engine.trust import ARCHITECTURES
+    from gradiend_ui.engine.base.rebuilding import build
+    from gradiend_ui.engine.uploads.trust import ARCHITECTURES
 
     outcomes: Counter[str] = Counter()
     worst: dict[str, Taken] = {}
@@ -153,8 +153,8 @@ def _peak() -> int:
 
 
 def _ending(folder: Path, config: dict[str, Any]) -> str:
-    from gradiend_ui.engine.clean_model import clean_config
     from gradiend_ui.engine.errors import GradiendUIError
+    from gradiend_ui.engine.uploads.clean_model import clean_config
 
     try:
         clean = clean_config(config, "config.json").content
@@ -168,10 +168,10 @@ def _ending(folder: Path, config: dict[str, Any]) -> str:
 
 
 def _open_and_score(folder: Path) -> None:
-    from gradiend_ui.engine.base_model import ENCODER_MLM, load_base_model
-    from gradiend_ui.engine.readout import EncoderReadout, Readout
-    from gradiend_ui.engine.sentences import batch_of, read_sentence
-    from gradiend_ui.engine.trust import public_trust
+    from gradiend_ui.engine.base.loading import ENCODER_MLM, load_base_model
+    from gradiend_ui.engine.compare.sentences import batch_of, read_sentence
+    from gradiend_ui.engine.scoring.readout import EncoderReadout, Readout
+    from gradiend_ui.engine.uploads.trust import public_trust
 
     base = load_base_model(str(folder), trust=public_trust().within(folder.parent))
     text = CAUSAL_TEXT if base.kind == "causal" else MASKED_TEXT

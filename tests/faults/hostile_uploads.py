@@ -73,11 +73,10 @@ def judge_all(place: Path, examples: int, seed: int) -> int:
     from hypothesis import seed as seeded
     from hypothesis import strategies as st
 
-    from gradiend_ui.engine.fence import put_up
-    from gradiend_ui.engine.lane import Lane
-    from gradiend_ui.engine.owned_places import fence_around
-    from gradiend_ui.engine.store import Store
-    from gradiend_ui.engine.trust import public_trust
+    from gradiend_ui.engine.files.fence import put_up
+    from gradiend_ui.engine.store.store import Store
+    from gradiend_ui.engine.uploads.trust import fence_around, public_trust
+    from gradiend_ui.engine.worker.lane import Lane
 
     data, valid, drawn = place / "data", place / "data/valid", place / "data/drawn"
     (data / "uploads").mkdir(parents=True)

@@ -216,9 +216,9 @@ def _work(
 def _judged(
     problems_of: Callable[[Path, tuple[str, ...]], list[str]], place: Path, case: Case, outcome: Outcome
 ) -> list[str]:
-    from gradiend_ui.engine.leftovers import tidy
-    from gradiend_ui.engine.made import Made
-    from gradiend_ui.engine.store import Store
+    from gradiend_ui.engine.store.made import Made
+    from gradiend_ui.engine.store.store import Store
+    from gradiend_ui.server.leftovers import tidy
 
     problems = [line for line in outcome.said if line.startswith("bare ")]
     problems += [f"no sentence: {line}" for line in outcome.said if _is_bad_sentence(line)]

@@ -22,29 +22,29 @@ import torch
 from tiny_models import save_tiny_bert
 from transformers import AutoModelForMaskedLM
 
-from gradiend_ui.engine.archives import unpack_archive
-from gradiend_ui.engine.bench import Bench
-from gradiend_ui.engine.card import Rewrite
-from gradiend_ui.engine.checkpoint_config import (
+from gradiend_ui.engine.checkpoint.archives import unpack_archive
+from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
     ENCODER_BIAS,
     ENCODER_WEIGHT,
     Architecture,
 )
-from gradiend_ui.engine.checkpoint_writer import save_checkpoint
-from gradiend_ui.engine.durable import noting
+from gradiend_ui.engine.checkpoint.writing import save_checkpoint
+from gradiend_ui.engine.data.uploaded_tables import keep_upload, upload_path
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
-from gradiend_ui.engine.export import MANIFEST, RECIPE, export_checkpoint, save_rewritten, zip_folder
-from gradiend_ui.engine.made import Made
+from gradiend_ui.engine.export.checkpoint import MANIFEST, RECIPE, export_checkpoint, save_rewritten, zip_folder
+from gradiend_ui.engine.export.model_card import Rewrite
+from gradiend_ui.engine.files.whole_or_absent import noting
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.requests import exporting
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.store_check import log_is_cut
-from gradiend_ui.engine.uploaded_tables import keep_upload, upload_path
+from gradiend_ui.engine.store.made import Made
+from gradiend_ui.engine.store.opening import log_is_cut
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.ui.export.desk import ExportDesk
-from gradiend_ui.ui.ground import Ground
+from gradiend_ui.engine.worker.bench import Bench
+from gradiend_ui.engine.worker.requests import exporting
+from gradiend_ui.server.exports import ExportDesk
+from gradiend_ui.server.parts import Ground
 
 Say = Callable[[str], None]
 Answer = TypeVar("Answer")

@@ -25,7 +25,7 @@ from gradiend_ui import (
     TrainingArguments,
 )
 from gradiend_ui.engine.errors import BadData, BadName, NotFound
-from gradiend_ui.engine.plan import PreparedSweep
+from gradiend_ui.engine.sweep.plan import PreparedSweep
 from parity.comparison import assert_same_result, our_trainer
 from parity.own_choices import BoldestPolicy, gap_extractor
 from parity.reference import Reference, result_of

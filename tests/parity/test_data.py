@@ -12,7 +12,7 @@ import german_articles
 import pandas as pd
 import pytest
 
-from gradiend_ui.engine.data_forms import (
+from gradiend_ui.engine.data.forms import (
     UnifiedData,
     chosen_pair,
     evaluation_rows,
@@ -23,7 +23,7 @@ from gradiend_ui.engine.data_forms import (
     unified_frame,
     unify,
 )
-from gradiend_ui.engine.eval_data import EvalRow
+from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.trainer.config import TextPredictionConfig
 from parity.reference import Reference
 

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.recovered_rows import recover
-from gradiend_ui.engine.selection import Question, select
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.checkpoint.companions import recover
+from gradiend_ui.engine.selection.winner import Question, select
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.worker.lane import Lane
 from parity.reference import Reference
 
 RATES = [0.01, 0.1, 0.5]

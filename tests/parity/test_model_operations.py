@@ -13,11 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradiend_ui.engine.checkpoint import load_tensors, read_checkpoint
-from gradiend_ui.engine.checkpoint_config import DECODER_BIAS, DECODER_WEIGHT, ENCODER_BIAS, ENCODER_WEIGHT
-from gradiend_ui.engine.checkpoint_writer import save_checkpoint
+from gradiend_ui.engine.checkpoint.config import DECODER_BIAS, DECODER_WEIGHT, ENCODER_BIAS, ENCODER_WEIGHT
+from gradiend_ui.engine.checkpoint.importance import IMPORTANCE_PARTS
+from gradiend_ui.engine.checkpoint.reading import load_tensors, read_checkpoint
+from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 from gradiend_ui.engine.errors import BadGrid
-from gradiend_ui.engine.importance import IMPORTANCE_PARTS
 from gradiend_ui.engine.model import ModelWithGradiend
 from parity.reference import Reference
 from parity.test_rewrite import different, named_tensors

@@ -18,8 +18,8 @@ from costs import timed
 from safetensors.torch import load_file
 
 from gradiend_ui import ModelWithGradiend
-from gradiend_ui.engine.base_model import load_base_model
-from gradiend_ui.engine.data_forms.unified import unify
+from gradiend_ui.engine.base.loading import load_base_model
+from gradiend_ui.engine.data.forms.unified import unify
 from gradiend_ui.engine.training.encoder_evaluation import Encoder, NeutralTexts, evaluate_encoder
 from gradiend_ui.engine.training.record import load_training_stats
 from gradiend_ui.trainer.arguments import PrePruneConfig, TrainingArguments

@@ -20,15 +20,15 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
-from gradiend_ui.engine.checkpoint_config import (
+from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
     ENCODER_BIAS,
     ENCODER_WEIGHT,
     Architecture,
 )
-from gradiend_ui.engine.checkpoint_writer import save_checkpoint
-from gradiend_ui.engine.decoder_grid_cache import GridCache, write_grid_cache
+from gradiend_ui.engine.checkpoint.finished_grid import GridCache, write_grid_cache
+from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 from gradiend_ui.engine.values import Cell, CellScore
 
 Damage = Callable[[Path], object]

@@ -22,10 +22,11 @@ import torch
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from gradiend_ui.engine import table_tasks, taken_in
+from gradiend_ui.engine.base import rebuilding
 from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.text_limit import STRANGERS_BYTES, text_at_most
+from gradiend_ui.engine.files.text_limit import STRANGERS_BYTES, text_at_most
+from gradiend_ui.engine.worker import tables
+from gradiend_ui.engine.worker.lane import Lane
 
 CANARY, CANARY_WEIGHT = "canary-3141592653", 0.271828
 JSON_FILES = (
@@ -187,7 +188,7 @@ def judged(lane: Lane, run: Path, uploads: Path, place: Path, *, as_zip: bool) -
     """
     try:
         if as_zip:
-            source = taken_in.take_in(packed(run, place / "upload.zip"), uploads, strangers=True)
+            source = rebuilding.take_in(packed(run, place / "upload.zip"), uploads, strangers=True)
         else:
             source = Path(shutil.copytree(run, uploads / os.urandom(32).hex(), symlinks=True, copy_function=copied))
         card = lane.handle("load", {"source": str(source), "options": {}, "name": "upload"})
@@ -199,7 +200,7 @@ def judged(lane: Lane, run: Path, uploads: Path, place: Path, *, as_zip: bool) -
     assert CANARY not in told and str(uploads.parent) not in told
     assert not any(bool((one == CANARY_WEIGHT).any()) for one in model.base.model.parameters())
     lane._bench.forget()
-    return "ok with a note" if taken_in.notes_on(source, uploads) else "ok"
+    return "ok with a note" if rebuilding.notes_on(source, uploads) else "ok"
 
 
 def copied(source: str, target: str) -> None:
@@ -216,9 +217,9 @@ def copied(source: str, target: str) -> None:
 def in_this_process(task: str, path: Path, *_: Any, options: dict[str, Any], **__: Any) -> Any:
     """In the place of `run_confined`: the same work without a process of its own, which costs a second each."""
     work: dict[str, Callable[..., Any]] = {
-        "take_in": taken_in.build_from_zip,
-        "clean": taken_in.build_from_folder,
-        "companions": table_tasks.companions,
+        "take_in": rebuilding.build_from_zip,
+        "clean": rebuilding.build_from_folder,
+        "companions": tables.companions,
     }
     with text_at_most(STRANGERS_BYTES):
         return work[task](path, **options)

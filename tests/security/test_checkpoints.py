@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gradiend_ui.engine.errors import BadCheckpoint, GradiendUIError
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.safetensors_header import read_header
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.files.safetensors_header import read_header
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.worker.lane import Lane
 
 """Twice what is promised: the machine may be busy."""
 MEMORY = 300 * 2**20

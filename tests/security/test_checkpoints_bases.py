@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from test_checkpoints import OPENED, QUIET, Desk
 from transformers import AutoModel
 
-from gradiend_ui.engine.base_trouble import load_failure
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.base.trouble import load_failure
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.worker.lane import Lane
 
 BASE = "own"
 """Not base/: that one is taken where another cannot be loaded."""
@@ -235,7 +235,7 @@ def test_why_a_base_cannot_be_fetched_is_told_apart() -> None:
 
 def test_weights_written_over_while_they_are_in_use_change_nothing(run: Path, tmp_path: Path) -> None:
     """The checkpoint's own weights are a copy: not even a truncated file takes the process or its numbers along."""
-    from gradiend_ui.engine.trained import read_trained
+    from gradiend_ui.engine.checkpoint.loaded import read_trained
 
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     trained = read_trained(folder / "model")

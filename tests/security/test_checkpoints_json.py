@@ -11,13 +11,13 @@ from typing import Any
 import checkpoints_hostile as hostile
 import pytest
 
-from gradiend_ui.engine.checked_json import parse_json, read_json, shown
-from gradiend_ui.engine.companions import find_companions
+from gradiend_ui.engine.checkpoint.companions import find_companions
+from gradiend_ui.engine.checkpoint.finished_grid import finished_sweeps
+from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
+from gradiend_ui.engine.data.table_reading import check_size
 from gradiend_ui.engine.errors import TooLarge
-from gradiend_ui.engine.finished_sweeps import finished_sweeps
-from gradiend_ui.engine.run_folder import read_run_folder
-from gradiend_ui.engine.table_reading import check_size
-from gradiend_ui.engine.trust import public_trust
+from gradiend_ui.engine.files.json_files import parse_json, read_json, shown
+from gradiend_ui.engine.uploads.trust import public_trust
 
 
 def test_numbers_are_of_64_bits_or_floats() -> None:

@@ -16,16 +16,16 @@ import torch
 from tiny_architectures import MASKED, SEQ2SEQ, save_tiny
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
-from gradiend_ui.engine import described
-from gradiend_ui.engine.base_files import STRANGERS_LAYERS
-from gradiend_ui.engine.base_model import load_base_model
-from gradiend_ui.engine.config_ranges import check_ranges
-from gradiend_ui.engine.continuation import continue_texts
+from gradiend_ui.engine.base import mask_head
+from gradiend_ui.engine.base.files import STRANGERS_LAYERS
+from gradiend_ui.engine.base.loading import load_base_model
+from gradiend_ui.engine.base.rebuilding import build
+from gradiend_ui.engine.compare.continuation import continue_texts
 from gradiend_ui.engine.errors import BadBase
-from gradiend_ui.engine.readout import Batch, Readout
-from gradiend_ui.engine.safetensors_header import TensorInfo
-from gradiend_ui.engine.taken_in import build
-from gradiend_ui.engine.trust import ARCHITECTURES, LOCAL, public_trust
+from gradiend_ui.engine.files.safetensors_header import TensorInfo
+from gradiend_ui.engine.scoring.readout import Batch, Readout
+from gradiend_ui.engine.uploads.settings import check_ranges
+from gradiend_ui.engine.uploads.trust import ARCHITECTURES, LOCAL, public_trust
 
 Saved = Callable[..., Path]
 TOO_LARGE: dict[str, tuple[str, dict[str, Any]]] = {
@@ -79,7 +79,7 @@ def test_what_no_weights_need_is_refused_before_a_model_is_built(
         raise AssertionError("the configuration was read by transformers")
 
     folder = upload(model_type, **fields)
-    monkeypatch.setattr("gradiend_ui.engine.base_model.AutoConfig.from_pretrained", never)
+    monkeypatch.setattr("gradiend_ui.engine.base.loading.AutoConfig.from_pretrained", never)
     with pytest.raises(BadBase, match=f"config.json of the base model 'home': .*{list(fields)[0]}"):
         loaded(folder)
 
@@ -154,7 +154,7 @@ def test_under_a_mask_head_no_more_is_built_than_its_files_hold(
     (tmp_path / "raw/head/config_mlm_head.json").write_text(json.dumps(stated))
     build(tmp_path / "raw", tmp_path / "home", pickled=False)
     head, base = tmp_path / "home/head", tmp_path / "home" / ("under" if under else "head")
-    monkeypatch.setattr("gradiend_ui.engine.base_files.SPARE_WEIGHTS", 1000)
+    monkeypatch.setattr("gradiend_ui.engine.base.files.SPARE_WEIGHTS", 1000)
     trust = public_trust().within(tmp_path / "home")
     assert load_base_model(str(head), trust=trust).objective == "clm_next_token"
     changed(base, n_layer=20, n_embd=1024, n_inner=4096)
@@ -167,7 +167,7 @@ def test_of_a_model_of_the_hub_the_size_is_bounded_too(monkeypatch: pytest.Monke
     config, trust = CONFIG_MAPPING["gpt2"](n_embd=48, n_head=2), public_trust()
     monkeypatch.setattr(type(trust), "max_parameters", 1000)
     with pytest.raises(Exception, match="at most 1,000 are read"):
-        described.check_size(AutoModelForCausalLM, config, "owner/name", trust)
+        mask_head.check_size(AutoModelForCausalLM, config, "owner/name", trust)
 
 
 @pytest.mark.parametrize(

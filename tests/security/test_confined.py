@@ -13,11 +13,16 @@ import pandas as pd
 import pytest
 from costs import timed
 
-from gradiend_ui.engine import confined, confined_tables
-from gradiend_ui.engine.confined import Confinement, run_confined
-from gradiend_ui.engine.confined_tables import IN_PLACE_BYTES, read_file_confined, read_upload_confined
+from gradiend_ui.engine.data import uploaded_tables
+from gradiend_ui.engine.data.uploaded_tables import (
+    IN_PLACE_BYTES,
+    read_file_confined,
+    read_upload,
+    read_upload_confined,
+)
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge
-from gradiend_ui.engine.uploaded_tables import read_upload
+from gradiend_ui.engine.files import confined
+from gradiend_ui.engine.files.confined import Confinement, run_confined
 
 TASKS = """
 import os, sys, time
@@ -45,7 +50,8 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     (tmp_path / "hostile_tasks.py").write_text(TASKS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     starter = (
-        "import sys, gradiend_ui.engine.confined as c; c.TASKS = {n: 'hostile_tasks:' + n for n in sys.argv[2:]}; "
+        "import sys, gradiend_ui.engine.files.confined as c; "
+        "c.TASKS = {n: 'hostile_tasks:' + n for n in sys.argv[2:]}; "
     )
     names = ["sleep", "spin", "swell", "talk", "crash", "refuse", "fail", "write", "about"]
     run = subprocess.run
@@ -112,7 +118,7 @@ def test_small_text_is_read_in_place_and_parquet_never(tmp_path: Path, monkeypat
         asked.append(path)
         raise BadData("it is damaged.")
 
-    monkeypatch.setattr(confined_tables, "run_confined", noted)
+    monkeypatch.setattr(uploaded_tables, "run_confined", noted)
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     assert read_file_confined(tmp_path / "t.csv").frame.shape == (1, 2)
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "t.parquet")

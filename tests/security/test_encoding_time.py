@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine import extent
-from gradiend_ui.engine.base_model import BaseModel, load_base_model
+from gradiend_ui.engine.base.loading import BaseModel, load_base_model
 from gradiend_ui.engine.errors import TooLarge
-from gradiend_ui.engine.extent import ENCODED_AT_ONCE, encoded_in_turn, encoding_limited
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.objectives.candidates import added_ids
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.targets import TargetVocabulary, ignored_ids
-from gradiend_ui.engine.trust import LOCAL, Trust, public_trust
+from gradiend_ui.engine.scoring.objectives.candidates import added_ids
+from gradiend_ui.engine.scoring.targets import TargetVocabulary, ignored_ids
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads import limits
+from gradiend_ui.engine.uploads.limits import ENCODED_AT_ONCE, encoded_in_turn, encoding_limited
+from gradiend_ui.engine.uploads.trust import LOCAL, Trust, public_trust
+from gradiend_ui.engine.worker.lane import Lane
 
 TEXTS = ["he went home.", "she " * 400, "x" * 7000, "", "y" * 19_000, "it rains"]
 SMALL = {"learning_rates": [0.1], "feature_factors": [1.0], "max_rows": 4, "max_neutral": 4}
@@ -32,7 +32,7 @@ def base(tiny_bert: Path) -> BaseModel:
 
 @pytest.fixture
 def no_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    return lambda: monkeypatch.setattr(extent, "ENCODING_SECONDS", -1.0)
+    return lambda: monkeypatch.setattr(limits, "ENCODING_SECONDS", -1.0)
 
 
 def lane_of(trust: Trust, home: Path, demo: Path) -> Lane:

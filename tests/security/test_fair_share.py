@@ -23,31 +23,32 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gradiend_ui.engine import bench as bench_module
-from gradiend_ui.engine import run_folder, safetensors_header
-from gradiend_ui.engine.archives import PUBLIC_LIMITS, unpack_archive
-from gradiend_ui.engine.asking import who_asks
-from gradiend_ui.engine.base_files import check_config
-from gradiend_ui.engine.batches import cut
-from gradiend_ui.engine.bench import Bench, checked_direction
-from gradiend_ui.engine.checked_json import read_json, reading_at_most
-from gradiend_ui.engine.companions import Companions
+from gradiend_ui.engine.base.files import check_config
+from gradiend_ui.engine.checkpoint import run_folder
+from gradiend_ui.engine.checkpoint.archives import PUBLIC_LIMITS, unpack_archive
+from gradiend_ui.engine.checkpoint.companions import Companions
+from gradiend_ui.engine.checkpoint.run_folder import MAX_SEEDS, read_run_folder
+from gradiend_ui.engine.data.rows import read_rows
+from gradiend_ui.engine.data.uploaded_tables import keep_upload
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, Busy, GradiendUIError, TooLarge
-from gradiend_ui.engine.eval_data import read_rows
-from gradiend_ui.engine.extent import Extent, check_size
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.memory import Memory
-from gradiend_ui.engine.run_folder import MAX_SEEDS, read_run_folder
-from gradiend_ui.engine.safetensors_header import STRANGERS_LIMITS, read_header
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.trust import public_trust
-from gradiend_ui.engine.uploaded_tables import keep_upload
+from gradiend_ui.engine.files import safetensors_header
+from gradiend_ui.engine.files.bounded_cache import Memory
+from gradiend_ui.engine.files.json_files import read_json, reading_at_most
+from gradiend_ui.engine.files.safetensors_header import STRANGERS_LIMITS, read_header
+from gradiend_ui.engine.scoring.batches import cut
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.store.turns import who_asks
+from gradiend_ui.engine.uploads.limits import Extent, check_size
+from gradiend_ui.engine.uploads.trust import public_trust
 from gradiend_ui.engine.values import BatchLimits
-from gradiend_ui.ui.compare.desk import CompareDesk
-from gradiend_ui.ui.quotas import PUBLIC, Hourly
-from gradiend_ui.ui.refusals import guard
-from gradiend_ui.ui.session import Session
-from gradiend_ui.ui.visitors import Visitors
+from gradiend_ui.engine.worker import bench as bench_module
+from gradiend_ui.engine.worker.bench import Bench, checked_direction
+from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.server.parts import CompareDesk
+from gradiend_ui.server.quotas import PUBLIC, Hourly
+from gradiend_ui.server.session import Session
+from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.ui.kit.refusals import guard
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:gradio", "ignore::ResourceWarning")
 
@@ -164,12 +165,12 @@ def test_a_load_with_many_large_records_of_seeds_reads_few_of_them(
         for name in ("config.json", "model.safetensors"):
             (folder / name).write_text("x")
         (folder / "training.json").write_text(json.dumps({"x": [seed, *[1] * 50_000]}))
-    from gradiend_ui.engine import checked_json
+    from gradiend_ui.engine.files import json_files
 
     values = []
-    own = checked_json.parse_json
+    own = json_files.parse_json
     monkeypatch.setattr(
-        checked_json, "parse_json", lambda raw, **limits: values.append(raw.count(b",")) or own(raw, **limits)
+        json_files, "parse_json", lambda raw, **limits: values.append(raw.count(b",")) or own(raw, **limits)
     )
     assert loaded(lane, home / "model")["mapped_weights"]
     assert sum(values) < 450_000
@@ -198,7 +199,7 @@ def test_so_many_folders_of_seeds_are_looked_at(tmp_path: Path, monkeypatch: pyt
 def test_a_load_plans_a_part_of_a_strangers_rows(
     stranger: tuple[Lane, Callable[[], Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gradiend_ui.engine import health_card
+    from gradiend_ui.engine.worker import health_card
 
     lane, upload = stranger
     home = upload()

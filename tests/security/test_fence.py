@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine import confined
-from gradiend_ui.engine.confined import Confinement, run_confined
-from gradiend_ui.engine.fence import CERTIFICATES, devices, fence_version, system_places
+from gradiend_ui.engine.files import confined
+from gradiend_ui.engine.files.confined import Confinement, run_confined
+from gradiend_ui.engine.files.fence import CERTIFICATES, devices, fence_version, system_places
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path("/dev/shm")
@@ -59,7 +59,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hostile_tasks.py").write_text(TASKS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     start = (
-        "import sys, gradiend_ui.engine.confined as c; "
+        "import sys, gradiend_ui.engine.files.confined as c; "
         "c.TASKS = {n: 'hostile_tasks:' + n for n in ('send', 'shared')}; "
         "sys.exit(c.main(sys.argv[1]))"
     )
@@ -109,8 +109,8 @@ def test_the_worker_needs_no_shared_memory_either(others: Path, tmp_path: Path) 
 import json, os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from gradiend_ui.engine.fence import put_up
-from gradiend_ui.engine.owned_places import fence_around
+from gradiend_ui.engine.files.fence import put_up
+from gradiend_ui.engine.uploads.trust import fence_around
 data = Path(sys.argv[1])
 assert put_up(fence_around(data, data / "none", ()))
 os.environ["TMPDIR"] = str(data)

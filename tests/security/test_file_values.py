@@ -21,13 +21,12 @@ import pytest
 from starlette.responses import JSONResponse
 
 from gradiend_ui.engine.errors import BadGrid, Failed
-from gradiend_ui.engine.seldom import HOUR, MOST_KINDS, Seldom, kind_of
-from gradiend_ui.engine.short_log import OneOfAKind
-from gradiend_ui.engine.trust import public_trust
-from gradiend_ui.engine.worker_client import WorkerClient
-from gradiend_ui.ui.raw_calls import with_statuses
-from gradiend_ui.ui.refusals import last_resort
-from gradiend_ui.ui.words import Words
+from gradiend_ui.engine.files.logs import HOUR, MOST_KINDS, OneOfAKind, Seldom, kind_of
+from gradiend_ui.engine.uploads.trust import public_trust
+from gradiend_ui.engine.worker.client import WorkerClient
+from gradiend_ui.server.door.raw_calls import with_statuses
+from gradiend_ui.ui.kit.refusals import last_resort
+from gradiend_ui.ui.kit.words import Words
 from tests.faults.served import Served, served
 
 JSON = {"content-type": "application/json"}
@@ -181,7 +180,11 @@ def test_what_fails_again_and_again_is_logged_once(caplog: pytest.LogCaptureFixt
 
 def test_of_the_libraries_lines_one_of_a_kind_is_written() -> None:
     """A kind is a place and an error, whatever a visitor put into the text."""
-    short, library, own = OneOfAKind(Seldom()), logging.getLogger("library"), logging.getLogger("gradiend_ui.ui.gate")
+    short, library, own = (
+        OneOfAKind(Seldom()),
+        logging.getLogger("library"),
+        logging.getLogger("gradiend_ui.server.door.gate"),
+    )
     written: list[str] = []
 
     class Writes(logging.Handler):

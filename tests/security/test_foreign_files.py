@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.home import MARKER, SUB_FOLDER
-from gradiend_ui.engine.leftovers import CACHE_SECONDS, DAY
-from gradiend_ui.ui.session import Session
+from gradiend_ui.server.home import MARKER, SUB_FOLDER
+from gradiend_ui.server.leftovers import CACHE_SECONDS, DAY
+from gradiend_ui.server.session import Session
 from tests.engine.test_home import OLDER, contents
 from tests.faults.served import ROOT, free_port, started, wait_until_ready
 

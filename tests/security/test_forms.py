@@ -18,9 +18,9 @@ import httpx
 import pytest
 from starlette.formparsers import MultiPartException
 
-from gradiend_ui.ui.forms import MOST_BESIDE, MOST_HEADERS, MOST_PARTS, NO_FORM, Form, Upload, is_file_name
-from gradiend_ui.ui.gate import refused
-from gradiend_ui.ui.raw_calls import Refusal
+from gradiend_ui.server.door.forms import MOST_BESIDE, MOST_HEADERS, MOST_PARTS, NO_FORM, Form, Upload, is_file_name
+from gradiend_ui.server.door.gate import refused
+from gradiend_ui.server.door.raw_calls import Refusal
 from tests.faults.served import Served, served
 
 UPLOAD = "/gradio_api/upload"
@@ -244,8 +244,8 @@ def test_gradios_own_client_uploads(server: Served, tmp_path: Path) -> None:
 def test_a_transfer_encoding_has_no_length() -> None:
     from starlette.datastructures import Headers
 
-    from gradiend_ui.ui.gate import Doors
-    from gradiend_ui.ui.quotas import PUBLIC
+    from gradiend_ui.server.door.gate import Doors
+    from gradiend_ui.server.quotas import PUBLIC
 
     doors = Doors(True, "127.0.0.1", PUBLIC, frozenset({"load"}), frozenset())
     for path in (UPLOAD, "/gradio_api/call/load", "/gradio_api/queue/join"):

@@ -14,9 +14,19 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gradiend_ui.ui.gate import Doors, Gate, Pages, Refusal, host_name, is_own_name, names_an_address, read_body, within
-from gradiend_ui.ui.quotas import LOCAL, PUBLIC
-from gradiend_ui.ui.visitors import Visitors, address_of
+from gradiend_ui.server.door.gate import (
+    Doors,
+    Gate,
+    Pages,
+    Refusal,
+    host_name,
+    is_own_name,
+    names_an_address,
+    read_body,
+    within,
+)
+from gradiend_ui.server.quotas import LOCAL, PUBLIC
+from gradiend_ui.server.visitors import Visitors, address_of
 
 OWN = "http://127.0.0.1:7860"
 CALL = "/gradio_api/call/load"

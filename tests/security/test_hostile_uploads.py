@@ -22,12 +22,12 @@ from hostile_uploads import do, harms, in_this_process, judged, save_canary, sav
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gradiend_ui.engine import hub_base, taken_in
-from gradiend_ui.engine.beside import Beside
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.requests import loading
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.trust import public_trust
+from gradiend_ui.engine.base import hub, rebuilding
+from gradiend_ui.engine.files.processes import Beside
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.trust import public_trust
+from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests import loading
 
 EXAMPLES = 320
 QUICK = settings(
@@ -67,8 +67,8 @@ def outside(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
-    monkeypatch.setattr(taken_in, "run_confined", in_this_process)
-    monkeypatch.setattr(hub_base, "run_confined", refuse_to_fetch)
+    monkeypatch.setattr(rebuilding, "run_confined", in_this_process)
+    monkeypatch.setattr(hub, "run_confined", refuse_to_fetch)
     monkeypatch.setattr(loading, "probe", lambda *_: (0.0, ()))  # a trial sweep, which takes most of the time
     store = Store(":memory:")
     lane = Lane(store, tmp_path / "data", tmp_path / "none", public_trust())

@@ -17,14 +17,15 @@ import torch
 from hub_stub import HubStub, hub
 from safetensors.torch import load_file
 
-from gradiend_ui.engine import confined, hub_base
-from gradiend_ui.engine.base_model import load_base_model
+from gradiend_ui.engine.base import hub as hub_base
+from gradiend_ui.engine.base.loading import load_base_model
+from gradiend_ui.engine.base.rebuilding import take_in, was_taken_in
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, TooLarge
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.taken_in import take_in, was_taken_in
-from gradiend_ui.engine.trust import public_trust
-from gradiend_ui.ui.session import Session
+from gradiend_ui.engine.files import confined
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.trust import public_trust
+from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.server.session import Session
 
 ROOT = Path(__file__).parents[2]
 NAME = "somebody/tiny-bert"
@@ -117,7 +118,7 @@ def test_why_nothing_was_fetched_is_what_who_loads_it_is_told(
     stub.lies[NAME] = {"model.safetensors": 7 * 2**30}
     session = Session.open(data_dir=tmp_path / "data", public=True)
     try:
-        monkeypatch.setattr("gradiend_ui.ui.load.uploads.was_uploaded", lambda path: True)
+        monkeypatch.setattr("gradiend_ui.server.checkpoints.was_uploaded", lambda path: True)
         unpacked = session.uploads.unpack(str(zipped))
         with pytest.raises(TooLarge, match=r"7\.0 GB"):
             session.uploads.load(unpacked["source"], unpacked["name"])
@@ -186,7 +187,7 @@ FETCH_UNFENCED = """
 import sys
 from pathlib import Path
 from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.engine.hub_base import fetch
+from gradiend_ui.engine.base.hub import fetch
 try:
     print(fetch(Path(sys.argv[1]), name=sys.argv[2])["files"])
 except GradiendUIError as error:

@@ -18,12 +18,11 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from gradiend_ui.engine.errors import BadName, GradiendUIError, NotAllowed, NotFound
-from gradiend_ui.engine.run_keys import KEY_BYTES, LONGEST_KEY, fits, hashed, new_key
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.ui.keys import MOST_KEYS, ring_of
-from gradiend_ui.ui.session import Session
-from gradiend_ui.ui.visitors import THIS_MACHINE, Asker, Visitors, is_from_here
+from gradiend_ui.server.roles import KEY_BYTES, LONGEST_KEY, MOST_KEYS, fits, hashed, new_key, ring_of
+from gradiend_ui.server.session import Session
+from gradiend_ui.server.visitors import THIS_MACHINE, Asker, Visitors, is_from_here
 
 CELLS = (Cell(-1.0, 0.1), Cell(-1.0, 0.2))
 CELL = {"feature_factor": -1.0, "learning_rate": 0.2}

@@ -12,25 +12,22 @@ from typing import Any
 import checkpoints_hostile as hostile
 import pytest
 
-from gradiend_ui.engine.base_model import load_base_model
-from gradiend_ui.engine.bench import Bench
-from gradiend_ui.engine.checkpoint_writer import checked_place
+from gradiend_ui.engine.base.loading import load_base_model
+from gradiend_ui.engine.base.rebuilding import home_of
+from gradiend_ui.engine.checkpoint.run_folder import leads_out
+from gradiend_ui.engine.checkpoint.writing import checked_place
+from gradiend_ui.engine.data.table_reading import read_file
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, Failed, GradiendUIError, NotAllowed
-from gradiend_ui.engine.file_names import RING, followed, is_ring, lies_in
-from gradiend_ui.engine.home import find_home, usable_folder
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.leftovers import UPLOADS, used_uploads
-from gradiend_ui.engine.made import Made
-from gradiend_ui.engine.owned_places import named_by
-from gradiend_ui.engine.run_folder import leads_out
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.table_reading import read_file
-from gradiend_ui.engine.taken_in import home_of
-from gradiend_ui.engine.trust import LOCAL, public_trust
-from gradiend_ui.ui.load.uploads import was_uploaded
-from gradiend_ui.ui.locations import absolute
-from gradiend_ui.ui.own_model import OwnModel
-from gradiend_ui.ui.session import Session
+from gradiend_ui.engine.files.file_names import RING, followed, is_ring, lies_in
+from gradiend_ui.engine.store.made import Made
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.trust import LOCAL, named_by, public_trust
+from gradiend_ui.engine.worker.bench import Bench
+from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.server.checkpoints import OwnModel, absolute, was_uploaded
+from gradiend_ui.server.home import find_home, usable_folder
+from gradiend_ui.server.leftovers import UPLOADS, used_uploads
+from gradiend_ui.server.session import Session
 from tests.faults.served import ROOT
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gradiend_ui.engine.axes import read_axis
+from gradiend_ui.engine.data.rows import read_neutral
 from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError
-from gradiend_ui.engine.eval_data import read_neutral
+from gradiend_ui.engine.sweep.axes import read_axis
 from tests.faults.kill_loop import ask
 from tests.faults.served import Served, served
 from tests.security.test_file_values import told

@@ -13,8 +13,8 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
-from gradiend_ui.ui import addresses
-from gradiend_ui.ui.addresses import (
+from gradiend_ui.server.door import addresses
+from gradiend_ui.server.door.addresses import (
     checked_host,
     is_loopback,
     is_own_name,
@@ -25,9 +25,9 @@ from gradiend_ui.ui.addresses import (
     own_addresses,
     ready_lines,
 )
-from gradiend_ui.ui.gate import Doors, Gate, unknown_name
-from gradiend_ui.ui.quotas import LOCAL
-from gradiend_ui.ui.visitors import Visitors
+from gradiend_ui.server.door.gate import Doors, Gate, unknown_name
+from gradiend_ui.server.quotas import LOCAL
+from gradiend_ui.server.visitors import Visitors
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 import app

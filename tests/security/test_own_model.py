@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, Busy, NotFound
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.trust import LOCAL, public_trust
-from gradiend_ui.engine.worker_client import ASK_AGAIN, RUN_GOES_ON, WorkerClient, WorkerEnded, why_it_ended
-from gradiend_ui.ui.own_model import CLOSED, OWN, OwnModel
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.trust import LOCAL, public_trust
+from gradiend_ui.engine.worker.client import ASK_AGAIN, RUN_GOES_ON, WorkerClient, WorkerEnded, why_it_ended
+from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.server.checkpoints import CLOSED, OWN, OwnModel
 from tests.faults.kill_loop import ask
 from tests.faults.page_client import functions_of
 from tests.faults.served import ROOT, served
@@ -105,7 +105,7 @@ def test_the_handle_does_not_give_the_path_away(tmp_path: Path) -> None:
 
 
 def test_an_upload_below_the_owners_folder_is_not_the_owners(tmp_path: Path) -> None:
-    from gradiend_ui.engine.bench import Bench
+    from gradiend_ui.engine.worker.bench import Bench
 
     store = Store(":memory:")
     bench = Bench(store, tmp_path / "data", tmp_path / "none", public_trust(tmp_path))

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gradiend_ui.ui.quotas import PUBLIC
+from gradiend_ui.server.quotas import PUBLIC
 from tests.faults.kill_loop import ask
 from tests.faults.page_client import functions_of
 from tests.faults.served import ROOT, Served, served

@@ -16,9 +16,9 @@ import pytest
 from safetensors.torch import load_file
 
 from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.engine.fence import fence_version
-from gradiend_ui.ui.session import Session
-from gradiend_ui.ui.visitors import Asker
+from gradiend_ui.engine.files.fence import fence_version
+from gradiend_ui.server.session import Session
+from gradiend_ui.server.visitors import Asker
 
 SPEC = {"feature_factors": [-1.0, 1.0], "learning_rates": [0.1, 0.5], "first_look": "off"}
 CELL = {"feature_factor": -1.0, "learning_rate": 0.5}

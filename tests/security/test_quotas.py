@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gradiend_ui.engine import uploaded_tables
+from gradiend_ui.engine.data import uploaded_tables
 from gradiend_ui.engine.errors import Busy, TooLarge
-from gradiend_ui.engine.extent import check_size
-from gradiend_ui.engine.fair_queue import check_turn
-from gradiend_ui.engine.store import Store
-from gradiend_ui.ui.data.desk import DataDesk
-from gradiend_ui.ui.ground import Ground
-from gradiend_ui.ui.quotas import PUBLIC, Slots
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.store.turns import check_turn
+from gradiend_ui.engine.uploads.limits import check_size
+from gradiend_ui.server.data import DataDesk
+from gradiend_ui.server.parts import Ground
+from gradiend_ui.server.quotas import PUBLIC, Slots
 
 
 def test_a_visitor_has_so_many_sweeps() -> None:

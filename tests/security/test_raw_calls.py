@@ -24,13 +24,22 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.server.checkpoints import checked_location
+from gradiend_ui.server.door.gate import Doors, Gate
+from gradiend_ui.server.door.raw_calls import (
+    MOST_DEPTH,
+    Called,
+    Functions,
+    Refusal,
+    is_json,
+    is_page_name,
+    misfit,
+    parsed,
+)
+from gradiend_ui.server.quotas import LOCAL
+from gradiend_ui.server.session import Session
+from gradiend_ui.server.visitors import Visitors
 from gradiend_ui.ui.api import as_object
-from gradiend_ui.ui.gate import Doors, Gate
-from gradiend_ui.ui.locations import checked_location
-from gradiend_ui.ui.quotas import LOCAL
-from gradiend_ui.ui.raw_calls import MOST_DEPTH, Called, Functions, Refusal, is_json, is_page_name, misfit, parsed
-from gradiend_ui.ui.session import Session
-from gradiend_ui.ui.visitors import Visitors
 from tests.faults.served import Served, served
 
 LOAD, PRIVATE, PAGES_OWN = 3, 8, 9

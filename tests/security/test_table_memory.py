@@ -12,18 +12,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gradiend_ui.engine import confined_answer, parquet_text, table_reading, table_tasks
-from gradiend_ui.engine.bench import Bench
-from gradiend_ui.engine.confined import OWN_TABLES, TABLES, run_confined
-from gradiend_ui.engine.confined_answer import TooLong, heard, told
-from gradiend_ui.engine.confined_tables import read_file_confined, read_upload_confined
+from gradiend_ui.engine.data import parquet_text, table_reading
+from gradiend_ui.engine.data.parquet_text import check_parquet_text, text_bytes
+from gradiend_ui.engine.data.table_reading import MAX_ROWS, read_bytes, read_file
+from gradiend_ui.engine.data.uploaded_tables import read_file_confined, read_upload, read_upload_confined
 from gradiend_ui.engine.errors import TooLarge
-from gradiend_ui.engine.parquet_text import check_parquet_text, text_bytes
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.table_reading import MAX_ROWS, read_bytes, read_file
-from gradiend_ui.engine.text_limit import STRANGERS_BYTES, check_text, text_at_most
-from gradiend_ui.engine.trust import LOCAL, Trust
-from gradiend_ui.engine.uploaded_tables import read_upload
+from gradiend_ui.engine.files import confined
+from gradiend_ui.engine.files.confined import OWN_TABLES, TABLES, TooLong, heard, run_confined, told
+from gradiend_ui.engine.files.text_limit import STRANGERS_BYTES, check_text, text_at_most
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.trust import LOCAL, Trust
+from gradiend_ui.engine.worker import tables as table_tasks
+from gradiend_ui.engine.worker.bench import Bench
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -204,8 +204,8 @@ def test_an_answer_comes_in_pieces_and_whole(kind: str) -> None:
 
 def test_no_line_holds_more_than_some_items() -> None:
     lines = told({"value": {"columns": [["a"] * 1000, ["b"] * 1000]}}, 2**20)
-    assert len(lines) == 1 + 2 * 1000 // confined_answer.PART
-    assert max(map(len, lines)) < 10 * confined_answer.PART
+    assert len(lines) == 1 + 2 * 1000 // confined.PART
+    assert max(map(len, lines)) < 10 * confined.PART
 
 
 def test_equal_texts_are_one() -> None:
@@ -261,10 +261,10 @@ def test_strangers_tables_are_bounded_and_ones_own_only_by_their_formats(tmp_pat
 MEASURED = """
 import json, sys
 from pathlib import Path
-from gradiend_ui.engine.confined import run_confined
-from gradiend_ui.engine.confined_tables import read_upload_confined
+from gradiend_ui.engine.files.confined import run_confined
+from gradiend_ui.engine.data.uploaded_tables import read_upload_confined
 from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.engine.table_tasks import rows_from
+from gradiend_ui.engine.worker.tables import rows_from
 
 def memory(kind):
     return int(next(line for line in open("/proc/self/status") if line.startswith(kind)).split()[1]) / 1024

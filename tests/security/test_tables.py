@@ -15,12 +15,11 @@ from costs import timed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gradiend_ui.engine.base_model import BaseModel, load_base_model
-from gradiend_ui.engine.confined_tables import read_upload_confined
+from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.data.rows import EvalData, check_rows, read_neutral
+from gradiend_ui.engine.data.table_reading import FILE_SUFFIXES, ReadTable, read_bytes
+from gradiend_ui.engine.data.uploaded_tables import keep_upload, read_upload_confined, upload_path
 from gradiend_ui.engine.errors import BadData, GradiendUIError
-from gradiend_ui.engine.eval_data import EvalData, check_rows, read_neutral
-from gradiend_ui.engine.table_reading import FILE_SUFFIXES, ReadTable, read_bytes
-from gradiend_ui.engine.uploaded_tables import keep_upload, upload_path
 
 """Twice what is promised: the machine may be busy."""
 QUIET = settings(

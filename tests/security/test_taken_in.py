@@ -19,16 +19,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_architectures import PIECES, save_tiny
 
-from gradiend_ui.engine import taken_in
-from gradiend_ui.engine.base_model import load_base_model, load_tokenizer
-from gradiend_ui.engine.clean_model import REFUSED
+from gradiend_ui.engine.base import rebuilding
+from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed, TooLarge
-from gradiend_ui.engine.fence import fence_version
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.model_fields import CONFIG_FIELDS, GENERATION_FIELDS, RESERVED, TOKENIZER_FIELDS
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.tokenizer_check import check_words
-from gradiend_ui.engine.trust import ARCHITECTURES, LOCAL, public_trust
+from gradiend_ui.engine.files.fence import fence_version
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.clean_model import REFUSED
+from gradiend_ui.engine.uploads.settings import CONFIG_FIELDS, GENERATION_FIELDS, RESERVED, TOKENIZER_FIELDS
+from gradiend_ui.engine.uploads.tokenizer import check_words
+from gradiend_ui.engine.uploads.trust import ARCHITECTURES, LOCAL, public_trust
+from gradiend_ui.engine.worker.lane import Lane
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-3141592653"
@@ -97,7 +97,7 @@ def load(lane: Lane, source: Path) -> dict[str, Any]:
 def outcome(lane: Lane, uploads: Path, path: Path) -> str:
     """ "ok" or the sentence of the refusal; what was opened holds nothing of the canary."""
     try:
-        source = taken_in.take_in(path, uploads, strangers=True)
+        source = rebuilding.take_in(path, uploads, strangers=True)
         card = load(lane, source)
         base = lane._bench.checkpoint(card["checkpoint"]).model.base
     except GradiendUIError as error:
@@ -129,7 +129,7 @@ def test_an_index_of_weights_stays_in_its_folder(
     place = place.format(outside=outside)
     path = damaged(run, tmp_path, lambda copy: index_of(copy / "base", place))
     with pytest.raises(BadBase, match="own folder"):
-        taken_in.take_in(path, uploads, strangers=strangers)
+        rebuilding.take_in(path, uploads, strangers=strangers)
     assert not list(uploads.iterdir()), "nothing half is left"
     with pytest.raises(BadBase, match="own folder"):  # a folder of one's own, too
         load_base_model(str(tmp_path / "copy/base"))
@@ -154,7 +154,7 @@ def test_shards_are_taken_over_with_an_index_of_our_own(run: Path, uploads: Path
             metadata={"path": "/etc"},
         )
 
-    source = taken_in.take_in(damaged(run, tmp_path, shard), uploads, strangers=True)
+    source = rebuilding.take_in(damaged(run, tmp_path, shard), uploads, strangers=True)
     written = json.loads((source / "base/model.safetensors.index.json").read_text())
     whole = load_file(run / "base/model.safetensors")
     assert set(written["weight_map"]) == set(whole) and set(written["metadata"]) == {"total_size"}
@@ -195,7 +195,7 @@ def test_no_field_of_a_tokenizer_names_a_file(
             clean = tmp_path / "clean"
             shutil.rmtree(clean, ignore_errors=True)
             try:
-                taken_in.build(raw, clean, pickled=False)
+                rebuilding.build(raw, clean, pickled=False)
                 tokenizer = load_tokenizer(str(clean), public_trust().within(clean))
             except GradiendUIError:
                 continue
@@ -213,7 +213,7 @@ def test_the_words_of_a_tokenizer_are_in_it(
     content["model"][place.partition(".")[0]] = str(outside / "words.json") if place != "vocab.x" else [str(outside)]
     (raw / "tokenizer.json").write_text(json.dumps(content))
     with pytest.raises(BadBase, match="model.vocab|model.merges"):
-        taken_in.build(raw, tmp_path / "clean", pickled=False)
+        rebuilding.build(raw, tmp_path / "clean", pickled=False)
 
 
 @pytest.mark.parametrize(
@@ -233,8 +233,8 @@ def test_no_setting_is_a_path_or_a_foreign_name(
     change(source / file, **({"hidden_act": "gelu"} if "generation" not in file else {}))
     path = zipped(source, tmp_path / "b.zip")
     assert outcome(lane, uploads, path) == "ok"
-    home = taken_in.take_in(path, uploads, strangers=True)
-    assert "unheard_of" in json.dumps(taken_in.notes_on(home, uploads))
+    home = rebuilding.take_in(path, uploads, strangers=True)
+    assert "unheard_of" in json.dumps(rebuilding.notes_on(home, uploads))
     assert value not in (home / file).read_text() and "unheard_of" in json.dumps(load(lane, home)["warnings"])
 
 
@@ -244,7 +244,7 @@ def test_what_decides_on_numbers_by_a_file_is_refused(run: Path, uploads: Path, 
         place = tmp_path / file.replace("/", "-")
         path = damaged(run, place, lambda copy, file=file: change(copy / file, **{field: ["x.safetensors"]}))
         with pytest.raises(NotAllowed, match=field):
-            taken_in.take_in(path, uploads, strangers=True)
+            rebuilding.take_in(path, uploads, strangers=True)
 
 
 @pytest.mark.parametrize("key", ["base_model", "tokenizer"])
@@ -301,14 +301,14 @@ def test_a_tokenizer_is_not_read_from_the_folder_of_a_gradiend(
 def test_the_mark_of_what_was_built_cannot_be_brought_along(run: Path, uploads: Path, tmp_path: Path) -> None:
     source = hostile.copy_of(run, tmp_path / "copy")
     for place in (source, source / "base"):
-        (place / taken_in.MARK).write_text(json.dumps({"source": "..", "strangers": True, "notes": {"x": ["y"]}}))
-    home = taken_in.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
-    assert home.is_relative_to(uploads) and "y" not in json.dumps(taken_in.notes_on(home, uploads))
+        (place / rebuilding.MARK).write_text(json.dumps({"source": "..", "strangers": True, "notes": {"x": ["y"]}}))
+    home = rebuilding.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
+    assert home.is_relative_to(uploads) and "y" not in json.dumps(rebuilding.notes_on(home, uploads))
     raw = Path(shutil.copytree(source, uploads / ("c" * 64)))
     (raw / "evil.bin").write_bytes(b"x")
-    (raw / taken_in.MARK).write_text(json.dumps({"home": "d" * 64, "source": ".", "strangers": True, "notes": {}}))
-    taken_in.clean_home(raw, strangers=True)
-    assert taken_in.was_taken_in(raw, strangers=True) and not (raw / "evil.bin").exists()
+    (raw / rebuilding.MARK).write_text(json.dumps({"home": "d" * 64, "source": ".", "strangers": True, "notes": {}}))
+    rebuilding.clean_home(raw, strangers=True)
+    assert rebuilding.was_taken_in(raw, strangers=True) and not (raw / "evil.bin").exists()
 
 
 @pytest.mark.parametrize("file", ["eval.parquet", "neutral.parquet"])
@@ -325,7 +325,7 @@ def test_a_table_beside_a_checkpoint_stands_for_no_more_text_than_is_read(
         change(copy / "demo.json", **named)
         assert (copy / file).stat().st_size < 100_000
 
-    source = taken_in.take_in(damaged(run, tmp_path, swollen), uploads, strangers=True)
+    source = rebuilding.take_in(damaged(run, tmp_path, swollen), uploads, strangers=True)
     card = load(lane, source)
     (told,) = [text for text in card["notes"] if file in text]
     assert told.startswith(f"{file} was not read: ") and "MB of text" in told and "leave rows or columns out" in told
@@ -343,10 +343,10 @@ def test_what_a_trainer_wrote_beside_a_model_is_left_out_and_told(
         if not strangers:
             (copy / "base/pytorch_model.bin").unlink()
 
-    source = taken_in.take_in(damaged(run, tmp_path, trained), uploads, strangers=strangers)
-    home = taken_in.home_of(source, uploads)
+    source = rebuilding.take_in(damaged(run, tmp_path, trained), uploads, strangers=strangers)
+    home = rebuilding.home_of(source, uploads)
     assert home is not None
-    told = taken_in.notes_on(source, uploads)
+    told = rebuilding.notes_on(source, uploads)
     assert [note for note in told if note.startswith("Left in the zip unread")] == list(told)
     twin = ["pytorch_model.bin"] if strangers else []
     named = sorted(["modeling_x.py", "optimizer.pt", "rng_state.pth", "tf_model.h5", "training_args.bin", *twin])
@@ -361,11 +361,11 @@ def test_what_was_built_for_the_owner_is_built_anew_for_strangers(run: Path, upl
     source = hostile.copy_of(run, tmp_path / "copy")
     torch.save(load_file(source / "base/model.safetensors"), source / "base/pytorch_model.bin")
     path = zipped(source, tmp_path / "x.zip")
-    home = taken_in.home_of(taken_in.take_in(path, uploads, strangers=False), uploads)
-    assert home is not None and taken_in.was_taken_in(home, strangers=False)
-    assert not taken_in.was_taken_in(home, strangers=True)
-    taken_in.clean_home(home, strangers=True)
-    assert taken_in.was_taken_in(home, strangers=True) and not list(home.rglob("*.bin"))
+    home = rebuilding.home_of(rebuilding.take_in(path, uploads, strangers=False), uploads)
+    assert home is not None and rebuilding.was_taken_in(home, strangers=False)
+    assert not rebuilding.was_taken_in(home, strangers=True)
+    rebuilding.clean_home(home, strangers=True)
+    assert rebuilding.was_taken_in(home, strangers=True) and not list(home.rglob("*.bin"))
 
 
 def test_an_expression_that_never_ends_is_found_in_an_owners_zip_too(
@@ -378,9 +378,9 @@ def test_an_expression_that_never_ends_is_found_in_an_owners_zip_too(
     hostile.put(source / "base/tokenizer.json", json.dumps(content).encode())
     from dataclasses import replace
 
-    monkeypatch.setattr(taken_in, "OWNERS", replace(taken_in.OWNERS, seconds=6.0))
+    monkeypatch.setattr(rebuilding, "OWNERS", replace(rebuilding.OWNERS, seconds=6.0))
     with pytest.raises(GradiendUIError, match="takes longer|memory or time|cannot be read"):
-        taken_in.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=False)
+        rebuilding.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=False)
 
 
 @pytest.mark.parametrize("steps", [10, 24, 40])
@@ -393,7 +393,7 @@ def test_a_tokenizer_that_makes_ever_more_of_a_text_is_refused(
     content["normalizer"] = {"type": "Sequence", "normalizers": [doubled] * steps}
     hostile.put(source / "base/tokenizer.json", json.dumps(content).encode())
     with pytest.raises(GradiendUIError, match="no tokenizer's work|memory|cannot be read|damaged"):
-        taken_in.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
+        rebuilding.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
 
 
 DOUBLED = {"type": "Replace", "pattern": {"String": "q"}, "content": "qq"}
@@ -431,7 +431,9 @@ def test_a_tokenizer_that_swells_texts_is_refused_by_what_it_says_or_does(
 
 def test_nothing_tells_what_else_was_uploaded(run: Path, uploads: Path, lane: Lane, tmp_path: Path) -> None:
     """A GRADIEND that is all of its upload: its parent is the folder of all uploads."""
-    other = taken_in.home_of(taken_in.take_in(zipped(run, tmp_path / "other.zip"), uploads, strangers=True), uploads)
+    other = rebuilding.home_of(
+        rebuilding.take_in(zipped(run, tmp_path / "other.zip"), uploads, strangers=True), uploads
+    )
     assert other is not None
     told = []
     for number, there in enumerate((other.name, "0" * 64)):
@@ -456,7 +458,7 @@ def test_a_tokenizer_that_cannot_be_had_is_not_passed_over(
 @pytest.mark.parametrize("base", ["../../../../{outside}", "../../../absent", "{outside}"])
 def test_a_mask_head_stays_beside_its_base(run: Path, outside: Path, tmp_path: Path, base: str) -> None:
     folder = tmp_path / "base"
-    taken_in.build(run / "base", folder, pickled=False)
+    rebuilding.build(run / "base", folder, pickled=False)
     stated = base.format(outside=str(outside).lstrip("/") if base.startswith("..") else outside)
     (folder / "config_mlm_head.json").write_text(json.dumps({"base_model": stated}))
     with pytest.raises(GradiendUIError, match="leads out|taken in|folder in the upload|put the base"):
@@ -468,7 +470,7 @@ def test_a_link_in_a_strangers_base_is_not_followed_by_who_opens_it_either(
 ) -> None:
     """The builder makes none, so that this wall is tried without it."""
     folder = tmp_path / "base"
-    taken_in.build(run / "base", folder, pickled=False)
+    rebuilding.build(run / "base", folder, pickled=False)
     trust = public_trust().within(folder)
     assert load_base_model(str(folder), trust=trust).kind == "masked"
     (folder / "model.safetensors").unlink()
@@ -505,7 +507,7 @@ def test_an_index_of_ones_own_names_no_link_out(
 @pytest.mark.parametrize("kind", sorted(ARCHITECTURES))
 def test_every_listed_architecture_gives_the_same_numbers(kind: str, tmp_path: Path) -> None:
     raw = save_tiny(kind, tmp_path / "raw")
-    notes = taken_in.build(raw, tmp_path / "clean", pickled=False)
+    notes = rebuilding.build(raw, tmp_path / "clean", pickled=False)
     own = load_base_model(str(raw))
     taken = load_base_model(str(tmp_path / "clean"), trust=public_trust().within(tmp_path / "clean"))
     assert notes == {}
@@ -539,7 +541,7 @@ def test_an_unlisted_class_reads_the_same_in_a_folder_and_an_upload(kind: str, s
     read = []
     for pickled in (None, True, False):
         clean = tmp_path / f"clean-{pickled}"
-        assert pickled is None or taken_in.build(raw, clean, pickled=pickled) == {}
+        assert pickled is None or rebuilding.build(raw, clean, pickled=pickled) == {}
         place = raw if pickled is None else clean
         read.append(
             load_base_model(str(place), trust=LOCAL if pickled in (None, True) else public_trust().within(clean))
@@ -561,8 +563,8 @@ def test_a_vocabulary_alone_becomes_a_tokenizer(kind: str, tmp_path: Path) -> No
         pairs = [" ".join(pair) if isinstance(pair, list) else pair for pair in content["merges"]]
         (raw / "merges.txt").write_text("\n".join(["#version: 0.2", *pairs]))
     own = load_base_model(str(raw))
-    taken_in.build(raw, tmp_path / "clean", pickled=False)
-    assert not [name for name in taken_in.WORDS if (tmp_path / "clean" / name).exists()]
+    rebuilding.build(raw, tmp_path / "clean", pickled=False)
+    assert not [name for name in rebuilding.WORDS if (tmp_path / "clean" / name).exists()]
     taken = load_base_model(str(tmp_path / "clean"), trust=public_trust().within(tmp_path / "clean"))
     texts = ["He said she was happy .", "the small wooden box", "\u2603 1 2  3 [MASK] <mask>"]
     assert own.encode(texts) == taken.encode(texts)
@@ -592,8 +594,8 @@ sys.path.insert(0, {root!r})
 import gradiend_ui
 data, raw, fenced = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "fenced"
 if fenced:
-    from gradiend_ui.engine.fence import put_up
-    from gradiend_ui.engine.owned_places import fence_around
+    from gradiend_ui.engine.files.fence import put_up
+    from gradiend_ui.engine.uploads.trust import fence_around
     assert put_up(fence_around(data, data / "none", ()))
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 read = {{}}
@@ -648,16 +650,16 @@ def test_with_the_first_wall_gone_the_builders_fence_keeps_the_canary_unread(
     (raw / "base/model.safetensors").symlink_to(outside / "private.safetensors")
     (tmp_path / "site").mkdir()
     (tmp_path / "site/no_wall.py").write_text(
-        "from gradiend_ui.engine import taken_in\n"
-        "taken_in._is_plain = lambda path: True\n"
-        "taken_in._Folder._take = lambda self, name: (self.target / name).write_bytes((self.raw / name).read_bytes())\n"
-        "build = taken_in.build_from_folder\n"
+        "from gradiend_ui.engine.base import rebuilding\n"
+        "rebuilding._is_plain = lambda path: True\n"
+        "rebuilding._Folder._take = lambda self, name: (self.target / name).write_bytes((self.raw / name).read_bytes())\n"
+        "build = rebuilding.build_from_folder\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
-    from gradiend_ui.engine import confined
+    from gradiend_ui.engine.files import confined
 
     start = (
-        "import sys, gradiend_ui.engine.confined as c; {more}"
+        "import sys, gradiend_ui.engine.files.confined as c; {more}"
         "c.TASKS = {{'clean': 'no_wall:build'}}; sys.exit(c.main(sys.argv[1]))"
     )
     real = subprocess.run
@@ -667,9 +669,9 @@ def test_with_the_first_wall_gone_the_builders_fence_keeps_the_canary_unread(
 
     monkeypatch.setattr(confined.subprocess, "run", started_by(""))
     with pytest.raises(GradiendUIError):
-        taken_in.clean_home(raw, strangers=True)
+        rebuilding.clean_home(raw, strangers=True)
     assert (raw / "base/model.safetensors").is_symlink(), "what was there is as it was"
     monkeypatch.setattr(confined.subprocess, "run", started_by("c.put_up = lambda fence: False; "))
-    taken_in.clean_home(raw, strangers=True)
+    rebuilding.clean_home(raw, strangers=True)
     words = load_file(raw / "base/model.safetensors")["bert.embeddings.word_embeddings.weight"]
     assert words[0, 0] == pytest.approx(0.271828), "without either wall it is read"

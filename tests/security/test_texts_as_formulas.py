@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gradiend_ui.engine.spreadsheet import cell, csv_text, harmless
+from gradiend_ui.engine.files.csv_text import cell, csv_text, harmless
 
 ROOT = Path(__file__).parents[2]
 FORMULAS = [
@@ -41,7 +41,7 @@ def test_a_table_comes_back_cell_by_cell() -> None:
 
 def test_every_csv_of_the_package_goes_through_the_one_writer() -> None:
     """Data of the bundled demo is made offline and read by programs; importances hold parameter names and numbers."""
-    elsewhere = {"engine/spreadsheet.py", "engine/importance.py"}
+    elsewhere = {"engine/files/csv_text.py", "engine/checkpoint/importance.py"}
     for path in sorted((ROOT / "gradiend_ui").rglob("*.py")):
         name = path.relative_to(ROOT / "gradiend_ui").as_posix()
         if name not in elsewhere and not name.startswith("demo/"):

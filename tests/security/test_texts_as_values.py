@@ -14,7 +14,7 @@ from test_texts_as_requests import GARBAGE
 
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.values import SPEC_FIELDS
-from gradiend_ui.ui.session import Session
+from gradiend_ui.server.session import Session
 
 CELL = {"feature_factor": -1.0, "learning_rate": 0.1}
 SMALL = {"feature_factors": [-1.0], "learning_rates": [0.1], "max_rows": 2, "max_neutral": 2}

@@ -10,13 +10,13 @@ import pytest
 import texts_hostile as hostile
 import yaml
 
-from gradiend_ui.engine.card import Rewrite, model_card, script
-from gradiend_ui.engine.export import export_checkpoint
+from gradiend_ui.engine.export.checkpoint import export_checkpoint
+from gradiend_ui.engine.export.model_card import Rewrite, model_card, script
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.values import Cell
 from gradiend_ui.figures.panels import escaped
-from gradiend_ui.ui.export.desk import checked_name, safe
-from gradiend_ui.ui.export.preview import build_card
+from gradiend_ui.server.exports import checked_name, safe
+from gradiend_ui.ui.export.panel import build_card
 from gradiend_ui.ui.grid.files import stem_of
 
 CELL = Cell(-1.0, 0.5)

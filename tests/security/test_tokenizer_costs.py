@@ -17,16 +17,18 @@ from tiny_architectures import save_tiny
 from transformers import TokenizersBackend
 from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, tokenizer_class_from_name
 
-from gradiend_ui.engine import eval_data, taken_in, tokenizer_check, tokenizer_patterns, tokenizer_steps
-from gradiend_ui.engine.charsmap import MOST_BYTES, MOST_REPLACEMENT, read_charsmap
-from gradiend_ui.engine.checked_json import MAX_TEXT, parse_json, read_json, reading_at_most
-from gradiend_ui.engine.clean_model import clean_config, clean_tokenizer_config
+from gradiend_ui.engine.base import rebuilding
+from gradiend_ui.engine.data import rows
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, TooLarge
-from gradiend_ui.engine.model_fields import TOKENIZER_CLASSES
-from gradiend_ui.engine.tokenizer_check import check_words
-from gradiend_ui.engine.tokenizer_patterns import read_pattern
-from gradiend_ui.engine.tokenizer_steps import check_steps
-from gradiend_ui.engine.trust import ARCHITECTURES
+from gradiend_ui.engine.files.json_files import MAX_TEXT, parse_json, read_json, reading_at_most
+from gradiend_ui.engine.uploads import tokenizer as tokenizer_check
+from gradiend_ui.engine.uploads import tokenizer_patterns, tokenizer_steps
+from gradiend_ui.engine.uploads.clean_model import clean_config, clean_tokenizer_config
+from gradiend_ui.engine.uploads.settings import TOKENIZER_CLASSES
+from gradiend_ui.engine.uploads.tokenizer import check_words
+from gradiend_ui.engine.uploads.tokenizer_patterns import read_pattern
+from gradiend_ui.engine.uploads.tokenizer_steps import MOST_BYTES, MOST_REPLACEMENT, check_steps, read_charsmap
+from gradiend_ui.engine.uploads.trust import ARCHITECTURES
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -159,7 +161,7 @@ def test_texts_of_the_greatest_length_are_timed(
     tokenizers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever its parts say: so much may be read, and no more than a known tokenizer takes for it."""
-    assert tokenizer_check.LONG_TEXTS[-1] == eval_data.MAX_TEXT
+    assert tokenizer_check.LONG_TEXTS[-1] == rows.MAX_TEXT
     seen: list[str] = []
     monkeypatch.setattr(tokenizer_check, "_slowest_known", lambda: seen.append("asked") or -1.0)
     check(tokenizers["BPE"], tmp_path)
@@ -400,7 +402,7 @@ def test_a_stalling_tokenizer_is_refused_where_the_upload_is_rebuilt(
     STALLING[case](content)
     (base / "tokenizer.json").write_text(json.dumps(content))
     with pytest.raises((BadBase, TooLarge), match="tokenizer.json in 'base'|tokenizer.json in the upload"):
-        taken_in.build(base, tmp_path / "clean", pickled=False)
+        rebuilding.build(base, tmp_path / "clean", pickled=False)
 
 
 # --- tokenizer_config.json --------------------------------------------------------------------------------------------

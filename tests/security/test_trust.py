@@ -15,15 +15,15 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig
 
-from gradiend_ui.engine.base_model import load_base_model, load_tokenizer
-from gradiend_ui.engine.base_of_checkpoint import head_left_aside
-from gradiend_ui.engine.checkpoint import read_checkpoint
+from gradiend_ui.engine.base.finding import head_left_aside
+from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
+from gradiend_ui.engine.base.mask_head import load_causal_under_mask_head
+from gradiend_ui.engine.base.rebuilding import MARK, clean_home, take_in
+from gradiend_ui.engine.checkpoint.reading import read_checkpoint
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, GradiendUIError, NotAllowed, TooLarge
-from gradiend_ui.engine.lane import Lane
-from gradiend_ui.engine.mask_head import load_causal_under_mask_head
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.taken_in import MARK, clean_home, take_in
-from gradiend_ui.engine.trust import ARCHITECTURES, LOCAL, public_trust
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.trust import ARCHITECTURES, LOCAL, public_trust
+from gradiend_ui.engine.worker.lane import Lane
 
 Upload = Callable[[str], Path]
 

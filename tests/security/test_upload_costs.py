@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from tiny_architectures import save_tiny
 
-from gradiend_ui.engine import taken_in, tokenizer_check
+from gradiend_ui.engine.base import rebuilding
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, TooLarge
-from gradiend_ui.engine.trust import ARCHITECTURES
+from gradiend_ui.engine.uploads import tokenizer as tokenizer_check
+from gradiend_ui.engine.uploads.trust import ARCHITECTURES
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -38,7 +39,7 @@ def letters(count: int, length: int) -> list[str]:
 
 
 def built(raw: Path, tmp_path: Path, *, strangers: bool = True) -> None:
-    taken_in.build(raw, tmp_path / "clean", pickled=not strangers)
+    rebuilding.build(raw, tmp_path / "clean", pickled=not strangers)
 
 
 @pytest.fixture
@@ -154,4 +155,4 @@ def test_an_owners_tokenizer_may_cost_what_it_does(base: Path, tmp_path: Path) -
     changed(base, *COSTLY["many added tokens"])
     built(base, tmp_path, strangers=False)
     with pytest.raises(GradiendUIError):
-        taken_in.build(base, tmp_path / "other", pickled=False)
+        rebuilding.build(base, tmp_path / "other", pickled=False)

@@ -15,19 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from gradiend_ui.engine.archives import checked_members
-from gradiend_ui.engine.checkpoint import read_checkpoint
-from gradiend_ui.engine.confined import Confinement, run_confined
+from gradiend_ui.engine.base.rebuilding import take_in
+from gradiend_ui.engine.checkpoint.archives import checked_members
+from gradiend_ui.engine.checkpoint.reading import read_checkpoint
+from gradiend_ui.engine.data.rows import read_neutral, read_rows
+from gradiend_ui.engine.data.table_reading import check_size
+from gradiend_ui.engine.data.uploaded_tables import keep_upload, read_upload, told_by_name, upload_path
 from gradiend_ui.engine.errors import GradiendUIError, error_from
-from gradiend_ui.engine.eval_data import read_neutral, read_rows
-from gradiend_ui.engine.table_reading import check_size
-from gradiend_ui.engine.taken_in import take_in
-from gradiend_ui.engine.uploaded_tables import keep_upload, read_upload, told_by_name, upload_path
-from gradiend_ui.engine.worker import ENDED
-from gradiend_ui.engine.worker_client import RUN_GOES_ON, WorkerClient, _ended, why_it_ended
-from gradiend_ui.ui.data.desk import _content
-from gradiend_ui.ui.status import why_ended
-from gradiend_ui.ui.words import Words
+from gradiend_ui.engine.files.confined import Confinement, run_confined
+from gradiend_ui.engine.worker.client import RUN_GOES_ON, WorkerClient, _ended, why_it_ended
+from gradiend_ui.engine.worker.process import ENDED
+from gradiend_ui.server.data import _content
+from gradiend_ui.ui.kit.status import why_ended
+from gradiend_ui.ui.kit.words import Words
 
 ENGLISH, GERMAN = Words("en"), Words("de")
 Refuse = Callable[[Path], object]
@@ -173,7 +173,7 @@ def test_what_to_do_about_the_disk_is_told_too(number: int, tmp_path: Path, monk
     def fails(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("gradiend_ui.engine.uploaded_tables.write_durably", fails)
+    monkeypatch.setattr("gradiend_ui.engine.data.uploaded_tables.write_durably", fails)
     with pytest.raises(GradiendUIError) as told:
         keep_upload(tmp_path, b"a,b\n1,2\n", ".csv")
     assert ENGLISH.of(told.value) == str(told.value) and "Bitte" in GERMAN.of(told.value)

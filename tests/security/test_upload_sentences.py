@@ -10,18 +10,17 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.archives import checkpoint_in
-from gradiend_ui.engine.base_files import ACTIVATIONS, NUMBER_KINDS, check_config
-from gradiend_ui.engine.base_trouble import load_failure
-from gradiend_ui.engine.checkpoint import find_checkpoint_folder
-from gradiend_ui.engine.clean_model import clean_tokenizer_config
-from gradiend_ui.engine.companions import find_companions
+from gradiend_ui.engine.base.files import ACTIVATIONS, NUMBER_KINDS, check_config
+from gradiend_ui.engine.base.trouble import load_failure
+from gradiend_ui.engine.checkpoint.archives import checkpoint_in
+from gradiend_ui.engine.checkpoint.companions import find_companions
+from gradiend_ui.engine.checkpoint.reading import find_checkpoint_folder
+from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
+from gradiend_ui.engine.data.table_reading import read_file
+from gradiend_ui.engine.data.uploaded_tables import told_by_name
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadData
-from gradiend_ui.engine.owned_places import named_by
-from gradiend_ui.engine.run_folder import read_run_folder
-from gradiend_ui.engine.table_reading import read_file
-from gradiend_ui.engine.trust import LOCAL, public_trust
-from gradiend_ui.engine.uploaded_tables import told_by_name
+from gradiend_ui.engine.uploads.clean_model import clean_tokenizer_config
+from gradiend_ui.engine.uploads.trust import LOCAL, named_by, public_trust
 
 JARGON = ("deserialize", "thrift", "recursion", "Expecting", "column", "char 0", "attribute", "pip install", "digits")
 TABLES: dict[str, tuple[str, bytes]] = {

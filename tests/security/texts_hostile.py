@@ -12,14 +12,14 @@ import pandas as pd
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from gradiend_ui.engine.checkpoint_config import (
+from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
     ENCODER_BIAS,
     ENCODER_WEIGHT,
     Architecture,
 )
-from gradiend_ui.engine.checkpoint_writer import save_checkpoint
+from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 
 IMAGE = "<img src=x onerror=window.__pwned=1>"
 SVG = '"><svg onload=window.__pwned=2>'

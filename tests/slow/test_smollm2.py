@@ -139,9 +139,9 @@ def test_numbers_are_the_reference_s(
 def test_the_boundary_check_speaks_up(smol_gradiend: Path, smol_rows: pd.DataFrame) -> None:
     """Under the reference's rule he and she have almost no probability; naturally spelt they have plenty."""
     from gradiend_ui import ModelWithGradiend
-    from gradiend_ui.engine.eval_data import EvalRow
-    from gradiend_ui.engine.objectives.causal import boundary_report
-    from gradiend_ui.engine.targets import ClassTargets
+    from gradiend_ui.engine.data.rows import EvalRow
+    from gradiend_ui.engine.scoring.objectives.causal import boundary_report
+    from gradiend_ui.engine.scoring.targets import ClassTargets
 
     model = ModelWithGradiend.from_pretrained(str(smol_gradiend))
     test = smol_rows[smol_rows["split"] == "test"].to_dict("records")

@@ -12,8 +12,8 @@ import pytest
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before anything imports gradio
 
 from gradiend_ui.engine.errors import BadCheckpoint, BadData, NotFound
-from gradiend_ui.ui.visitors import THIS_MACHINE, Asker
-from gradiend_ui.ui.words import Words
+from gradiend_ui.server.visitors import THIS_MACHINE, Asker
+from gradiend_ui.ui.kit.words import Words
 
 RUN = "run-1"
 KEY = "key-of-run-1"

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const source = (name) => readFileSync(fileURLToPath(new URL(`../../gradiend_ui/ui/${name}`, import.meta.url)), 'utf8');
-const place = (name) => (name === 'tree.js' ? name : `grid/${name}`);
+const place = (name) => (name === 'tree.js' ? `kit/${name}` : `grid/${name}`);
 const load = (files, names) => new Function(`${files.map(place).map(source).join('\n')}\nreturn {${names.join(',')}};`)();
 
 const MAPS = ['plotting.js', 'heatmap.js', 'heatmap_figure.js', 'heatmap_words.js'];
@@ -18,7 +18,7 @@ const theme = {
   ink: '#000', soft: '#555', line: '#999', hair: '#ddd', paper: '#fff', accent: '#00f', other: '#88f', base: '#888', kept: '#b60', star: '#fc0', failed: '#b00', font: 'sans',
   ramps: { probability: ['#ffffff', '#000000'], change: ['#aa5500', '#ffffff', '#0055aa'], kept: ['#000000', '#ffffff'] },
 };
-const texts = Object.fromEntries(readFileSync(fileURLToPath(new URL('../../gradiend_ui/ui/language/en/grid.toml', import.meta.url)), 'utf8').split('\n').map((line) => line.match(/^(\w+) = (".*")$/)).filter(Boolean).map(([, key, text]) => [key, JSON.parse(text)]));
+const texts = Object.fromEntries(readFileSync(fileURLToPath(new URL('../../gradiend_ui/ui/kit/language/en/grid.toml', import.meta.url)), 'utf8').split('\n').map((line) => line.match(/^(\w+) = (".*")$/)).filter(Boolean).map(([, key, text]) => [key, JSON.parse(text)]));
 const payload = (changes = {}) => ({
   run: 'r', rev: 5, rows: [-1, 1], columns: [0.1, 0.2, 0.5],
   tables: { 'F|M': [[0.47, 0.71, 0.76], [0.09, null, null]], lms: [[1.016, 1.008, 0.958], [0.99, null, null]], score: [[0.39, 0.39, 0.37], [0.38, null, null]] },

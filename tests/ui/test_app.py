@@ -13,10 +13,11 @@ import pytest
 
 import app
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
-from gradiend_ui.ui import api, routes
-from gradiend_ui.ui.gate import Doors
-from gradiend_ui.ui.quotas import LOCAL
-from gradiend_ui.ui.visitors import Visitors
+from gradiend_ui.server.door.gate import Doors
+from gradiend_ui.server.quotas import LOCAL
+from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.ui import api
+from gradiend_ui.ui.kit import routes
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.ui.compare import asking, examples, numbers, panel
+from gradiend_ui.ui.compare import answers as examples
+from gradiend_ui.ui.compare import asking, panel
+from gradiend_ui.ui.compare import columns as numbers
 from gradiend_ui.ui.compare.answers import build_answers
 from gradiend_ui.ui.compare.columns import build_key, columns_of, toggled, without
-from gradiend_ui.ui.tree import Node, text_of
-from gradiend_ui.ui.viewer import Viewers
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.kit.tree import Node, text_of
+from gradiend_ui.ui.kit.viewer import Viewers
+from gradiend_ui.ui.kit.words import Words
 
 CELL = {"feature_factor": -1.0, "learning_rate": 0.2}
 A, B, C, D = (-1.0, 0.2), (-1.0, 0.5), (1.0, 0.1), (1.0, 0.2)

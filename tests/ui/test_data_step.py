@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
+from gradiend_ui.engine.data.uploaded_tables import upload_path
 from gradiend_ui.engine.errors import BadData, Failed, NotAllowed, TooLarge
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.uploaded_tables import upload_path
-from gradiend_ui.ui.data import panel, report, wiring
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.server.data import NEUTRAL_SECONDS, DataDesk
+from gradiend_ui.server.parts import Ground
+from gradiend_ui.server.quotas import LOCAL, PUBLIC
+from gradiend_ui.ui.data import panel, report
 from gradiend_ui.ui.data.choice import NONE, OWN, Choice, data_of, opened_choice, own_table, spec_of
-from gradiend_ui.ui.data.desk import NEUTRAL_SECONDS, DataDesk
-from gradiend_ui.ui.ground import Ground
-from gradiend_ui.ui.quotas import LOCAL, PUBLIC
-from gradiend_ui.ui.tree import text_of
+from gradiend_ui.ui.kit.tree import text_of
+from gradiend_ui.ui.listeners import data as wiring
 
 COUNTS = [["M", "F", "train", 4], ["F", "M", "train", 4], ["M", "F", "test", 2], ["F", "M", "test", 2]]
 UPLOAD = {"upload": "0" * 64 + ".csv", "name": "mine.csv"}
@@ -252,7 +253,7 @@ def test_a_run_tells_its_data_without_tables_or_paths(kept: DataDesk) -> None:
 
 
 def test_a_public_server_takes_uploads_and_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gradiend_ui.ui.session import Session
+    from gradiend_ui.server.session import Session
 
     cache = tmp_path / "downloads"
     cache.mkdir()

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
+from gradiend_ui.server.exports import ExportDesk, Piece, _default_name, checked_name, safe, unique_names
+from gradiend_ui.server.parts import Ground
 from gradiend_ui.ui.export import panel as export
-from gradiend_ui.ui.export.desk import ExportDesk, Piece, _default_name, checked_name, safe, unique_names
-from gradiend_ui.ui.export.preview import blocks_of, build_card, inline
-from gradiend_ui.ui.export.wiring import chosen_options, steps
-from gradiend_ui.ui.ground import Ground
-from gradiend_ui.ui.tree import text_of
+from gradiend_ui.ui.export.panel import blocks_of, build_card, inline
+from gradiend_ui.ui.kit.tree import text_of
+from gradiend_ui.ui.listeners.export import chosen_options, steps
 
 CELL = {"feature_factor": -1.0, "learning_rate": 0.2}
 WINNERS = {"F": CELL, "M": {"feature_factor": 1.0, "learning_rate": 0.05}}

@@ -11,15 +11,15 @@ from gradiend_ui.figures.maps import (
     Marks,
     Measure,
     build_maps,
+    build_row_chart,
     change_limit,
     empty_picture,
     place_of,
     probability_top,
 )
 from gradiend_ui.figures.numbers import big, cell_name, change, clock, percent, probability, signed, three_digits
-from gradiend_ui.figures.row_chart import build_row_chart
 from gradiend_ui.ui.grid.measures import SHOWS, Board, board_of, row_lines
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.kit.words import Words
 
 
 @pytest.mark.parametrize(

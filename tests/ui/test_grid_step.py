@@ -14,15 +14,14 @@ import gradio as gr
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid, NotFound
-from gradiend_ui.ui.following import follow_after
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.grid.files import grid_csv, grid_json, stem_of
-from gradiend_ui.ui.grid.reason import build_reason, picked_cell
-from gradiend_ui.ui.grid.verdict import verdict
-from gradiend_ui.ui.grid.wiring import held_by, known_shows, write_grid
-from gradiend_ui.ui.tree import text_of
-from gradiend_ui.ui.viewer import View, Viewers
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.grid.reason import build_reason, picked_cell, verdict
+from gradiend_ui.ui.kit.tree import text_of
+from gradiend_ui.ui.kit.viewer import View, Viewers
+from gradiend_ui.ui.kit.words import Words
+from gradiend_ui.ui.listeners.grid import held_by, known_shows, write_grid
+from gradiend_ui.ui.page.following import follow_after
 
 SWEEP = {
     "file": "decoder_grid_cache.json",

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
+from gradiend_ui.engine.base.rebuilding import was_taken_in
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotAllowed, NotFound
-from gradiend_ui.engine.store import Store
-from gradiend_ui.engine.taken_in import was_taken_in
-from gradiend_ui.ui.ground import Ground
+from gradiend_ui.engine.store.store import Store
+from gradiend_ui.server.checkpoints import Uploads
+from gradiend_ui.server.parts import Ground
+from gradiend_ui.server.quotas import LOCAL
+from gradiend_ui.ui.kit.tree import text_of
+from gradiend_ui.ui.kit.words import Words, texts_of
 from gradiend_ui.ui.load import health, questions
 from gradiend_ui.ui.load import panel as load
 from gradiend_ui.ui.load.questions import Asked
-from gradiend_ui.ui.load.uploads import Uploads
-from gradiend_ui.ui.quotas import LOCAL
-from gradiend_ui.ui.tree import text_of
-from gradiend_ui.ui.words import Words, texts_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:gradio", "ignore::ResourceWarning")
 SWEEP = {
@@ -124,8 +124,8 @@ def test_data_of_ones_own_makes_an_assumption_pointless(card, words) -> None:
 
 
 def test_every_objective_and_source_has_plain_words() -> None:
-    from gradiend_ui.engine.base_model import MASK_HEAD, OBJECTIVES
-    from gradiend_ui.engine.checkpoint_context import SOURCES
+    from gradiend_ui.engine.base.loading import MASK_HEAD, OBJECTIVES
+    from gradiend_ui.engine.checkpoint.context import SOURCES
 
     wanted = [f"load.objective_{name}" for name in OBJECTIVES if name != MASK_HEAD]
     for key in [*wanted, *(f"load.source_{name}" for name in SOURCES)]:
@@ -134,7 +134,7 @@ def test_every_objective_and_source_has_plain_words() -> None:
 
 
 def test_every_assumption_of_the_engine_is_known_here() -> None:
-    source = Path(__file__).parents[2] / "gradiend_ui" / "engine" / "assumptions.py"
+    source = Path(__file__).parents[2] / "gradiend_ui" / "engine" / "worker" / "health_card.py"
     told = {line.split('(("')[1].split('"')[0] for line in source.read_text().splitlines() if 'append(("' in line}
     assert told == set(health.CORRECTIONS)
 

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 import pytest
 
 from gradiend_ui.engine.errors import BadData, BadGrid
+from gradiend_ui.figures.panels import rate_axis, rate_positions
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
-from gradiend_ui.figures.rate_axis import rate_axis, rate_positions
 
 RATES = (0.01, 0.1, 1.0)
 P_F_ON_M = (0.2, 0.5, 0.9)

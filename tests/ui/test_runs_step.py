@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.errors import NotAllowed, NotFound, TooLarge
-from gradiend_ui.engine.run_keys import hashed
-from gradiend_ui.engine.store import Store
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.ui.ground import Ground
+from gradiend_ui.server.parts import Ground
+from gradiend_ui.server.roles import hashed
+from gradiend_ui.server.runs import RunShelf
+from gradiend_ui.server.visitors import Asker
+from gradiend_ui.ui.kit.tree import text_of
+from gradiend_ui.ui.listeners.runs import Desk, common_question
 from gradiend_ui.ui.runs import listing, pair
 from gradiend_ui.ui.runs.panel import FIRST
-from gradiend_ui.ui.runs.shelf import RunShelf
-from gradiend_ui.ui.runs.wiring import Desk, common_question
-from gradiend_ui.ui.tree import text_of
-from gradiend_ui.ui.visitors import Asker
 
 CELLS = (Cell(-1.0, 0.1), Cell(-1.0, 0.2))
 SPEC = {"goal": "both", "part": "decoder", "token_boundary": "reference", "split": "test", "target_classes": ["M", "F"]}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from gradiend_ui.ui import status
-from gradiend_ui.ui.refusals import for_scripts
-from gradiend_ui.ui.tree import node, text_of
-from gradiend_ui.ui.viewer import MOST_VIEWERS, View, Viewers
+from gradiend_ui.ui.kit import status
+from gradiend_ui.ui.kit.refusals import for_scripts
+from gradiend_ui.ui.kit.tree import node, text_of
+from gradiend_ui.ui.kit.viewer import MOST_VIEWERS, View, Viewers
 
 
 def test_the_run_chip_counts_cells_and_time(make_picture, words) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gradiend_ui.ui.routes import ASSETS, STYLES
+from gradiend_ui.ui.kit.routes import ASSETS, STYLES
 
 PACKAGE = Path(__file__).parents[2] / "gradiend_ui" / "ui"
 STEPS = ("load", "data", "sweep", "grid", "compare", "export", "runs")

@@ -10,12 +10,13 @@ import pytest
 
 from gradiend_ui.engine.errors import BadGrid, NotAllowed, TooLarge
 from gradiend_ui.engine.values import SPEC_FIELDS, spec_from_mapping
-from gradiend_ui.ui.sweep import control, lists, panel, wiring
+from gradiend_ui.ui.kit.tree import text_of
+from gradiend_ui.ui.kit.words import Words
+from gradiend_ui.ui.listeners import sweep as wiring
+from gradiend_ui.ui.sweep import control, lists, panel
 from gradiend_ui.ui.sweep import form as sweep
 from gradiend_ui.ui.sweep.estimate import build_estimate
-from gradiend_ui.ui.sweep.threshold import Threshold, snapped
-from gradiend_ui.ui.tree import text_of
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.sweep.panel import Threshold, snapped
 
 FORM = sweep.Form(
     target_class="F",

@@ -12,9 +12,8 @@ import httpx
 import pytest
 from gradio.data_classes import FileData, ListFiles
 
-from gradiend_ui.ui.refusals import last_resort
-from gradiend_ui.ui.unfit_values import unfit_value
-from gradiend_ui.ui.words import LANGUAGES, Words
+from gradiend_ui.ui.kit.refusals import last_resort, unfit_value
+from gradiend_ui.ui.kit.words import LANGUAGES, Words
 from tests.faults.served import Served, served
 
 TABLES = [".csv", ".json"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from gradiend_ui.ui.viewer import View, Viewers
-from gradiend_ui.ui.visitors import OpenPages
+from gradiend_ui.server.visitors import OpenPages
+from gradiend_ui.ui.kit.viewer import View, Viewers
 
 
 def test_other_pages_that_follow_the_run_are_counted_once() -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gradiend_ui.ui.kit.words import LANGUAGES, NAMES, Words, texts_of
 from gradiend_ui.ui.layout import EXPLAINED
-from gradiend_ui.ui.words import LANGUAGES, NAMES, Words, texts_of
 
 UI = Path(__file__).parents[2] / "gradiend_ui" / "ui"
-PARTS = (UI, UI.parent / "engine")
+PARTS = (UI, UI.parent / "engine", UI.parent / "server")
 SOURCE = "\n".join(
     path.read_text(encoding="utf-8") for part in PARTS for path in sorted(part.rglob("*.py")) if path.name != "words.py"
 )

@@ -1,1 +1,1 @@
-"""Learning a GRADIEND: gradients of the base model, the autoencoder's steps, its evaluation, several seeds."""
+"""Training a GRADIEND, and evaluating its encoder."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from gradiend_ui.engine.data_forms.choice import training_labels, transition_groups
+from gradiend_ui.engine.data.forms.choice import training_labels, transition_groups
+from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.eval_data import EvalRow
 
 Pair = tuple[str, str]
 ALTERNATIVE = "alternative"

@@ -1,23 +1,156 @@
-"""`evaluate_encoder`: how well a trained encoder tells the classes apart, on rows and on neutral texts."""
+"""Evaluating a trained encoder: which neutral rows, their encodings, and what they say of it.
+
+Neutral rows for the encoder: texts in which a word that has nothing to do with the classes is masked.
+
+Such a row has label 0; an encoder that encodes the classes only gives it a value near 0. The draw is seeded and
+private. Knows a tokenizer; no model. Rule of which tokens may be masked: `gradiend` 0.2.3.
+
+Encoding rows: each one's gradient through the encoder, as a table in the reference's layout.
+
+Knows gradients and an encoder; measures nothing (see `encoder_metrics`).
+
+`evaluate_encoder`: how well a trained encoder tells the classes apart, on rows and on neutral texts.
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import torch
+from torch import Tensor
 
-from gradiend_ui.engine.autoencoder import Autoencoder
-from gradiend_ui.engine.base_model import BaseModel
+from gradiend_ui.engine.base.loading import CAUSAL, BaseModel
+from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder
+from gradiend_ui.engine.data.rows import MASK, EvalRow, capped_neutral
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.eval_data import EvalRow, capped_neutral
-from gradiend_ui.engine.param_map import MappedParameter
-from gradiend_ui.engine.training.batches import Example, Pair, evaluation_order, examples_of
+from gradiend_ui.engine.training.batches import ALTERNATIVE, Example, Pair, evaluation_order, examples_of
 from gradiend_ui.engine.training.encoder_metrics import encoder_metrics
-from gradiend_ui.engine.training.encoding import RowEncoder, encoded_table
-from gradiend_ui.engine.training.gradients import FACTUAL, GradientReader
-from gradiend_ui.engine.training.neutral_rows import filled_in, neutral_examples
+from gradiend_ui.engine.training.gradients import DIFF, FACTUAL, GradientReader
+from gradiend_ui.engine.weights.parameter_map import MappedParameter
+
+NEUTRAL = "neutral"
+LEAST_PREFIX = 5
+"""Tokens that a causal model sees at least before the one it is asked for."""
+
+
+def neutral_examples(base: BaseModel, texts: Sequence[str], excluded: Iterable[str], seed: int) -> list[Example]:
+    """One example per text that has a token to mask, in order; both words of a row are that token.
+
+    excluded: words that must not occur in the masked token, whatever their case.
+    """
+    generator = random.Random(seed)
+    never = sorted({word.lower() for word in excluded if word})
+    found: list[Example] = []
+    for number, text in enumerate(texts):
+        drawn = _masked(base, text, never, generator)
+        if drawn is not None:
+            masked, token = drawn
+            found.append(Example(EvalRow(number, masked, token, NEUTRAL, token, NEUTRAL, ""), 0, 0))
+    return found
+
+
+def filled_in(examples: Iterable[Example]) -> list[str]:
+    """The examples' texts with their factual words in place."""
+    return [example.row.masked.replace(MASK, example.row.label) for example in examples]
+
+
+def _masked(base: BaseModel, text: str, never: Sequence[str], generator: random.Random) -> tuple[str, str] | None:
+    """(masked text, masked token); None when no token may be masked. For a causal model the text ends at the mask."""
+    tokenizer = base.tokenizer
+    tokens: list[str] = tokenizer.tokenize(text)
+    causal = base.kind == CAUSAL or tokenizer.mask_token is None
+    places = [
+        place for place in range(LEAST_PREFIX if causal else 0, len(tokens)) if _may_be_masked(tokens[place], never)
+    ]
+    if not places:
+        return None
+    place = generator.choice(places)
+    token = tokens[place]
+    if not causal:
+        return tokenizer.convert_tokens_to_string([*tokens[:place], MASK, *tokens[place + 1 :]]), token
+    prefix = tokenizer.convert_tokens_to_string(tokens[:place])
+    spaced = tokenizer.convert_tokens_to_string([token])[:1] in (" ", "\t", "\u2581")
+    return f"{prefix} {MASK}" if spaced else f"{prefix}{MASK}", token
+
+
+def _may_be_masked(token: str, never: Sequence[str]) -> bool:
+    bare = token.strip().lstrip("#").lstrip("Ġ").lstrip("\u2581").strip()
+    special = token.startswith("[") and token.endswith("]")
+    return bool(bare) and not special and not any(word in token.lower() for word in never)
+
+
+KEPT_BYTES = 512 * 1024 * 1024
+"""Gradients of the rows of an evaluation are kept between evaluations when they take no more than this."""
+
+
+class RowEncoder:
+    """Encodes the same rows again and again, for every evaluation of a training.
+
+    Where they are few enough the gradients are computed once and kept: the base model does not change.
+    """
+
+    def __init__(self, reader: GradientReader, examples: Sequence[Example], source: str) -> None:
+        self.examples = tuple(examples)
+        self.source = source
+        self._reader = reader
+        self._kept: Tensor | None = None
+
+    def encode(self, gradiend: Autoencoder) -> list[float | list[float]]:
+        """The latent value of each row: a float, or a list where there are several."""
+        with torch.no_grad():
+            values = [self._encoded(gradiend, place) for place in range(len(self.examples))]
+        return [value[0] if len(value) == 1 else value for value in values]
+
+    def table(self, gradiend: Autoencoder) -> pd.DataFrame:
+        """One row per example, as `encoded_table`."""
+        return encoded_table(self.examples, self.encode(gradiend), self.source)
+
+    def _encoded(self, gradiend: Autoencoder, place: int) -> list[float]:
+        found: list[float] = gradiend.encode(self._gradient(place)).detach().cpu().tolist()
+        return found
+
+    def _gradient(self, place: int) -> Tensor:
+        if self._kept is None:
+            first = self._reader.gradient((self.examples[place],), self.source)
+            if first.numel() * first.element_size() * len(self.examples) > KEPT_BYTES:
+                return first
+            self._kept = torch.stack([self._reader.gradient((example,), self.source) for example in self.examples])
+        return self._kept[place]
+
+
+def encoded_table(
+    examples: Sequence[Example], encoded: Sequence[float | list[float]], source: str, kind: str = "training"
+) -> pd.DataFrame:
+    """The encoder table of the reference, without neutral rows: what was encoded, its label, class and words."""
+    rows = [_row(example, value, source, kind) for example, value in zip(examples, encoded, strict=True)]
+    return pd.DataFrame(rows)
+
+
+def _row(example: Example, value: float | list[float], source: str, kind: str) -> dict[str, Any]:
+    row = example.row
+    token: str | None = {ALTERNATIVE: row.alternative, DIFF: None}.get(source, row.label)
+    names: dict[str, str | int] = {ALTERNATIVE: row.alternative_class, DIFF: example.transition}
+    name = names.get(source, row.label_class)
+    return {
+        "text": row.masked.replace(MASK, row.label),
+        "encoded": value,
+        "label": example.label_of(source),
+        "source_id": name,
+        "target_id": row.alternative_class,
+        "feature_class_id": example.transition,
+        "eval_group": row.label_class if source == "factual" else example.transition,
+        "type": kind,
+        "source_token": token,
+        "factual_token": row.label,
+        "alternative_token": row.alternative,
+        "template": row.masked,
+        "data_split": row.split,
+    }
+
 
 TRAINING_MASKED, DATASET = "neutral_training_masked", "neutral_dataset"
 

@@ -1,7 +1,11 @@
-"""The gradients of a base model, as flat vectors over the mapped parameters.
+"""Gradients of a base model as flat vectors: of training rows, and of one masked text.
+
+The gradients of a base model, as flat vectors over the mapped parameters.
 
 Only mapped parameters get a gradient, and only while one is computed: between two calls the base model is as it was.
 The model runs in evaluation mode (the reference never switches dropout on). Knows no autoencoder.
+
+The gradient of one masked text for one word: what `ModelWithGradiend.encode` needs to take texts.
 """
 
 from __future__ import annotations
@@ -13,9 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base_model import BaseModel
-from gradiend_ui.engine.errors import BadBase
-from gradiend_ui.engine.param_map import MappedParameter
+from gradiend_ui.engine.base.loading import BaseModel
+from gradiend_ui.engine.data.rows import MASK, EvalRow
+from gradiend_ui.engine.errors import BadBase, BadData
+from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.training.batches import Example
 from gradiend_ui.engine.training.losses import (
     TrainingInput,
@@ -25,6 +30,7 @@ from gradiend_ui.engine.training.losses import (
     readout_for,
     tokens_of,
 )
+from gradiend_ui.engine.weights.parameter_map import MappedParameter
 
 FACTUAL, ALTERNATIVE, DIFF = "factual", "alternative", "diff"
 
@@ -121,3 +127,21 @@ def _tracked(base: BaseModel, parameters: Sequence[torch.nn.Parameter]) -> Itera
             parameter.requires_grad_(tracked)
         if before.training:
             base.model.train()
+
+
+class TextGradients:
+    """Gradients with respect to the mapped weights of `model`, as they are mapped when it is asked."""
+
+    def __init__(self, model: ModelWithGradiend) -> None:
+        self._model = model
+
+    def create_gradients(self, text: str, label: str) -> Tensor:
+        """The flat gradient (mapped weights,) of predicting `label` at the `[MASK]` of `text`.
+
+        Raises BadData for a text without exactly one mask.
+        """
+        if text.count(MASK) != 1:
+            raise BadData(f"The text has {text.count(MASK)} times {MASK} instead of once: {text[:80]!r}.")
+        example = Example(EvalRow(0, text, label, "", label, "", ""), 0, 0)
+        reader = GradientReader(self._model.base, self._model.mapped, example)
+        return reader.sides([example], [FACTUAL])[FACTUAL]

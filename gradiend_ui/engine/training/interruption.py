@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.checkpoint_writer import save_pickled
-from gradiend_ui.engine.durable import discard, with_advice
+from gradiend_ui.engine.checkpoint.writing import save_pickled
 from gradiend_ui.engine.errors import Failed
+from gradiend_ui.engine.files.whole_or_absent import discard, with_advice
 from gradiend_ui.engine.training.record import History
 
 STATE_FILE = "state.pt"

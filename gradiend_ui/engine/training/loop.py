@@ -19,18 +19,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradiend_ui.engine.autoencoder import Autoencoder
-from gradiend_ui.engine.base_model import BaseModel
-from gradiend_ui.engine.checkpoint import DTYPES
-from gradiend_ui.engine.checkpoint_config import DECODER_BIAS, DECODER_WEIGHT, ENCODER_BIAS, ENCODER_WEIGHT
-from gradiend_ui.engine.checkpoint_writer import checked_place
+from gradiend_ui.engine.base.loading import BaseModel
+from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder
+from gradiend_ui.engine.checkpoint.config import DECODER_BIAS, DECODER_WEIGHT, ENCODER_BIAS, ENCODER_WEIGHT
+from gradiend_ui.engine.checkpoint.reading import DTYPES
+from gradiend_ui.engine.checkpoint.writing import checked_place
+from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadBase, BadData
-from gradiend_ui.engine.eval_data import EvalRow
 from gradiend_ui.engine.training.batches import Pair, Schedule, evaluation_order, examples_of, training_schedule
+from gradiend_ui.engine.training.encoder_evaluation import RowEncoder
 from gradiend_ui.engine.training.encoder_metrics import encoder_metrics
-from gradiend_ui.engine.training.encoding import RowEncoder
 from gradiend_ui.engine.training.gradients import GradientReader, of_kind
-from gradiend_ui.engine.training.initial import ParameterMap, architecture_for, initial_weights, parameter_map
+from gradiend_ui.engine.training.initial import (
+    ParameterMap,
+    architecture_for,
+    initial_weights,
+    kept_entries,
+    mean_gradient,
+    parameter_map,
+    sampled_examples,
+)
 from gradiend_ui.engine.training.interruption import (
     BEST_FOLDER,
     Interrupted,
@@ -39,9 +47,7 @@ from gradiend_ui.engine.training.interruption import (
     save_interrupted,
     working_folder,
 )
-from gradiend_ui.engine.training.outcome import GradiendFiles, post_pruned
-from gradiend_ui.engine.training.pruning import kept_entries, mean_gradient, sampled_examples
-from gradiend_ui.engine.training.record import History, flipped, run_record, write_json
+from gradiend_ui.engine.training.record import GradiendFiles, History, flipped, post_pruned, run_record, write_json
 from gradiend_ui.engine.training.settings import TrainingSettings, check_finite
 
 TURN_BELOW = -0.6

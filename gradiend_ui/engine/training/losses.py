@@ -15,12 +15,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradiend_ui.engine.base_model import CLM, CLOZE, DECODER, DECODER_CLOZE, ENCODER_MLM, MLM, BaseModel
+from gradiend_ui.engine.base.loading import CLM, CLOZE, DECODER, DECODER_CLOZE, ENCODER_MLM, MLM, BaseModel
+from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadBase, BadData
-from gradiend_ui.engine.eval_data import MASK, EvalRow
-from gradiend_ui.engine.objectives.candidates import added_ids, plain_ids, right_context
-from gradiend_ui.engine.objectives.gap import gap_mark, gap_mark_id, sentinel_id
-from gradiend_ui.engine.readout import Batch, EncoderReadout, Readout, padded
+from gradiend_ui.engine.scoring.objectives.candidates import (
+    added_ids,
+    gap_mark,
+    gap_mark_id,
+    plain_ids,
+    right_context,
+    sentinel_id,
+)
+from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout, padded
 
 TRAINING_LENGTH = 256
 """The longest input in tokens when training a decoder-only or masked model; the reference's number."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.base_model import BaseModel
-from gradiend_ui.engine.checkpoint_writer import OWN_FILES, checked_place, swap_in
-from gradiend_ui.engine.durable import unfinished
+from gradiend_ui.engine.base.loading import BaseModel
+from gradiend_ui.engine.checkpoint.writing import OWN_FILES, checked_place, swap_in
 from gradiend_ui.engine.errors import BadGrid, Failed
+from gradiend_ui.engine.files.whole_or_absent import unfinished
 from gradiend_ui.engine.training.loop import NEVER, TrainingPlan, TrainingStep, train_gradiend
 from gradiend_ui.engine.training.record import load_training_stats, write_json
 from gradiend_ui.engine.training.settings import SAVED, Convergence

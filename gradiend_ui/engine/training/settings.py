@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from gradiend_ui.engine.checkpoint_config import ACTIVATIONS
-from gradiend_ui.engine.checkpoint_context import SOURCES
+from gradiend_ui.engine.checkpoint.config import ACTIVATIONS
+from gradiend_ui.engine.checkpoint.context import SOURCES
 from gradiend_ui.engine.errors import BadGrid
 
 OPTIMIZERS = ("adamw", "adam")

@@ -1,0 +1,1 @@
+"""Step 3, Compare: own sentences under the base and chosen cells."""

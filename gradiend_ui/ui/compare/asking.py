@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.figures.numbers import cell_name
-from gradiend_ui.ui.compare.answers import build_answers, build_note
-from gradiend_ui.ui.compare.columns import MOST_PINNED, Column, columns_of, is_left_out
-from gradiend_ui.ui.compare.examples import continued_tokens
-from gradiend_ui.ui.compare.numbers import as_csv, as_tabs, table
-from gradiend_ui.ui.tree import Node
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.compare.answers import build_answers, build_note, continued_tokens
+from gradiend_ui.ui.compare.columns import MOST_PINNED, Column, as_csv, as_tabs, columns_of, is_left_out, table
+from gradiend_ui.ui.kit.tree import Node
+from gradiend_ui.ui.kit.words import Words
 
 if TYPE_CHECKING:
-    from gradiend_ui.ui.session import Session
+    from gradiend_ui.server.session import Session
 
 TOP_K = 8
 MOST_SENTENCES = 20

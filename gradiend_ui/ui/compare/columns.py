@@ -1,16 +1,24 @@
-"""The columns of a comparison: the base, pinned cells A to D, and the selected cell where it is not one of them.
+"""The columns of a comparison, and all its numbers as one table.
+
+The columns of a comparison: the base, pinned cells A to D, and the selected cell where it is not one of them.
 
 Pins are plain (feature factor, learning rate) pairs of a page's view. Knows no model and no widget.
+
+All numbers of a comparison as one table, for a spreadsheet: comma-separated to download, tab-separated to copy.
+
+No text begins a formula (see `engine.files.csv_text`). Knows answers; no widget.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from gradiend_ui.engine.files.csv_text import cell, csv_text
 from gradiend_ui.figures.numbers import cell_name
-from gradiend_ui.ui.tree import Node, explained, node, pick
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.kit.tree import Node, explained, node, pick
+from gradiend_ui.ui.kit.words import Words
 
 Pair = tuple[float, float]
 LETTERS = "ABCD"
@@ -100,3 +108,61 @@ def _chip(column: Column, words: Words) -> Node:
         pick(_value(column.cell), "✕", cls="remove", aria_label=label, title=label),
         cls=f"key chip-pin {column.style}",
     )
+
+
+Line = list[str | float | int | None]
+HEAD = ("sentence_number", "sentence", "mask", "kind", "item", "vocabulary_id", "base")
+TOKEN, CLASS, CONTINUATION, ERROR = "token", "class", "continuation", "error"
+CSV_NAME = "comparison.csv"
+
+
+def table(answer: Mapping[str, Any], columns: Sequence[Column]) -> list[Line]:
+    """A head and one line per class, token, continuation or error; `change` is p minus the base's p."""
+    head: Line = list(HEAD)
+    for column in columns:
+        factor, rate = column.cell
+        place = f"{column.letter} ({factor:g}, {rate:g})".strip()
+        head += [place, f"change {place}"]
+    lines = (line for number, item in enumerate(answer["texts"], 1) for line in _lines(number, item))
+    width = len(head)
+    return [head, *([*line, *[None] * (width - len(line))] for line in lines)]
+
+
+def _lines(number: int, item: Mapping[str, Any]) -> Iterator[Line]:
+    begin: Line = [number, item["text"]]
+    if item.get("error"):
+        yield [*begin, None, ERROR, item["error"]]
+    for place, mask in enumerate(item["masks"], 1):
+        for name, base in mask["base"]["classes"].items():
+            here = [cell["classes"].get(name) for cell in mask["cells"]]
+            yield [*begin, place, CLASS, name, None, base, *_with_changes(base, here)]
+        for row in mask["tokens"]:
+            numbers = _with_changes(row["base"], row["cells"])
+            yield [*begin, place, TOKEN, row["token"], row["id"], row["base"], *numbers]
+    said = item.get("continuation")
+    if said:
+        texts = [part for cell in said["cells"] for part in (cell["text"], None)]
+        yield [*begin, None, CONTINUATION, None, None, said["base"]["text"], *texts]
+
+
+def _with_changes(base: float | None, here: Sequence[float | None]) -> Iterator[float | None]:
+    for value in here:
+        yield value
+        yield None if value is None or base is None else value - base
+
+
+def as_csv(lines: Sequence[Line]) -> str:
+    return csv_text([_rounded(value) for value in line] for line in lines)
+
+
+def as_tabs(lines: Sequence[Line]) -> str:
+    """Lines of tab-separated values; tabs and line ends inside of a text become spaces."""
+    joined = [
+        [" ".join(value.split()) if isinstance(value, str) else _rounded(value) for value in line] for line in lines
+    ]
+    return "\n".join("\t".join(str(cell(value)) for value in line) for line in joined)
+
+
+def _rounded(value: str | float | int | None) -> str | float | int | None:
+    """Six significant digits: all that the model's precision is good for."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value

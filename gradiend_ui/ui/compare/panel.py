@@ -9,11 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from gradiend_ui.ui.compare.answers import build_note
+from gradiend_ui.ui.compare.answers import FROM_DATA, build_note, choices_of, first_sentences
 from gradiend_ui.ui.compare.columns import build_key
-from gradiend_ui.ui.compare.examples import FROM_DATA, choices_of, first_sentences
-from gradiend_ui.ui.tree import Node, Tree, explained, node
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.kit.tree import Node, Tree, explained, node
+from gradiend_ui.ui.kit.words import Words
 
 FILE_ID = "comparison-file"
 EXPLAINED: dict[str, str] = {}

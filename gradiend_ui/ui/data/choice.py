@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradiend_ui.engine.row_counts import ALL, chosen_count, default_split, scaled_seconds, splits_of
+from gradiend_ui.engine.sweep.data_report import ALL, chosen_count, default_split, scaled_seconds, splits_of
 
 OWN, NONE = "#own", "#none"
 """Values of the neutral set's dropdown that are no names of sets: own texts, and no texts at all."""

@@ -13,10 +13,10 @@ import gradio as gr
 
 from gradiend_ui.ui.data.choice import Choice, data_of, opened_choice, scored_rows, scored_texts, splits
 from gradiend_ui.ui.data.report import ROLES, build_sets, build_summary, build_time, neutral_choices
-from gradiend_ui.ui.drawer import drawer
-from gradiend_ui.ui.tree import Node, Tree, node
-from gradiend_ui.ui.upload_button import UploadButton
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.kit.drawer import drawer
+from gradiend_ui.ui.kit.tree import Node, Tree, node
+from gradiend_ui.ui.kit.upload_button import UploadButton
+from gradiend_ui.ui.kit.words import Words
 
 TABLE_TYPES = [".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet"]
 ACCEPTED = {"data-upload": TABLE_TYPES, "data-upload-texts": TABLE_TYPES}

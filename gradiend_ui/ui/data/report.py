@@ -21,8 +21,8 @@ from gradiend_ui.ui.data.choice import (
     table_of,
     words_of,
 )
-from gradiend_ui.ui.tree import Node, explained, node, pick
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.kit.tree import Node, explained, node, pick
+from gradiend_ui.ui.kit.words import Words
 
 ROLES = ("masked", "label", "label_class", "alternative", "alternative_class", "split")
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}

@@ -1,0 +1,1 @@
+"""Step 4, Export: the selected cell as a checkpoint."""

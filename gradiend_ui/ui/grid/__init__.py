@@ -1,0 +1,1 @@
+"""The linked maps, the row chart and the reasons of a cell."""

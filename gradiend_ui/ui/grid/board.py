@@ -15,20 +15,19 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
-from gradiend_ui.figures.maps import Marks, Measure, build_maps, empty_picture
-from gradiend_ui.figures.row_chart import build_row_chart
+from gradiend_ui.figures.maps import Marks, Measure, build_maps, build_row_chart, empty_picture
 from gradiend_ui.ui.grid.files import stem_of
 from gradiend_ui.ui.grid.heatmap import Heatmap
 from gradiend_ui.ui.grid.measures import board_of, kept_measure, lms_measure, row_lines
 from gradiend_ui.ui.grid.reason import build_reason
 from gradiend_ui.ui.grid.row_chart import RowChart
-from gradiend_ui.ui.status import build_run_chip, build_steps
-from gradiend_ui.ui.tree import Tree
-from gradiend_ui.ui.viewer import View, Viewers
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.kit.status import build_run_chip, build_steps
+from gradiend_ui.ui.kit.tree import Tree
+from gradiend_ui.ui.kit.viewer import View, Viewers
+from gradiend_ui.ui.kit.words import Words
 
 if TYPE_CHECKING:
-    from gradiend_ui.ui.session import Session
+    from gradiend_ui.server.session import Session
 
 LIVE = ("queued", "running")
 WATCHED = (*LIVE, "paused")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gradiend_ui.engine.spreadsheet import csv_text
+from gradiend_ui.engine.files.csv_text import csv_text
 
 FORMATS = ("csv", "json")
 HEAD = ("feature_factor", "learning_rate", "status", "lms", "lms_ratio", "passes", "can_win", "precision")

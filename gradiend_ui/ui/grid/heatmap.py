@@ -13,8 +13,8 @@ from typing import Any
 
 import gradio as gr
 
-from gradiend_ui.ui.routes import PLOTLY_URL
-from gradiend_ui.ui.tree import as_json
+from gradiend_ui.ui.kit.routes import PLOTLY_URL
+from gradiend_ui.ui.kit.tree import as_json
 
 HERE = Path(__file__).parent
 PLOTLY_HEAD = f'<script src="{PLOTLY_URL}"></script>'

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradiend_ui.figures.maps import Measure, Table, difference
-from gradiend_ui.figures.row_chart import MOST_LINES, LineKind
-from gradiend_ui.ui.words import Words
+from gradiend_ui.figures.maps import MOST_LINES, LineKind, Measure, Table, difference
+from gradiend_ui.ui.kit.words import Words
 
 OTHER, OWN, CHANGE, ALL = "other", "own", "change", "all"
 SHOWS = (OTHER, OWN, CHANGE, ALL)

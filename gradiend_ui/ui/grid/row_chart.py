@@ -1,6 +1,6 @@
 """The selected row as lines over the learning rate, drawn by row_chart.js with the local plotly.js.
 
-Its value is the payload of `figures.row_chart`; `texts` are the words of the page's language. `gr.Plot` would re-create
+Its value is the payload of `figures.maps`; `texts` are the words of the page's language. `gr.Plot` would re-create
 its SVG on every update. Knows no metric.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from gradiend_ui.ui.grid.heatmap import PLOTLY_HEAD, plot_script
-from gradiend_ui.ui.tree import as_json
+from gradiend_ui.ui.kit.tree import as_json
 
 TEMPLATE = """
 <div class="row-head"><h3 class="row-title"></h3><div class="legend"></div></div>

@@ -1,0 +1,1 @@
+"""Step 1, Load: the health card and its questions."""

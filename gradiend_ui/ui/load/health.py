@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradiend_ui.figures.numbers import percent, signed, three_digits
-from gradiend_ui.ui.tree import Node, explained, facts, node, pick
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
+from gradiend_ui.ui.kit.words import Words
 
 SWAP, DIRECTIONS, FILES, BASE, CHAT_ON, CHAT_OFF, DATA = (
     "swap",

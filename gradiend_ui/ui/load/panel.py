@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from gradiend_ui.engine.demos import DEMO
+from gradiend_ui.engine.base.demos import DEMO
 from gradiend_ui.engine.errors import NotFound
+from gradiend_ui.ui.kit.tree import Node, Tree, node
+from gradiend_ui.ui.kit.upload_button import UploadButton
+from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.load import health, questions
 from gradiend_ui.ui.load.questions import Asked, QuestionWidgets
-from gradiend_ui.ui.tree import Node, Tree, node
-from gradiend_ui.ui.upload_button import UploadButton
-from gradiend_ui.ui.words import Words
 
 if TYPE_CHECKING:
-    from gradiend_ui.ui.session import Session
+    from gradiend_ui.server.session import Session
 
 EXPLAINED: dict[str, str] = {"source": "load.source", "other-base": "load.other_base"}
 """Widget id: the text that explains it."""

@@ -14,9 +14,9 @@ import gradio as gr
 
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.figures.numbers import signed
-from gradiend_ui.ui.drawer import opens
-from gradiend_ui.ui.tree import Node, Tree, node, pick
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.kit.drawer import opens
+from gradiend_ui.ui.kit.tree import Node, Tree, node, pick
+from gradiend_ui.ui.kit.words import Words
 
 BASE, DIRECTION, ROWS = "base", "direction", "rows"
 SIGNS = (1.0, 0.0, -1.0)

@@ -1,0 +1,1 @@
+"""Earlier sweeps: the list, and two of them side by side."""

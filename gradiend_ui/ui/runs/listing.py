@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from gradiend_ui.figures.numbers import cell_name, three_digits
-from gradiend_ui.ui.tree import Node, explained, facts, node, pick
-from gradiend_ui.ui.words import Words
+from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
+from gradiend_ui.ui.kit.words import Words
 
 Entry = Mapping[str, Any]
 

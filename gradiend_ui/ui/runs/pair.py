@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradiend_ui.engine.spreadsheet import csv_text
+from gradiend_ui.engine.files.csv_text import csv_text
 from gradiend_ui.figures.numbers import MISSING, cell_name, plain, signed, six_digits, three_digits
+from gradiend_ui.ui.kit.tree import Node, explained, node, pick
+from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.runs.listing import kept, moment, title_of
-from gradiend_ui.ui.tree import Node, explained, node, pick
-from gradiend_ui.ui.words import Words
 
 Table = Sequence[Sequence[float | None]]
 MANY_COLUMNS = 10

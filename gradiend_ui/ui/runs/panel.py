@@ -7,11 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from gradiend_ui.ui.drawer import drawer
+from gradiend_ui.server.runs import LONGEST_NAME, LONGEST_NOTE
+from gradiend_ui.ui.kit.drawer import drawer
+from gradiend_ui.ui.kit.tree import Tree, node
+from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.runs.listing import build_loading, build_status
-from gradiend_ui.ui.runs.shelf import LONGEST_NAME, LONGEST_NOTE
-from gradiend_ui.ui.tree import Tree, node
-from gradiend_ui.ui.words import Words
 
 EXPLAINED = {"run-name": "runs.name", "run-note": "runs.note"}
 """Widget id: the text that explains it."""

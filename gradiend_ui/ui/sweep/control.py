@@ -1,7 +1,7 @@
 """Who may control the sweep on the page: the sentence for watchers, the links for who started it, taking control with a
 link, and the question before a sweep that others watch is stopped.
 
-Lays out and fills in; what somebody is to a run is decided by `ui.keys`. The keys themselves stay in the browser
+Lays out and fills in; what somebody is to a run is decided by `server.roles`. The keys themselves stay in the browser
 (assets/page.js) and never stand in a tree.
 """
 
@@ -14,10 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 import gradio as gr
 
 from gradiend_ui.engine.errors import NotAllowed
-from gradiend_ui.engine.run_keys import LONGEST_KEY
-from gradiend_ui.ui.keys import HOLDER, KEYLESS, WATCHER
-from gradiend_ui.ui.tree import Node, Tree, node, pick
-from gradiend_ui.ui.words import Words
+from gradiend_ui.server.roles import HOLDER, KEYLESS, LONGEST_KEY, WATCHER
+from gradiend_ui.ui.kit.tree import Node, Tree, node, pick
+from gradiend_ui.ui.kit.words import Words
 
 CLAIM_ID = "claim-control"
 STOP, GO_ON = "stop", "go-on"

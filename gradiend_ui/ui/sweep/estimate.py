@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gradiend_ui.engine.axes import read_axis
 from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.engine.selection import Question, wanted_feature_factors, winning_feature_factors
+from gradiend_ui.engine.selection.winner import Question, wanted_feature_factors, winning_feature_factors
+from gradiend_ui.engine.sweep.axes import read_axis
 from gradiend_ui.engine.values import Grid
 from gradiend_ui.figures.numbers import clock, signed
+from gradiend_ui.ui.kit.tree import Node, node
+from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.sweep.form import (
     BFLOAT16,
     DECODER,
@@ -26,8 +28,6 @@ from gradiend_ui.ui.sweep.form import (
     build_spec,
     read_grid,
 )
-from gradiend_ui.ui.tree import Node, node
-from gradiend_ui.ui.words import Words
 
 CountKnown = Callable[[dict[str, Any]], int]
 

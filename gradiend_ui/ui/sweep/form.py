@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from gradiend_ui.engine.axes import quick_axes, read_axis
 from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.sweep.axes import quick_axes, read_axis
 from gradiend_ui.engine.values import DEFAULT_PRECISION, Grid
 
 DEFAULT, DENSE, QUICK, FINE, TYPED = "default", "dense", "quick", "fine", "typed"

@@ -1,6 +1,6 @@
 """The two typed lists of the step Sweep: what was read, and a row that writes a range for people who type no syntax.
 
-Lays out and reads back; the syntax itself is the engine's (`engine.axes`).
+Lays out and reads back; the syntax itself is the engine's (`engine.sweep.axes`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 import gradio as gr
 
-from gradiend_ui.engine.axes import Axis, range_text, read_axis
 from gradiend_ui.engine.errors import BadGrid, GradiendUIError
+from gradiend_ui.engine.sweep.axes import Axis, range_text, read_axis
 from gradiend_ui.figures.numbers import MINUS, plain
+from gradiend_ui.ui.kit.tree import Node, Tree, node
+from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.sweep.form import FACTORS, RATES
-from gradiend_ui.ui.tree import Node, Tree, node
-from gradiend_ui.ui.words import Words
 
 FIRST_FACTORS, FIRST_RATES = "-1, 1", "0.01, 0.05, 0.1, 0.2, 0.5, 1"
 FEW, SHOWN = 8, 5

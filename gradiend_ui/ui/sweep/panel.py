@@ -1,5 +1,10 @@
 """Step 2, Sweep: what to change, which grid, how to pick the winner, and the buttons that start, pause and stop.
 
+A slider that takes a typed number as its box then shows it: the nearest one in its range.
+
+Gradio's own refuses a number out of range, and says nothing when the browser snaps it into the range afterwards: the
+page would show a threshold that nothing was computed with.
+
 Lays out and fills in; what the values mean is in `form`, what they cost in `estimate`. Knows no model.
 """
 
@@ -11,8 +16,10 @@ from typing import Any
 
 import gradio as gr
 
-from gradiend_ui.engine.axes import spelled
+from gradiend_ui.engine.sweep.axes import spelled
 from gradiend_ui.engine.values import DEFAULT_PRECISION, PARTS, TOKEN_BOUNDARIES
+from gradiend_ui.ui.kit.tree import Tree, node
+from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.sweep import control, lists
 from gradiend_ui.ui.sweep import form as described
 from gradiend_ui.ui.sweep.form import (
@@ -31,9 +38,20 @@ from gradiend_ui.ui.sweep.form import (
     WINNER_GOALS,
     first_options,
 )
-from gradiend_ui.ui.sweep.threshold import Threshold
-from gradiend_ui.ui.tree import Tree, node
-from gradiend_ui.ui.words import Words
+
+
+class Threshold(gr.Slider):
+    """The share of the base's LMS that must stay, in [`LOWEST_RATIO`, 1]."""
+
+    is_template = True  # drawn as Gradio's slider
+
+    def preprocess(self, payload: float | None) -> float:
+        return snapped(payload)
+
+
+def snapped(ratio: float | None) -> float:
+    return RATIO if ratio is None else min(max(float(ratio), LOWEST_RATIO), 1.0)
+
 
 __all__ = [
     "DEFAULT", "EXPLAINED", "FORM_FIELDS", "FormWidgets", "RunWidgets", "build", "button_states", "first_options",

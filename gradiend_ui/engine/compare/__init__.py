@@ -1,0 +1,1 @@
+"""Predictions in one's own sentences: the base beside chosen cells."""

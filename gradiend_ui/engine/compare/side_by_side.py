@@ -1,0 +1,353 @@
+"""Side by side: what the base and chosen cells predict in one's own sentences.
+
+Per sentence and mask the top tokens of every column, the probability of each of them in all columns, and the class
+probabilities of the objective; on request how causal and encoder-decoder models go on. What was computed for a cell is
+taken from a `Memory` where one is given. Knows models and tokens; no grid, no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradiend_ui.engine.base.loading import CLM, ENCODER_MLM, MASKED, MLM, SEQ2SEQ, Model
+from gradiend_ui.engine.compare.continuation import Continuation, changed_tokens, continue_texts, spelled_pieces
+from gradiend_ui.engine.compare.sentences import NATURAL, Sentence, batch_of, continued_ids, read_sentence
+from gradiend_ui.engine.data.rows import MASK, EvalRow
+from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
+from gradiend_ui.engine.files.bounded_cache import Memory
+from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.scoring.objectives.choice import build_objective
+from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout
+from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
+from gradiend_ui.engine.values import Cell, finite_or_none
+from gradiend_ui.engine.weights.workspace import Workspace
+
+BY_FIRST_PIECES = (MLM, CLM, ENCODER_MLM)
+ClassProbabilities = dict[str, float | None]
+MAX_TEXTS, MAX_CELLS, MAX_TOP_K, MAX_CONTINUATION = 20, 4, 50, 40
+SMALL = 1024
+"""Bytes that a kept value without tensors counts as."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one set of weights says in one sentence. probs: float32 (masks, vocabulary); classes: one per mask."""
+
+    probs: Tensor
+    classes: tuple[ClassProbabilities, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the base (cell None) or one cell says, by text."""
+
+    cell: Cell | None
+    readings: Mapping[str, Reading]
+    continuations: Mapping[str, Continuation]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What all columns have in common. owner: what the numbers belong to, beside the cell and the text."""
+
+    model: ModelWithGradiend
+    workspace: Workspace
+    targets: ClassTargets
+    token_boundary: str = "reference"
+    part: str = "decoder"
+    memory: Memory = field(default_factory=Memory)
+    owner: str = ""
+
+    def column(self, cell: Cell | None, sentences: Sequence[Sentence], continuation: int) -> Column:
+        """Readings and continuations of one set of weights; only what the memory lacks is computed."""
+        weights = _Weights(self, cell)
+        asked = {sentence.text: sentence for sentence in sentences}
+        readings = self._remembered((cell, "reading"), asked, lambda new: self._read(weights.model, new))
+        if not continuation:
+            return Column(cell, readings, {})
+        kind = (cell, "continuation", continuation)
+        said = self._remembered(kind, asked, lambda new: self._continue(weights.model, new, continuation))
+        return Column(cell, readings, said)
+
+    def _remembered(
+        self, kind: tuple[Any, ...], asked: Mapping[str, Sentence], compute: Callable[[list[Sentence]], list[Any]]
+    ) -> dict[str, Any]:
+        known = {text: self.memory.get((self.owner, *kind, text)) for text in asked}
+        missing = [asked[text] for text, value in known.items() if value is None]
+        for sentence, value in zip(missing, compute(missing) if missing else [], strict=True):
+            known[sentence.text] = value
+            self.memory.keep((self.owner, *kind, sentence.text), value, _size(value))
+        return known
+
+    def _read(self, weights: Model, sentences: list[Sentence]) -> list[Reading]:
+        batch = batch_of(self.model.base, sentences)
+        probs = torch.softmax(self._readout(batch).logits(weights, batch), dim=-1).cpu()
+        reader = _class_reader(self.model, sentences, self.targets, self.token_boundary)
+        classes = reader(weights, probs)
+        readings, start = [], 0
+        for sentence in sentences:
+            stop = start + len(sentence.points)
+            readings.append(Reading(probs[start:stop].clone(), tuple(classes[start:stop])))
+            start = stop
+        return readings
+
+    def _readout(self, batch: Batch) -> Readout | EncoderReadout:
+        """How this model is read; tried once, with the first sentences."""
+        if self.model.base.objective == ENCODER_MLM:
+            return EncoderReadout()
+        found: Readout | None = self.memory.get((self.owner, "readout"))
+        if found is None:
+            found = Readout.trying(self.model.base_model, batch)
+            self.memory.keep((self.owner, "readout"), found, SMALL)
+        return found
+
+    def _continue(self, weights: Model, sentences: list[Sentence], length: int) -> list[Continuation]:
+        prompts = [continued_ids(self.model.base, sentence.text) for sentence in sentences]
+        return continue_texts(self.model.base, weights, prompts, length)
+
+
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """The weights of a column, written when they are first needed."""
+
+    comparison: Comparison
+    cell: Cell | None
+
+    @cached_property
+    def model(self) -> Model:
+        asked = self.comparison
+        if self.cell is None:
+            return asked.model.base_model
+        update = asked.model.update_vector(asked.part, self.cell.feature_factor)
+        return asked.workspace.rewritten(update, self.cell.learning_rate)
+
+
+def _size(value: Reading | Continuation) -> int:
+    return SMALL + (value.probs.numel() * value.probs.element_size() if isinstance(value, Reading) else 0)
+
+
+def compare(
+    model: ModelWithGradiend,
+    workspace: Workspace,
+    cells: Sequence[Cell],
+    texts: Sequence[str],
+    *,
+    targets: ClassTargets,
+    token_boundary: str = "reference",
+    part: str = "decoder",
+    top_k: int = 5,
+) -> list[dict[str, Any]]:
+    """As `side_by_side`, without continuations and with every sentence required to be readable."""
+    return side_by_side(Comparison(model, workspace, targets, token_boundary, part), cells, texts, top_k=top_k)
+
+
+def side_by_side(
+    asked: Comparison,
+    cells: Sequence[Cell],
+    texts: Sequence[str],
+    *,
+    top_k: int = 5,
+    continuation: int = 0,
+    skip_bad: bool = False,
+) -> list[dict[str, Any]]:
+    """Per text: `masks`, and `continuation` where asked for; `error` instead where a text is left out.
+
+    Per mask: the `top_k` tokens and {class: P} of the base and of each cell, `change` is p - base p; `tokens` is the
+    union of these tokens with the probability in every column, the largest first. Class probabilities sum the
+    one-piece ways to write each target; cloze objectives let all targets compete.
+    continuation: how many tokens causal and encoder-decoder models add. skip_bad: answer the other sentences.
+    Raises BadData for a text that cannot be read, unless skip_bad, and TooLarge over 20 texts or 4 cells.
+    """
+    _check(asked.model, cells, texts, top_k, continuation)
+    sentences, errors = _read_sentences(asked, texts, skip_bad)
+    columns = (
+        [asked.column(cell, list(sentences.values()), continuation) for cell in (None, *cells)] if sentences else []
+    )
+    return [
+        {"text": text, "masks": [], "error": errors[place]}
+        if place in errors
+        else _answer(asked.model, columns, sentences[place], top_k)
+        for place, text in enumerate(texts)
+    ]
+
+
+def read_ahead(asked: Comparison, cell: Cell | None, texts: Sequence[str], *, continuation: int = 0) -> None:
+    """Compute what one column says in some of the texts, so that a `side_by_side` of the same memory finds it there.
+
+    Texts that cannot be read are passed over: the comparison says why.
+    """
+    _check(asked.model, [] if cell is None else [cell], texts, 1, continuation)
+    sentences, _ = _read_sentences(asked, texts, skip_bad=True)
+    if sentences:
+        asked.column(cell, list(sentences.values()), continuation)
+
+
+def _check(
+    model: ModelWithGradiend, cells: Sequence[Cell], texts: Sequence[str], top_k: int, continuation: int
+) -> None:
+    if not texts:
+        raise BadData("Give at least one sentence.")
+    if len(texts) > MAX_TEXTS or len(cells) > MAX_CELLS:
+        raise TooLarge(f"At most {MAX_TEXTS} sentences and {MAX_CELLS} cells are compared at once.")
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
+        raise BadGrid(f"top_k must be a whole number from 1 to {MAX_TOP_K}, not {shown(top_k)}.")
+    if isinstance(continuation, bool) or not isinstance(continuation, int) or not 0 <= continuation <= MAX_CONTINUATION:
+        raise BadGrid(f"continuation must be a whole number from 0 to {MAX_CONTINUATION}, not {shown(continuation)}.")
+    if continuation and model.base.kind == MASKED:
+        raise BadGrid("A masked model does not continue texts: leave continuation out.")
+
+
+def _read_sentences(
+    asked: Comparison, texts: Sequence[str], skip_bad: bool
+) -> tuple[dict[int, Sentence], dict[int, str]]:
+    """(sentence by place, why it cannot be read by place). Raises BadData and TooLarge unless skip_bad."""
+    sentences: dict[int, Sentence] = {}
+    errors: dict[int, str] = {}
+    for place, text in enumerate(texts):
+        try:
+            sentences[place] = read_sentence(asked.model.base, text, place + 1, asked.token_boundary)
+        except (BadData, TooLarge) as error:
+            if not skip_bad:
+                raise
+            errors[place] = str(error)
+    return sentences, errors
+
+
+def _class_reader(
+    model: ModelWithGradiend, sentences: Sequence[Sentence], targets: ClassTargets, token_boundary: str
+) -> Callable[[Model, Tensor], list[ClassProbabilities]]:
+    """From weights and the probabilities (points, vocabulary) they gave to {class: P} of each point."""
+    words: Mapping[str, tuple[str, ...]] = targets.words or {}
+    if model.base.objective in BY_FIRST_PIECES:
+        lookups = _piece_lookups(model, words, token_boundary)
+        naturals = [sentence.natural for sentence in sentences for _ in sentence.points]
+        return lambda _weights, probs: [
+            {name: finite_or_none(float(p[own].sum())) for name, own in lookups(natural).items()}
+            for p, natural in zip(probs, naturals, strict=True)
+        ]
+    if not words:
+        return lambda _weights, probs: [{} for _ in probs]
+    texts = [sentence.text for sentence in sentences]
+    rows = [EvalRow(n, text if MASK in text else text + MASK, "", "", "", "", "") for n, text in enumerate(texts)]
+    objective = build_objective(model.base, rows, targets)
+
+    def competing(weights: Model, _probs: Tensor) -> list[ClassProbabilities]:
+        found: dict[int, ClassProbabilities] = {}
+        for block in objective.blocks:
+            for place, values in zip(block.rows, objective.score(weights, block).tolist(), strict=True):
+                found[place] = dict(zip(objective.classes, map(finite_or_none, values), strict=True))
+        return [found.get(place, {}) for place in range(len(texts))]
+
+    return competing
+
+
+def _piece_lookups(
+    model: ModelWithGradiend, words: Mapping[str, tuple[str, ...]], token_boundary: str
+) -> Callable[[bool], dict[str, Tensor]]:
+    """{class: vocabulary ids of its words} of a sentence, by whether it is read with the natural boundary."""
+    vocabulary = TargetVocabulary(model.tokenizer)
+    bare = model.base.objective != CLM or model.base.chat_prompt
+
+    def ids_of(natural: bool) -> dict[str, Tensor]:
+        lookup = vocabulary.word_initial_pieces if natural and not bare else vocabulary.first_pieces
+        return {name: torch.tensor(sorted({i for word in own for i in lookup(word)})) for name, own in words.items()}
+
+    found = {natural: ids_of(natural) for natural in ((True,) if token_boundary == NATURAL else (False, True))}
+    return lambda natural: found[natural or token_boundary == NATURAL]
+
+
+# --- the answer ------------------------------------------------------------------------------------------------------
+
+
+def _answer(model: ModelWithGradiend, columns: Sequence[Column], sentence: Sentence, top_k: int) -> dict[str, Any]:
+    text = sentence.text
+    read = [column.readings[text] for column in columns]
+    answer: dict[str, Any] = {
+        "text": text,
+        "masks": [_mask(model, columns, read, mask, top_k) for mask in range(len(sentence.points))],
+    }
+    if columns[0].continuations:
+        answer["continuation"] = _continuation(model, columns, text)
+    return answer
+
+
+def _mask(
+    model: ModelWithGradiend, columns: Sequence[Column], read: Sequence[Reading], mask: int, top_k: int
+) -> dict[str, Any]:
+    probs = [reading.probs[mask] for reading in read]
+    tops = [_top_ids(p, top_k) for p in probs]
+    described = [
+        {
+            **_where(column.cell),
+            "top": [_entry(model, token, p, probs[0]) for token in top],
+            "classes": reading.classes[mask],
+        }
+        for column, reading, p, top in zip(columns, read, probs, tops, strict=True)
+    ]
+    tokens = _union(model, probs, tops)
+    return {"position": mask, "base": described[0], "cells": described[1:], "tokens": tokens}
+
+
+def _top_ids(probs: Tensor, top_k: int) -> list[int]:
+    found: list[int] = torch.topk(torch.nan_to_num(probs, nan=-1.0), min(top_k, probs.shape[0])).indices.tolist()
+    return found
+
+
+def _union(model: ModelWithGradiend, probs: Sequence[Tensor], tops: Sequence[list[int]]) -> list[dict[str, Any]]:
+    """Every token that some column lists, with its probability in all of them; the largest anywhere comes first."""
+    ids = list(dict.fromkeys(token for top in tops for token in top))
+    table = [[finite_or_none(float(p[token])) for p in probs] for token in ids]
+    rows = sorted(zip(ids, table, strict=True), key=lambda row: max(p or 0.0 for p in row[1]), reverse=True)
+    return [
+        {"token": spelled(model.tokenizer, token), "id": token, "base": values[0], "cells": values[1:]}
+        for token, values in rows
+    ]
+
+
+def _entry(model: ModelWithGradiend, token: int, probs: Tensor, base: Tensor) -> dict[str, Any]:
+    return {
+        "token": spelled(model.tokenizer, token),
+        "id": token,
+        "p": finite_or_none(float(probs[token])),
+        "change": finite_or_none(float(probs[token] - base[token])),
+    }
+
+
+def _continuation(model: ModelWithGradiend, columns: Sequence[Column], text: str) -> dict[str, Any]:
+    prompt = () if model.base.kind == SEQ2SEQ else continued_ids(model.base, text)
+    said = [column.continuations[text] for column in columns]
+    described = [
+        {**_where(column.cell), **_described(model, prompt, one, said[0])}
+        for column, one in zip(columns, said, strict=True)
+    ]
+    return {"base": described[0], "cells": described[1:]}
+
+
+def _described(
+    model: ModelWithGradiend, prompt: Sequence[int], one: Continuation, base: Continuation
+) -> dict[str, Any]:
+    """tokens: {text, id, changed}, whose texts make up `text`; ended: it said its end token."""
+    pieces = spelled_pieces(model.tokenizer, prompt, one.ids)
+    marks = changed_tokens(base.ids, one.ids)
+    tokens = [
+        {"text": piece, "id": token, "changed": changed}
+        for piece, token, changed in zip(pieces, one.ids, marks, strict=True)
+    ]
+    reason = "The rewritten model's numbers are not finite here: it says nothing more." if one.broken else None
+    return {"text": "".join(pieces), "tokens": tokens, "ended": one.ended, **({"reason": reason} if reason else {})}
+
+
+def spelled(tokenizer: Any, token: int) -> str:
+    """A token as a person reads it; the bare vocabulary entry when decoding leaves nothing."""
+    return str(tokenizer.decode([token])).strip() or str(tokenizer.convert_ids_to_tokens(token))
+
+
+def _where(cell: Cell | None) -> dict[str, float]:
+    return {} if cell is None else {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}

@@ -1,0 +1,164 @@
+"""A table's columns and classes: which column plays which role, and which classes the rows name.
+
+Which column of a table plays which role: by the spellings that are known, then by what its cells look like.
+
+A text with one [MASK] is the masked sentence, few values that are classes of the checkpoint are classes, few words are
+tokens, train / test / validation are splits. A guess, to be shown and corrected. Knows a frame; no model.
+
+The classes that rows name: which of them a GRADIEND knows, in which order they come, and their words.
+
+Every function goes through the rows once, however many classes they name. Knows rows and directions; no model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from gradiend_ui.engine.data.rows import COLUMNS, MASK, EvalData, EvalRow
+from gradiend_ui.engine.errors import BadData
+
+SAMPLE_ROWS = 2000
+SHORT = 40
+SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "validation", "val", "valid", "dev", "eval"})
+CLASS_HINT = re.compile(r"class|klass|group|gruppe|categor|kategor|gender|genus|geschlecht|(^|_)id($|_)")
+OTHER_HINT = re.compile(r"alt|counter|other|ander|gegen|opposite|swap|flip|target")
+BY_NAME, BY_CONTENT = "name", "content"
+
+
+@dataclass(frozen=True)
+class Guess:
+    """columns: {role: column, "" for none}; how: {role: "name" or "content"} of those that were found."""
+
+    columns: Mapping[str, str]
+    how: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Profile:
+    """What a column's cells look like. masked: share of cells with exactly one [MASK], in [0, 1]."""
+
+    name: str
+    values: frozenset[str]
+    filled: int
+    masked: float
+    short: bool
+
+    @property
+    def repeats(self) -> bool:
+        few = len(self.values) <= 2 and self.filled > len(self.values)
+        return bool(self.values) and self.short and (few or 2 * len(self.values) <= self.filled)
+
+    def hints(self, pattern: re.Pattern[str]) -> bool:
+        return pattern.search(_normal(self.name)) is not None
+
+
+def guess_columns(frame: pd.DataFrame, classes: Collection[str] = (), words: Collection[str] = ()) -> Guess:
+    """A column for every role that one can be found for. `classes`, `words`: those that the checkpoint knows."""
+    names = [str(name) for name in frame.columns]
+    found = _by_name(names)
+    how = dict.fromkeys(found, BY_NAME)
+    left = [_profile(name, frame[name]) for name in names if name not in found.values()]
+    lower = frozenset(word.lower() for word in words)
+    for role, column in _by_content(left, frozenset(classes), lower, frozenset(found)).items():
+        found[role], how[role] = column, BY_CONTENT
+    return Guess({role: found.get(role, "") for role in COLUMNS}, how)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
+
+
+def _by_name(names: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for role, spellings in COLUMNS.items():
+        match = next((name for spelling in spellings for name in names if _normal(name) == spelling), None)
+        if match is not None and match not in found.values():
+            found[role] = match
+    return found
+
+
+def _profile(name: str, column: pd.Series) -> _Profile:
+    cells = [str(value).strip() for value in column.head(SAMPLE_ROWS).tolist() if value is not None and value == value]
+    cells = [cell for cell in cells if cell]
+    masked = sum(cell.count(MASK) == 1 for cell in cells) / len(cells) if cells else 0.0
+    return _Profile(name, frozenset(cells), len(cells), masked, all(len(cell) <= SHORT for cell in cells))
+
+
+def _by_content(
+    left: list[_Profile], classes: frozenset[str], known_words: frozenset[str], known: frozenset[str]
+) -> dict[str, str]:
+    """Roles for the columns that are `left`, without the roles that are `known` already."""
+    found: dict[str, str] = {}
+    texts = [profile for profile in left if profile.masked >= 0.5]
+    if texts and "masked" not in known:
+        found["masked"] = max(texts, key=lambda profile: profile.masked).name
+    short = [profile for profile in left if profile.repeats and profile.masked == 0.0]
+    splits = [profile for profile in short if {value.lower() for value in profile.values} <= SPLIT_NAMES]
+    if splits and "split" not in known:
+        found["split"] = splits[0].name
+    short = [profile for profile in short if profile not in splits]
+    named = [profile for profile in short if len(profile.values & classes) * 2 > len(profile.values)]
+    kinds = named or [profile for profile in short if profile.hints(CLASS_HINT)]
+    rest = [
+        profile
+        for profile in short
+        if profile not in kinds and not any(value.replace(".", "").isdigit() for value in profile.values)
+    ]
+    words = [profile for profile in rest if {value.lower() for value in profile.values} & known_words] or rest
+    found |= _pair(kinds, "label_class", "alternative_class", known)
+    return found | _pair(words, "label", "alternative", known)
+
+
+def _pair(found: list[_Profile], own: str, other: str, known: frozenset[str]) -> dict[str, str]:
+    """A column for `own` and one for `other`: by a hint in the name, else the left one is `own`."""
+    hinted = [profile for profile in found if profile.hints(OTHER_HINT)]
+    plain = [profile for profile in found if profile not in hinted]
+    chosen: dict[str, str] = {}
+    if own not in known and (plain or hinted):
+        first = (plain or hinted)[0]
+        chosen[own] = first.name
+        plain, hinted = [p for p in plain if p is not first], [p for p in hinted if p is not first]
+    if other not in known and (hinted or plain):
+        chosen[other] = (hinted or plain)[0].name
+    return chosen
+
+
+def directed_classes(direction: Mapping[str, float]) -> list[str]:
+    """The classes that lie on one of the sides, +1 first; without those of identity rows, which lie at 0."""
+    return sorted((name for name in direction if direction[name]), key=lambda name: -direction[name])
+
+
+def ordered_classes(direction: Mapping[str, float], data: EvalData) -> tuple[str, ...]:
+    """The +1 class first, then -1, then the undirected ones that the rows hold. Raises BadData for less than two."""
+    known, held = directed_classes(direction), set(data.classes)
+    chosen = [name for name in known if name in held] or list(data.classes)
+    if len(chosen) < 2:
+        raise BadData(
+            f"A sweep needs rows of at least two classes of the GRADIEND; the rows hold {', '.join(data.classes)} "
+            f"and the checkpoint knows {', '.join(known) or 'no class'}."
+        )
+    return tuple(chosen)
+
+
+def of_known_classes(direction: Mapping[str, float], data: EvalData) -> EvalData:
+    """The same rows. Raises BadData where the direction of none of their classes is known."""
+    known = directed_classes(direction)
+    if known and not set(known) & set(data.classes):
+        raise BadData(
+            f"The rows hold the classes {', '.join(data.classes)}, and the checkpoint knows {', '.join(known)}: write "
+            "its names into the table, or choose the columns that hold them."
+        )
+    return data
+
+
+def words_by_class(rows: Sequence[EvalRow]) -> dict[str, tuple[str, ...]]:
+    """{class: its words in the rows}: its labels, and the alternatives that name it; sorted, each spelling once."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row.label_class, set()).add(row.label)
+        found.setdefault(row.alternative_class, set()).add(row.alternative)
+    return {name: tuple(sorted(words)) for name, words in found.items()}

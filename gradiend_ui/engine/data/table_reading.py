@@ -1,0 +1,374 @@
+"""From bytes to a table: encoding and delimiter found, damaged rows kept apart, nothing guessed about the columns.
+
+csv, tsv, jsonl, json and parquet. A row whose cells do not fit the header is damaged: it keeps its place in the frame
+and has a reason. Knows no role of a column and no model.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradiend_ui.engine.data.parquet_text import check_parquet_text
+from gradiend_ui.engine.errors import BadData, Text, TooLarge
+from gradiend_ui.engine.files.file_names import RING, is_ring, regular_bytes
+from gradiend_ui.engine.files.json_files import is_broken, shown
+from gradiend_ui.engine.files.text_limit import check_text, is_bounded
+
+MAX_ROWS = 200_000
+MAX_COLUMNS = 1000
+MAX_CELLS = 5_000_000
+MAX_FILE_BYTES = 256 * 1024 * 1024
+FILE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+DELIMITERS = (",", ";", "\t", "|")
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_OTHER_KINDS: tuple[tuple[bytes, str, Text], ...] = (
+    (b"PK\x03\x04", "a zip archive or an Excel file", ("data.kind_zip", {})),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", ("data.kind_office", {})),
+    (b"%PDF", "a PDF", ("data.kind_pdf", {})),
+    (b"\x89PNG", "a picture", ("data.kind_picture", {})),
+    (b"\xff\xd8\xff", "a picture", ("data.kind_picture", {})),
+    (b"\x1f\x8b", "a packed file (gzip)", ("data.kind_packed", {})),
+    (b"PAR1", "a parquet file under another ending", ("data.kind_parquet", {})),
+    (b"SQLite format", "a database", ("data.kind_database", {})),
+)
+HALF_CHARACTER = "it holds half a character (a lone surrogate)"
+_SAMPLE_CHARACTERS, _SAMPLE_ROWS = 200_000, 200
+_EXCERPT = 60
+MAX_NAME, MAX_NESTED = 500, 2000
+
+
+@dataclass(frozen=True)
+class ReadTable:
+    """A table and how it was read.
+
+    kind: "csv", "jsonl", "json", "parquet", or "" for rows that came as values. encoding: Python's name of it, None
+    where there is none. delimiter: of a csv. damaged: {row number, counted from 0: reason}. text_bytes: of text that it
+    was read from, or holds where it was packed.
+    """
+
+    frame: pd.DataFrame
+    kind: str = ""
+    encoding: str | None = None
+    delimiter: str | None = None
+    damaged: Mapping[int, str] = field(default_factory=dict)
+    text_bytes: int = 0
+
+
+def read_file(path: Path) -> ReadTable:
+    """Read a file by its ending. Raises BadData when it cannot be read, TooLarge over the stated limits."""
+    if _size_of(path) > MAX_FILE_BYTES:
+        raise TooLarge(f"{path.name} is larger than {MAX_FILE_BYTES // 2**20} MB.")
+    try:
+        _check_suffix(path.suffix.lower())
+        return read_bytes(_content(path), path.suffix.lower())
+    except BadData as error:
+        raise BadData(f"{path.name} cannot be read as {path.suffix[1:] or 'a table'}: {error}") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return regular_bytes(path, MAX_FILE_BYTES)
+    except OSError as error:
+        raise BadData(f"{error.strerror}.") from error
+    except ValueError as error:
+        raise BadData(f"{error}.") from error
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of the file. Raises BadData where there is none, or no name could mean one."""
+    try:
+        if path.is_file():
+            return path.stat().st_size
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadData(f"There is no file {path.name[:MAX_NAME]!r}: {reason}.") from error
+    raise BadData(f"There is no file {path.name[:MAX_NAME]!r}{f': {RING}' if is_ring(path) else ''}.")
+
+
+def read_bytes(content: bytes, suffix: str) -> ReadTable:
+    """Read the content of a file with this ending (".csv", ...). Raises BadData or TooLarge."""
+    _check_suffix(suffix)
+    if suffix == ".parquet":
+        frame = _parquet(content)
+        return ReadTable(frame, "parquet", text_bytes=_text_in(frame))
+    text, encoding = decode(content)
+    if suffix in (".jsonl", ".json"):
+        records = _json_lines(text) if suffix == ".jsonl" else _json_rows(text)
+        return replace(from_records(records, suffix[1:], encoding), text_bytes=len(text))
+    delimiter = find_delimiter(text, "\t" if suffix == ".tsv" else ",")
+    frame, damaged = _csv(text, delimiter)
+    return ReadTable(frame, "csv", encoding, delimiter, damaged, len(text))
+
+
+def _check_suffix(suffix: str) -> None:
+    if suffix not in FILE_SUFFIXES:
+        told = BadData("tables are read from .csv, .tsv, .jsonl, .json and .parquet files.")
+        raise told.known_as("data.no_table_kind")
+
+
+def _text_in(frame: pd.DataFrame) -> int:
+    """Characters of all texts in it, counted where they are bounded. Raises TooLarge."""
+    if not is_bounded():
+        return 0
+    count = 0
+    for name in frame.columns:
+        count += sum(len(cell) for cell in frame[name] if isinstance(cell, str))
+        check_text(count)
+    return count
+
+
+def suffix_of_text(text: str) -> str:
+    """Which kind of table a pasted text is: ".jsonl", ".json" or ".csv"."""
+    start = text.lstrip("\ufeff \t\r\n")
+    if start.startswith("["):
+        return ".json"
+    return ".jsonl" if start.startswith("{") else ".csv"
+
+
+def decode(content: bytes) -> tuple[str, str]:
+    """(text, encoding): a byte order mark decides, else UTF-16 by its zero bytes, UTF-8, Windows-1252, Latin-1.
+
+    Raises BadData for zero bytes that no encoding explains, and for files of another kind; TooLarge where text is
+    bounded and this is more.
+    """
+    other = next(((name, text) for start, name, text in _OTHER_KINDS if content.startswith(start)), None)
+    if other is not None:
+        told = BadData(f"it is {other[0]}, not a table: save the table as csv in UTF-8.")
+        raise told.known_as("data.other_kind", kind=other[1])
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
+    encoding = encoding or _wide_encoding(content[:4096])
+    for name in (encoding,) if encoding else ("utf-8", "cp1252", "latin-1"):
+        try:
+            text = content.decode(name)
+        except UnicodeDecodeError as error:
+            if encoding:
+                told = BadData(f"it begins as {name} text and breaks off at byte {error.start:,}.")
+                raise told.known_as("data.breaks_off", encoding=name, place=f"{error.start:,}") from error
+            continue
+        if "\x00" in text:
+            break
+        check_text(len(text))
+        return text, name
+    told = BadData("it holds zero bytes, so it is no text: save it as csv in UTF-8.")
+    raise told.known_as("data.zero_bytes")
+
+
+def _wide_encoding(start: bytes) -> str | None:
+    """UTF-16 without a byte order mark: nearly every second byte of Western text is zero there."""
+    zeros = (start[0::2].count(0), start[1::2].count(0))
+    pairs = len(start) // 2
+    if pairs and zeros[1] > 0.4 * pairs and zeros[0] < 0.05 * pairs:
+        return "utf-16-le"
+    if pairs and zeros[0] > 0.4 * pairs and zeros[1] < 0.05 * pairs:
+        return "utf-16-be"
+    return None
+
+
+def find_delimiter(text: str, first: str = ",") -> str:
+    """The delimiter that cuts the header and most of the first rows into the same number of cells; `first` on a tie."""
+    best, best_merit = first, (0.0, 1)
+    for delimiter in dict.fromkeys((first, *DELIMITERS)):
+        rows = list(islice(_cells(text[:_SAMPLE_CHARACTERS], delimiter), _SAMPLE_ROWS))
+        if len(text) > _SAMPLE_CHARACTERS and len(rows) > 2:
+            rows = rows[:-1]  # the sample may end within a row
+        width = len(rows[0]) if rows else 0
+        if width < 2:
+            continue
+        merit = (sum(len(row) == width for row in rows) / len(rows), width)
+        if merit > best_merit and (merit[0] >= 0.5 or best_merit[1] == 1):
+            best, best_merit = delimiter, merit
+        if delimiter == first and merit[0] == 1.0:
+            return first
+    return best
+
+
+def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
+    """The rows of a csv without its blank lines. Raises BadData."""
+    csv.field_size_limit(MAX_FILE_BYTES)
+    try:
+        yield from filter(None, csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        told = BadData(f"its rows cannot be told apart: {error}.")
+        raise told.known_as("data.rows_not_apart", why=str(error)) from error
+
+
+def _csv(text: str, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
+    rows = _cells(text, delimiter)
+    names = _unique_names(next(rows, []))
+    if not names:
+        raise BadData("it is empty.").known_as("data.is_empty")
+    width, damaged = len(names), {}
+    check_size(0, width)
+    table: list[list[str | None]] = []
+    for number, row in enumerate(rows):
+        check_size(number + 1, width)
+        if len(row) > width:
+            if width > 1:
+                damaged[number] = f"it has {len(row)} cells, the header has {width}: put texts in quotation marks"
+            row = [*row[: width - 1], delimiter.join(row[width - 1 :])]
+        table.append([*row, *[None] * (width - len(row))])
+    if table and text.count('"') % 2 and "\n" in (table[-1][-1] or table[-1][0] or ""):
+        told = BadData(f"a quotation mark in row {len(table)} is never closed.")
+        raise told.known_as("data.open_quotation", row=len(table))
+    return pd.DataFrame(table, columns=pd.Index(names), dtype="str"), damaged
+
+
+def check_size(rows: int, columns: int) -> None:
+    """Raises TooLarge for more rows, columns or cells than are read."""
+    if rows > MAX_ROWS:
+        told = TooLarge(f"The table has more than {MAX_ROWS:,} rows; at most so many are read.")
+        raise told.known_as("data.too_many_rows", most=f"{MAX_ROWS:,}")
+    if columns > MAX_COLUMNS:
+        told = TooLarge(f"The table has {columns:,} columns; at most {MAX_COLUMNS:,} are read.")
+        raise told.known_as("data.too_many_columns", count=f"{columns:,}", most=f"{MAX_COLUMNS:,}")
+    if rows * columns > MAX_CELLS:
+        told = TooLarge(f"The table has more than {MAX_CELLS:,} cells; at most so many are read: leave columns out.")
+        raise told.known_as("data.too_many_cells", most=f"{MAX_CELLS:,}")
+
+
+def _unique_names(header: Sequence[str]) -> list[str]:
+    """Column names as pandas makes them: unnamed ones are numbered, repeated ones get `.1`, `.2`."""
+    names: dict[str, None] = {}
+    counts: dict[str, int] = {}
+    for place, cell in enumerate(header):
+        name = whole_text(cell)[:MAX_NAME] or f"Unnamed: {place}"
+        own, count = name, counts.get(name, 0)
+        while own in names:
+            count += 1
+            own = f"{name}.{count}"
+        counts[name] = count
+        names[own] = None
+    return list(names)
+
+
+def whole_text(text: str) -> str:
+    """The same text; half a character becomes the replacement character, so that it can be shown and sent."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if is_broken(text) else text
+
+
+def plain_cell(cell: object) -> str | int | float | bool | None:
+    """A cell as JSON has it: texts and numbers as they are, everything else as text."""
+    if cell is None or isinstance(cell, (bool, int, float)):
+        return cell
+    if isinstance(cell, str):
+        return whole_text(cell)
+    try:
+        text = str(cell)
+    except (RecursionError, ValueError):
+        return "..."
+    return None if text in ("NaT", "<NA>") else whole_text(text[:MAX_NESTED])
+
+
+def _json_lines(text: str) -> Iterator[Any]:
+    for line in text.removeprefix("\ufeff").split("\n"):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError):
+                yield line.strip()
+
+
+def _json_rows(text: str) -> Iterator[Any]:
+    try:
+        parsed = json.loads(text.removeprefix("\ufeff"))
+    except RecursionError as error:
+        told = BadData("its JSON is nested too deep: save a list of objects, one per row.")
+        raise told.known_as("data.json_deep") from error
+    except json.JSONDecodeError as error:
+        line, place = f"{error.lineno:,}", f"{error.colno:,}"
+        told = BadData(f"it is no valid JSON (line {line}, character {place}): save a list of objects, one per row.")
+        raise told.known_as("data.no_json", line=line, place=place) from error
+    except ValueError as error:  # a number of more digits than are read
+        told = BadData("it holds a number that is too long: save a list of objects, one per row.")
+        raise told.known_as("data.long_number") from error
+    if isinstance(parsed, dict):
+        return _by_column(parsed)
+    if not isinstance(parsed, list):
+        raise BadData("it holds no list of objects, one per row.").known_as("data.no_list")
+    return iter(parsed)
+
+
+def _by_column(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of {column: {row: cell}} or {column: [cells]}, as pandas writes them. Raises BadData, TooLarge."""
+    columns = list(parsed.values())
+    if columns and all(isinstance(column, list) for column in columns):
+        if len({len(column) for column in columns}) > 1:
+            raise BadData("its columns have different lengths.").known_as("data.uneven_columns")
+        numbered = [dict(enumerate(column)) for column in columns]
+    elif columns and all(isinstance(column, dict) for column in columns):
+        numbered = columns
+    else:
+        raise BadData("it holds no list of objects, one per row.").known_as("data.no_list")
+    rows = dict.fromkeys(row for column in numbered for row in column)
+    check_size(len(rows), len(columns))
+    names = list(parsed)
+    return ({name: column.get(row) for name, column in zip(names, numbered, strict=True)} for row in rows)
+
+
+def from_records(found: Iterable[Any], kind: str = "", encoding: str | None = None) -> ReadTable:
+    """Objects, one per row, as a table; what is no object, or holds half a character, is damaged.
+
+    Raises BadData where no row is an object, TooLarge over the stated limits.
+    """
+    records: list[dict[str, Any]] = []
+    names: dict[str, None] = {}
+    damaged: dict[int, str] = {}
+    for number, record in enumerate(found):
+        if isinstance(record, Mapping):
+            names.update(dict.fromkeys(map(str, record)))
+        else:
+            damaged[number] = f"it is no JSON object: {shown(record)[:_EXCERPT]}"
+            record = {}
+        if any(isinstance(cell, str) and is_broken(cell) for cell in record.values()):
+            damaged[number] = HALF_CHARACTER
+        check_size(number + 1, len(names))
+        records.append({str(name): plain_cell(cell) for name, cell in record.items()})
+    if not names:
+        if not records:
+            raise BadData("it is empty.").known_as("data.is_empty")
+        raise BadData("it holds no JSON object, one per row.").known_as("data.no_objects")
+    columns = {
+        own: [record.get(name) for record in records]
+        for own, name in zip(_unique_names(list(names)), names, strict=True)
+    }
+    frame = pd.DataFrame(columns, dtype=object)  # as they are: a missing number must not make 1 into 1.0
+    return ReadTable(frame, kind, encoding, None, damaged)
+
+
+def _parquet(content: bytes) -> pd.DataFrame:
+    try:
+        from pyarrow import parquet  # type: ignore[import-untyped]  # an extra that not everybody has
+    except ImportError as error:
+        told = BadData("reading parquet needs pyarrow: install it, or save the table as csv.")
+        raise told.known_as("data.no_pyarrow") from error
+    try:
+        told = parquet.ParquetFile(io.BytesIO(content)).metadata
+        check_size(told.num_rows, told.num_columns)
+        if is_bounded():
+            check_parquet_text(io.BytesIO(content))
+        frame = pd.read_parquet(io.BytesIO(content))
+        check_size(*frame.shape)
+        columns = [list(map(plain_cell, frame.iloc[:, place].tolist())) for place in range(frame.shape[1])]
+    except (MemoryError, TooLarge):
+        raise
+    except Exception as error:  # pyarrow and pandas raise many kinds for a file that is not their own
+        told = BadData("it is damaged, cut off, or no parquet file: save the table again, as parquet or csv.")
+        raise told.known_as("data.bad_parquet") from error
+    names = _unique_names([str(name) for name in frame.columns])
+    return pd.DataFrame(dict(zip(names, columns, strict=True)), index=range(len(frame)), dtype=object)

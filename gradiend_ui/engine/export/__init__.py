@@ -1,0 +1,1 @@
+"""A rewritten model on disk, with its model card."""

@@ -1,0 +1,184 @@
+"""Writing a rewritten model to disk: whole or absent.
+
+The folder is built beside its place, reloaded, compared tensor by tensor with the model in memory, given a card and
+a manifest of checksums, and only then renamed. Knows models and folders; no grid, no page.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from gradiend_ui.engine.base.loading import Model, load_base_model
+from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.export.model_card import DTYPES, dtype_name, model_card
+from gradiend_ui.engine.export.model_card import Rewrite as Rewrite
+from gradiend_ui.engine.files.file_names import WHY, is_device, is_writable
+from gradiend_ui.engine.files.whole_or_absent import (
+    aside_of,
+    replace_folder,
+    sync_names,
+    sync_tree,
+    unfinished,
+    with_advice,
+)
+from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.sweep.provenance import versions
+from gradiend_ui.engine.weights.workspace import check_finite
+
+MANIFEST = "manifest.json"
+RECIPE = "rewrite.json"
+
+
+def export_checkpoint(model: ModelWithGradiend, rewrite: Rewrite, folder: Path) -> Path:
+    """Write `base + learning_rate * u` with tokenizer, card and recipe to the new folder `folder`.
+
+    The result loads with the auto class of its kind and `AutoTokenizer`, in `rewrite.dtype`; models that generate
+    bring their generation config.
+    Raises BadName when `folder` exists and is not empty, BadGrid when a weight of the rewrite is not finite, Failed
+    when it could not be written, differs on reload, or has a weight that its dtype cannot hold.
+    """
+    rewritten = model.rewrite_base_model(rewrite.cell.learning_rate, rewrite.feature_factor, rewrite.part)
+    return save_rewritten(model, _converted(rewritten, rewrite.dtype), rewrite, folder)
+
+
+def _converted(rewritten: Model, dtype: str | None) -> Model:
+    """`rewritten.to(dtype)`, in place; None leaves it. Raises Failed where a finite weight would become infinite."""
+    if dtype is None or DTYPES[dtype] == rewritten.dtype:
+        return rewritten
+    largest = torch.finfo(DTYPES[dtype]).max
+    for name, tensor in rewritten.state_dict().items():
+        if tensor.is_floating_point() and bool((tensor.isfinite() & (tensor.abs() > largest)).any()):
+            raise Failed(f"{name} of the rewrite has weights beyond {largest:g}, the largest {dtype}: take bfloat16.")
+    return rewritten.to(DTYPES[dtype])
+
+
+def written_bytes(model: Model, dtype: str | None) -> int:
+    """Bytes of the weights as they are written: shared ones once. dtype: None for the dtype they have."""
+    tensors = {tensor.data_ptr(): tensor for tensor in model.state_dict().values()}.values()
+    size = None if dtype is None else DTYPES[dtype].itemsize
+    return sum(t.numel() * (size if size and t.is_floating_point() else t.element_size()) for t in tensors)
+
+
+def save_rewritten(
+    model: ModelWithGradiend, rewritten: Model, rewrite: Rewrite, folder: Path, *, replace_own: bool = False
+) -> Path:
+    """The same for a model that was rewritten already.
+
+    replace_own: a folder that holds an export of ours and nothing else is replaced, so that a script can run twice.
+    """
+    if "\0" in str(folder) or not is_writable(folder) or len(os.fsencode(folder.name)) > 200:
+        raise BadName(f"{folder.name[:80]!r} is no usable name: take fewer than 200 plain characters.")
+    if is_device(folder.name):
+        raise BadName(f"{folder.name!r} {WHY} a folder: choose another name.")
+    own = replace_own and _is_own(folder)
+    if folder.exists() and not own and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadName(f"{folder.name!r} exists already and is not empty: choose another name.")
+    check_finite(rewritten, rewrite.feature_factor, rewrite.cell.learning_rate)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished(folder, folder=True) as partial:
+            rewritten.save_pretrained(partial, safe_serialization=True)
+            _save_tokenizer(model, partial)
+            (partial / RECIPE).write_text(json.dumps(recipe(model, rewrite), indent=2), encoding="utf-8")
+            (partial / "README.md").write_text(model_card(model, rewrite), encoding="utf-8")
+            _verify(model, rewritten, partial)
+            (partial / MANIFEST).write_text(json.dumps(_checksums(partial), indent=2), encoding="utf-8")
+            sync_tree(partial)
+            if own:
+                replace_folder(partial, folder, aside_of(folder))
+            else:
+                if folder.exists():
+                    folder.rmdir()
+                os.replace(partial, folder)
+            sync_names(folder.parent)
+    except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
+        raise Failed(f"The export could not be written: {with_advice(error)}") from error
+    return folder
+
+
+def _save_tokenizer(model: ModelWithGradiend, folder: Path) -> None:
+    """Raises OSError where the disk refuses: `tokenizers` has no error of its own for that, only a bare Exception."""
+    try:
+        model.tokenizer.save_pretrained(folder)
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise OSError(errno.EIO, str(error).partition(" (os error")[0]) from error
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether the folder is an export of ours to which nobody has added a file."""
+    try:
+        listed = set(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))) | {MANIFEST}
+        return RECIPE in listed and {path.name for path in folder.iterdir()} <= listed
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def recipe(model: ModelWithGradiend, rewrite: Rewrite) -> dict[str, Any]:
+    """Everything needed to make the same weights again."""
+    return {
+        "base_model": model.base.name,
+        "gradiend": model.checkpoint.folder.name,
+        "fingerprint": model.fingerprint,
+        "part": rewrite.part,
+        "feature_factor": rewrite.feature_factor,
+        "learning_rate": rewrite.cell.learning_rate,
+        "dtype": rewrite.dtype or dtype_name(model.base_model.dtype),
+        "versions": versions(),
+        **rewrite.facts,
+    }
+
+
+def _verify(model: ModelWithGradiend, rewritten: Model, folder: Path) -> None:
+    """Reload the folder and compare every tensor and the tokenizer with what was meant; NaN is equal to nothing.
+
+    A few kinds of models keep some half-precision weights in float32 once they are loaded: these must have the
+    written values.
+    """
+    again = load_base_model(str(folder), torch_dtype=rewritten.dtype, objective=model.base.objective)
+    expected, found = rewritten.state_dict(), again.model.state_dict()
+    different = [name for name in expected if name not in found or not _same(expected[name], found[name])]
+    if different or set(found) - set(expected):
+        raise Failed(f"The written checkpoint differs from the rewrite at {(different or sorted(found))[0]!r}.")
+    if again.tokenizer.get_vocab() != model.tokenizer.get_vocab():
+        raise Failed("The written tokenizer differs from the base model's.")
+
+
+def _same(left: torch.Tensor, right: torch.Tensor) -> bool:
+    if left.dtype != right.dtype and right.dtype == torch.float32 and left.dtype.itemsize == 2:
+        left = left.float()
+    return left.dtype == right.dtype and torch.equal(left.cpu(), right)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    sums: dict[str, str] = {}
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return sums
+
+
+def zip_folder(folder: Path, target: Path) -> Path:
+    """Pack `folder` with all below it into the new zip `target`, whole or absent; weights do not shrink, so stored."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished(target) as partial:
+            with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+                for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                    archive.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, target)
+    except OSError as error:
+        raise Failed(f"The zip could not be written: {with_advice(error)}") from error
+    return target

@@ -1,1 +1,0 @@
-"""What a lane is asked, one file per kind of request: functions of a `Bench` and a JSON-like body."""

@@ -1,0 +1,1 @@
+"""Scores of one set of weights: class probabilities and the language-modelling score (LMS)."""

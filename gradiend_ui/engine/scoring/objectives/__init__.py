@@ -1,0 +1,1 @@
+"""How a class probability is read in a row: one file for each objective."""

@@ -1,0 +1,230 @@
+"""`clm_next_token`: P(class) as the next token after the text left of `[MASK]`.
+
+Two token boundaries:
+  "reference"  the text keeps its trailing space and a target is its plain pieces, as in `gradiend` 0.2.3. Rows are
+               scored in its chunks of 16 in table order, padded as the tokenizer pads, and read at the last
+               position of the padded chunk: with right padding that position follows padding tokens for every row
+               but the longest. Kept as it is, for equal numbers; padding that nothing depends on is not computed.
+  "natural"    the trailing space is dropped and a target is its word-initial pieces ("Ġhe"), read at the row's own
+               last token: what the model really says next. Numbers do not depend on the other rows.
+`boundary_report` compares the two on the base model and says so when the reference's rule sees almost nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradiend_ui.engine.base.loading import CLM, BaseModel
+from gradiend_ui.engine.data.rows import MASK, EvalRow
+from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.scoring.batches import cut, spread_blocks
+from gradiend_ui.engine.scoring.objectives.candidates import target_ids
+from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, score_block
+from gradiend_ui.engine.scoring.readout import Batch, Placed, Readout, padded, placed, says_the_same
+from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
+from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
+
+Model = Any
+REFERENCE_CHUNK = 16
+REPORT_ROWS = 32
+
+
+class ClmNextToken:
+    """Rows prepared for next-token scoring. Rows with nothing left of the mask score nothing."""
+
+    name = CLM
+
+    def __init__(
+        self,
+        base: BaseModel,
+        rows: Sequence[EvalRow],
+        targets: ClassTargets,
+        token_boundary: str = "reference",
+        limits: BatchLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self.classes = targets.classes
+        self.token_boundary = token_boundary
+        self._base = base
+        self._targets = targets
+        vocabulary = TargetVocabulary(base.tokenizer)
+        self._first = functools.cache(vocabulary.first_pieces)
+        self._word_initial = functools.cache(vocabulary.word_initial_pieces)
+        self._rows = tuple(rows)
+        prefixes = [row.masked.split(MASK)[0] for row in rows]
+        self.unscorable = tuple(i for i, prefix in enumerate(prefixes) if not prefix.strip())
+        if len(self.unscorable) == len(rows):
+            raise BadData(f"No row has text left of {MASK}: a causal model has nothing to continue.")
+        self.after_padding = 0
+        self.first_look: tuple[int, ...] = ()
+        build = self._reference_blocks if token_boundary == "reference" else self._natural_blocks
+        self.blocks = tuple(build(prefixes, limits))
+        self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0])
+
+    def score(self, model: Model, block: RowBlock) -> Tensor:
+        """See `Objective.score`."""
+        return score_block(self.readout, model, block, len(self.classes))
+
+    def warnings(self) -> tuple[str, ...]:
+        """See `Objective.warnings`."""
+        found: list[str] = []
+        if self.unscorable:
+            found.append(
+                f"{len(self.unscorable)} of {len(self._rows)} rows score nothing: "
+                "their mask lies without text to its left."
+            )
+        if self.token_boundary == "reference":
+            report = boundary_report(self._base, self._rows, self._targets)
+            found += [report.warning] if report.warning else []
+        return tuple(found)
+
+    def _reference_blocks(self, prefixes: list[str], limits: BatchLimits) -> list[RowBlock]:
+        """The reference's chunks, without the padding that nothing depends on where the model allows it."""
+        scorable = [place for place in range(len(prefixes)) if place not in set(self.unscorable)]
+        chunks = [self._chunk(own, prefixes) for _, own in groupby(scorable, lambda place: place // REFERENCE_CHUNK)]
+        self.after_padding = sum(chunk.after_padding for chunk in chunks)
+        if self._padding_is_idle(chunks):
+            return self._blocks_without_padding(chunks, prefixes, limits)
+        blocks = []
+        for chunk in chunks:
+            for first in range(0, len(chunk.places), limits.rows):
+                piece = slice(first, first + limits.rows)
+                batch = chunk.padded(self._base, piece)
+                blocks.append(self._block(chunk.places[piece], batch, prefixes))
+        self.first_look = spread_blocks([[self._rows[place].label_class for place in block.rows] for block in blocks])
+        return blocks
+
+    def _chunk(self, places: Iterable[int], prefixes: list[str]) -> _Chunk:
+        own = list(places)
+        encoded = self._base.encode([prefixes[place] for place in own], self._base.max_length)
+        return _Chunk(own, encoded)
+
+    def _padding_is_idle(self, chunks: Sequence[_Chunk]) -> bool:
+        """Whether this model says the same without the padding, tried on the chunk with most of it."""
+        chunk = max(chunks, key=lambda chunk: chunk.after_padding)
+        everything = slice(0, REFERENCE_CHUNK)
+        return says_the_same(
+            self._base.model, chunk.padded(self._base, everything), _placed_batch(chunk.placed(self._base), self._base)
+        )
+
+    def _blocks_without_padding(
+        self, chunks: Sequence[_Chunk], prefixes: list[str], limits: BatchLimits
+    ) -> list[RowBlock]:
+        places = [place for chunk in chunks for place in chunk.places]
+        rows = [row for chunk in chunks for row in chunk.placed(self._base)]
+        cuts = cut([len(row.ids) for row in rows], [self._rows[place].label_class for place in places], limits)
+        self.first_look = cuts.first_look
+        return [
+            self._block([places[i] for i in chunk], _placed_batch([rows[i] for i in chunk], self._base), prefixes)
+            for chunk in cuts.chunks
+        ]
+
+    def _natural_blocks(self, prefixes: list[str], limits: BatchLimits) -> list[RowBlock]:
+        places = [i for i in range(len(prefixes)) if i not in self.unscorable]
+        encoded = self._base.encode([prefixes[i].rstrip() for i in places])
+        kept = [ids[-self._base.max_length :] for ids in encoded]
+        cuts = cut([len(ids) for ids in kept], [self._rows[i].label_class for i in places], limits)
+        self.first_look = cuts.first_look
+        blocks = []
+        for chunk in cuts.chunks:
+            input_ids, attention_mask = padded([kept[i] for i in chunk], self._base.pad_id)
+            batch = Batch(input_ids, attention_mask, torch.arange(len(chunk)), attention_mask.sum(dim=1) - 1)
+            blocks.append(self._block([places[i] for i in chunk], batch, prefixes))
+        return blocks
+
+    def _block(self, places: Sequence[int], batch: Batch, prefixes: list[str]) -> RowBlock:
+        entries = [
+            (row, column, (token,))
+            for row, place in enumerate(places)
+            for column, token in self._row_entries(self._rows[place], prefixes[place])
+        ]
+        return RowBlock(tuple(places), ((batch, TargetReads.build(entries)),))
+
+    def _row_entries(self, row: EvalRow, prefix: str) -> list[tuple[int, int]]:
+        """(class column, token id) of every target of one row, each id once per class."""
+        word_initial = self.token_boundary == "natural" and prefix[-1:].isspace() and not self._base.chat_prompt
+        return target_ids(row, self._targets, self._word_initial if word_initial else self._first)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Rows that the reference pads together: their places and token ids."""
+
+    places: list[int]
+    encoded: list[list[int]]
+
+    @property
+    def width(self) -> int:
+        return max(len(ids) for ids in self.encoded)
+
+    @property
+    def after_padding(self) -> int:
+        """Rows that are shorter than the longest."""
+        return sum(len(ids) < self.width for ids in self.encoded)
+
+    def padded(self, base: BaseModel, piece: slice) -> Batch:
+        """Some of the rows as the reference pads them, read at the last position."""
+        input_ids, attention_mask = padded(self.encoded[piece], base.pad_id, base.tokenizer.padding_side, self.width)
+        rows = len(input_ids)
+        return Batch(input_ids, attention_mask, torch.arange(rows), torch.full((rows,), self.width - 1))
+
+    def placed(self, base: BaseModel) -> list[Placed]:
+        side = base.tokenizer.padding_side
+        return [Placed.without_padding(ids, self.width, base.pad_id, side) for ids in self.encoded]
+
+
+def _placed_batch(rows: list[Placed], base: BaseModel) -> Batch:
+    """Rows at their positions, each read at its last token."""
+    input_ids, attention_mask, positions = placed(rows, base.pad_id)
+    lasts = torch.tensor([len(row.ids) - 1 for row in rows])
+    return Batch(input_ids, attention_mask, torch.arange(len(rows)), lasts, position_ids=positions)
+
+
+@dataclass(frozen=True)
+class BoundaryReport:
+    """Mean total probability of all targets on the base model under both rules, over the first rows.
+
+    after_padding: rows that the reference's rule reads behind padding tokens, out of `rows`.
+    """
+
+    reference: float
+    natural: float
+    after_padding: int
+    rows: int
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence when the reference's rule misleads, else None."""
+        if self.natural > 10 * self.reference and self.natural > 0.001:
+            return (
+                f"The reference's token boundary sees almost none of the targets on the base model (total probability "
+                f"{self.reference:.2g} against {self.natural:.2g} with the natural boundary): "
+                "switch token_boundary to 'natural' to score what the model really says."
+            )
+        if self.after_padding:
+            return (
+                f"The reference's rule reads {self.after_padding} of {self.rows} rows behind padding tokens: "
+                "switch token_boundary to 'natural' for numbers that do not depend on the other rows."
+            )
+        return None
+
+
+def boundary_report(base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets) -> BoundaryReport:
+    """Score the base model on at most 32 rows under both token boundaries."""
+    sample = [row for row in rows if row.masked.split(MASK)[0].strip()][:REPORT_ROWS]
+    if not sample:
+        raise BadData(f"No row has text left of {MASK}: a causal model has nothing to continue.")
+    mass: dict[str, float] = {}
+    after_padding = 0
+    for boundary in ("reference", "natural"):
+        objective = ClmNextToken(base, sample, targets, boundary)
+        scores = torch.cat([objective.score(base.model, block) for block in objective.blocks])
+        mass[boundary] = float(scores.nansum(dim=1).mean())
+        after_padding = max(after_padding, objective.after_padding)
+    return BoundaryReport(mass["reference"], mass["natural"], after_padding, len(sample))

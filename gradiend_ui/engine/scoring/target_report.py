@@ -1,0 +1,103 @@
+"""What the words of each class are to a model: vocabulary ids and pieces, several pieces and overlaps marked.
+
+As the objective reads them: whole words at a mask, the first piece where only one position is read. Knows a base model
+and resolved targets; scores nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gradiend_ui.engine.base.loading import CLM, CLOZE, ENCODER_MLM, MLM, BaseModel
+from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.scoring.objectives.candidates import plain_ids
+from gradiend_ui.engine.scoring.targets import Ids, TargetVocabulary
+
+MOST_WORDS = 60
+"""Words per class that are looked up; the others are counted."""
+
+
+@dataclass(frozen=True)
+class WordReport:
+    """One word of a class; spellings: every one of the class's words that the model takes for the same.
+
+    ways: every way to write it, as ids; pieces: the same as vocabulary entries; read: the ids that are read for it,
+    one tuple per way; natural: ids read with the natural token boundary, None where that does not apply.
+    shared: other classes whose words are read at the same ids. problem: why the tokenizer has nothing for it.
+    """
+
+    spellings: tuple[str, ...]
+    ways: tuple[Ids, ...]
+    pieces: tuple[tuple[str, ...], ...]
+    read: tuple[Ids, ...]
+    natural: Ids | None
+    unknown: bool
+    shared: tuple[str, ...] = ()
+    problem: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "word": max(self.spellings),
+            "spellings": list(self.spellings),
+            "ways": [
+                {"ids": list(ids), "pieces": list(names)} for ids, names in zip(self.ways, self.pieces, strict=True)
+            ],
+            "natural": None if self.natural is None else list(self.natural),
+            "several_pieces": bool(self.ways) and min(map(len, self.ways)) > 1,
+            "first_piece_only": any(len(ids) > 1 for ids in self.ways) and self.ways != self.read,
+            "unknown": self.unknown,
+            "shared": list(self.shared),
+            "problem": self.problem,
+        }
+
+
+def report_words(base: BaseModel, words: Mapping[str, Sequence[str]]) -> dict[str, list[WordReport]]:
+    """{class: its first words, looked up}, in class order."""
+    vocabulary = TargetVocabulary(base.tokenizer)
+    found = {
+        name: _grouped(_look_up(base, vocabulary, word) for word in own[:MOST_WORDS]) for name, own in words.items()
+    }
+    read = {name: {ids for word in own for ids in word.read} for name, own in found.items()}
+    return {
+        name: [
+            replace(word, shared=tuple(other for other in read if other != name and read[other] & set(word.read)))
+            for word in own
+        ]
+        for name, own in found.items()
+    }
+
+
+def _grouped(words: Iterable[WordReport]) -> list[WordReport]:
+    """Words that are the same to the model as one: "he" and "He" stand for the same vocabulary entries."""
+    groups: dict[object, WordReport] = {}
+    for word in words:
+        key = word.ways or word.spellings
+        known = groups.get(key)
+        groups[key] = word if known is None else replace(known, spellings=(*known.spellings, *word.spellings))
+    return list(groups.values())
+
+
+def _look_up(base: BaseModel, vocabulary: TargetVocabulary, word: str) -> WordReport:
+    tokenizer = base.tokenizer
+    try:
+        ways = vocabulary.pieces(word) if base.objective in (MLM, CLM, ENCODER_MLM) else _as_written(tokenizer, word)
+        read = ways if base.objective in (MLM, CLOZE) or base.kind == "seq2seq" else ()
+        if base.objective in (CLM, ENCODER_MLM):
+            read = tuple((token,) for token in vocabulary.first_pieces(word))
+        natural = vocabulary.word_initial_pieces(word) if base.objective == CLM else None
+    except BadData as error:
+        return WordReport((word,), (), (), (), None, True, problem=str(error))
+    pieces = tuple(tuple(map(str, tokenizer.convert_ids_to_tokens(list(ids)))) for ids in ways)
+    unknown = any(tokenizer.unk_token_id in ids for ids in ways) and tokenizer.unk_token_id is not None
+    return WordReport((word,), ways, pieces, read, natural, unknown)
+
+
+def _as_written(tokenizer: Any, word: str) -> tuple[Ids, ...]:
+    """The pieces of the word as it stands in a text, behind a space."""
+    ids = tuple(plain_ids(tokenizer, " " + word.strip()))
+    if not ids:
+        raise BadData(f"The tokenizer has no token for the target {shown(word)}.")
+    return (ids,)

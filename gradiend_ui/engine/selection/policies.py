@@ -1,0 +1,106 @@
+"""Policies: which of the finished cells is taken, from their metric and their LMS alone.
+
+Any object with `select` is one. Knows no classes, no goals and no grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.values import DEFAULT_RATIO, MOST_RATIO, finite
+
+CellId = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One cell as a policy sees it.
+
+    id: {"feature_factor", "learning_rate"}; lms: language-modelling score in [0, 1], higher is better;
+    metrics: {name: value, higher is better}. "<class>" is P(class) on the other class's rows and "<class>_weaken" is
+    1 - P(class) on its own rows, both in [0, 1]; an extractor may add others. hits_of: (hits, total) of the masked
+    tokens whose share the LMS is, None for other models.
+    """
+
+    id: CellId
+    lms: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    hits_of: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class BaseContext:
+    """What a policy knows of the base model: its language-modelling score in [0, 1], None when it was not measured."""
+
+    base_lms: float | None = None
+
+
+class SelectionPolicy(Protocol):
+    """Any object with this method is a policy.
+
+    select(metric, candidates, context): one of the candidates, or None for "none of them" (then the smallest non-zero
+    learning rate is taken). metric: the name to look up in `Candidate.metrics`; candidates: finished cells that point
+    the right way, ascending in (feature_factor, learning_rate). Called with the three arguments by position.
+    """
+
+    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None: ...
+
+
+@dataclass(frozen=True)
+class LMSThresholdPolicy:
+    """The largest metric among cells with lms >= ratio * base lms; the first of equals wins.
+
+    ratio: share of the base model's LMS that must stay, in [0, 2]; 0.99 asks for at most one percent less.
+    When no cell passes, the smallest non-zero |learning_rate| is taken: a fallback, not a winner.
+    Raises BadGrid for another ratio, and in `select` when the base has no LMS. Source of the rule: `gradiend` 0.2.3.
+    """
+
+    ratio: float = DEFAULT_RATIO
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= finite(self.ratio, "ratio") <= MOST_RATIO:
+            raise BadGrid(f"ratio must be between 0 and 2, not {self.ratio}.")
+
+    def passes(self, lms: float, base_lms: float) -> bool:
+        return lms >= self.ratio * base_lms
+
+    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None:
+        if context.base_lms is None:
+            raise BadGrid("The base model has no language-modelling score: the threshold cannot be applied.")
+        passing = [c for c in candidates if self.passes(c.lms, context.base_lms)]
+        return _largest(passing, lambda c: c.metrics.get(metric, float("-inf"))) or smallest_step(candidates)
+
+
+@dataclass(frozen=True)
+class LMSTimesMetricPolicy:
+    """The largest metric x lms; the first of equals wins. Needs no base LMS. Source of the rule: `gradiend` 0.2.3."""
+
+    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None:
+        return _largest(candidates, lambda c: c.metrics.get(metric, float("-inf")) * c.lms)
+
+
+def _largest(candidates: Sequence[Candidate], value: Any) -> Candidate | None:
+    return max(candidates, key=value, default=None)
+
+
+def smallest_step(candidates: Sequence[Candidate]) -> Candidate | None:
+    """The candidate with the smallest non-zero |learning_rate|, the first of equals; None when all are zero."""
+    moving = [c for c in candidates if c.id["learning_rate"] != 0]
+    return min(moving, key=lambda c: abs(c.id["learning_rate"]), default=None)
+
+
+POLICIES = ("lms_threshold", "lms_times_metric")
+
+
+def policy_named(name: str, ratio: float = DEFAULT_RATIO) -> SelectionPolicy:
+    """The policy of this name. Raises BadGrid."""
+    threshold = LMSThresholdPolicy(ratio)  # a ratio is looked at even where no policy needs it
+    if name == "lms_threshold":
+        return threshold
+    if name == "lms_times_metric":
+        return LMSTimesMetricPolicy()
+    raise BadGrid(f"policy must be one of {', '.join(POLICIES)}, not {shown(name)}.")

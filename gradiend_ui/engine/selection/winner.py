@@ -1,0 +1,394 @@
+"""The winner of a sweep: the choice by a policy, its reasons, and how close it was.
+
+How close a decision was, in masked tokens of the neutral texts. Pure counting; knows no question and no model.
+
+Choosing the cell: policies, the choice itself, and *why*.
+
+Pure functions of scores: never a reason to run a model again. Knows no tensors, no disk.
+
+The winner of every class and goal at once. A pure function of scores; knows no disk and no page.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from gradiend_ui.engine.errors import BadGrid, NotFound
+from gradiend_ui.engine.files.json_files import listed, shown
+from gradiend_ui.engine.selection.policies import (
+    BaseContext,
+    Candidate,
+    LMSThresholdPolicy,
+    LMSTimesMetricPolicy,
+    SelectionPolicy,
+    policy_named,
+    smallest_step,
+)
+from gradiend_ui.engine.values import Cell, CellScore, error_key, finite_or_none
+
+
+def deciding_tokens(
+    policy: SelectionPolicy,
+    metric: str,
+    chosen: Candidate,
+    candidates: Sequence[Candidate],
+    base_lms: float,
+) -> int | None:
+    """The smallest number of masked tokens which, predicted differently in one cell, would give another answer.
+
+    Either a cell that fails the threshold and would win if it passed gains them, or the winner loses them and fails.
+    Another answer is another cell, a fallback in place of a winner, or a winner in place of a fallback.
+    candidates: as the policy saw them, in order.
+    None for another policy, for a cell without hits (a causal model), and where nothing would change the answer.
+    """
+    if not isinstance(policy, LMSThresholdPolicy):
+        return None
+    found: list[int] = []
+    needs: dict[int, int] = {}
+    for candidate, loses in _deciding(policy, metric, chosen, candidates, base_lms):
+        if candidate.hits_of is None:
+            return None
+        hits, total = candidate.hits_of
+        if total not in needs:
+            needs[total] = _needed(policy, base_lms, total)
+        needed = needs[total]
+        if loses and needed > 0:
+            found.append(hits - needed + 1)
+        elif not loses and needed <= total:
+            found.append(needed - hits)
+    return min(found, default=None)
+
+
+def _deciding(
+    policy: LMSThresholdPolicy, metric: str, chosen: Candidate, candidates: Sequence[Candidate], base_lms: float
+) -> list[tuple[Candidate, bool]]:
+    """(cell, whether it decides by losing tokens): the winner, and the rejected cells that would win if they passed."""
+    fallback = not policy.passes(chosen.lms, base_lms)
+    found = [] if fallback else [(chosen, True)]
+    own, before = chosen.metrics[metric], True
+    for candidate in candidates:
+        before = before and candidate is not chosen
+        value = candidate.metrics[metric]
+        would_win = fallback or value > own or (before and value == own)  # the first of equals wins
+        if would_win and not policy.passes(candidate.lms, base_lms):
+            found.append((candidate, False))
+    return found
+
+
+def _needed(policy: LMSThresholdPolicy, base_lms: float, total: int) -> int:
+    """The smallest number of hits that passes, by the very comparison the policy makes; total + 1 where none does."""
+    return bisect_left(range(total + 1), True, key=lambda hits: policy.passes(hits / total, base_lms))
+
+
+__all__ = [
+    "BaseContext", "Candidate", "LMSThresholdPolicy", "LMSTimesMetricPolicy", "Question", "Selection",
+    "SelectionPolicy", "candidates_of", "explain", "goal_feature_factors", "policy_named", "select", "smallest_step",
+    "strengthening_feature_factors", "wanted_feature_factors", "winning_feature_factors",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is looked for on a grid. classes: in class order; strengthening: {class: its feature factor}."""
+
+    target_class: str
+    classes: tuple[str, ...]
+    strengthening: Mapping[str, float]
+    goal: str = "strengthen"
+    policy: SelectionPolicy = field(default_factory=LMSThresholdPolicy)
+    any_feature_factor: bool = False
+    on_other_class: bool = True
+
+    def __post_init__(self) -> None:
+        if self.target_class not in self.classes:
+            raise BadGrid(f"target_class must be one of {listed(self.classes)}, not {shown(self.target_class)}.")
+        if self.goal not in ("strengthen", "weaken"):
+            raise BadGrid(f"goal must be strengthen or weaken, not {shown(self.goal)}.")
+
+    @property
+    def metric_name(self) -> str:
+        """The reference's key of the metric: the class, or `<class>_weaken`."""
+        return self.target_class if self.goal == "strengthen" else f"{self.target_class}_weaken"
+
+    def metric(self, score: CellScore) -> float | None:
+        """The metric of one cell: P(c) on the other class's rows, or 1 - P(c) on its own rows."""
+        probability = self.probability(score)
+        return probability if probability is None or self.goal == "strengthen" else 1.0 - probability
+
+    def error(self, score: CellScore) -> float | None:
+        """The standard error of a provisional score's metric; None where it is not known."""
+        if self.goal == "weaken":
+            return score.errors.get(error_key(self.target_class, self.target_class))
+        others = [name for name in self.classes if name != self.target_class]
+        keys = [error_key(other, self.target_class) for other in others]
+        return next((score.errors[key] for key in keys if key in score.errors), None)
+
+    def probability(self, score: CellScore) -> float | None:
+        """The probability the metric is made of."""
+        if self.goal == "strengthen":
+            return score.strengthen_metric(self.target_class, self.classes, self.on_other_class)
+        return score.own_probability(self.target_class)
+
+    def considers(self, cell: Cell) -> bool:
+        """Whether the cell's feature factor points the way this question asks for."""
+        if self.any_feature_factor or self.target_class not in self.strengthening:
+            return True
+        return cell.feature_factor in wanted_feature_factors(self.target_class, self.goal, self.strengthening)
+
+
+def wanted_feature_factors(target_class: str, goal: str, strengthening: Mapping[str, float]) -> tuple[float, ...]:
+    """Strengthen: the class's own feature factor; weaken: those of the other classes. Ascending."""
+    own = strengthening[target_class]
+    others = {factor for name, factor in strengthening.items() if name != target_class}
+    return (own,) if goal == "strengthen" else tuple(sorted(others or {own}))
+
+
+def goal_feature_factors(strengthening: Mapping[str, float], goal: str, asked: Sequence[str]) -> tuple[float, ...]:
+    """The feature factors that a goal, or "both", needs for the `asked` classes. Ascending, each once."""
+    goals = ("strengthen", "weaken") if goal == "both" else (goal,)
+    return tuple(sorted({f for g in goals for name in asked for f in wanted_feature_factors(name, g, strengthening)}))
+
+
+def winning_feature_factors(question: Question, feature_factors: Sequence[float]) -> tuple[bool, ...]:
+    """For each row of a grid whether one of its cells can win; the others are there to be looked at."""
+    return tuple(question.considers(Cell(factor, 0.0)) for factor in feature_factors)
+
+
+def strengthening_feature_factors(encoding_direction: Mapping[str, float], source: str) -> dict[str, float]:
+    """{class: feature factor that strengthens it}: +direction for source "alternative", else -direction."""
+    sign = 1.0 if source == "alternative" else -1.0
+    return {name: sign * direction + 0.0 for name, direction in encoding_direction.items()}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The chosen cell and the reason, as the API's /select sends it. Probabilities and lms are in [0, 1].
+
+    value / base_value: the metric (for weaken 1 - P); fallback: no cell passed, the smallest step was taken;
+    rejected: the first cell with a better metric that the policy turned down; threshold_tokens: how many masked
+    tokens the share between ratio and 1 of the base score is worth; decided_by_tokens: the smallest number of masked
+    tokens which, predicted differently in one cell, would give another answer (another cell, or a fallback where there
+    is none, or none where there is one). Both are None for causal models and other policies, the latter also where
+    nothing would. decision: both in a sentence.
+    """
+
+    feature_factor: float
+    learning_rate: float
+    value: float
+    base_value: float | None
+    probability: float
+    base_probability: float | None
+    lms: float
+    base_lms: float
+    fallback: bool
+    why: str
+    runner_up: Mapping[str, float] | None
+    rejected: Mapping[str, float] | None
+    threshold_tokens: float | None
+    decided_by_tokens: int | None = None
+    decision: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def candidates_of(question: Question, scores: Sequence[CellScore]) -> list[Candidate]:
+    """The finished, finite cells that the question considers, in ascending (feature_factor, learning_rate)."""
+    found: list[tuple[Cell, Candidate]] = []
+    considered: dict[float, bool] = {}
+    for score in scores:
+        cell = score.cell
+        if cell is None or not score.is_final:
+            continue
+        if cell.feature_factor not in considered:
+            considered[cell.feature_factor] = question.considers(cell)
+        if not considered[cell.feature_factor]:
+            continue
+        lms, value = finite_or_none(score.lms_value), finite_or_none(question.metric(score))
+        if lms is not None and value is not None:
+            found.append((cell, Candidate(_cell_id(cell), lms, {question.metric_name: value}, _hits_of(score))))
+    return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+
+
+def _hits_of(score: CellScore) -> tuple[int, int] | None:
+    hits, total = score.lms.get("hits"), score.lms.get("total")
+    return (int(hits), int(total)) if hits is not None and total else None
+
+
+def select(
+    question: Question, base: CellScore, scores: Sequence[CellScore], known: Sequence[Candidate] | None = None
+) -> Selection:
+    """Answer the question over the cells that are finished.
+
+    known: `candidates_of` the question, where somebody keeps them: no policy changes them.
+    Raises NotFound while the base or every candidate is missing, naming what is missing.
+    """
+    base_lms = finite_or_none(base.lms_value)
+    if not base.is_final or base_lms is None:
+        raise NotFound("The base model is not scored yet: the selection appears with the first finished cells.")
+    candidates = candidates_of(question, scores) if known is None else known
+    if not candidates:
+        raise NotFound(_nothing_to_choose(question, scores))
+    name = question.metric_name
+    chosen = question.policy.select(name, candidates, BaseContext(base_lms)) or smallest_step(candidates)
+    if chosen is None:
+        raise NotFound("Every cell has learning rate 0, which is the base model: add a learning rate.")
+    ranked = _by_policy(question.policy, name, candidates, base_lms)
+    fallback = isinstance(question.policy, LMSThresholdPolicy) and not question.policy.passes(chosen.lms, base_lms)
+    runner_up = next((c for c in ranked if c is not chosen), None)
+    accepted = {id(c) for c in ranked}
+    rejected = next(
+        (c for c in candidates if id(c) not in accepted and (fallback or c.metrics[name] > chosen.metrics[name])), None
+    )
+    probability = chosen.metrics[name] if question.goal == "strengthen" else 1.0 - chosen.metrics[name]
+    selection = Selection(
+        feature_factor=chosen.id["feature_factor"],
+        learning_rate=chosen.id["learning_rate"],
+        value=chosen.metrics[name],
+        base_value=finite_or_none(question.metric(base)),
+        probability=probability,
+        base_probability=finite_or_none(question.probability(base)),
+        lms=chosen.lms,
+        base_lms=base_lms,
+        fallback=fallback,
+        why="",
+        runner_up=_brief(runner_up, name),
+        rejected=_brief(None if rejected is chosen else rejected, name),
+        threshold_tokens=_threshold_tokens(question.policy, base),
+        decided_by_tokens=deciding_tokens(question.policy, name, chosen, candidates, base_lms),
+    )
+    return replace(selection, why=explain(question, selection), decision=explain_width(question, selection))
+
+
+def _nothing_to_choose(question: Question, scores: Sequence[CellScore]) -> str:
+    if question.target_class not in question.strengthening:
+        return "No cell that could win is finished yet."
+    wanted = wanted_feature_factors(question.target_class, question.goal, question.strengthening)
+    have = {score.cell.feature_factor for score in scores if score.cell is not None}
+    if not question.any_feature_factor and not have & set(wanted):
+        return (
+            f"No cell of this grid can win for {question.goal} {question.target_class}: that takes feature factor "
+            f"{' or '.join(f'{factor:g}' for factor in wanted)}. Add it, or allow any feature factor."
+        )
+    considered = [score for score in scores if score.cell is not None and question.considers(score.cell)]
+    if considered and all(score.status == "failed" for score in considered):
+        return (
+            f"Every cell that could win for {question.goal} {question.target_class} failed: the rewritten model's "
+            "output is not a finite number. Add smaller learning rates."
+        )
+    if considered and all(score.is_final and question.metric(score) is None for score in considered):
+        return (
+            f"No row tells how to {question.goal} {question.target_class}: that takes rows of "
+            f"{'its own' if question.goal == 'weaken' else 'another'} class."
+        )
+    return "No cell that could win is finished yet."
+
+
+def _by_policy(policy: SelectionPolicy, name: str, candidates: Sequence[Candidate], base_lms: float) -> list[Candidate]:
+    """The candidates a built-in policy accepts, best first; all of them by metric for any other policy."""
+    if isinstance(policy, LMSThresholdPolicy):
+        accepted = [c for c in candidates if policy.passes(c.lms, base_lms)]
+        return sorted(accepted, key=lambda c: -c.metrics[name])
+    if isinstance(policy, LMSTimesMetricPolicy):
+        return sorted(candidates, key=lambda c: -c.metrics[name] * c.lms)
+    return sorted(candidates, key=lambda c: -c.metrics[name])
+
+
+def _cell_id(cell: Cell) -> dict[str, float]:
+    return {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}
+
+
+def _brief(candidate: Candidate | None, name: str) -> dict[str, float] | None:
+    return None if candidate is None else {**candidate.id, "value": candidate.metrics[name], "lms": candidate.lms}
+
+
+def _threshold_tokens(policy: SelectionPolicy, base: CellScore) -> float | None:
+    hits = base.lms.get("hits")
+    if hits is None or not isinstance(policy, LMSThresholdPolicy):
+        return None
+    return round((1.0 - policy.ratio) * hits, 2)
+
+
+def explain(question: Question, chosen: Selection) -> str:
+    """One or two sentences: the winner with its numbers, then what nearly won or was turned down."""
+    what = f"P({question.target_class})" if question.goal == "strengthen" else f"1 - P({question.target_class})"
+    base = "" if chosen.base_value is None else f", base {chosen.base_value:.3g}"
+    relative = "not comparable" if not chosen.base_lms else f"{chosen.lms / chosen.base_lms:.3f} of base"
+    place = _place(chosen.feature_factor, chosen.learning_rate)
+    threshold = question.policy.ratio if isinstance(question.policy, LMSThresholdPolicy) else None
+    if chosen.fallback:
+        return (
+            f"No cell keeps the LMS at {threshold:g} of the base or above. {place} is the smallest step, taken as a "
+            f"fallback: {what} {chosen.value:.3g}{base}; LMS {relative}."
+        )
+    if chosen.learning_rate == 0:
+        return f"{place} is the base model itself: no cell that may win is better than its {what} {chosen.value:.3g}."
+    sentence = f"{place} wins: {what} {chosen.value:.3g}{base}; LMS {relative}."
+    if chosen.rejected is not None and threshold is not None and chosen.base_lms:
+        other = chosen.rejected
+        sentence += (
+            f" {_place(other['feature_factor'], other['learning_rate'])} has {other['value']:.3g} but LMS "
+            f"{shown_below(other['lms'] / chosen.base_lms, threshold)} < {threshold:g}."
+        )
+    return sentence
+
+
+def shown_below(share: float, threshold: float) -> str:
+    """`share` with three decimals, or as many as it takes to look smaller than `threshold`: 0.98968 < 0.99."""
+    return next((text for digits in range(3, 9) if float(text := f"{share:.{digits}f}") < threshold), f"{share:g}")
+
+
+def explain_width(question: Question, chosen: Selection) -> str | None:
+    """How wide the threshold is and how close the decision was, in masked tokens; None where there are no hits."""
+    if chosen.threshold_tokens is None or not isinstance(question.policy, LMSThresholdPolicy):
+        return None
+    sentence = f"A threshold of {question.policy.ratio:g} is {chosen.threshold_tokens:.1f} masked tokens wide here"
+    if chosen.decided_by_tokens is None:
+        return f"{sentence}; no number of tokens in one cell would give another answer."
+    tokens = "1 token decides" if chosen.decided_by_tokens == 1 else f"{chosen.decided_by_tokens} tokens decide"
+    return f"{sentence}; {tokens} the winner."
+
+
+def _place(feature_factor: float, learning_rate: float) -> str:
+    return f"({feature_factor:g}, {learning_rate:g})"
+
+
+WINNER_GOALS = ("strengthen", "weaken")
+
+
+def winners_of(
+    question: Question,
+    base: CellScore,
+    scores: Sequence[CellScore],
+    candidates: Callable[[Question], Sequence[Candidate]] | None = None,
+) -> list[dict[str, Any]]:
+    """{target_class, goal, feature_factor, learning_rate, value, lms_ratio, fallback} for each class, in class order,
+    and goal, under the question's policy; what cannot be answered (yet) is left out.
+
+    value: the goal's metric, in [0, 1], higher is better; lms_ratio: LMS / base LMS, None for a base of 0.
+    candidates: `candidates_of` for these scores, where somebody keeps them.
+    """
+    known = candidates or (lambda asked: candidates_of(asked, scores))
+    found: list[dict[str, Any]] = []
+    for name in question.classes:
+        for goal in WINNER_GOALS:
+            asked = replace(question, target_class=name, goal=goal)
+            try:
+                chosen = select(asked, base, scores, known(asked))
+            except NotFound:
+                continue
+            found.append(
+                {
+                    "target_class": name,
+                    "goal": goal,
+                    "feature_factor": chosen.feature_factor,
+                    "learning_rate": chosen.learning_rate,
+                    "value": chosen.value,
+                    "lms_ratio": chosen.lms / chosen.base_lms if chosen.base_lms else None,
+                    "fallback": chosen.fallback,
+                }
+            )
+    return found

@@ -1,0 +1,1 @@
+"""Rewritten weights: the twin of a base model, and how its layers are computed fast."""

@@ -1,0 +1,279 @@
+"""The rewritten twin of a base model, for any cell; and whether its weights are numbers.
+
+Whether the weights of a rewritten model are numbers: a step that is too large makes them infinite, or no number.
+
+Such a model predicts nothing, so that none is given away. Knows weights and the cell they were made for; no disk.
+
+The rewritten twin of a base model, for any cell, without ever touching the base.
+
+A twin shares every untouched tensor with the base and owns copies of the touched ones only. Each write starts from
+the base's values: nothing accumulates, nothing has to be restored. In a lower precision base and twin are rounded
+copies, each number rounded once, from its float32 value. Knows parameters and updates, no scoring.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.files.machine_memory import available_bytes
+from gradiend_ui.engine.values import DEFAULT_PRECISION, exact
+from gradiend_ui.engine.weights.lower_layers import LowerLayers, lower_layers_of
+from gradiend_ui.engine.weights.packed_layers import (
+    PackedLinear,
+    multiplies_packed,
+    pack_linears,
+    placeholders,
+    read_by_linears_only,
+)
+from gradiend_ui.engine.weights.parameter_map import MappedParameter
+
+
+def check_finite(model: nn.Module, feature_factor: float | Sequence[float], learning_rate: float) -> None:
+    """Raises BadGrid with the first tensor that holds a number which is not finite, and the cell it was made for."""
+    broken = first_broken(model)
+    if broken is not None:
+        factors = [feature_factor] if isinstance(feature_factor, (int, float)) else feature_factor
+        raise BadGrid(
+            f"The rewritten model's weights are not finite numbers, first those of {broken!r}, at feature_factor "
+            f"{', '.join(map(exact, factors))} and learning_rate {exact(learning_rate)}: take a smaller step."
+        )
+
+
+def first_broken(model: nn.Module) -> str | None:
+    """The name of the first parameter that is not finite throughout."""
+    with torch.no_grad():
+        return next((name for name, weights in model.named_parameters() if not is_finite(weights)), None)
+
+
+def is_finite(weights: torch.Tensor) -> bool:
+    """Whether every number of the tensor is finite. The extremes tell: no second tensor of its size is made."""
+    if not weights.is_floating_point() or not weights.numel():
+        return True
+    low, high = torch.aminmax(weights.detach())
+    return bool(low.isfinite() and high.isfinite())
+
+
+Model = Any
+DTYPES: Mapping[str, torch.dtype] = {"bfloat16": torch.bfloat16}
+"""What a model is rounded to for each precision but the default one, which takes it as it was loaded."""
+
+
+REMEMBERED_SHARE = 4
+"""What is computed once below the lowest touched layer takes at most this part of the free memory."""
+
+PACKING_TAKES = 2
+"""How often a model's weights must fit into the free memory for its layers to be packed."""
+
+
+class Workspace:
+    """One scratch copy of the touched parameters of `base_model`, made when it is first needed.
+
+    Memory beyond the base: the touched parameters once, and the mapped base values once for pruned GRADIENDs; what is
+    multiplied packed (see `packed_linear`) and not touched lies there once more. In another precision the whole base,
+    rounded, instead of sharing it.
+    """
+
+    def __init__(
+        self,
+        base_model: Model,
+        mapped: Sequence[MappedParameter],
+        precision: str = DEFAULT_PRECISION,
+        *,
+        plain: bool = False,
+    ) -> None:
+        """plain: nothing packed and nothing remembered, as a model is used outside of a sweep."""
+        self._loaded_model = base_model
+        self._mapped = tuple(mapped)
+        self._precision = precision
+        self._plain = plain
+        self._written: tuple[int, float] | None = None
+        self._update: Tensor | None = None
+        self._base_layers: list[PackedLinear] = []
+
+    @cached_property
+    def base_model(self) -> Model:
+        """The base model as it is scored: a copy with the loaded model's own tensors, or rounded ones."""
+        if self._precision != DEFAULT_PRECISION:
+            return scoring_copy(rounded(self._loaded_model, DTYPES[self._precision]), {})
+        model = scoring_copy(self._loaded_model, {})
+        self._base_layers = [layer for own in self._packable(model).values() for layer in own]
+        return model
+
+    @property
+    def twin(self) -> Model:
+        """The model that `rewritten` gives; its touched parameters are those of the cell asked for last."""
+        return self._made.model
+
+    @cached_property
+    def _made(self) -> _Twin:
+        touched = {part.name for part in self._mapped}
+        if not self._may_pack:
+            source = self._loaded_model if self._precision == DEFAULT_PRECISION else self.base_model
+            plain = scoring_copy(source, own_copies(source, touched))
+            plain.lower_layers = self._lower_layers(plain)
+            return _Twin(plain, {}, frozenset())
+        alone = read_by_linears_only(self._loaded_model, touched)
+        copies = own_copies(self._loaded_model, touched - alone) | placeholders(self._loaded_model, alone)
+        model = scoring_copy(self._loaded_model, copies)
+        layers = pack_linears(model)
+        model.lower_layers = self._lower_layers(model)
+        return _Twin(model, layers, frozenset(alone))
+
+    def _lower_layers(self, model: Model) -> LowerLayers | None:
+        if self._plain:
+            return None
+        return lower_layers_of(
+            model, {part.name for part in self._mapped}, (free_bytes(model.device) or 0) // REMEMBERED_SHARE
+        )
+
+    @cached_property
+    def _may_pack(self) -> bool:
+        if self._plain or self._precision != DEFAULT_PRECISION:
+            return False
+        free = free_bytes(self._loaded_model.device)
+        enough = free is None or PACKING_TAKES * sum(p.nbytes for p in self._loaded_model.parameters()) < free
+        return enough and multiplies_packed(self._loaded_model)
+
+    def _packable(self, model: Model) -> dict[str, list[PackedLinear]]:
+        return pack_linears(model) if self._may_pack else {}
+
+    @cached_property
+    def _base_parameters(self) -> dict[str, nn.Parameter]:
+        return dict(self._loaded_model.named_parameters())
+
+    @cached_property
+    def _scratch(self) -> Tensor:
+        """Room for the largest weight that is packed, used again for each."""
+        sizes = [self._base_parameters[name].numel() for name in self._made.packed_only]
+        return torch.empty(max(sizes, default=0))
+
+    @cached_property
+    def _originals(self) -> tuple[Tensor, ...]:
+        return mapped_values(self._base_parameters, self._mapped)
+
+    def rewritten(self, update: Tensor, learning_rate: float) -> Model:
+        """The twin holding `base + learning_rate * update`; valid until the next call. `update` is (input_dim,)."""
+        if self._written != (id(update), learning_rate):
+            self._written = None  # an interrupted write leaves no claim behind
+            for layer in self._base_layers:
+                layer.drop()
+            self._write(update, learning_rate)
+            self._update = update  # kept alive, so that its id cannot be reused
+            self._written = (id(update), learning_rate)
+        return self.twin
+
+    @torch.no_grad()
+    def _write(self, update: Tensor, learning_rate: float) -> None:
+        made = self._made
+        parameters = dict(made.model.named_parameters())
+        for part, original in zip(self._mapped, self._originals, strict=True):
+            layers = made.layers.get(part.name, ())
+            if part.name not in made.packed_only:
+                write_update(parameters, (original,), (part,), update, learning_rate)
+                for layer in layers:
+                    layer.drop()
+                continue
+            base = self._base_parameters[part.name]
+            weight = self._scratch[: base.numel()].view(base.shape)
+            if part.positions is not None:
+                weight.copy_(base)
+            write_update(
+                {part.name: nn.Parameter(weight, requires_grad=False)}, (original,), (part,), update, learning_rate
+            )
+            for layer in layers:
+                layer.pack(weight)
+
+    def in_precision(self, precision: str) -> Workspace:
+        """A workspace over the same loaded model in another precision; this one where it is the default."""
+        return self if precision == DEFAULT_PRECISION else Workspace(self._loaded_model, self._mapped, precision)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """What is free on the device that a model lies on: of the GPU's memory, or of the machine's; None when unknown."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else available_bytes()
+
+
+@dataclass(frozen=True)
+class _Twin:
+    """A model to write cells into. layers: by the name of the weight they multiply; packed_only: weights that lie in
+    the layers alone, their parameters are placeholders."""
+
+    model: Model
+    layers: Mapping[str, list[PackedLinear]]
+    packed_only: frozenset[str]
+
+
+def scoring_copy(model: Model, replaced: Mapping[int, nn.Parameter]) -> Model:
+    """A copy of `model` that shares all its tensors but the parameters that `replaced` has by their id."""
+    memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
+    memo |= {id(parameter): parameter for parameter in model.parameters()}
+    found = copy.deepcopy(model, memo | dict(replaced))
+    found.config.use_cache = False  # nothing is continued from what is scored
+    return found
+
+
+def own_copies(model: Model, names: set[str]) -> dict[int, nn.Parameter]:
+    """A copy of each of these parameters, by the id of the one it stands for; -0.0 becomes 0.0, as adding a zero
+    update does in the reference."""
+    return {
+        id(parameter): nn.Parameter(parameter.detach() + 0.0, requires_grad=False)
+        for name, parameter in model.named_parameters()
+        if name in names
+    }
+
+
+def rounded(model: Model, dtype: torch.dtype) -> Model:
+    """A copy of `model` with every parameter in `dtype`; buffers (positions, rotary frequencies) are shared as they
+    are, since rounding them would move whole positions."""
+    memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(parameter.detach().to(dtype), requires_grad=False)
+    return copy.deepcopy(model, memo)
+
+
+def mapped_values(parameters: Mapping[str, nn.Parameter], mapped: Sequence[MappedParameter]) -> tuple[Tensor, ...]:
+    """The mapped entries of each parameter, flat (stop - start,); views where the whole parameter is mapped."""
+    with torch.no_grad():
+        return tuple(
+            parameters[part.name].reshape(-1)
+            if part.positions is None
+            else parameters[part.name].reshape(-1)[part.positions.to(parameters[part.name].device)]
+            for part in mapped
+        )
+
+
+@torch.no_grad()
+def write_update(
+    parameters: Mapping[str, nn.Parameter],
+    originals: Sequence[Tensor],
+    mapped: Sequence[MappedParameter],
+    update: Tensor,
+    learning_rate: float,
+) -> None:
+    """Set the mapped entries to `original + learning_rate * update`: product first, then one addition.
+
+    The order of operations and the dtypes are the reference's, so that float32 results are bit-identical to it.
+    """
+    for part, original in zip(mapped, originals, strict=True):
+        parameter = parameters[part.name]
+        own = update[part.start : part.stop].to(parameter.device)
+        if part.positions is None and own.dtype == original.dtype == parameter.dtype and parameter.is_contiguous():
+            if original.data_ptr() == parameter.data_ptr():
+                parameter.view(-1).add_(own * learning_rate)
+            else:
+                torch.mul(own, learning_rate, out=parameter.view(-1))  # in place: new memory costs more than the sums
+                parameter.view(-1).add_(original)
+            continue
+        values = (original + own * learning_rate).to(parameter.dtype)
+        if part.positions is None:
+            parameter.copy_(values.view(parameter.shape))
+        else:
+            parameter.view(-1).index_copy_(0, part.positions.to(parameter.device), values)

@@ -1,0 +1,194 @@
+"""Tables of evaluation rows in the worker: what is told of one, here or in a process of its own.
+
+What is told of a table of evaluation rows for one GRADIEND: how it was read, what can be scored, which words it has.
+
+The same in the process that sweeps, for small tables, and in one of their own, for those that take their time (see
+`table_tasks`). Knows tables, rows and directions of classes; imports no torch.
+
+What a process of its own does with a table that takes its time: report it, check its rows, list the rejected ones.
+
+Called by name through `confined.TASKS`; plain JSON-like values in and out. The other half turns the answers into what
+the process that sweeps works with. Knows tables and rows; imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from gradiend_ui.engine.checkpoint.companions import Companions, find_companions
+from gradiend_ui.engine.data.columns import guess_columns, of_known_classes, ordered_classes, words_by_class
+from gradiend_ui.engine.data.rows import (
+    EvalData,
+    EvalRow,
+    RejectedRow,
+    check_rows,
+    read_neutral,
+    read_rows,
+    require_rows,
+)
+from gradiend_ui.engine.data.table_reading import ReadTable, read_file
+from gradiend_ui.engine.data.uploaded_tables import read_upload
+from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.files.text_limit import keep_text
+from gradiend_ui.engine.sweep.data_report import count_rows, first_checked, first_rows, rejected_csv, rows_found
+from gradiend_ui.engine.uploads.trust import Trust
+
+SUMMARY_WORDS = 8
+
+
+def report_table(
+    read: ReadTable, given: Mapping[str, str] | None, direction: Mapping[str, float], known: Sequence[str]
+) -> dict[str, Any]:
+    """How the table was read, which columns are which, what can be scored.
+
+    given: the columns as a spec names them, None to guess them. direction: of the classes that the checkpoint knows.
+    known: words of the rows beside it, for guessing. A table that cannot be scored (yet) has its reason in "problem",
+    and as pages tell it in "problem_text".
+    """
+    whole = read.frame.drop(index=list(read.damaged))
+    guess = guess_columns(whole, direction, known)
+    columns = dict(given) if given is not None else dict(guess.columns)
+    told = {
+        "own": True,
+        "kind": read.kind,
+        "encoding": read.encoding,
+        "delimiter": read.delimiter,
+        "table_rows": len(read.frame),
+        "table_columns": [str(name) for name in read.frame.columns],
+        "columns": columns,
+        "how": {} if given is not None else dict(guess.how),
+        "first": first_rows(read),
+    }
+    try:
+        data = check_rows(read, columns, fill_alternatives=True)
+    except BadData as error:
+        problem = _problem(error)
+        return {**told, **rows_found(EvalData(())), **problem, "classes": [], "target_words": {}}
+    return report_rows(data, direction, told)
+
+
+def report_rows(data: EvalData, direction: Mapping[str, float], told: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for checked rows; told: what is known of their table."""
+    problem: dict[str, Any] = {"problem": None}
+    try:
+        classes = list(ordered_classes(direction, of_known_classes(direction, require_rows(data))))
+        data.chosen("all", classes)  # rows between the classes: else there is nothing to score
+    except BadData as error:
+        classes, problem = [], _problem(error)
+    first = {} if "first" in told else {"first": first_checked(data)}
+    words = summary(data, direction)["target_words"]
+    return {**told, **first, **rows_found(data), "classes": classes, "target_words": words, **problem}
+
+
+def summary(
+    data: EvalData, direction: Mapping[str, float], words: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any]:
+    """How many rows of which kind, and a few words of each class (its `words` as given, else those of the rows)."""
+    if words is None:
+        held = words_by_class(data.rows)
+        try:
+            words = {name: held.get(name, ()) for name in ordered_classes(direction, data)}
+        except BadData:
+            words = {}
+    return {
+        "row_counts": count_rows(data.rows),
+        "target_words": {name: _casings_once(own)[:SUMMARY_WORDS] for name, own in words.items()},
+    }
+
+
+def _casings_once(words: Sequence[str]) -> list[str]:
+    """Each word once, whatever its casing, for a summary; the lower one is told."""
+    kept: dict[str, str] = {}
+    for word in words:
+        known = kept.get(word.lower())
+        kept[word.lower()] = word if known is None else max(known, word)
+    return sorted(kept.values())
+
+
+def _problem(error: BadData) -> dict[str, Any]:
+    """The same whether it is read here or comes from a process of its own."""
+    return {"problem": str(error), "problem_text": json.loads(json.dumps(error.text))}
+
+
+Columns = Mapping[str, str]
+ROW = tuple(field.name for field in fields(EvalRow))
+
+
+def report_table_file(
+    path: Path, given: Columns | None, direction: Mapping[str, float], known: Sequence[str]
+) -> dict[str, Any]:
+    """`report_table` of the table that lies there."""
+    return report_table(read_upload(path), given, direction, known)
+
+
+def rejected_rows(path: Path, given: Columns | None) -> str:
+    """Every row of the table that cannot be scored, as csv."""
+    read = read_upload(path)
+    return rejected_csv(check_rows(read, given, fill_alternatives=True).rejected, read)
+
+
+def checked_rows(path: Path, given: Columns) -> dict[str, Any]:
+    """The checked rows of an uploaded table, for `rows_from`."""
+    return _plain(read_rows(read_upload(path), given, fill_alternatives=True))
+
+
+def neutral_texts(path: Path) -> list[str]:
+    """The neutral texts of an uploaded table or text file."""
+    return list(read_neutral(read_upload(path).frame))
+
+
+def companions(path: Path, source: str | None, homes: Sequence[str]) -> dict[str, Any]:
+    """What lies beside a stranger's checkpoint (see `companions.find_companions`), for `companions_from`.
+
+    homes: the folders that may be looked into.
+    """
+    trust = Trust(public=True, homes=tuple(map(Path, homes)))
+    found = find_companions(path, source, trust, read=_read_and_kept)
+    return {
+        "rows": None if found.rows is None else _plain(found.rows),
+        "neutral": {name: list(texts) for name, texts in found.neutral.items()},
+        "neutral_set": found.neutral_set,
+        "examples": list(found.examples),
+        "warnings": list(found.warnings),
+        "recovered": found.recovered,
+    }
+
+
+def rows_from(plain: Mapping[str, Any]) -> EvalData:
+    """Checked rows from what the child gave."""
+    return EvalData(
+        tuple(EvalRow(*row) for row in plain["rows"]),
+        tuple(RejectedRow(*row) for row in plain["rejected"]),
+        tuple(plain["notes"]),
+    )
+
+
+def companions_from(plain: Mapping[str, Any]) -> Companions:
+    """What lies beside a checkpoint from what the child gave."""
+    return Companions(
+        rows=None if plain["rows"] is None else rows_from(plain["rows"]),
+        neutral={name: tuple(texts) for name, texts in plain["neutral"].items()},
+        neutral_set=plain["neutral_set"],
+        examples=tuple(plain["examples"]),
+        warnings=tuple(plain["warnings"]),
+        recovered=bool(plain["recovered"]),
+    )
+
+
+def _read_and_kept(path: Path) -> ReadTable:
+    """A table whose text counts with that of the others. Raises BadData, TooLarge."""
+    table = read_file(path)
+    keep_text(table.text_bytes)
+    return table
+
+
+def _plain(data: EvalData) -> dict[str, Any]:
+    return {
+        "rows": [[getattr(row, name) for name in ROW] for row in data.rows],
+        "rejected": [[row.number, row.reason] for row in data.rejected],
+        "notes": list(data.notes),
+    }

@@ -1,0 +1,1 @@
+"""What every part of the page uses: texts, trees, drawers, refusals. Never torch."""

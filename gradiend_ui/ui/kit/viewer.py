@@ -1,0 +1,138 @@
+"""What each open page looks at: the options that move the winner, the chosen cell, which follower may speak, and
+whether the page has shown that it may control its run.
+
+Plain ids and values in a bounded table, keyed by Gradio's session hash. A page's newest follower silences the older
+ones, so that one page never has two. Knows nothing of grids or widgets.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gradiend_ui.server.roles import CONTROLLING
+
+MOST_VIEWERS = 5000
+FEW = 2
+"""So many followers are served at full speed; more share it."""
+
+
+@dataclass(frozen=True)
+class View:
+    """`chosen` is (feature factor, learning rate), None means: follow the best cell.
+
+    `shows` is what the maps show ("": what the goal decides by); `compared` is what the sentences on the page answer;
+    `pinned` are the cells A to D that stay beside the base: they belong to the run and go with it. `nth` orders the
+    page's selections: they travel side by side and may overtake each other. `role` is what the page is to its run (see
+    `server.roles`), "" while nobody has asked; `owner` whether it is open on the machine of a local server. Both say
+    what is shown, not what is allowed.
+    """
+
+    run: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    chosen: tuple[float, float] | None = None
+    shows: str = ""
+    follower: int = 0
+    compared: tuple[Any, ...] | None = None
+    pinned: tuple[tuple[float, float], ...] = ()
+    nth: float = 0.0
+    role: str = ""
+    owner: bool = False
+
+    @property
+    def controls(self) -> bool:
+        """Whether the page's buttons for its run are of use."""
+        return self.owner or self.role in CONTROLLING
+
+
+class Viewers:
+    """The pages of this server; safe to use from several threads.
+
+    open_pages: those that are open now; None where nobody knows, and every page counts as open.
+    """
+
+    def __init__(self, open_pages: Container[object] | None = None) -> None:
+        self._open = open_pages
+        self._views: OrderedDict[str, View] = OrderedDict()
+        self._followed: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()
+
+    def get(self, page: str) -> View:
+        with self._lock:
+            return self._views.get(page, View())
+
+    def change(self, page: str, **changes: Any) -> View:
+        with self._lock:
+            old = self._views.get(page, View())
+            if changes.get("run", old.run) != old.run:
+                changes = {"pinned": (), "role": "", **changes}
+            view = replace(old, **changes)
+            self._views[page] = view
+            self._views.move_to_end(page)
+            while len(self._views) > MOST_VIEWERS:
+                self._views.popitem(last=False)
+            return view
+
+    def choose(self, page: str, nth: float, chosen: tuple[float, float] | None) -> View | None:
+        """Take over the page's `nth` selection; None, and nothing taken over, where a newer one was here first."""
+        with self._lock:
+            old = self._views.get(page, View())
+            if nth < old.nth:
+                return None
+            self._views[page] = view = replace(old, chosen=chosen, nth=nth)
+            self._views.move_to_end(page)
+            return view
+
+    def begin_to_follow(self, page: str, run: str) -> int:
+        """A number that stays the page's current one until the next call."""
+        with self._lock:
+            old = self._views.get(page, View())
+            role = old.role if old.run == run else ""
+            self._views[page] = replace(old, run=run, role=role, follower=old.follower + 1)
+            return old.follower + 1
+
+    def may_follow(self, page: str, follower: int) -> bool:
+        with self._lock:
+            return page in self._views and self._views[page].follower == follower
+
+    @contextmanager
+    def following(self, page: str, run: str) -> Iterator[None]:
+        """Count the page among those that follow the run while the block runs."""
+        with self._lock:
+            self._followed[page, run] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._followed[page, run] -= 1
+                if not self._followed[page, run]:
+                    del self._followed[page, run]
+
+    def watching_beside(self, page: str, run: str) -> int:
+        """How many other open pages follow the run; for the owner of a local server their own others do not count.
+
+        A follower may outlive its page: one that closes between asking for the run and listening is not noticed by
+        Gradio before the run's end.
+        """
+        with self._lock:
+            others = {other for other, followed in self._followed if followed == run and other != page}
+            others = {other for other in others if self.is_open(other)}
+            if not self._views.get(page, View()).owner:
+                return len(others)
+            return sum(not self._views.get(other, View()).owner for other in others)
+
+    def is_open(self, page: str) -> bool:
+        return self._open is None or page in self._open
+
+    @property
+    def crowd(self) -> float:
+        """How much longer each follower waits between two looks, so that all together cost no more than a few: >= 1."""
+        return max(1.0, self._followed.total() / FEW)
+
+    def forget(self, page: str) -> None:
+        with self._lock:
+            self._views.pop(page, None)

@@ -1,0 +1,1 @@
+"""Which widget calls which function, one file for each step."""

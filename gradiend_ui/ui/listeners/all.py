@@ -1,0 +1,48 @@
+"""Which widget calls which function, as a table of contents: each step wires its own listeners, all private.
+
+`ui/api` has the public functions.
+"""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from gradiend_ui.ui.kit.drawer import opens
+from gradiend_ui.ui.listeners.compare import wire_compare
+from gradiend_ui.ui.listeners.data import wire_data
+from gradiend_ui.ui.listeners.export import wire_export
+from gradiend_ui.ui.listeners.grid import wire_grid
+from gradiend_ui.ui.listeners.load import wire_load
+from gradiend_ui.ui.listeners.runs import wire_runs
+from gradiend_ui.ui.listeners.sweep import wire_sweep
+from gradiend_ui.ui.page.page import Page
+
+TOGGLE_THEME = """() => {
+  const dark = document.body.classList.toggle('dark');
+  try { localStorage.setItem('gradiend-theme', dark ? 'dark' : 'light'); } catch (error) { /* private window */ }
+}"""
+OTHER_LANGUAGE = {
+    "en": "() => location.assign(`./de${location.search}${globalThis.gradiendPage.passing()}`)",
+    "de": "() => location.assign(`./${location.search}${globalThis.gradiendPage.passing()}`)",
+}
+SAY_LANGUAGE = "() => {{ document.documentElement.lang = '{language}'; }}"
+RESTORE_THEME = """() => {
+  let stored = null;
+  try { stored = localStorage.getItem('gradiend-theme'); } catch (error) { /* private window */ }
+  const asked = new URL(location).searchParams.get('__theme');
+  if (stored && !asked) document.body.classList.toggle('dark', stored === 'dark');
+}"""
+
+
+def wire(page: Page, blocks: gr.Blocks) -> None:
+    wire_load(page, blocks)
+    wire_data(page)
+    wire_sweep(page)
+    wire_compare(page, cell_selected=wire_grid(page))
+    wire_export(page)
+    wire_runs(page, blocks)
+    page.header.theme.click(None, js=TOGGLE_THEME, api_visibility="private")
+    page.header.language.click(None, js=OTHER_LANGUAGE[page.words.language], api_visibility="private")
+    opens(page.header.sweeps, "runs")
+    blocks.load(None, js=SAY_LANGUAGE.format(language=page.words.language), api_visibility="private")
+    blocks.load(None, js=RESTORE_THEME, api_visibility="private")

@@ -1,0 +1,123 @@
+"""Listeners of the step Compare: sentences, examples, pins, copy and csv; a cell was selected, a checkpoint opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from gradiend_ui.ui.compare import asking
+from gradiend_ui.ui.compare import panel as compare
+from gradiend_ui.ui.compare.answers import example_text
+from gradiend_ui.ui.compare.columns import CSV_NAME, MOST_PINNED, build_key, pair_of, toggled, without
+from gradiend_ui.ui.grid import board
+from gradiend_ui.ui.kit.downloads import press, shelve_text
+from gradiend_ui.ui.kit.refusals import for_people
+from gradiend_ui.ui.kit.viewer import View
+from gradiend_ui.ui.page.following import AT_ONCE, EVERY, NEWEST, QUIET, known_view, page_of
+from gradiend_ui.ui.page.page import Page
+
+KEEP_FOCUS = "() => { if (document.activeElement === document.body) document.querySelector('#pin').focus(); }"
+"""The last pin takes its button with it: the focus goes to where it came from."""
+
+
+def wire_compare(page: Page, cell_selected: Any) -> None:
+    answer_after(page, cell_selected)
+    wire_sentences(page)
+    wire_pins(page)
+    wire_copies(page)
+
+
+def read_question(page: Page, view: View, checkpoint: str, text: str) -> tuple[asking.Question, Any]:
+    """(what the page compares now, the selected cell)."""
+    cell = board.selected_cell(page.session, view) if view.run else None
+    return asking.question(view.run, checkpoint, view.pinned, cell, text), cell
+
+
+def answer(page: Page, name: str, run: str, checkpoint: str, text: str) -> list[Any]:
+    """Key, pin button and answers of what the page looks at; nothing where that is shown already or has moved on."""
+    view = known_view(page, name, run)
+    asked, cell = read_question(page, view, checkpoint, text)
+    if view.compared == (asked, cell is None):
+        return [gr.skip()] * 3
+    answers = asking.compare(page.session, asked, page.words)
+    now = page.viewers.get(name)
+    if (now.chosen, now.run, now.pinned) != (view.chosen, view.run, view.pinned):
+        return [gr.skip()] * 3
+    page.viewers.change(name, compared=(asked, cell is None))
+    is_pinned = cell is not None and pair_of(cell) in view.pinned
+    can_pin = cell is not None and len(view.pinned) < MOST_PINNED
+    return [
+        build_key(asked.columns, view.pinned, cell, page.words),
+        compare.pin_button(page.words, can_pin=can_pin, is_pinned=is_pinned),
+        answers,
+    ]
+
+
+def answer_listener(page: Page) -> dict[str, Any]:
+    """Function, inputs and outputs of a listener that shows the answers."""
+
+    def show(run: str, checkpoint: str, text: str, request: gr.Request) -> list[Any]:
+        with for_people(page.words):
+            return answer(page, page_of(request), run, checkpoint, text)
+
+    widgets = page.compare
+    return {
+        "fn": show,
+        "inputs": [page.run, page.checkpoint, widgets.sentences],
+        "outputs": [widgets.key, widgets.pin, widgets.answers],
+    }
+
+
+def answer_after(page: Page, event: Any) -> Any:
+    """Show the answers once `event` has happened; gives the next event."""
+    return event.then(**answer_listener(page), **AT_ONCE)
+
+
+def wire_sentences(page: Page) -> None:
+    def take_examples(name: str, checkpoint: str) -> Any:
+        with for_people(page.words):
+            return example_text(name, page.session.card(checkpoint)) if checkpoint else gr.skip()
+
+    widgets = page.compare
+    widgets.examples.input(take_examples, [widgets.examples, page.checkpoint], widgets.sentences, **NEWEST)
+    widgets.sentences.change(**answer_listener(page), **NEWEST)
+
+
+def wire_pins(page: Page) -> None:
+    def pin(run: str, request: gr.Request) -> Any:
+        with for_people(page.words):
+            name = page_of(request)
+            view = known_view(page, name, run)
+            cell = board.selected_cell(page.session, view) if run else None
+            if cell is None:
+                return gr.skip()
+            return repin(name, toggled(view.pinned, pair_of(cell)))
+
+    def unpin(run: str, event: gr.SelectData, request: gr.Request) -> Any:
+        with for_people(page.words):
+            name = page_of(request)
+            return repin(name, without(known_view(page, name, run).pinned, str(event.value)))
+
+    def repin(name: str, pinned: tuple[tuple[float, float], ...]) -> Any:
+        view = page.viewers.change(name, pinned=pinned)
+        return board.show(page.session, view, page.words).maps
+
+    widgets = page.compare
+    answer_after(page, widgets.pin.click(pin, page.run, page.board.maps, **EVERY))
+    unpinned = answer_after(page, widgets.key.select(unpin, page.run, page.board.maps, **EVERY))
+    unpinned.then(None, None, None, js=KEEP_FOCUS, api_visibility="private")
+
+
+def wire_copies(page: Page) -> None:
+    def make_csv(run: str, checkpoint: str, text: str, request: gr.Request) -> Any:
+        with for_people(page.words):
+            view = known_view(page, page_of(request), run)
+            asked, _ = read_question(page, view, checkpoint, text)
+            return gr.DownloadButton(value=shelve_text(CSV_NAME, asking.comparison_csv(page.session, asked)))
+
+    widgets = page.compare
+    inputs = [page.run, page.checkpoint, widgets.sentences]
+    made = widgets.csv.click(make_csv, inputs, widgets.file, **QUIET)
+    made.success(None, None, None, js=press(compare.FILE_ID), api_visibility="private")
+    widgets.copy.click(None, None, widgets.told, js=compare.copy_script(page.words), api_visibility="private")

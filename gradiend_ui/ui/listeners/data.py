@@ -1,0 +1,340 @@
+"""Listeners of the data panel and its drawer.
+
+Every change ends in `compose`: the spec is put together from the widgets as they are now, so that two quick changes
+never undo each other. Then the worker is asked what it comes to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from secrets import token_hex
+from typing import Any
+
+import gradio as gr
+
+from gradiend_ui.engine.errors import BadData, GradiendUIError
+from gradiend_ui.engine.sweep.data_report import ALL, default_split
+from gradiend_ui.ui.data import panel as data
+from gradiend_ui.ui.data import report
+from gradiend_ui.ui.data.choice import NONE, OWN, ROW_WISE, Choice, data_of, own_table, splits
+from gradiend_ui.ui.kit.downloads import press, shelve_text
+from gradiend_ui.ui.kit.drawer import opens
+from gradiend_ui.ui.kit.refusals import for_people
+from gradiend_ui.ui.listeners.sweep import estimate_after
+from gradiend_ui.ui.page.following import AT_ONCE, NEWEST, QUIET
+from gradiend_ui.ui.page.page import Page
+
+REJECTED_NAME = "rows-that-cannot-be-scored.csv"
+
+
+def wire_data(page: Page) -> None:
+    wire_choice(page)
+    wire_rows(page)
+    wire_words(page)
+    wire_neutral(page)
+
+
+def choice_inputs(page: Page) -> list[Any]:
+    """What a `Choice` is made of, in its order."""
+    widgets, rows = page.data, page.data_drawer.rows
+    return [
+        widgets.own_rows, widgets.own_neutral, widgets.targets, widgets.neutral_set, rows.split, rows.max_rows,
+        rows.max_neutral,
+    ]  # fmt: skip
+
+
+def touch() -> str:
+    """A value that was never there: it tells `compose` that something changed.
+
+    Only listeners in the queue may set it: the change of a state is told with the queue's messages.
+    """
+    return token_hex(8)
+
+
+# --- the choice ------------------------------------------------------------------------------------------------------
+
+
+def wire_choice(page: Page) -> None:
+    widgets, drawer = page.data, page.data_drawer
+
+    def compose(checkpoint: str, *values: Any) -> list[Any]:
+        choice = Choice(*values)
+        if not checkpoint or not choice.split:
+            return [gr.skip()] * len(composed)
+        card = page.session.card(checkpoint)
+        chosen = data_of(choice, card)
+        return [
+            chosen,
+            report.build_summary(choice, card, page.words),
+            report.build_sets(choice, card, page.words),
+            data.time_line(choice, card, chosen, page.words),
+            report.build_measuring(page.words),
+        ]
+
+    def show_words(checkpoint: str, chosen: dict[str, Any]) -> list[Any]:
+        return words_shown(page, checkpoint, chosen)
+
+    def measure(checkpoint: str, chosen: dict[str, Any], ratio: float) -> list[Any]:
+        if not checkpoint:
+            return [gr.skip()] * 2
+        try:
+            found = page.session.data.neutral(checkpoint, chosen["spec"], ratio)
+        except GradiendUIError as error:
+            return [report.build_refusal(page.words.of(error)), None]
+        measured = {"spec": chosen["spec"], "seconds_per_cell": found["seconds_per_cell"]}
+        return [report.build_measured(found, page.words), measured]
+
+    def take_over(checkpoint: str, chosen: dict[str, Any], measured: dict[str, Any] | None, *values: Any) -> list[Any]:
+        """The measured time, unless something else was chosen while it was measured."""
+        if not checkpoint or not measured or measured["spec"] != chosen["spec"]:
+            return [gr.skip()] * 2
+        data_now = {**chosen, "seconds_per_cell": measured["seconds_per_cell"]}
+        line = data.time_line(Choice(*values), page.session.card(checkpoint), data_now, page.words)
+        return [data_now, line]
+
+    composed = [
+        widgets.chosen, widgets.summary, drawer.neutral.sets, drawer.rows.time, drawer.neutral.measured,
+    ]  # fmt: skip
+    rows = drawer.rows
+    changes = [
+        widgets.touched.change, widgets.neutral_set.input, rows.split.input, rows.max_rows.input,
+        rows.max_neutral.input,
+    ]  # fmt: skip
+    event = gr.on(changes, compose, [page.checkpoint, *choice_inputs(page)], composed, **NEWEST)
+    estimate_after(page, event)
+    asked = [page.checkpoint, widgets.chosen]
+    shown = event.success(show_words, asked, [drawer.words.chips, drawer.words.back], **AT_ONCE)
+    told = shown.success(measure, [*asked, page.form.ratio], [drawer.neutral.measured, widgets.measured], **QUIET)
+    taken = told.success(
+        take_over, [*asked, widgets.measured, *choice_inputs(page)], [widgets.chosen, drawer.rows.time], **AT_ONCE
+    )
+    estimate_after(page, taken)
+
+
+def words_shown(page: Page, checkpoint: str, chosen: Mapping[str, Any]) -> list[Any]:
+    """Values for the chips and for the button that goes back to the words of the rows."""
+    if not checkpoint:
+        return [gr.skip()] * 2
+    try:
+        found = page.session.data.targets(checkpoint, chosen["spec"])
+    except GradiendUIError as error:
+        return [report.build_refusal(page.words.of(error)), gr.update(visible=bool(chosen["spec"].get("targets")))]
+    return [report.build_words(found, page.words), gr.update(visible=found["mode"] == "own")]
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def wire_rows(page: Page) -> None:
+    widgets, rows = page.data, page.data_drawer.rows
+    shown = [rows.reading, rows.first, rows.rejected, rows.download, rows.mapping, *rows.columns]
+    replaced = [widgets.own_rows, rows.split, rows.back, *shown, widgets.touched]
+
+    def describe(checkpoint: str, own_rows: dict[str, Any] | None) -> list[Any]:
+        """What the drawer tells of the rows in use."""
+        if not checkpoint:
+            return [gr.skip()] * (len(shown) + 1)
+        try:
+            found = page.session.data.rows(checkpoint, table_spec(own_rows))
+        except GradiendUIError as error:
+            return [*refused(page, page.words.of(error)), touch()]
+        return [*rows_shown(page, found, own_rows), touch()]
+
+    def replace_rows(checkpoint: str, given: dict[str, str], columns: dict[str, str] | None) -> list[Any]:
+        """Own rows in place of those beside the checkpoint, or the same ones with other columns."""
+        spec = {"rows": given} if columns is None else {"rows": given, "columns": columns}
+        found = page.session.data.rows(checkpoint, spec)
+        own = own_table(given, found)
+        card = page.session.card(checkpoint)
+        choice = Choice(own, None, None, None, None, None, None)
+        split = default_split(splits(choice, card))
+        update = data.split_update(Choice(own, None, None, None, split, None, None), card, page.words)
+        return [own, update, gr.update(visible=True), *rows_shown(page, found, own), touch()]
+
+    def upload(checkpoint: str, path: str, request: gr.Request) -> list[Any]:
+        with for_people(page.words):
+            given = page.session.data.keep_table(path, page.visitors.of(request))
+            return replace_rows(require(checkpoint), given, None)
+
+    def paste(checkpoint: str, text: str) -> list[Any]:
+        with for_people(page.words):
+            name = page.words("data.pasted_name")
+            given = page.session.data.keep_pasted(text or "", name, is_table=True)
+            return [gr.update(open=False), *replace_rows(require(checkpoint), given, None)]
+
+    def correct(checkpoint: str, own_rows: dict[str, Any] | None, *columns: str | None) -> list[Any]:
+        if own_rows is None:
+            return [gr.skip()] * len(replaced)
+        with for_people(page.words):
+            chosen = {role: column or "" for role, column in zip(report.ROLES, columns, strict=True)}
+            return replace_rows(checkpoint, own_rows["rows"], chosen)
+
+    def go_back(checkpoint: str) -> list[Any]:
+        with for_people(page.words):
+            card = page.session.card(require(checkpoint))
+            choice = Choice(None, None, None, None, None, None, None)
+            split = default_split(splits(choice, card))
+            update = data.split_update(Choice(None, None, None, None, split, None, None), card, page.words)
+            first, *others = describe(checkpoint, None)
+            return [None, update, gr.update(visible=False), first, *others]
+
+    def download(checkpoint: str, own_rows: dict[str, Any] | None) -> str:
+        with for_people(page.words):
+            return shelve_text(REJECTED_NAME, page.session.data.rejected(checkpoint, table_spec(own_rows)))
+
+    opens(widgets.change, "data").then(
+        describe, [page.checkpoint, widgets.own_rows], [*shown, widgets.touched], **QUIET
+    )
+    rows.upload.upload(upload, [page.checkpoint, rows.upload], replaced, **QUIET)
+    rows.read.click(paste, [page.checkpoint, rows.paste], [rows.pasting, *replaced], **QUIET)
+    gr.on(
+        [column.input for column in rows.columns],
+        correct,
+        [page.checkpoint, widgets.own_rows, *rows.columns],
+        replaced,
+        **{**QUIET, "trigger_mode": "always_last"},
+    )
+    rows.back.click(go_back, page.checkpoint, replaced, **QUIET)
+    filled = rows.download.click(download, [page.checkpoint, widgets.own_rows], rows.file, **QUIET)
+    filled.success(None, js=press(data.DOWNLOAD_ID), api_visibility="private")
+
+
+def require(checkpoint: str) -> str:
+    """Raises BadData while no model is loaded."""
+    if not checkpoint:
+        told = BadData("There is no model yet: load one first, its classes decide which rows fit.")
+        raise told.known_as("load.no_model")
+    return checkpoint
+
+
+def table_spec(own_rows: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The part of a spec that names the rows."""
+    if own_rows is None:
+        return {}
+    spec = {"rows": own_rows["rows"]}
+    return spec if own_rows.get("columns") is None else {**spec, "columns": own_rows["columns"]}
+
+
+def rows_shown(page: Page, found: Mapping[str, Any], own_rows: Mapping[str, Any] | None) -> list[Any]:
+    """Values for what the drawer shows of rows; the dropdowns of the columns only for an own table."""
+    words = page.words
+    name = None if own_rows is None else report.shown_name(own_rows["rows"], words)
+    columns = [(words("data.no_column"), ""), *((name, name) for name in found.get("table_columns", ()))]
+    chosen = found.get("columns", {})
+    return [
+        report.build_reading(found, name, words),
+        report.build_first_rows(found, words),
+        report.build_rejected(found, words),
+        gr.update(visible=bool(found["rejected_count"])),
+        gr.update(visible=own_rows is not None),
+        *(gr.Dropdown(columns, value=chosen.get(role) or "") for role in report.ROLES),
+    ]
+
+
+def refused(page: Page, sentence: str) -> list[Any]:
+    """The same where nothing can be told of the rows but why not."""
+    nothing = report.build_first_rows(None, page.words), report.build_rejected(None, page.words)
+    hidden = gr.update(visible=False)
+    return [report.build_refusal(sentence), *nothing, hidden, hidden, *[gr.skip()] * len(report.ROLES)]
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def wire_words(page: Page) -> None:
+    widgets, targets = page.data, page.data_drawer.words
+    inputs = [page.checkpoint, widgets.chosen]
+    outputs = [widgets.targets, targets.row_wise, widgets.touched]
+
+    def edit(checkpoint: str, chosen: dict[str, Any], change: Callable[[dict[str, list[str]]], None]) -> list[Any]:
+        """The words in use with a change, as own words."""
+        spec = {key: value for key, value in chosen["spec"].items() if value != ROW_WISE or key != "targets"}
+        words = {name: list(own) for name, own in page.session.data.targets(checkpoint, spec)["words"].items()}
+        change(words)
+        return [words, gr.update(value=False), touch()]
+
+    def remove(checkpoint: str, chosen: dict[str, Any], event: gr.SelectData) -> list[Any]:
+        with for_people(page.words):
+            _, name, spellings = json.loads(str(event.value))
+            return edit(checkpoint, chosen, lambda words: take_away(words, name, spellings, page.words))
+
+    def add(checkpoint: str, chosen: dict[str, Any], name: str | None, word: str) -> list[Any]:
+        with for_people(page.words):
+            require(checkpoint)
+            return ["", *edit(checkpoint, chosen, lambda words: put_in(words, name, word, page.words))]
+
+    def go_back() -> list[Any]:
+        return [None, gr.update(value=False), touch()]
+
+    def score_row_wise(checked: bool) -> list[Any]:
+        return [ROW_WISE if checked else None, touch()]
+
+    targets.chips.select(remove, inputs, outputs, **{**QUIET, "trigger_mode": "multiple"})
+    gr.on(
+        [targets.add.click, targets.word.submit],
+        add,
+        [*inputs, targets.word_class, targets.word],
+        [targets.word, *outputs],
+        **QUIET,
+    )
+    targets.back.click(go_back, None, outputs, **QUIET)
+    targets.row_wise.input(score_row_wise, targets.row_wise, [widgets.targets, widgets.touched], **QUIET)
+
+
+def take_away(words: dict[str, list[str]], name: str, spellings: list[str], texts: Any) -> None:
+    """Raises BadData for the last word of a class."""
+    left = [word for word in words[name] if word not in spellings]
+    if not left:
+        raise BadData(texts("data.last_word", word=spellings[0]))
+    words[name] = left
+
+
+def put_in(words: dict[str, list[str]], name: str | None, word: str, texts: Any) -> None:
+    """Raises BadData for an empty word and for one that the class has."""
+    plain = (word or "").strip()
+    if not plain or name not in words:
+        raise BadData(texts("data.empty_word"))
+    if plain in words[name]:
+        raise BadData(texts("data.known_word", word=plain, name=name))
+    words[name].append(plain)
+
+
+# --- neutral texts ---------------------------------------------------------------------------------------------------
+
+
+def wire_neutral(page: Page) -> None:
+    widgets, neutral = page.data, page.data_drawer.neutral
+    outputs = [widgets.own_neutral, widgets.neutral_set, widgets.touched]
+
+    def use(checkpoint: str, own: dict[str, Any] | None, event: gr.SelectData) -> list[Any]:
+        value = str(event.value)
+        with for_people(page.words):
+            known = value in (OWN, NONE, *page.session.card(checkpoint)["neutral_sets"])
+            return [gr.update(value=value) if known else gr.skip(), touch()]
+
+    def take(checkpoint: str, own_rows: dict[str, Any] | None, given: dict[str, str]) -> list[Any]:
+        """Own texts in use; refused before anything changes where they hold none."""
+        spec = {**table_spec(own_rows), "split": ALL, "neutral": given}
+        found = page.session.data.neutral(require(checkpoint), spec, 1.0)
+        own = {"neutral": given, "count": found["texts"]}
+        choice = Choice(None, own, None, OWN, None, None, None)
+        return [own, data.neutral_update(choice, page.session.card(checkpoint), page.words), touch()]
+
+    def upload(checkpoint: str, own_rows: dict[str, Any] | None, path: str, request: gr.Request) -> list[Any]:
+        with for_people(page.words):
+            return take(checkpoint, own_rows, page.session.data.keep_texts(path, page.visitors.of(request)))
+
+    def paste(checkpoint: str, own_rows: dict[str, Any] | None, text: str) -> list[Any]:
+        with for_people(page.words):
+            given = page.session.data.keep_pasted(text or "", page.words("data.pasted_texts"), is_table=False)
+            return take(checkpoint, own_rows, given)
+
+    neutral.sets.select(
+        use,
+        [page.checkpoint, widgets.own_neutral],
+        outputs[1:],
+        **{**QUIET, "trigger_mode": "multiple"},
+    )
+    neutral.upload.upload(upload, [page.checkpoint, widgets.own_rows, neutral.upload], outputs, **QUIET)
+    neutral.read.click(paste, [page.checkpoint, widgets.own_rows, neutral.paste], outputs, **QUIET)

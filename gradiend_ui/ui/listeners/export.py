@@ -1,0 +1,144 @@
+"""Listeners of the step Export: the button of the panel, the drawer's preview, form and button."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from gradiend_ui.engine.errors import GradiendUIError, NotFound
+from gradiend_ui.ui.export import panel as export
+from gradiend_ui.ui.grid import board
+from gradiend_ui.ui.kit.downloads import press, shelve
+from gradiend_ui.ui.kit.drawer import opens
+from gradiend_ui.ui.kit.refusals import refusal
+from gradiend_ui.ui.kit.words import Words
+from gradiend_ui.ui.page.following import AT_ONCE, QUIET, known_view, page_of
+from gradiend_ui.ui.page.page import Page
+
+if TYPE_CHECKING:
+    from gradiend_ui.server.session import Session
+
+QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
+COPY = """async () => {
+  const pre = document.querySelector('#export-script pre');
+  let copied = true;
+  try { await navigator.clipboard.writeText(pre.textContent); } catch (error) {
+    const range = document.createRange();
+    range.selectNodeContents(pre);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    copied = document.execCommand('copy');
+  }
+  const attributes = { class: 'export-note quiet', role: 'status' };
+  return JSON.stringify({ tag: 'p', attributes, children: [copied ? DONE : FAILED] });
+}"""
+
+
+def chosen_options(
+    cell: Mapping[str, float] | None,
+    question: Mapping[str, Any],
+    words: Words,
+    classes: list[str] | None = None,
+    **form: str | None,
+) -> dict[str, Any]:
+    """Options of an export: the winner of each ticked class, else the selected cell. Raises NotFound without either."""
+    asked = {key: question[key] for key in QUESTION if question.get(key) is not None}
+    given = {key: value for key, value in form.items() if value}
+    if classes:
+        return {**asked, **given, "target_classes": list(classes)}
+    if cell is None:
+        raise NotFound(words("export.no_cell"))
+    target = {"target_class": question["target_class"]} if question.get("target_class") else {}
+    return {**asked, **target, **given, **cell}
+
+
+def steps(
+    session: Session, run: str, options: Mapping[str, Any], words: Words, keep: bool, visitor: str = ""
+) -> Iterator[tuple[Any, str]]:
+    """(note, path of the downloadable copy, "" until it is there) for each step. Raises GradiendUIError."""
+    for step in session.exports.write(run, options, keep=keep, visitor=visitor):
+        path = shelve(step["path"]) if step["step"] == "done" and not keep else ""
+        yield export.build_step(step, words, keep), path
+
+
+def wire_export(page: Page) -> None:
+    panel, drawer, words = page.export, page.export_drawer, page.words
+    form = [drawer.name, drawer.dtype, drawer.classes]
+
+    def options_of(
+        run: str, request: gr.Request, classes: list[str] | None = None, **given: str | None
+    ) -> dict[str, Any]:
+        if not run:
+            raise NotFound(words("export.no_cell"))
+        view = known_view(page, page_of(request), run)
+        cell = None if classes else board.selected_cell(page.session, view)
+        return chosen_options(cell, view.options, words, classes, **given)
+
+    def written(run: str, options: dict[str, Any], keep: bool, request: gr.Request) -> Iterator[list[Any]]:
+        for note, path in steps(page.session, run, options, words, keep, page.visitors.of(request)):
+            yield [note, gr.DownloadButton(value=path) if path else gr.skip()]
+
+    def make(run: str, request: gr.Request) -> Iterator[list[Any]]:
+        try:
+            yield from written(run, options_of(run, request), False, request)
+        except GradiendUIError as error:
+            yield [export.build_note(page.words.of(error), "danger"), gr.skip()]
+            raise refusal(error, words, words("export.failed")) from error
+
+    def make_chosen(
+        run: str, name: str, dtype: str, classes: list[str], target: str, request: gr.Request
+    ) -> Iterator[list[Any]]:
+        try:
+            options = options_of(run, request, classes, name=name, dtype=dtype)
+            yield from written(run, options, target == export.FOLDER, request)
+        except GradiendUIError as error:
+            yield [export.build_note(page.words.of(error), "danger"), gr.skip()]
+            raise refusal(error, words, words("export.failed")) from error
+
+    def describe(run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request) -> list[Any]:
+        known = page.session.run_info(run)["classes"] if run else []
+        ticked = [item for item in classes or [] if item in known]
+        choices = gr.update(choices=known, value=ticked, visible=bool(known))
+        try:
+            options = options_of(run, request, ticked, name=name, dtype=dtype)
+            described = page.session.exports.describe(run, options)
+        except GradiendUIError as error:
+            return [gr.skip(), gr.skip(), choices, export.build_refusal(page.words.of(error)), export.build_script("")]
+        at = min(shown, len(described["pieces"]) - 1)
+        placeholder = gr.skip() if name else gr.update(placeholder=described["name"])
+        return [
+            placeholder,
+            gr.update(choices=export.dtype_choices(described, words)),
+            choices,
+            export.build_preview(described, at, words),
+            export.build_script(described["pieces"][at]["script"]),
+        ]
+
+    def show_card(event: gr.SelectData) -> int:
+        return int(str(event.value))
+
+    made = panel.button.click(make, page.run, [panel.note, panel.file], **QUIET)
+    made.success(None, None, None, js=press(export.HIDDEN_ID), api_visibility="private")
+    chosen = drawer.button.click(make_chosen, [page.run, *form, drawer.target], [drawer.note, panel.file], **QUIET)
+    chosen.success(None, drawer.target, None, js=_press_download(), api_visibility="private")
+
+    opens(panel.options, "card")
+    inputs = [page.run, *form, drawer.shown]
+    outputs = [drawer.name, drawer.dtype, drawer.classes, drawer.card, drawer.script]
+    picked = drawer.card.select(show_card, None, drawer.shown, **AT_ONCE)
+    for event in (panel.options.click, drawer.name.blur, drawer.name.submit, drawer.dtype.input, drawer.classes.input):
+        event(describe, inputs, outputs, **QUIET)
+    picked.success(describe, inputs, outputs, **QUIET)
+    texts = {"DONE": words("export.copied"), "FAILED": words("export.not_copied")}
+    script = COPY
+    for place, text in texts.items():
+        script = script.replace(place, json.dumps(text))
+    drawer.copy.click(None, None, drawer.copied, js=script, api_visibility="private")
+
+
+def _press_download() -> str:
+    """As `press`, but not where the export was kept as a folder."""
+    return f"(target) => {{ if (target === '{export.DOWNLOAD}') ({press(export.HIDDEN_ID)})(); }}"

@@ -1,0 +1,228 @@
+"""Listeners of the drawer with earlier sweeps: each press changes what the page has in hand, then repaints.
+
+`Desk` is the drawer without Gradio: plain values in, plain values out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from gradiend_ui.engine.errors import GradiendUIError, NotAllowed, NotFound
+from gradiend_ui.server.visitors import THIS_MACHINE, Asker
+from gradiend_ui.ui.kit.downloads import press, shelve_text
+from gradiend_ui.ui.kit.refusals import for_people
+from gradiend_ui.ui.kit.words import Words
+from gradiend_ui.ui.listeners.load import after_opening
+from gradiend_ui.ui.page.following import AT_ONCE, EVERY, QUIET, WITH_RING, asker_of, page_of
+from gradiend_ui.ui.page.opening import opened, opened_outputs
+from gradiend_ui.ui.page.page import Page
+from gradiend_ui.ui.runs import listing, pair
+from gradiend_ui.ui.runs import panel as runs
+
+if TYPE_CHECKING:
+    from gradiend_ui.server.session import Session
+
+QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
+DO_WANTED = f"""(wanted) => {{
+  if (/^(run|card):/.test(wanted)) document.querySelector('#{runs.OPEN_ID}').click();
+  if (wanted !== 'form') return;
+  let tries = 50;
+  const again = setInterval(() => {{
+    const field = document.querySelector('#run-name :is(input, textarea)');
+    if (field) {{ field.focus(); field.scrollIntoView({{ block: 'nearest' }}); }}
+    if (field || !(tries -= 1)) clearInterval(again);
+  }}, 60);
+}}"""
+CLOSE = "() => globalThis.gradiendPage.closeDrawer()"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One page's drawer. current: the run on the page; hand: see `panel.FIRST`; options: the page's question; asker:
+    who looks into it, with the keys of their browser."""
+
+    session: Session
+    words: Words
+    current: str
+    hand: Mapping[str, Any]
+    options: Mapping[str, Any]
+    said: str = ""
+    said_kind: str = "quiet"
+    wanted: str = ""
+    asker: Asker = THIS_MACHINE
+
+    def having(self, **changes: Any) -> Desk:
+        return replace(self, hand={**self.hand, **changes})
+
+    def press(self, value: str) -> Desk:
+        """After a press of a button of the list or the comparison. Raises GradiendUIError."""
+        action, _, run = value.partition(":")
+        if action == "open":
+            return replace(self, wanted=f"run:{run}")
+        if action == "edit":
+            return replace(self.having(editing=run, asked=""), wanted="form")
+        if action == "delete":
+            return self.having(asked=run)
+        if action == "keep":
+            return self.having(asked="")
+        if action == "sure":
+            return self._deleted(run)
+        if action == "pair":
+            return self.having(pair=_toggled(self.hand["pair"], run), number=None)
+        if action == "apart":
+            return self.having(pair=[], number=None)
+        if action == "number":
+            return self.having(number=int(run))
+        return self.having(most=self.hand["most"] + runs.PAGE_OF_RUNS) if action == "more" else self
+
+    def _deleted(self, run: str) -> Desk:
+        title = listing.title_of(self.entry(run))
+        checkpoint = self.session.run_info(run)["checkpoint"]
+        self.session.shelf.delete(run, self.asker)
+        rest = [other for other in self.hand["pair"] if other != run]
+        after = self.having(asked="", pair=rest, editing="" if self.hand["editing"] == run else self.hand["editing"])
+        after = replace(after, said=self.words("runs.deleted", name=title), said_kind="good")
+        return replace(after, wanted=f"card:{checkpoint}") if run == self.current else after
+
+    def labelled(self, name: str, note: str) -> Desk:
+        """After saving the form. Raises GradiendUIError."""
+        self.session.shelf.label(self.hand["editing"], name, note, self.asker)
+        return replace(self.having(editing=""), said=self.words("runs.saved"), said_kind="good")
+
+    def shown(self) -> list[Any]:
+        """Values for `panel.shown_outputs`."""
+        answer = self.session.shelf.runs(self.hand["most"], self.asker)
+        marks = listing.Marks(self.current, self.hand["asked"], tuple(self.hand["pair"]))
+        listed = listing.build_list(answer["runs"], answer["count"], marks, self.words, own=not self.asker.owner)
+        said = self.said or (self.words.counted("runs.count", answer["count"]) if answer["count"] else "")
+        tree, both = self._pair()
+        return [
+            dict(self.hand),
+            listed,
+            listing.build_status(said, self.said_kind),
+            tree,
+            gr.update(visible=both),
+            *self._form(),
+            self.wanted,
+        ]
+
+    def entry(self, run: str) -> dict[str, Any]:
+        """Raises NotAllowed, NotFound."""
+        return self.session.shelf.entry(run, self.asker)
+
+    def _form(self) -> list[Any]:
+        if not self.hand["editing"]:
+            return [gr.update(visible=False), gr.skip(), gr.skip()]
+        entry = self.entry(self.hand["editing"])
+        return [gr.update(visible=True), entry["name"], entry["note"]]
+
+    def sides(self) -> tuple[pair.Side, pair.Side]:
+        """The two chosen runs under one question. Raises NotFound."""
+        if len(self.hand["pair"]) < 2:
+            raise NotFound(self.words("runs.choose_two"))
+        entries = [self.entry(run) for run in self.hand["pair"]]
+        question = common_question(entries, self.options)
+        first, second = (
+            pair.Side(letter, entry, self.session.picture(entry["run"], question))
+            for letter, entry in zip("AB", entries, strict=True)
+        )
+        return first, second
+
+    def number(self, first: pair.Side, second: pair.Side) -> pair.Number:
+        """What is shown: the number that was picked, else the one that the page's question is about."""
+        numbers = pair.numbers_of(first, second)
+        if self.hand["number"] is None:
+            question = common_question([first.entry, second.entry], self.options)
+            return pair.asked_number(numbers, question.get("target_class"), question.get("goal"))
+        return numbers[min(int(self.hand["number"]), len(numbers) - 1)]
+
+    def _pair(self) -> tuple[Any, bool]:
+        if not self.hand["pair"]:
+            return listing.build_nothing(), False
+        if len(self.hand["pair"]) == 1:
+            return pair.build_half(self.entry(self.hand["pair"][0]), self.words), False
+        first, second = self.sides()
+        return pair.build_pair(first, second, self.number(first, second), self.words), True
+
+
+def common_question(entries: list[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The page's question as far as both runs can answer it; the class is the page's, else the first common one."""
+    classes = [set(entry["all_classes"]) for entry in entries]
+    common = [name for name in entries[0]["all_classes"] if name in classes[1]]
+    question = {key: options[key] for key in QUESTION if key in options}
+    if not common:
+        return question
+    wanted = options.get("target_class")
+    return {**question, "target_class": wanted if wanted in common else common[0]}
+
+
+def _toggled(chosen: list[str], run: str) -> list[str]:
+    """At most two; a third takes the place of the second."""
+    return [other for other in chosen if other != run] if run in chosen else [*chosen[:1], run]
+
+
+def wire_runs(page: Page, blocks: gr.Blocks) -> None:
+    widgets = page.runs
+    outputs = runs.shown_outputs(widgets)
+    inputs = [page.run, page.run_buttons.control.key, widgets.hand]
+    keyed = {"js": WITH_RING}
+
+    def desk_of(run: str, ring: str, hand: Mapping[str, Any] | None, request: gr.Request) -> Desk:
+        options = page.viewers.get(page_of(request)).options
+        asker = asker_of(page, request, ring=ring)
+        return Desk(page.session, page.words, run, {**runs.FIRST, **(hand or {})}, options, asker=asker)
+
+    def refresh(run: str, ring: str, hand: Mapping[str, Any], request: gr.Request) -> list[Any]:
+        desk = desk_of(run, ring, hand, request)
+        try:
+            return desk.having(asked="", editing="").shown()
+        except (NotFound, NotAllowed):  # a run of this page's hand was deleted elsewhere, or its key is no longer here
+            return desk.having(**runs.FIRST).shown()
+
+    def press_pick(
+        run: str, ring: str, hand: Mapping[str, Any], event: gr.SelectData, request: gr.Request
+    ) -> list[Any]:
+        desk = desk_of(run, ring, hand, request)
+        try:
+            return desk.press(str(event.value)).shown()
+        except GradiendUIError as error:
+            refused = replace(
+                desk.having(**{**runs.FIRST, "most": desk.hand["most"]}), said=page.words.of(error), said_kind="danger"
+            )
+            return refused.shown()
+
+    def save(run: str, ring: str, hand: Mapping[str, Any], name: str, note: str, request: gr.Request) -> list[Any]:
+        with for_people(page.words):
+            return desk_of(run, ring, hand, request).labelled(name, note).shown()
+
+    def open_wanted(wanted: str, request: gr.Request) -> list[Any]:
+        kind, _, name = wanted.partition(":")
+        with for_people(page.words):
+            if kind == "run":
+                info = page.session.run_info(name)
+                return opened(page, page_of(request), info["card"], info)
+            return opened(page, page_of(request), page.session.card(name), None)
+
+    def make_csv(run: str, ring: str, hand: Mapping[str, Any], request: gr.Request) -> Any:
+        with for_people(page.words):
+            desk = desk_of(run, ring, hand, request)
+            first, second = desk.sides()
+            text = pair.csv_of(first, second, desk.number(first, second))
+            return gr.DownloadButton(value=shelve_text("side-by-side.csv", text))
+
+    page.header.sweeps.click(refresh, inputs, outputs, **keyed, **AT_ONCE)
+    for tree in (widgets.list, widgets.pair):
+        pressed = tree.select(press_pick, inputs, outputs, **keyed, **EVERY)
+        pressed.success(None, widgets.wanted, None, js=DO_WANTED, api_visibility="private")
+    for event in (widgets.save.click, widgets.name.submit):
+        event(save, [*inputs, widgets.name, widgets.note], outputs, **keyed, **AT_ONCE)
+    widgets.cancel.click(refresh, inputs, outputs, **keyed, **AT_ONCE)
+    after = widgets.open.click(open_wanted, widgets.wanted, opened_outputs(page), **QUIET)
+    after_opening(page, after)
+    after.success(None, None, None, js=CLOSE, api_visibility="private")
+    made = widgets.csv.click(make_csv, inputs, widgets.csv_file, **keyed, **AT_ONCE)
+    made.success(None, None, None, js=press(runs.CSV_ID), api_visibility="private")

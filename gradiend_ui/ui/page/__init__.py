@@ -1,0 +1,1 @@
+"""The whole page under one name, and what all steps show at once."""

@@ -1,0 +1,66 @@
+"""A card, and a run where one is attached, shown by every step at once: what loading, opening and reloading end in.
+
+Each step says in its panel which widgets it fills (`opened_outputs`) and with what (`opened_values`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gradiend_ui.ui.compare import panel as compare
+from gradiend_ui.ui.data import panel as data
+from gradiend_ui.ui.export import panel as export
+from gradiend_ui.ui.grid import board
+from gradiend_ui.ui.kit.status import build_model_chip
+from gradiend_ui.ui.load import panel as load
+from gradiend_ui.ui.page.following import painted
+from gradiend_ui.ui.page.page import Page
+from gradiend_ui.ui.sweep import panel as sweep
+
+
+def opened_outputs(page: Page) -> list[Any]:
+    """The widgets that `opened` fills, in its order."""
+    return [
+        page.checkpoint,
+        page.run,
+        page.header.model_chip,
+        *load.opened_outputs(page.load),
+        *data.opened_outputs(page.data, page.data_drawer),
+        *sweep.opened_outputs(page.form, page.run_buttons),
+        *compare.opened_outputs(page.compare),
+        *export.opened_outputs(page.export, page.export_drawer),
+        *page.board_outputs,
+    ]
+
+
+def opened(page: Page, name: str, card: Mapping[str, Any], info: Mapping[str, Any] | None) -> list[Any]:
+    """All values of the page for a card, and for a run where one is attached."""
+    spec = info["spec"] if info else None
+    run = str(info["run"]) if info else ""
+    options = sweep.first_options(card, spec)
+    view = page.viewers.change(name, run=run, options=options, chosen=None, compared=None)
+    words = page.words
+    return [
+        card["checkpoint"],
+        run,
+        build_model_chip(card, words),
+        *load.opened_values(card, info, words),
+        *data.opened_values(card, info, words),
+        *sweep.opened_values(card, info, words),
+        *compare.opened_values(card, info, words),
+        *export.opened_values(card, info, words),
+        *painted(
+            board.show(page.session, view, words) if run else _empty(page, card, options),
+            True,
+            page,
+            None,
+            view.controls,
+        ),
+    ]
+
+
+def _empty(page: Page, card: Mapping[str, Any], options: Mapping[str, Any]) -> board.Shown:
+    preset = card["presets"][sweep.DEFAULT]
+    label = sweep.metric_label(options, page.words)
+    return board.show_empty(preset["feature_factors"], preset["learning_rates"], label, page.words)

@@ -1,0 +1,67 @@
+"""Everything on the page under one name: the widgets of all steps, the ids they share, the session and the viewers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.ui.compare.panel import CompareWidgets
+from gradiend_ui.ui.data.panel import DataDrawerWidgets, DataWidgets
+from gradiend_ui.ui.export.panel import ExportDrawerWidgets, ExportWidgets
+from gradiend_ui.ui.grid.board import BoardWidgets, outputs
+from gradiend_ui.ui.kit.tree import Tree
+from gradiend_ui.ui.kit.viewer import Viewers
+from gradiend_ui.ui.kit.words import Words
+from gradiend_ui.ui.load.panel import LoadWidgets
+from gradiend_ui.ui.runs.panel import RunsWidgets
+from gradiend_ui.ui.sweep.panel import FORM_FIELDS, FormWidgets, RunWidgets
+
+if TYPE_CHECKING:
+    from gradiend_ui.server.session import Session
+
+
+@dataclass(frozen=True)
+class HeaderWidgets:
+    model_chip: Tree
+    run_chip: Tree
+    steps: Tree
+    sweeps: gr.Button
+    language: gr.Button
+    theme: gr.Button
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page in one language. `checkpoint` and `run` hold ids only."""
+
+    session: Session
+    viewers: Viewers
+    visitors: Visitors
+    words: Words
+    checkpoint: gr.State
+    run: gr.Textbox
+    header: HeaderWidgets
+    load: LoadWidgets
+    data: DataWidgets
+    data_drawer: DataDrawerWidgets
+    form: FormWidgets
+    run_buttons: RunWidgets
+    board: BoardWidgets
+    compare: CompareWidgets
+    export: ExportWidgets
+    export_drawer: ExportDrawerWidgets
+    runs: RunsWidgets
+
+    @property
+    def form_inputs(self) -> list[Any]:
+        """What describes a sweep: the form of the step Sweep, then what the step Data holds (one value)."""
+        return [*(getattr(self.form, name) for name in FORM_FIELDS), self.data.chosen]
+
+    @property
+    def board_outputs(self) -> list[Any]:
+        """The board, the four run buttons and the export button: what a follower repaints."""
+        buttons = self.run_buttons
+        return [*outputs(self.board), buttons.start, buttons.pause, buttons.resume, buttons.stop, self.export.button]
