@@ -16,14 +16,12 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes on two cores; the models are tiny
-sys.path.insert(0, str(Path(__file__).parent))
 
-import costs
 import pandas as pd
 import pytest
-import tiny_text
 
 from gradiend_ui.ui.start_up import WithoutStubs
+from tests.support import costs, tiny_text
 
 sys.meta_path.insert(0, WithoutStubs())  # two processes would write into the same interface files of our components
 
@@ -57,7 +55,7 @@ class Report:
         self.found.setdefault(heading, []).extend(lines)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if comparison := sys.modules.get("parity.comparison"):
+        if comparison := sys.modules.get("tests.parity.comparison"):
             self.add("parity with the reference", comparison.MEASURED.lines())
         self.add("the slowest of each kind", costs.lines())
         if (output := getattr(session.config, "workeroutput", None)) is not None:
@@ -88,7 +86,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_bert(model_folder: Path) -> Path:
     """Folder of a trained masked LM: 2 layers, hidden 32, own cased word pieces, tied decoder."""
-    from tiny_models import save_tiny_bert
+    from tests.support.tiny_models import save_tiny_bert
 
     return save_tiny_bert(model_folder / "bert")
 
@@ -96,7 +94,7 @@ def tiny_bert(model_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_gpt2(model_folder: Path) -> Path:
     """Folder of a trained causal LM: 2 layers, hidden 32, byte-level BPE, tied embeddings."""
-    from tiny_models import save_tiny_gpt2
+    from tests.support.tiny_models import save_tiny_gpt2
 
     return save_tiny_gpt2(model_folder / "gpt2")
 
@@ -104,7 +102,7 @@ def tiny_gpt2(model_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_t5(model_folder: Path) -> Path:
     """Folder of a random encoder-decoder model without a mask token: 2 + 2 layers, one embedding, sentinels."""
-    from tiny_models import save_tiny_t5
+    from tests.support.tiny_models import save_tiny_t5
 
     return save_tiny_t5(model_folder / "t5")
 
@@ -112,7 +110,7 @@ def tiny_t5(model_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_bart(model_folder: Path) -> Path:
     """Folder of a random encoder-decoder model with a mask token: 2 + 2 layers, byte-level BPE."""
-    from tiny_models import save_tiny_bart
+    from tests.support.tiny_models import save_tiny_bart
 
     return save_tiny_bart(model_folder / "bart")
 
@@ -120,7 +118,7 @@ def tiny_bart(model_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_llama(model_folder: Path) -> Path:
     """Folder of a random causal LM with a head of its own, a beginning token and a padding token of its own."""
-    from tiny_models import save_tiny_llama
+    from tests.support.tiny_models import save_tiny_llama
 
     return save_tiny_llama(model_folder / "llama")
 
@@ -128,7 +126,7 @@ def tiny_llama(model_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_instruct(model_folder: Path) -> Path:
     """The same causal LM, under a name that makes the reference put every text into a chat prompt."""
-    from tiny_models import save_tiny_llama
+    from tests.support.tiny_models import save_tiny_llama
 
     return save_tiny_llama(model_folder / "llama-Instruct")
 
@@ -136,7 +134,7 @@ def tiny_instruct(model_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_roberta(model_folder: Path) -> Path:
     """Folder of a random masked LM with byte-level BPE and "<mask>"."""
-    from tiny_models import save_tiny_roberta
+    from tests.support.tiny_models import save_tiny_roberta
 
     return save_tiny_roberta(model_folder / "roberta")
 

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import demo_facts
 import pytest
+
+from tests.support import demo_facts
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 

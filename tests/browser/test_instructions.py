@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from browser.instructions import Instruction, instructions_of
+from tests.support.instructions import Instruction, instructions_of
 
 PAGE = """
 1. Press **Open**. Then a sentence for people, with **bold** words.

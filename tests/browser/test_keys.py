@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.faults.kill_loop import ask
-from tests.faults.page_client import functions_of
-from tests.faults.served import Served, served
+from tests.programs.kill_loop import ask
+from tests.support.page_client import functions_of
+from tests.support.served import Served, served
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 

@@ -6,8 +6,9 @@ import re
 import zipfile
 from typing import TYPE_CHECKING
 
-import demo_facts
 import pytest
+
+from tests.support import demo_facts
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.served import Served, served
+from tests.support.served import Served, served
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from browser.instructions import follow, instructions_of
+from tests.support.instructions import follow, instructions_of
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -30,7 +30,7 @@ def run(
     """A run folder as the reference leaves it: model/, encoded values, a finished grid; no table of ours beside it."""
     if importlib.util.find_spec("gradiend") is None:
         pytest.skip("The walk-through needs the reference: pip install -r tests/requirements.txt")
-    from parity.reference import Reference
+    from tests.parity.reference import Reference
 
     folder = tmp_path_factory.mktemp("runs") / "gender"
     with Reference(folder.parent / "reference.log") as reference:

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-import tiny_sources
 
 from assets.demo.build import __main__ as build
 from assets.demo.build.__main__ import STEPS, place_of
 from assets.demo.build.page import README_MARKS, demo_page, with_readme_part
 from assets.demo.build.steps import Place, run_steps
+from tests.demo import tiny_sources
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import german_articles
 import pandas as pd
 import pytest
 
@@ -32,6 +31,7 @@ from gradiend_ui.engine.data.forms import (
 )
 from gradiend_ui.engine.errors import BadData, NotAllowed, TooLarge
 from gradiend_ui.trainer.config import TextPredictionConfig
+from tests.support import german_articles
 
 PAIR = ("masc_nom", "fem_nom")
 ALL = (*PAIR, "neut_nom")

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import demo_facts
 import pytest
 
 from gradiend_ui.engine.base.loading import load_base_model
@@ -24,6 +23,7 @@ from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.worker.lane import Lane
 from gradiend_ui.ui.data.report import build_reading
 from gradiend_ui.ui.kit.words import Words
+from tests.support import demo_facts
 
 Ask = Callable[..., Any]
 ODD = "satz;wort;klasse;gegenwort;gegenklasse\n"

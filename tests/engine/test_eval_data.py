@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import demo_facts
 import pandas as pd
 import pytest
 
 from gradiend_ui.engine.checkpoint.companions import find_companions
 from gradiend_ui.engine.data.rows import capped_neutral, cased_like, read_neutral, read_rows, texts_from_rows
 from gradiend_ui.engine.errors import BadData
+from tests.support import demo_facts
 
 ROW = {
     "masked": "x [MASK] y",

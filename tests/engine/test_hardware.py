@@ -11,8 +11,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from conftest import BuildCheckpoint
-from test_sweep import MemoryStore
 from torch import nn
 from transformers import AutoModelForCausalLM
 
@@ -33,6 +31,8 @@ from gradiend_ui.engine.weights.workspace import Workspace, scoring_copy
 from gradiend_ui.engine.worker import lane as lane_module
 from gradiend_ui.engine.worker.lane import Lane
 from gradiend_ui.engine.worker.requests import sweeping
+from tests.support.checkpoints import BuildCheckpoint
+from tests.support.sweeps import MemoryStore
 
 UPPER = "bert.encoder.layer.1.output.dense.weight"
 

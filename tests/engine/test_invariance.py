@@ -17,7 +17,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from test_sweep import finals
 from transformers import AutoModelForCausalLM
 
 from gradiend_ui.engine.base.loading import CLM, load_base_model
@@ -37,7 +36,9 @@ from gradiend_ui.engine.sweep.provenance import lines_of, provenance
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, SweepSpec
 from gradiend_ui.engine.worker.requests.sweeping import planned_info
+from tests.support.sweeps import finals
 
+ROOT = Path(__file__).parents[2]
 CLOSE = 1e-5
 GRID = SweepSpec(feature_factors=(-1.0, 1.0), learning_rates=(0.01, 0.5))
 LIMITS = (BatchLimits(1, 64, 16), BatchLimits(3, 200, 64), BatchLimits(7, 4096, 1024))
@@ -168,8 +169,7 @@ def test_threads_move_nothing(whole: tuple[PreparedSweep, Scores]) -> None:
 SCRIPT = """
 import hashlib, sys
 from pathlib import Path
-sys.path[:0] = sys.argv[4:]
-from test_invariance import GRID, digest_of
+from tests.engine.test_invariance import GRID, digest_of
 print(digest_of(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
 """
 
@@ -191,13 +191,12 @@ def test_the_same_run_in_two_processes_is_the_same_to_the_bit(
 ) -> None:
     rows.to_csv(tmp_path / "rows.csv", index=False)
     pd.DataFrame({"text": texts}).to_csv(tmp_path / "texts.csv", index=False)
-    places = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
     command = [sys.executable, "-c", SCRIPT, str(checkpoint_folder), str(tmp_path / "rows.csv")]
-    command += [str(tmp_path / "texts.csv"), *places]
+    command += [str(tmp_path / "texts.csv")]
     found = []
     for seed in ("1", "2"):
         surroundings = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, env=surroundings, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=surroundings, check=False)
         assert done.returncode == 0, done.stderr
         found.append(done.stdout.strip().splitlines()[-1])
     assert found[0] == found[1] and len(found[0]) == 64

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_sweep import MemoryStore
 
 from gradiend_ui.engine.data.rows import read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
@@ -19,6 +18,7 @@ from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.sweep.provisional import Estimator
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import BASE_LMS, BatchLimits, Cell, CellScore, SweepSpec
+from tests.support.sweeps import MemoryStore
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import demo_facts
 import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
@@ -22,6 +21,7 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.plan import prepare
 from gradiend_ui.engine.values import Cell, SweepSpec
 from gradiend_ui.server.session import Session
+from tests.support import demo_facts
 
 SMALL = {"learning_rates": [0.2, 0.05], "max_rows": 20, "max_neutral": 40}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -11,49 +10,16 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from gradiend_ui.engine.data.rows import read_neutral, read_rows
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.store.store import Store, cell_key
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.plan import PreparedSweep, default_feature_factors, prepare
 from gradiend_ui.engine.sweep.run import run
-from gradiend_ui.engine.values import Cell, CellScore, SweepSpec
+from gradiend_ui.engine.values import Cell, SweepSpec
 from gradiend_ui.engine.weights.workspace import Workspace
-
-
-class MemoryStore:
-    """The store of a sweep that nobody follows: results in memory, gone with the process."""
-
-    def __init__(self) -> None:
-        self._results: dict[tuple[str, Cell | None], dict[int, NDArray[Any]]] = {}
-
-    def results(self, fingerprint: str, cell: Cell | None) -> dict[int, NDArray[Any]]:
-        return dict(self._results.get((fingerprint, cell), {}))
-
-    def block_counts(self, fingerprint: str) -> dict[str, int]:
-        return {cell_key(cell): len(found) for (name, cell), found in self._results.items() if name == fingerprint}
-
-    def keep_results(self, fingerprint: str, cell: Cell | None, results: Mapping[int, NDArray[Any]]) -> None:
-        self._results.setdefault((fingerprint, cell), {}).update(results)
-
-    def commit(
-        self,
-        run: str,
-        place: int,
-        score: CellScore,
-        *,
-        fingerprint: str = "",
-        new_results: Mapping[int, NDArray[Any]] | None = None,
-        eta_seconds: float | None = None,
-    ) -> None:
-        self._results.setdefault((fingerprint, score.cell), {}).update(new_results or {})
-
-
-def finals(plan: PreparedSweep, **options: Any) -> dict[Cell | None, CellScore]:
-    steps = run(plan, plan.model.workspace(), MemoryStore(), "r", **options)
-    return {step.score.cell: step.score for step in steps}
+from tests.support.sweeps import MemoryStore, finals
 
 
 def test_every_cell_ends_final_and_progress_counts_down(plan: PreparedSweep) -> None:

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
-from test_sweep import MemoryStore
 
 from gradiend_ui.engine.data.rows import EvalRow, read_neutral, read_rows
 from gradiend_ui.engine.errors import NotFound
@@ -27,6 +26,7 @@ from gradiend_ui.engine.sweep.order import WinnerSearch, read_dataset
 from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, Grid, SweepSpec
+from tests.support.sweeps import MemoryStore
 
 CLASSES = ("M", "F")
 FACTORS = {"M": 1.0, "F": -1.0}

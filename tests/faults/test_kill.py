@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 
-from tests.faults.kill_loop import loops  # noqa: E402
+from tests.programs.kill_loop import loops  # noqa: E402
 
 
 def test_a_sweep_outlives_its_servers(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.write_faults import run_all
+from tests.programs.write_faults import run_all
 
 pytestmark = pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
 

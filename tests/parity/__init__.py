@@ -1,0 +1,1 @@
+"""Beside the reference: the same numbers, files and errors as `gradiend`."""

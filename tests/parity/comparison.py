@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from parity.own_choices import EXTRACTORS, POLICIES
+from tests.parity.own_choices import EXTRACTORS, POLICIES
 
 Result = Mapping[str, Any]
 PROBABILITY = 1e-5

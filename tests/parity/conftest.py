@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from parity.recipes import RECIPES
-from parity.reference import Reference
+from tests.parity.recipes import RECIPES
+from tests.parity.reference import Reference
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-WORKER = Path(__file__).with_name("reference_worker.py")
+ROOT = Path(__file__).parents[2]
 Result = dict[str, Any]
 
 
@@ -25,13 +25,13 @@ class Reference:
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(threads)}
         environment["PARITY_THREADS"] = str(threads)
         self._process = subprocess.Popen(
-            [sys.executable, str(WORKER)],
+            [sys.executable, "-m", "tests.parity.reference_worker", str(log.parent)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
             env=environment,
-            cwd=log.parent,
+            cwd=ROOT,
         )
 
     def __enter__(self) -> Reference:

@@ -114,7 +114,8 @@ def evaluate(
 def _evaluate_once(subject: Any, options: dict) -> dict:
     import pandas as pd
     from gradiend.evaluator import decoder
-    from own_choices import EXTRACTORS, POLICIES
+
+    from tests.parity.own_choices import EXTRACTORS, POLICIES
 
     policy = options.pop("selector", "LMSThresholdPolicy")
     options["selector"] = POLICIES[policy]() if policy in POLICIES else getattr(decoder, policy)()
@@ -301,6 +302,7 @@ OPERATIONS = {
 
 def main() -> None:
     channel = _open_reply_channel()
+    os.chdir(sys.argv[1])  # what the reference writes beside itself lands there
     import torch
 
     torch.set_num_threads(int(os.environ.get("PARITY_THREADS", "1")))

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import tiny_text
 import torch
 
 from gradiend_ui.engine.errors import GradiendUIError
-from parity.comparison import assert_same_result, evaluate_ours
-from parity.reference import Reference
+from tests.parity.comparison import assert_same_result, evaluate_ours
+from tests.parity.reference import Reference
+from tests.support import tiny_text
 
 CLASSES = ["M", "F"]
 LRS: dict[str, Any] = {"lrs": [0.1, 2]}

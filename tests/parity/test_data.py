@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import german_articles
 import pandas as pd
 import pytest
 
@@ -25,7 +24,8 @@ from gradiend_ui.engine.data.forms import (
 )
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.trainer.config import TextPredictionConfig
-from parity.reference import Reference
+from tests.parity.reference import Reference
+from tests.support import german_articles
 
 PAIR = ["masc_nom", "fem_nom"]
 PERSONS = ["1SG", "3SG", "1PL", "3PL"]

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from parity.comparison import assert_same_result, evaluate_ours
-from parity.reference import Reference
+from tests.parity.comparison import assert_same_result, evaluate_ours
+from tests.parity.reference import Reference
 
 CLASSES = ["M", "F"]
 NEUTRAL = ["neutral.csv", "neutral_pronoun_free.csv"]

@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import tiny_text
 
-from parity.comparison import assert_same_cell, assert_same_result, assert_same_selection, evaluate_ours
-from parity.reference import Reference, result_of
-from parity.test_arguments import CLASSES, LRS, WEAKEN, with_third_class
+from tests.parity.comparison import assert_same_cell, assert_same_result, assert_same_selection, evaluate_ours
+from tests.parity.reference import Reference, result_of
+from tests.parity.test_arguments import CLASSES, LRS, WEAKEN, with_third_class
+from tests.support import tiny_text
 
 
 def test_without_the_other_class_ours_chooses_by_the_class_itself(

@@ -14,7 +14,7 @@ from gradiend_ui.engine.checkpoint.companions import recover
 from gradiend_ui.engine.selection.winner import Question, select
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.worker.lane import Lane
-from parity.reference import Reference
+from tests.parity.reference import Reference
 
 RATES = [0.01, 0.1, 0.5]
 Opened = tuple[Lane, Store, dict[str, Any], dict[str, Any]]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import tiny_text
 
-from parity.comparison import assert_same_result, evaluate_ours
-from parity.reference import Reference
+from tests.parity.comparison import assert_same_result, evaluate_ours
+from tests.parity.reference import Reference
+from tests.support import tiny_text
 
 LEARNING_RATES = [0.01, 0.5, 5]
 STRENGTHEN: dict[str, Any] = {"lrs": LEARNING_RATES}

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from parity.comparison import MEASURED
-from parity.recipes import CHECKPOINTS
-from parity.reference import Reference
+from tests.parity.comparison import MEASURED
+from tests.parity.recipes import CHECKPOINTS
+from tests.parity.reference import Reference
 
 PARTS = ("decoder", "decoder-weight", "decoder-bias", "decoder-sum", "encoder-weight")
 CELLS: list[dict[str, Any]] = [

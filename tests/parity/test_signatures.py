@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import gradiend_ui
-from parity.reference import Reference
+from tests.parity.reference import Reference
 
 LEFT_OUT: dict[str, dict[str, str]] = {
     "TextPredictionTrainer": {"evaluator_class": "evaluation is not a class to be replaced here"},

@@ -14,7 +14,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from costs import timed
 from safetensors.torch import load_file
 
 from gradiend_ui import ModelWithGradiend
@@ -25,8 +24,9 @@ from gradiend_ui.engine.training.record import load_training_stats
 from gradiend_ui.trainer.arguments import PrePruneConfig, TrainingArguments
 from gradiend_ui.trainer.config import TextPredictionConfig
 from gradiend_ui.trainer.training import evaluation_rows, run_training, training_plan
-from parity.reference import Reference
-from parity.test_rewrite import CELLS, different, named_tensors, rewrite_theirs
+from tests.parity.reference import Reference
+from tests.parity.test_rewrite import CELLS, different, named_tensors, rewrite_theirs
+from tests.support.costs import timed
 
 STEPS = {"train_batch_size": 4, "max_steps": 36, "eval_steps": 12, "learning_rate": 1e-3}
 

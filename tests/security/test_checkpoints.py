@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import checkpoints_hostile as hostile
 import pytest
-from costs import timed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +21,8 @@ from gradiend_ui.engine.errors import BadCheckpoint, GradiendUIError
 from gradiend_ui.engine.files.safetensors_header import read_header
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.worker.lane import Lane
+from tests.support import checkpoints_hostile as hostile
+from tests.support.costs import timed
 
 """Twice what is promised: the machine may be busy."""
 MEMORY = 300 * 2**20

@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import checkpoints_hostile as hostile
 import pytest
 import torch
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from test_checkpoints import OPENED, QUIET, Desk
 from transformers import AutoModel
 
 from gradiend_ui.engine.base.trouble import load_failure
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.worker.lane import Lane
+from tests.security.test_checkpoints import OPENED, QUIET, Desk
+from tests.support import checkpoints_hostile as hostile
 
 BASE = "own"
 """Not base/: that one is taken where another cannot be loaded."""

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import checkpoints_hostile as hostile
 import pytest
 
 from gradiend_ui.engine.checkpoint.companions import find_companions
@@ -18,6 +17,7 @@ from gradiend_ui.engine.data.table_reading import check_size
 from gradiend_ui.engine.errors import TooLarge
 from gradiend_ui.engine.files.json_files import parse_json, read_json, shown
 from gradiend_ui.engine.uploads.trust import public_trust
+from tests.support import checkpoints_hostile as hostile
 
 
 def test_numbers_are_of_64_bits_or_floats() -> None:

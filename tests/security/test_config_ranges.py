@@ -1,6 +1,6 @@
 """Numbers in a stranger's config.json: what no weights need is refused before a model is built, what models say is not.
 
-`python -m tests.faults.config_numbers` tries every number of every architecture; here are a few of each kind.
+`python -m tests.programs.config_numbers` tries every number of every architecture; here are a few of each kind.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_architectures import MASKED, SEQ2SEQ, save_tiny
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
 from gradiend_ui.engine.base import mask_head
@@ -26,6 +25,7 @@ from gradiend_ui.engine.files.safetensors_header import TensorInfo
 from gradiend_ui.engine.scoring.readout import Batch, Readout
 from gradiend_ui.engine.uploads.settings import check_ranges
 from gradiend_ui.engine.uploads.trust import ARCHITECTURES, LOCAL, public_trust
+from tests.support.tiny_architectures import MASKED, SEQ2SEQ, save_tiny
 
 Saved = Callable[..., Path]
 TOO_LARGE: dict[str, tuple[str, dict[str, Any]]] = {

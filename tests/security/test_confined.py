@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from costs import timed
 
 from gradiend_ui.engine.data import uploaded_tables
 from gradiend_ui.engine.data.uploaded_tables import (
@@ -23,6 +22,7 @@ from gradiend_ui.engine.data.uploaded_tables import (
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge
 from gradiend_ui.engine.files import confined
 from gradiend_ui.engine.files.confined import Confinement, run_confined
+from tests.support.costs import timed
 
 TASKS = """
 import os, sys, time

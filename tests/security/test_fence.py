@@ -105,9 +105,8 @@ def test_what_others_share_in_memory_is_theirs(hostile: None, tmp_path: Path, ot
 @needs_fence
 def test_the_worker_needs_no_shared_memory_either(others: Path, tmp_path: Path) -> None:
     """Behind its fence PyTorch is imported, computes on several threads, and has its temporary files and locks."""
-    script = f"""
+    script = """
 import json, os, sys
-sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from gradiend_ui.engine.files.fence import put_up
 from gradiend_ui.engine.uploads.trust import fence_around
@@ -127,7 +126,11 @@ except OSError as error:
 print(json.dumps([float((a @ a).sum()), read]))
 """
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path), str(others)], capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", script, str(tmp_path), str(others)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout.splitlines()[-1]) == [600.0**3, EACCES]

@@ -27,7 +27,7 @@ from gradiend_ui.engine.worker.client import WorkerClient
 from gradiend_ui.server.door.raw_calls import with_statuses
 from gradiend_ui.ui.kit.refusals import last_resort
 from gradiend_ui.ui.kit.words import Words
-from tests.faults.served import Served, served
+from tests.support.served import Served, served
 
 JSON = {"content-type": "application/json"}
 FILE = {"meta": {"_type": "gradio.FileData"}}

@@ -21,7 +21,7 @@ from starlette.formparsers import MultiPartException
 from gradiend_ui.server.door.forms import MOST_BESIDE, MOST_HEADERS, MOST_PARTS, NO_FORM, Form, Upload, is_file_name
 from gradiend_ui.server.door.gate import refused
 from gradiend_ui.server.door.raw_calls import Refusal
-from tests.faults.served import Served, served
+from tests.support.served import Served, served
 
 UPLOAD = "/gradio_api/upload"
 KIND = {"content-type": "multipart/form-data; boundary=x"}

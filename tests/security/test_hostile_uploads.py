@@ -2,8 +2,8 @@
 nothing outside of it is read.
 
 The quick form: builder and reader of tables run in this process, a canary and Python's own audit of opened files tell
-what was read. `python -m tests.faults.hostile_uploads` is the long form, with the real processes under strace; it tells
-what each takes.
+what was read. `python -m tests.programs.hostile_uploads` is the long form, with the real processes under strace; it
+tells what each takes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import checkpoints_hostile as hostile
 import pytest
-from hostile_uploads import do, harms, in_this_process, judged, save_canary, save_upload
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +26,8 @@ from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import public_trust
 from gradiend_ui.engine.worker.lane import Lane
 from gradiend_ui.engine.worker.requests import loading
+from tests.support import checkpoints_hostile as hostile
+from tests.support.hostile_uploads import do, harms, in_this_process, judged, save_canary, save_upload
 
 EXAMPLES = 320
 QUICK = settings(

@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import checkpoints_hostile as hostile
 import pytest
 import torch
-from hub_stub import HubStub, hub
 from safetensors.torch import load_file
 
 from gradiend_ui.engine.base import hub as hub_base
@@ -26,6 +24,8 @@ from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import public_trust
 from gradiend_ui.engine.worker.lane import Lane
 from gradiend_ui.server.session import Session
+from tests.support import checkpoints_hostile as hostile
+from tests.support.hub_stub import HubStub, hub
 
 ROOT = Path(__file__).parents[2]
 NAME = "somebody/tiny-bert"

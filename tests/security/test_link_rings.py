@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import checkpoints_hostile as hostile
 import pytest
 
 from gradiend_ui.engine.base.loading import load_base_model
@@ -28,7 +27,8 @@ from gradiend_ui.server.checkpoints import OwnModel, absolute, was_uploaded
 from gradiend_ui.server.home import find_home, usable_folder
 from gradiend_ui.server.leftovers import UPLOADS, used_uploads
 from gradiend_ui.server.session import Session
-from tests.faults.served import ROOT
+from tests.support import checkpoints_hostile as hostile
+from tests.support.served import ROOT
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.faults.served import Served, served
-from tests.security.page_calls import assert_nothing_is_controlled
+from tests.support.page_calls import assert_nothing_is_controlled
+from tests.support.served import Served, served
 
 SPEC = {"feature_factors": [-1.0], "learning_rates": [0.1, 0.5]}
 PHONE = {"X-Forwarded-For": "192.168.1.20"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
+import app
 from gradiend_ui.server.door import addresses
 from gradiend_ui.server.door.addresses import (
     checked_host,
@@ -28,9 +28,6 @@ from gradiend_ui.server.door.addresses import (
 from gradiend_ui.server.door.gate import Doors, Gate, unknown_name
 from gradiend_ui.server.quotas import LOCAL
 from gradiend_ui.server.visitors import Visitors
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-import app
 
 BEYOND = ["0.0.0.0", "::", "0", "[::]", "192.0.2.7", "2001:db8::7", "fe80::1", "::ffff:0.0.0.0"]
 HERE = ["127.0.0.1", "127.0.0.9", "127.1", "localhost", "::1", "[::1]", "::ffff:127.0.0.1", " 127.0.0.1 "]

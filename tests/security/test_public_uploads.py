@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import checkpoints_hostile as hostile
 import pytest
 from safetensors.torch import load_file
 
@@ -19,6 +18,7 @@ from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.files.fence import fence_version
 from gradiend_ui.server.session import Session
 from gradiend_ui.server.visitors import Asker
+from tests.support import checkpoints_hostile as hostile
 
 SPEC = {"feature_factors": [-1.0, 1.0], "learning_rates": [0.1, 0.5], "first_look": "off"}
 CELL = {"feature_factor": -1.0, "learning_rate": 0.5}

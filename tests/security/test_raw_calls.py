@@ -40,7 +40,7 @@ from gradiend_ui.server.quotas import LOCAL
 from gradiend_ui.server.session import Session
 from gradiend_ui.server.visitors import Visitors
 from gradiend_ui.ui.api import as_object
-from tests.faults.served import Served, served
+from tests.support.served import Served, served
 
 LOAD, PRIVATE, PAGES_OWN = 3, 8, 9
 FUNCTIONS = Functions(
@@ -386,7 +386,7 @@ OBJECTS: list[Any] = [5, [1], "x", True, False, [], "", 0, 1.5, [{}], None]
 
 
 def test_values_of_every_public_function(http: httpx.Client, server: Served, tmp_path: Path) -> None:
-    from tests.faults.kill_loop import ask
+    from tests.programs.kill_loop import ask
 
     checkpoint = ask(server, "load", "demo", {})["checkpoint"]
     run = ask(server, "start_sweep", checkpoint, {"feature_factors": [-1.0], "learning_rates": [0.1]})["run"]

@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from costs import timed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from gradiend_ui.engine.data.rows import EvalData, check_rows, read_neutral
 from gradiend_ui.engine.data.table_reading import FILE_SUFFIXES, ReadTable, read_bytes
 from gradiend_ui.engine.data.uploaded_tables import keep_upload, read_upload_confined, upload_path
 from gradiend_ui.engine.errors import BadData, GradiendUIError
+from tests.support.costs import timed
 
 """Twice what is promised: the machine may be busy."""
 QUIET = settings(

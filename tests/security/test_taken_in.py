@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import checkpoints_hostile as hostile
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_architectures import PIECES, save_tiny
 
 from gradiend_ui.engine.base import rebuilding
 from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
@@ -29,6 +27,8 @@ from gradiend_ui.engine.uploads.settings import CONFIG_FIELDS, GENERATION_FIELDS
 from gradiend_ui.engine.uploads.tokenizer import check_words
 from gradiend_ui.engine.uploads.trust import ARCHITECTURES, LOCAL, public_trust
 from gradiend_ui.engine.worker.lane import Lane
+from tests.support import checkpoints_hostile as hostile
+from tests.support.tiny_architectures import PIECES, save_tiny
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-3141592653"
@@ -590,7 +590,6 @@ needs_fence = pytest.mark.skipif(not fence_version(), reason="this system has no
 OPEN_AS_IT_CAME = """
 import json, sys
 from pathlib import Path
-sys.path.insert(0, {root!r})
 import gradiend_ui
 data, raw, fenced = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "fenced"
 if fenced:
@@ -626,12 +625,12 @@ def test_with_the_first_wall_gone_the_workers_fence_keeps_the_canary_unread(
     change(raw / "tokenizer_config.json", tokenizer_class="BertTokenizer", added_tokens_decoder=None)
     (raw / "tokenizer.json").unlink()
     (raw / "vocab.txt").unlink(missing_ok=True)
-    script = OPEN_AS_IT_CAME.format(root=str(ROOT), canary=CANARY, words=str(outside / "words.txt"))
+    script = OPEN_AS_IT_CAME.format(canary=CANARY, words=str(outside / "words.txt"))
     told = {}
     for how in ("free", "fenced"):
         done = subprocess.run(
             [sys.executable, "-c", script, str(data), str(raw), how], capture_output=True, text=True, timeout=300,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            cwd=ROOT, env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-2000:]
         told[how] = json.loads(done.stdout.splitlines()[-1])
@@ -652,7 +651,8 @@ def test_with_the_first_wall_gone_the_builders_fence_keeps_the_canary_unread(
     (tmp_path / "site/no_wall.py").write_text(
         "from gradiend_ui.engine.base import rebuilding\n"
         "rebuilding._is_plain = lambda path: True\n"
-        "rebuilding._Folder._take = lambda self, name: (self.target / name).write_bytes((self.raw / name).read_bytes())\n"
+        "def take(self, name): (self.target / name).write_bytes((self.raw / name).read_bytes())\n"
+        "rebuilding._Folder._take = take\n"
         "build = rebuilding.build_from_folder\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))

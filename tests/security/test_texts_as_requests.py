@@ -20,7 +20,8 @@ from typing import Any
 
 import httpx
 import pytest
-from costs import timed
+
+from tests.support.costs import timed
 
 ROOT = Path(__file__).parents[2]
 PAYLOADS = 420

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import texts_hostile as hostile
-from costs import timed
-from test_texts_as_requests import GARBAGE
 
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.values import SPEC_FIELDS
 from gradiend_ui.server.session import Session
+from tests.security.test_texts_as_requests import GARBAGE
+from tests.support import texts_hostile as hostile
+from tests.support.costs import timed
 
 CELL = {"feature_factor": -1.0, "learning_rate": 0.1}
 SMALL = {"feature_factors": [-1.0], "learning_rates": [0.1], "max_rows": 2, "max_neutral": 2}

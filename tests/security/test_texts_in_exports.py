@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-import texts_hostile as hostile
 import yaml
 
 from gradiend_ui.engine.export.checkpoint import export_checkpoint
@@ -18,6 +17,7 @@ from gradiend_ui.figures.panels import escaped
 from gradiend_ui.server.exports import checked_name, safe
 from gradiend_ui.ui.export.panel import build_card
 from gradiend_ui.ui.grid.files import stem_of
+from tests.support import texts_hostile as hostile
 
 CELL = Cell(-1.0, 0.5)
 NASTY = (

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-import texts_hostile as hostile
-from browser.conftest import browser  # noqa: F401
 
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
 from gradiend_ui.trainer.plots import save_figure
+from tests.browser.conftest import browser  # noqa: F401
+from tests.support import texts_hostile as hostile
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from charsmaps import charsmap, real_charsmap, trie
-from known_tokenizers import KNOWN, bytes_of, cut, one_after_another, replaced, table, with_tables
-from tiny_architectures import save_tiny
 from transformers import TokenizersBackend
 from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, tokenizer_class_from_name
 
@@ -29,6 +26,9 @@ from gradiend_ui.engine.uploads.tokenizer import check_words
 from gradiend_ui.engine.uploads.tokenizer_patterns import read_pattern
 from gradiend_ui.engine.uploads.tokenizer_steps import MOST_BYTES, MOST_REPLACEMENT, check_steps, read_charsmap
 from gradiend_ui.engine.uploads.trust import ARCHITECTURES
+from tests.support.charsmaps import charsmap, real_charsmap, trie
+from tests.support.known_tokenizers import KNOWN, bytes_of, cut, one_after_another, replaced, table, with_tables
+from tests.support.tiny_architectures import save_tiny
 
 Change = Callable[[dict[str, Any]], object]
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import checkpoints_hostile as hostile
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -24,6 +23,7 @@ from gradiend_ui.engine.errors import BadBase, BadCheckpoint, GradiendUIError, N
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import ARCHITECTURES, LOCAL, public_trust
 from gradiend_ui.engine.worker.lane import Lane
+from tests.support import checkpoints_hostile as hostile
 
 Upload = Callable[[str], Path]
 

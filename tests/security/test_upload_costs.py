@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_architectures import save_tiny
 
 from gradiend_ui.engine.base import rebuilding
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, TooLarge
 from gradiend_ui.engine.uploads import tokenizer as tokenizer_check
 from gradiend_ui.engine.uploads.trust import ARCHITECTURES
+from tests.support.tiny_architectures import save_tiny
 
 Change = Callable[[dict[str, Any]], object]
 

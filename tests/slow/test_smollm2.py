@@ -23,8 +23,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from parity.comparison import assert_same_result, evaluate_ours
-from parity.reference import Reference
+
+from tests.parity.comparison import assert_same_result, evaluate_ours
+from tests.parity.reference import Reference
 
 pytestmark = pytest.mark.slow
 CLASSES = ["M", "F"]

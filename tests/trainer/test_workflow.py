@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import german_articles
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,13 +13,14 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from gradiend_ui import TextPredictionTrainer, TrainingArguments
 from gradiend_ui.engine.errors import BadData, BadName, GradiendUIError, NotFound
+from tests.support import german_articles
 
 STEPS = {"max_steps": 40, "eval_steps": 10, "learning_rate": 1e-3, "train_batch_size": 8, "max_seeds": 1}
 
 
 @pytest.fixture(scope="module")
 def german(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tiny_models import save_tiny_german
+    from tests.support.tiny_models import save_tiny_german
 
     return save_tiny_german(tmp_path_factory.mktemp("german") / "base")
 

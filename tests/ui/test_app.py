@@ -128,8 +128,6 @@ def test_importing_app_does_no_work() -> None:
 
 
 def test_a_port_in_use_gives_a_sentence() -> None:
-    sys.path.insert(0, str(ROOT))
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -142,8 +140,6 @@ def test_a_port_in_use_gives_a_sentence() -> None:
 
 
 def test_a_space_listens_on_all_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    sys.path.insert(0, str(ROOT))
-
     assert app.read_arguments([]).host == "127.0.0.1"
     monkeypatch.setenv("SPACE_ID", "someone/space")
     assert app.read_arguments([]).host == "0.0.0.0"

@@ -14,7 +14,7 @@ from gradio.data_classes import FileData, ListFiles
 
 from gradiend_ui.ui.kit.refusals import last_resort, unfit_value
 from gradiend_ui.ui.kit.words import LANGUAGES, Words
-from tests.faults.served import Served, served
+from tests.support.served import Served, served
 
 TABLES = [".csv", ".json"]
 ODD: list[Any] = [float("nan"), "x" * 10_000, {"a": [1]}, ["b"] * 5000, -(10**400), True, "<b>\ud800\n"]

@@ -17,7 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import checkpoints_hostile as hostile
 import torch
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -27,6 +26,7 @@ from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.files.text_limit import STRANGERS_BYTES, text_at_most
 from gradiend_ui.engine.worker import tables
 from gradiend_ui.engine.worker.lane import Lane
+from tests.support import checkpoints_hostile as hostile
 
 CANARY, CANARY_WEIGHT = "canary-3141592653", 0.271828
 JSON_FILES = (

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from tests.faults.kill_loop import ask
-from tests.faults.served import Served
+from tests.programs.kill_loop import ask
+from tests.support.served import Served
 
 CELL = {"feature_factor": -1.0, "learning_rate": 0.1}
 CONTROLLING: dict[tuple[str, str], list[Any]] = {

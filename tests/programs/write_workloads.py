@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from tiny_models import save_tiny_bert
 from transformers import AutoModelForMaskedLM
 
 from gradiend_ui.engine.checkpoint.archives import unpack_archive
@@ -45,6 +44,7 @@ from gradiend_ui.engine.worker.bench import Bench
 from gradiend_ui.engine.worker.requests import exporting
 from gradiend_ui.server.exports import ExportDesk
 from gradiend_ui.server.parts import Ground
+from tests.support.tiny_models import save_tiny_bert
 
 Say = Callable[[str], None]
 Answer = TypeVar("Answer")

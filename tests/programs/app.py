@@ -1,6 +1,6 @@
 """How the running app feels: cold start, painted page, load, switch, first picture, sweep, a click; and what it costs.
 
-    python -m tests.benchmarks.app [--json OUT] [--without-page]
+    python -m tests.programs.app [--json OUT] [--without-page]
 
 Starts `app.py` as a user would, on a free port with an empty data folder, opens the page in Chromium and asks through
 the public API. Seconds, MiB and shares. Run it on a quiet machine; quote it together with the number of cores.
@@ -187,7 +187,7 @@ def watched_sweep(client: Client, checkpoint: str, server: int, page: Page | Non
 
 def store_share(folder: Path) -> Figures:
     """The share of a sweep's time that the worker spends in its store, by the clock, in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.store_share", str(folder)]
+    command = [sys.executable, "-m", "tests.programs.store_share", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return {"store, share of the sweep": float(done.stdout)}
 
@@ -228,7 +228,7 @@ def main() -> int:
     if options.without_page:
         figures = measure(None)
     else:
-        from tests.benchmarks.interaction import with_page  # which takes the start of the app from here
+        from tests.programs.interaction import with_page  # which takes the start of the app from here
 
         figures = with_page(measure)
     for name, value in figures.items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from charsmaps import real_charsmap
+from tests.support.charsmaps import real_charsmap
 
 Step = dict[str, Any]
 CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"

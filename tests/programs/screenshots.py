@@ -1,6 +1,6 @@
 """Takes the pictures of the documentation from the running app: every step and state, as a visitor sees them.
 
-    python -m tests.screenshots [--only NAME]
+    python -m tests.programs.screenshots [--only NAME]
 
 Starts `app.py` on the bundled demo with an empty data folder and drives it in Chromium. The pictures go to assets/docs.
 """
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from tests.benchmarks.app import ROOT, answers, free_port, wait_for
-from tests.benchmarks.interaction import chromium
+from tests.programs.app import ROOT, answers, free_port, wait_for
+from tests.programs.interaction import chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

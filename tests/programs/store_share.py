@@ -1,4 +1,4 @@
-"""The share of a sweep's time that its store takes: `python -m tests.benchmarks.store_share FOLDER`.
+"""The share of a sweep's time that its store takes: `python -m tests.programs.store_share FOLDER`.
 
 Sweeps the demo's default grid in this process, as the worker would, over a store on the disk whose methods are timed.
 Prints seconds in the store divided by seconds of the sweep.

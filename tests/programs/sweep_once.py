@@ -1,6 +1,6 @@
 """One sweep, in a process of its own, by ours or by the reference: seconds, peak memory and every number.
 
-`python -m tests.benchmarks.sweep_once SIDE WORKLOAD FOLDER`; prints one JSON line at the end.
+`python -m tests.programs.sweep_once SIDE WORKLOAD FOLDER`; prints one JSON line at the end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from tests.benchmarks.workloads import Workload, build
+from tests.programs.workloads import Workload, build
 
 KILOBYTE = 1024
 FACTORS = (-1.0, 1.0)

@@ -1,6 +1,6 @@
 """How fast the page answers on a finished grid, in milliseconds: threshold, class, metric, colours, cell.
 
-    python -m tests.benchmarks.interaction [--json OUT] [--times N]
+    python -m tests.programs.interaction [--json OUT] [--times N]
 
 Starts `app.py` on the demo with an empty data folder, writes three finished sweeps with made-up but consistent numbers
 into its store (144, 576 and 2,500 cells: nothing is swept), and acts in Chromium as a hand would. A time runs from the
@@ -30,7 +30,7 @@ from gradio_client import Client
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.axes import read_axis
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, DENSE_FEATURE_FACTORS, Cell, CellScore, Grid
-from tests.benchmarks.app import ROOT, answers, free_port, wait_for
+from tests.programs.app import ROOT, answers, free_port, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

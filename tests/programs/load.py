@@ -1,6 +1,6 @@
 """Many visitors click finished cells while a sweep runs: how long a click takes, and what it costs the sweep.
 
-    python -m tests.faults.load [--clients 25] [--cells 96] [--json OUT]
+    python -m tests.programs.load [--clients 25] [--cells 96] [--json OUT]
 
 Runs the same sweep (scored again each time) without and with visitors, in turn, on one server. A visitor opens a page,
 follows the run by the event stream and clicks a finished cell every one to three seconds; a click is the request that
@@ -21,8 +21,8 @@ from typing import Any
 
 import httpx
 
-from tests.faults.page_client import FinishedCells, PageClient, api, client, functions_of, visit
-from tests.faults.served import Served, served
+from tests.support.page_client import FinishedCells, PageClient, api, client, functions_of, visit
+from tests.support.served import Served, served
 
 PAUSE = (1.0, 3.0)
 MOST_CLICK, MOST_SLOWER = 0.5, 0.25

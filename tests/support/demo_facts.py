@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parents[1] / "assets" / "demo"
+FOLDER = Path(__file__).parents[2] / "assets" / "demo"
 FIGURES: dict[str, Any] = json.loads((FOLDER / "figures.json").read_text(encoding="utf-8"))
 PRONOUN_FREE, GENDER_FREE = "pronoun-free", "gender-free"
 Place = tuple[float, float]

@@ -12,10 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tiny_models
 import torch
-from charsmaps import real_charsmap
-from tiny_models import POSITIONS
 from tokenizers import Regex, Tokenizer, normalizers
 from transformers import (
     CONFIG_MAPPING,
@@ -25,6 +22,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
+
+from tests.support import tiny_models
+from tests.support.charsmaps import real_charsmap
+from tests.support.tiny_models import POSITIONS
 
 SMALL: dict[str, Any] = {
     "hidden_size": 32, "n_embd": 32, "d_model": 32, "dim": 32, "embedding_size": 32, "word_embed_proj_dim": 32,

@@ -1,6 +1,6 @@
 """Kill -9 at random moments of a sweep, again and again: is everything that was finished kept, and nothing done twice?
 
-    python -m tests.faults.kill_loop [--kills 100] [--seed 7] [--cells 200] [--json OUT]
+    python -m tests.programs.kill_loop [--kills 100] [--seed 7] [--cells 200] [--json OUT]
 
 One server sweeps the bundled demo without a fault. Then another one, in a folder of its own, is killed (server and
 worker at once, the server alone, or the worker alone), started again and the sweep resumed, until the kills are used up
@@ -26,7 +26,7 @@ from typing import Any
 
 import httpx
 
-from tests.faults.served import Served, free_port, started, wait_until_ready
+from tests.support.served import Served, free_port, started, wait_until_ready
 
 WAYS = ("both", "both", "both", "server", "worker")
 """What is killed, as often as it stands here."""

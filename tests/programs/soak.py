@@ -1,6 +1,6 @@
 """A server in use for half an hour: pages come and go, sweeps, exports, other models. Does its memory stay?
 
-    python -m tests.faults.soak [--minutes 30] [--json OUT]
+    python -m tests.programs.soak [--minutes 30] [--json OUT]
 
 Within the time: 100 pages in all, 10 sweeps, 10 exports, 10 changes of the model, evenly spread. Memory is read every
 few seconds (server and worker, without file pages). Promise: it grows by at most 150 MB after the first third, and the
@@ -20,8 +20,8 @@ from typing import Any
 
 import httpx
 
-from tests.faults.page_client import FinishedCells, Functions, PageClient, api, client, functions_of, visit
-from tests.faults.served import Served, folder_bytes, resident_bytes, served
+from tests.support.page_client import FinishedCells, Functions, PageClient, api, client, functions_of, visit
+from tests.support.served import Served, folder_bytes, resident_bytes, served
 
 PAGES, SWEEPS, EXPORTS, SWAPS = 100, 10, 10, 10
 DEMOS = ("demo", "demo-number")

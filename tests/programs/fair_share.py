@@ -1,6 +1,6 @@
 """One visitor asks for the heaviest that is allowed, in a loop, while another compares: how long the other waits.
 
-    python -m tests.faults.fair_share [--seconds 60] [--hostile 8] [--json OUT]
+    python -m tests.programs.fair_share [--seconds 60] [--hostile 8] [--json OUT]
 
 Runs a public server behind a pretended proxy, so that the two have addresses of their own. The other compares two
 sentences under two cells every half a second, alone first, then beside the hostile one, whose requests are several at
@@ -24,9 +24,9 @@ from typing import Any
 
 import httpx
 
-from tests.faults.load import percentile
-from tests.faults.page_client import client
-from tests.faults.served import Served, served
+from tests.programs.load import percentile
+from tests.support.page_client import client
+from tests.support.served import Served, served
 
 PAUSE = 0.5
 OTHER, HOSTILE = "203.0.113.1", "203.0.113.2"

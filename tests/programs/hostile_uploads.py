@@ -1,8 +1,8 @@
 """Hostile uploads with the real processes, under strace: what was read outside of them, and what each takes.
 
-    python -m tests.faults.hostile_uploads --examples 400
+    python -m tests.programs.hostile_uploads --examples 400
 
-Uploads are drawn at random (see `tests/security/hostile_uploads.py`). Each is built by the confined process and opened
+Uploads are drawn at random (see `tests/support/hostile_uploads.py`). Each is built by the confined process and opened
 by a lane for strangers in a process behind the worker's fence. strace (Debian's package) notes every file that any of
 these processes opened; one outside that was opened, or a canary in what came out, ends the program with 1.
 """
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/security")]
 OPENED = re.compile(r'open(?:at|at2)?\((?:AT_FDCWD, )?"([^"]+)"[^=]*\) = (\d+)')
 FOREIGN = ("/etc/passwd", "/etc/shadow", str(Path.home() / ".ssh"), "/dev/zero")
 """Beside the folder with the canary: what the drawn uploads name."""
@@ -46,7 +45,7 @@ def main() -> int:
         place = Path(folder)
         prepare(place)
         log = place / "strace.log"
-        own = [sys.executable, "-m", "tests.faults.hostile_uploads", "--inside", str(place)]
+        own = [sys.executable, "-m", "tests.programs.hostile_uploads", "--inside", str(place)]
         own += ["--examples", str(options.examples), "--seed", str(options.seed)]
         trace = [strace, "-f", "-qq", "--seccomp-bpf", "-e", "trace=open,openat,openat2", "-o", str(log)]
         done = subprocess.run([*trace, *own], cwd=ROOT, env={**os.environ, "HF_HUB_OFFLINE": "1"}, check=False)
@@ -57,8 +56,8 @@ def main() -> int:
 
 def prepare(place: Path) -> None:
     """A tiny base, a valid upload, and the canary."""
-    from hostile_uploads import save_canary, save_upload
-    from tiny_models import save_tiny_bert
+    from tests.support.hostile_uploads import save_canary, save_upload
+    from tests.support.tiny_models import save_tiny_bert
 
     base = save_tiny_bert(place / "bert", steps=5)
     save_upload(place / "data/valid", base)
@@ -67,8 +66,6 @@ def prepare(place: Path) -> None:
 
 def judge_all(place: Path, examples: int, seed: int) -> int:
     """Inside the fence: draw, damage, take in, open; tell the outcomes with their time and memory."""
-    import checkpoints_hostile as hostile
-    from hostile_uploads import do, harms, judged
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import seed as seeded
     from hypothesis import strategies as st
@@ -77,6 +74,8 @@ def judge_all(place: Path, examples: int, seed: int) -> int:
     from gradiend_ui.engine.store.store import Store
     from gradiend_ui.engine.uploads.trust import fence_around, public_trust
     from gradiend_ui.engine.worker.lane import Lane
+    from tests.support import checkpoints_hostile as hostile
+    from tests.support.hostile_uploads import do, harms, judged
 
     data, valid, drawn = place / "data", place / "data/valid", place / "data/drawn"
     (data / "uploads").mkdir(parents=True)

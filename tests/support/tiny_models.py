@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from tiny_text import Sentence, build_extra_texts, build_neutral_texts, build_sentences
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BartConfig,
@@ -30,6 +29,8 @@ from transformers import (
     T5Config,
     T5ForConditionalGeneration,
 )
+
+from tests.support.tiny_text import Sentence, build_extra_texts, build_neutral_texts, build_sentences
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 END = "<|endoftext|>"
@@ -378,7 +379,7 @@ def save_tiny_llama(folder: Path) -> Path:
 
 def save_tiny_german(folder: Path, *, steps: int = 150) -> Path:
     """Train and save a masked LM on the German sentences of `german_articles`: nouns decide der, die and das."""
-    import german_articles
+    from tests.support import german_articles
 
     frames = german_articles.build_class_frames()
     texts = [row.masked.replace("[MASK]", row[name]) for name, frame in frames.items() for _, row in frame.iterrows()]

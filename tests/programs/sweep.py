@@ -1,6 +1,6 @@
 """How fast a sweep is: against the reference (`--peer`), and against what the machine can do.
 
-    python -m tests.benchmarks.sweep [--peer] [--workload demo mini base causal] [--rounds 3] [--json OUT]
+    python -m tests.programs.sweep [--peer] [--workload demo mini base causal] [--rounds 3] [--json OUT]
 
 Alternating runs, each in a process of its own; medians and their ratio. The limit is the time the multiplications that
 the numbers need would take at the speed of a plain matrix product, measured in the same run.
@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from gradiend_ui.engine.weights.packed_layers import PackedLinear
-from tests.benchmarks.workloads import BUILDERS, Workload, build
+from tests.programs.workloads import BUILDERS, Workload, build
 
 ROOT = Path(__file__).parents[2]
 MASKED_SHARE = 0.15
@@ -72,7 +72,7 @@ def compared(workload: Workload, folder: Path, rounds: int, with_peer: bool) -> 
 
 
 def once(side: str, name: str, folder: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.benchmarks.sweep_once", side, name, str(folder)]
+    command = [sys.executable, "-m", "tests.programs.sweep_once", side, name, str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{side} failed on {name}:\n{done.stderr[-3000:]}")

@@ -1,6 +1,6 @@
 """Writing that fails: every workload with a fault at its n-th change of the disk, for every n; nothing may be half.
 
-    python -m tests.faults.write_faults [--quick] [--sizes] [--only NAME] [--json OUT]
+    python -m tests.programs.write_faults [--quick] [--sizes] [--only NAME] [--json OUT]
 
 Faults: an I/O error once, a disk that is full from then on, a kill, a kill in the middle of a write (by
 failing_writes.c, which needs a C compiler and Linux); with --sizes: files that may not grow beyond a size, which needs
@@ -78,13 +78,12 @@ def run_all(*, quick: bool, sizes: bool, only: str | None) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="write-faults-") as place:
         folder = Path(place).resolve()
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", BELOW: str(folder / "cases")}
-        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
         if not sizes:
             shim = compile_shim(folder)
             if shim is None:
                 raise RuntimeError("There is no C compiler (or no Linux) for failing writes: use --sizes.")
             environment |= {"LD_PRELOAD": str(shim), SHIM: str(shim)}
-        command = [sys.executable, "-m", "tests.faults.write_faults", "--inside", str(folder)]
+        command = [sys.executable, "-m", "tests.programs.write_faults", "--inside", str(folder)]
         command += ["--quick"] * quick + ["--sizes"] * sizes + (["--only", only] if only else [])
         done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=False)
         if done.returncode:
@@ -98,7 +97,7 @@ def run_all(*, quick: bool, sizes: bool, only: str | None) -> dict[str, object]:
 
 def inside(folder: Path, *, quick: bool, sizes: bool, only: str | None) -> dict[str, object]:
     """Every case, each in a fork; {"table": ..., "problems": [...]}."""
-    from tests.faults.write_workloads import build_materials, workloads
+    from tests.programs.write_workloads import build_materials, workloads
 
     began = time.monotonic()
     (folder / "cases").mkdir()

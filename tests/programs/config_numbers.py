@@ -1,7 +1,7 @@
 """Every number in the config.json of every architecture, with odd values: what opening and running each upload takes.
 
-    python -m tests.faults.config_numbers            # all architectures, about a quarter of an hour
-    python -m tests.faults.config_numbers phi bert
+    python -m tests.programs.config_numbers            # all architectures, about a quarter of an hour
+    python -m tests.programs.config_numbers phi bert
 
 A tiny model of each kind is taken in as a stranger's; then each number, list and object of its configuration is set to
 values that no model has. Each case is opened and one sentence is scored in a process of its own. It must end well or
@@ -25,8 +25,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 MOST_MB, MOST_SECONDS, PATIENCE_SECONDS = 200, 2.5, 40
 MEMORY = 12 * 2**30
 NUMBERS = (-1, 0, 1, 7, 64, 256, 4096, 2**16, 2**20, 2**24, 2**27, -(2**27), 0.5, 1e6, 1e9, 1e38, -1e38, 1e-38)
@@ -54,11 +52,11 @@ def main() -> int:
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     _quiet()
-    from tiny_architectures import save_tiny
     from transformers import AutoConfig
 
     from gradiend_ui.engine.base.rebuilding import build
     from gradiend_ui.engine.uploads.trust import ARCHITECTURES
+    from tests.support.tiny_architectures import save_tiny
 
     outcomes: Counter[str] = Counter()
     worst: dict[str, Taken] = {}

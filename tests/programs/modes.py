@@ -1,6 +1,6 @@
 """What the ways to sweep cost beside the whole float32 grid: first look, winner only, bfloat16.
 
-    python -m tests.benchmarks.modes [--workload demo mini] [--rounds 3] [--json OUT]
+    python -m tests.programs.modes [--workload demo mini] [--rounds 3] [--json OUT]
 
 Every way runs in this process, one after the other, on a store in memory; quoted is the median of the ratios of the
 rounds. Every answer is compared with that of the whole grid.
@@ -30,7 +30,7 @@ from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, CellScore, SweepSpec
 from gradiend_ui.engine.worker.requests.sweeping import winner_questions
-from tests.benchmarks.workloads import Workload, build
+from tests.programs.workloads import Workload, build
 
 FACTORS = (-1.0, 1.0)
 Timed = dict[str, Any]

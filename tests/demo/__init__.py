@@ -1,0 +1,1 @@
+"""The bundled demo: what is shipped, and how it is made."""

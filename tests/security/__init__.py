@@ -1,0 +1,1 @@
+"""What strangers send: checkpoints, tables, texts, requests."""

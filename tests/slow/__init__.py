@@ -1,0 +1,1 @@
+"""What takes minutes or extra packages."""
