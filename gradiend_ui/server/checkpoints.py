@@ -32,8 +32,8 @@ from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, Busy, Gra
 from gradiend_ui.engine.files.file_names import RING, followed, is_ring, is_writable, lies_in
 from gradiend_ui.engine.files.json_files import is_broken, shown
 from gradiend_ui.engine.files.whole_or_absent import noting
-from gradiend_ui.engine.store.turns import who_asks
 from gradiend_ui.engine.worker.client import WorkerEnded
+from gradiend_ui.engine.worker.turns import who_asks
 from gradiend_ui.server.parts import Ground
 
 LONGEST, LONGEST_PIECE = 4096, 255

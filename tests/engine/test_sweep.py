@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from gradiend_ui.engine.data.rows import read_neutral, read_rows
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.store.store import Store, cell_key
+from gradiend_ui.engine.store.results import cell_key
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.plan import PreparedSweep, default_feature_factors, prepare
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import Cell, CellScore, SweepSpec

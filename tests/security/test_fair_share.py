@@ -37,13 +37,13 @@ from gradiend_ui.engine.files.json_files import read_json, reading_at_most
 from gradiend_ui.engine.files.safetensors_header import STRANGERS_LIMITS, read_header
 from gradiend_ui.engine.scoring.batches import cut
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.store.turns import who_asks
 from gradiend_ui.engine.uploads.limits import Extent, check_size
 from gradiend_ui.engine.uploads.trust import public_trust
 from gradiend_ui.engine.values import BatchLimits
 from gradiend_ui.engine.worker import bench as bench_module
 from gradiend_ui.engine.worker.bench import Bench, checked_direction
 from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.turns import who_asks
 from gradiend_ui.server.parts import CompareDesk
 from gradiend_ui.server.quotas import PUBLIC, Hourly
 from gradiend_ui.server.session import Session

@@ -37,7 +37,8 @@ from gradiend_ui.engine.files.json_files import reading_at_most, shown
 from gradiend_ui.engine.files.processes import Beside
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets, resolve_targets
-from gradiend_ui.engine.store.store import Run, Store
+from gradiend_ui.engine.store.runs import Run
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.plan import PreparedSweep, class_order, prepare
 from gradiend_ui.engine.uploads.limits import check_size
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
