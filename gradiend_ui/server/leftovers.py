@@ -1,8 +1,8 @@
 """What a process that died left of what it was making, and what has had its time: taken from the list, and removed.
 
-Only what the store lists is looked at (see `inventory`); what was put in its place, what lies beside it or was added to it,
-exports that are kept and all that no line names stay, and no link is followed. Lines go with the things. No clock of
-its own.
+Only what the store lists is looked at (see `inventory`); what was put in its place, what lies beside it or was added
+to it, exports that are kept and all that no line names stay, and no link is followed. Lines go with the things. No
+clock of its own.
 """
 
 from __future__ import annotations

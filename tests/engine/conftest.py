@@ -18,7 +18,8 @@ from gradiend_ui.engine.checkpoint.config import (
     Architecture,
 )
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
-from gradiend_ui.engine.data.rows import read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.values import SweepSpec

@@ -567,7 +567,7 @@ def test_a_folder_that_appears_by_one_rename_is_listed(made: Inventory, tmp_path
 def test_the_worker_notes_what_its_requests_write(made: Inventory, store: Store, tmp_path: Path) -> None:
     import zipfile
 
-    from gradiend_ui.engine.base.rebuilding import take_in, was_taken_in
+    from gradiend_ui.engine.base.uploaded import take_in, was_taken_in
     from gradiend_ui.engine.errors import BadCheckpoint
     from gradiend_ui.engine.uploads.trust import public_trust
     from gradiend_ui.engine.worker.lane import Lane

@@ -22,7 +22,6 @@ import torch
 from tiny_models import save_tiny_bert
 from transformers import AutoModelForMaskedLM
 
-from gradiend_ui.engine.checkpoint.archives import unpack_archive
 from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
@@ -40,6 +39,7 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.opening import log_is_cut
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.archives import unpack_archive
 from gradiend_ui.engine.values import Cell, CellScore
 from gradiend_ui.engine.worker.bench import Bench
 from gradiend_ui.engine.worker.requests import exporting

@@ -25,7 +25,6 @@ from safetensors.torch import load_file, save_file
 
 from gradiend_ui.engine.base.files import check_config
 from gradiend_ui.engine.checkpoint import run_folder
-from gradiend_ui.engine.checkpoint.archives import PUBLIC_LIMITS, unpack_archive
 from gradiend_ui.engine.checkpoint.companions import Companions
 from gradiend_ui.engine.checkpoint.run_folder import MAX_SEEDS, read_run_folder
 from gradiend_ui.engine.data.rows import read_rows
@@ -37,6 +36,7 @@ from gradiend_ui.engine.files.json_files import read_json, reading_at_most
 from gradiend_ui.engine.files.safetensors_header import STRANGERS_LIMITS, read_header
 from gradiend_ui.engine.scoring.batches import cut
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.archives import PUBLIC_LIMITS, unpack_archive
 from gradiend_ui.engine.uploads.limits import Extent, check_size
 from gradiend_ui.engine.uploads.trust import public_trust
 from gradiend_ui.engine.values import BatchLimits

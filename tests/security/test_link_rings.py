@@ -13,7 +13,7 @@ import checkpoints_hostile as hostile
 import pytest
 
 from gradiend_ui.engine.base.loading import load_base_model
-from gradiend_ui.engine.base.rebuilding import home_of
+from gradiend_ui.engine.base.uploaded import home_of
 from gradiend_ui.engine.checkpoint.run_folder import leads_out
 from gradiend_ui.engine.checkpoint.writing import checked_place
 from gradiend_ui.engine.data.table_reading import read_file

@@ -20,13 +20,14 @@ import torch
 
 from gradiend_ui.engine.base.demos import DEMOS, checkpoint_folder
 from gradiend_ui.engine.base.finding import Scoring, head_left_aside, load_base, tokenizer_left_aside
-from gradiend_ui.engine.base.rebuilding import clean_home, home_of
 from gradiend_ui.engine.base.shared import SharedBases, overwritten
+from gradiend_ui.engine.base.uploaded import clean_home, home_of
 from gradiend_ui.engine.checkpoint.companions import Companions, find_companions
 from gradiend_ui.engine.checkpoint.loaded import Trained, read_trained
 from gradiend_ui.engine.checkpoint.reading import Checkpoint, read_checkpoint
 from gradiend_ui.engine.data.columns import of_known_classes
-from gradiend_ui.engine.data.rows import MAX_CLASSES, EvalData, capped_neutral, read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import capped_neutral, read_neutral
+from gradiend_ui.engine.data.rows import MAX_CLASSES, EvalData, read_rows
 from gradiend_ui.engine.data.table_reading import ReadTable
 from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.data.uploaded_tables import is_risky, read_upload, told_by_name, upload_path
