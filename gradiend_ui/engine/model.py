@@ -17,8 +17,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from gradiend_ui.engine.base.base_model import (
+    BaseModel,
+    DeviceMap,
+    Model,
+    Tokenizer,
+)
 from gradiend_ui.engine.base.finding import Scoring, load_base, stated_location, unwrapped
-from gradiend_ui.engine.base.loading import BaseModel, DeviceMap, Model, Tokenizer, checked_device
+from gradiend_ui.engine.base.loading import checked_device
 from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder, latent_point, plain_number
 from gradiend_ui.engine.checkpoint.importance import (
     feature_rows,

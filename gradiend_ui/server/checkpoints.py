@@ -25,15 +25,14 @@ from typing import Any
 
 from gradiend_ui.engine.base.demos import DEMO, DEMOS
 from gradiend_ui.engine.base.hub import fetch_named, is_fetched
-from gradiend_ui.engine.base.rebuilding import home_of, take_in
-from gradiend_ui.engine.checkpoint.archives import holds_gradiend
-from gradiend_ui.engine.checkpoint.run_folder import is_checkpoint, nothing_found
+from gradiend_ui.engine.base.uploaded import home_of, take_in
+from gradiend_ui.engine.checkpoint.run_folder import holds_gradiend, is_checkpoint, nothing_found
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, Busy, GradiendUIError, NotAllowed
 from gradiend_ui.engine.files.file_names import RING, followed, is_ring, is_writable, lies_in
 from gradiend_ui.engine.files.json_files import is_broken, shown
 from gradiend_ui.engine.files.whole_or_absent import noting
-from gradiend_ui.engine.store.turns import who_asks
 from gradiend_ui.engine.worker.client import WorkerEnded
+from gradiend_ui.engine.worker.turns import who_asks
 from gradiend_ui.server.parts import Ground
 
 LONGEST, LONGEST_PIECE = 4096, 255

@@ -16,7 +16,7 @@ from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge
 from gradiend_ui.engine.files.file_names import is_writable
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.files.whole_or_absent import noting
-from gradiend_ui.engine.store.store import Run
+from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.values import finite
 from gradiend_ui.server.leftovers import make_room
 from gradiend_ui.server.parts import Ground

@@ -15,7 +15,7 @@ from secrets import token_urlsafe
 
 from gradiend_ui.engine.errors import Failed, GradiendUIError
 from gradiend_ui.engine.files.whole_or_absent import reason_of
-from gradiend_ui.engine.store.made import Made
+from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.server.leftovers import CACHE, UPLOAD_SECONDS, Tidied, drop, drop_old_runs, tidy, used_uploads
 
@@ -29,7 +29,7 @@ class Housekeeping:
 
     def __init__(self, store: Store, data_dir: Path, public: bool) -> None:
         self._store, self._data_dir, self._public = store, data_dir, public
-        self._made = Made(store, data_dir)
+        self._made = Inventory(store, data_dir)
         self._cache: Path | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="housekeeping", daemon=True)

@@ -1,8 +1,8 @@
 """What a process that died left of what it was making, and what has had its time: taken from the list, and removed.
 
-Only what the store lists is looked at (see `made`); what was put in its place, what lies beside it or was added to it,
-exports that are kept and all that no line names stay, and no link is followed. Lines go with the things. No clock of
-its own.
+Only what the store lists is looked at (see `inventory`); what was put in its place, what lies beside it or was added
+to it, exports that are kept and all that no line names stay, and no link is followed. Lines go with the things. No
+clock of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.data.uploaded_tables import is_upload_id
 from gradiend_ui.engine.errors import Busy, NotFound
 from gradiend_ui.engine.files.file_names import followed
-from gradiend_ui.engine.store.made import Kind, Made, Noted, sha256_of
+from gradiend_ui.engine.store.inventory import (
+    Inventory,
+    Kind,
+    Noted,
+    sha256_of,
+)
 from gradiend_ui.engine.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -50,7 +55,9 @@ class Tidied:
     restored: tuple[str, ...] = ()
 
 
-def tidy(made: Made, now: float, used: Collection[str], *, at_start: bool = False, cache: Path | None = None) -> Tidied:
+def tidy(
+    made: Inventory, now: float, used: Collection[str], *, at_start: bool = False, cache: Path | None = None
+) -> Tidied:
     """Remove what is left over, and put back what a replacement had moved aside before it was cut off.
 
     now: seconds since 1970. used: the uploads that stay, see `used_uploads`. at_start: no process works in the folder
@@ -81,21 +88,21 @@ def tidy(made: Made, now: float, used: Collection[str], *, at_start: bool = Fals
     return Tidied(tuple(sorted(removed)), size, restored)
 
 
-def drop(made: Made, place: Path) -> None:
+def drop(made: Inventory, place: Path) -> None:
     """Remove what is listed at `place`, where it is ours, whatever its age."""
     noted = made.line_at(place)
     if noted is not None:
         _cleared(made, noted, None)
 
 
-def drop_exports(made: Made, now: float) -> None:
+def drop_exports(made: Inventory, now: float) -> None:
     """Remove the zips that had their hour; one that is still being written is young, however long it takes."""
     for noted in reversed(made.lines()):
         if noted.kind in ("export", "place"):
             _cleared(made, noted, now)
 
 
-def make_room(made: Made, newest: str) -> None:
+def make_room(made: Inventory, newest: str) -> None:
     """Keep at most so many bytes of tables beside the newest one; whatever was used longest ago goes first."""
     kept: list[tuple[float, int, Noted]] = []
     for noted in made.lines():
@@ -112,7 +119,7 @@ def make_room(made: Made, newest: str) -> None:
             total -= size
 
 
-def adopt(store: Store, made: Made) -> None:
+def adopt(store: Store, made: Inventory) -> None:
     """List what is certainly ours in a folder of a version that kept no list; the rest stays as it is for good.
 
     Certain are tables under the sha256 of what they hold, and unpacked zips from which a checkpoint of the store was
@@ -159,7 +166,7 @@ def drop_old_runs(store: Store, now: float) -> int:
 # --- one line ---------------------------------------------------------------------------------------------------------
 
 
-def _cleared(made: Made, noted: Noted, now: float | None) -> int | None:
+def _cleared(made: Inventory, noted: Noted, now: float | None) -> int | None:
     """Remove the thing where it is ours and has rested; gives its bytes. None where it stays; a line without it goes.
 
     now: seconds since 1970, None takes it whatever its age.
@@ -190,13 +197,13 @@ def _cleared(made: Made, noted: Noted, now: float | None) -> int | None:
     return held
 
 
-def _forget(made: Made, noted: Noted, before: float | None) -> None:
+def _forget(made: Inventory, noted: Noted, before: float | None) -> None:
     """The line goes, unless it may have been written for something that is being made just now."""
     if before is None or noted.noted <= before:
         made.forget(made.path_of(noted))
 
 
-def _is_put_back(made: Made, noted: Noted, now: float, at_start: bool) -> bool:
+def _is_put_back(made: Inventory, noted: Noted, now: float, at_start: bool) -> bool:
     """Give what was moved aside its name again where nothing bears it: replacing it was cut off between two steps."""
     if noted.instead_of is None or not made.is_ours(noted):
         return False

@@ -16,7 +16,7 @@ from typing import Any
 
 from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.errors import Busy
-from gradiend_ui.engine.store.made import Made
+from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.worker.client import WorkerClient
 from gradiend_ui.server.quotas import LOCAL, PUBLIC, Hourly, Quotas, Slots
@@ -35,9 +35,9 @@ class Ground:
     export_dir: Path | None = None
 
     @cached_property
-    def made(self) -> Made:
+    def made(self) -> Inventory:
         """The list of what the app makes."""
-        return Made(self.store, self.data_dir)
+        return Inventory(self.store, self.data_dir)
 
     @property
     def quotas(self) -> Quotas:

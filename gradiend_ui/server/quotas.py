@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gradiend_ui.engine.errors import Busy
-from gradiend_ui.engine.store.turns import Places
+from gradiend_ui.engine.worker.turns import Places
 
 MEGABYTE = 2**20
 HOUR = 3600.0

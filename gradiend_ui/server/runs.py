@@ -12,7 +12,7 @@ from typing import Any
 
 from gradiend_ui.engine.errors import BadName, Failed, NotFound, TooLarge
 from gradiend_ui.engine.files.json_files import shown
-from gradiend_ui.engine.store.store import Run
+from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.server.parts import Ground
 from gradiend_ui.server.visitors import THIS_MACHINE, Asker
 

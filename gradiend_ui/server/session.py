@@ -22,14 +22,15 @@ from gradiend_ui.engine.files.fence import fence_version
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.selection.picture import Pictures
 from gradiend_ui.engine.selection.winner import Question, policy_named, select
+from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.known_cells import known_cells
-from gradiend_ui.engine.store.made import Made
 from gradiend_ui.engine.store.opening import opened_store
-from gradiend_ui.engine.store.store import Run
-from gradiend_ui.engine.store.turns import check_turn, who_asks
+from gradiend_ui.engine.store.queue import check_turn
+from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.uploads.trust import LOCAL, public_trust
 from gradiend_ui.engine.values import DEFAULT_PRECISION, CellScore, Grid, finite_or_none
 from gradiend_ui.engine.worker.client import WorkerClient
+from gradiend_ui.engine.worker.turns import who_asks
 from gradiend_ui.server.checkpoints import OwnModel, Uploads, absolute, checked_location, was_uploaded
 from gradiend_ui.server.data import DataDesk
 from gradiend_ui.server.exports import ExportDesk
@@ -94,7 +95,7 @@ class Session:
             number = self._store.begin_server()
             self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
             if home is not None and home.older:
-                adopt(self._store, Made(self._store, data_dir))
+                adopt(self._store, Inventory(self._store, data_dir))
                 mark(data_dir)
         except GradiendUIError:
             self._lock.release()

@@ -25,7 +25,8 @@ from gradiend_ui.engine.checkpoint.finished_grid import (
 from gradiend_ui.engine.errors import BadData, BadName, Failed, NotFound, TooLarge
 from gradiend_ui.engine.files.csv_text import csv_text
 from gradiend_ui.engine.files.whole_or_absent import write_whole
-from gradiend_ui.engine.store.store import Run, Store
+from gradiend_ui.engine.store.runs import Run
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.finished_check import difference_to_today
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.run import run

@@ -15,7 +15,8 @@ import pandas as pd
 from gradiend_ui.engine.data.forms.choice import evaluation_rows
 from gradiend_ui.engine.data.forms.sources import neutral_texts
 from gradiend_ui.engine.data.forms.unified import UnifiedData
-from gradiend_ui.engine.data.rows import EvalRow, capped_neutral, read_neutral, read_rows, texts_from_rows
+from gradiend_ui.engine.data.neutral_texts import capped_neutral, read_neutral, texts_from_rows
+from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets

@@ -10,7 +10,7 @@ import pandas as pd
 from gradiend_ui.engine.data.forms.choice import chosen_pair, training_rows
 from gradiend_ui.engine.data.forms.sources import neutral_texts
 from gradiend_ui.engine.data.forms.unified import UnifiedData
-from gradiend_ui.engine.data.rows import read_neutral
+from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.training.encoder_evaluation import Encoder, NeutralTexts, evaluate_encoder

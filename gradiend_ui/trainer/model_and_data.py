@@ -18,7 +18,8 @@ from typing import Any, Self
 import pandas as pd
 import torch
 
-from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
 from gradiend_ui.engine.data.forms.form import HELDOUT, GroupKey, Ratios
 from gradiend_ui.engine.data.forms.sources import read_tables

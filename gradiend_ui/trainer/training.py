@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.base.loading import BaseModel
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.forms.choice import chosen_pair, training_rows
 from gradiend_ui.engine.data.forms.unified import UnifiedData
 from gradiend_ui.engine.data.rows import EvalRow

@@ -27,7 +27,8 @@ SLOW = 30_000
 def run_folder(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Path:
     """The demo as the reference leaves a run: model/, its data, and a grid of four cells scored here."""
     from gradiend_ui.engine.checkpoint.finished_grid import GRID_CACHE_FILE, GridCache, write_grid_cache
-    from gradiend_ui.engine.data.rows import read_neutral, read_rows
+    from gradiend_ui.engine.data.neutral_texts import read_neutral
+    from gradiend_ui.engine.data.rows import read_rows
     from gradiend_ui.engine.model import ModelWithGradiend
     from gradiend_ui.engine.store.store import Store
     from gradiend_ui.engine.sweep.plan import prepare

@@ -15,9 +15,10 @@ from typing import IO
 
 import pytest
 
-from gradiend_ui.engine.checkpoint import archives
-from gradiend_ui.engine.checkpoint.archives import Limits, by_products_in, checkpoint_in, unpack_archive
+from gradiend_ui.engine.checkpoint.run_folder import checkpoint_in
 from gradiend_ui.engine.errors import BadCheckpoint, Failed, GradiendUIError, NotAllowed, TooLarge
+from gradiend_ui.engine.uploads import archives
+from gradiend_ui.engine.uploads.archives import Limits, by_products_in, unpack_archive
 
 GRADIEND = json.dumps({"architecture": {}, "mapping": {}})
 BASE = json.dumps({"model_type": "bert"})

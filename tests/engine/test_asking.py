@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.errors import Busy, Failed
-from gradiend_ui.engine.store.turns import Places, Turns, asked_by, who_asks
 from gradiend_ui.engine.worker import client as worker_client
 from gradiend_ui.engine.worker.client import WorkerClient
+from gradiend_ui.engine.worker.turns import Places, Turns, asked_by, who_asks
 from tests.engine import echo_worker
 
 PLACES = Places(waiting=10, waiting_each=4, sent=2, sent_each=1)

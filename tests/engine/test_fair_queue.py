@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradiend_ui.engine.store.queue import Waiting, fair_order
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.store.turns import Waiting, fair_order
 from gradiend_ui.engine.values import Cell
 
 CELLS = [Cell(1.0, 0.1)]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gradiend_ui.engine.checkpoint.archives import checked_members
 from gradiend_ui.engine.checkpoint.writing import checked_place
 from gradiend_ui.engine.errors import BadCheckpoint, BadName
 from gradiend_ui.engine.files.file_names import DEVICES as DEVICES_KNOWN
 from gradiend_ui.engine.files.file_names import is_device, without_device
+from gradiend_ui.engine.uploads.archives import checked_members
 from gradiend_ui.server.exports import Piece, _default_name, checked_name, safe, unique_names
 from gradiend_ui.trainer.plots import _split
 from gradiend_ui.trainer.rewriting import _safe

@@ -21,7 +21,8 @@ from gradiend_ui.engine.checkpoint.finished_grid import (
     sweep_named,
     write_grid_cache,
 )
-from gradiend_ui.engine.data.rows import read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.errors import BadData, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.selection.winner import Question, select

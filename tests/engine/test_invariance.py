@@ -19,7 +19,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from gradiend_ui.engine.base.loading import CLM, load_base_model
+from gradiend_ui.engine.base.base_model import CLM
+from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
@@ -28,7 +29,8 @@ from gradiend_ui.engine.checkpoint.config import (
     Architecture,
 )
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
-from gradiend_ui.engine.data.rows import EvalData, read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import EvalData, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.plan import SCORER_VERSION, PreparedSweep, prepare

@@ -13,7 +13,12 @@ import pytest
 from gradiend_ui.engine.data.uploaded_tables import keep_upload, upload_path
 from gradiend_ui.engine.errors import Failed
 from gradiend_ui.engine.files.whole_or_absent import keep_whole, noting, replace_folder, unfinished
-from gradiend_ui.engine.store.made import Kind, Made, content_of, identity_of
+from gradiend_ui.engine.store.inventory import (
+    Inventory,
+    Kind,
+    content_of,
+    identity_of,
+)
 from gradiend_ui.engine.store.opening import opened_store
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell
@@ -45,12 +50,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def made(store: Store, tmp_path: Path) -> Made:
-    return Made(store, tmp_path)
+def made(store: Store, tmp_path: Path) -> Inventory:
+    return Inventory(store, tmp_path)
 
 
 @pytest.fixture
-def make(made: Made) -> Make:
+def make(made: Inventory) -> Make:
     """make("exports/x", "export") makes a folder with a file, noted as the writers do; csv and zip are files."""
 
     def making(name: str, kind: Kind = "unfinished") -> Path:
@@ -87,7 +92,7 @@ def others(folder: Path, names: set[str]) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in names}
 
 
-def test_at_start_everything_unfinished_goes_whatever_its_age(made: Made, make: Make, tmp_path: Path) -> None:
+def test_at_start_everything_unfinished_goes_whatever_its_age(made: Inventory, make: Make, tmp_path: Path) -> None:
     kept = others(tmp_path, {"exported/she/model.safetensors", "lock", "runs.damaged-20260101.sqlite"})
     make(f"uploads/{SHA}.csv", "upload"), make(f"uploads/{OTHER}", "upload")
     make(".she.partial-0123abcd"), make("exported/.she.partial-0123abcd"), make("uploads/.x.csv.partial-1.csv")
@@ -112,7 +117,7 @@ def test_at_start_everything_unfinished_goes_whatever_its_age(made: Made, make: 
     ],
 )
 def test_later_only_what_had_its_time_goes(
-    made: Made, make: Make, tmp_path: Path, name: str, kind: Kind, limit: float
+    made: Inventory, make: Make, tmp_path: Path, name: str, kind: Kind, limit: float
 ) -> None:
     make(name, kind)
     now = time.time()
@@ -128,14 +133,14 @@ def test_every_kind_has_its_time() -> None:
     assert set(_SECONDS) == set(get_args(Kind))
 
 
-def test_one_new_file_keeps_what_is_being_written(made: Made, make: Make) -> None:
+def test_one_new_file_keeps_what_is_being_written(made: Inventory, make: Make) -> None:
     stage = make("exported/.she.partial-0123abcd")
     now = time.time()
     os.utime(stage / "file", (now + LATER, now + LATER))
     assert tidy(made, now + LATER, ()).removed == ()
 
 
-def test_of_the_servers_own_cache_only_what_is_in_it_goes(made: Made, tmp_path: Path) -> None:
+def test_of_the_servers_own_cache_only_what_is_in_it_goes(made: Inventory, tmp_path: Path) -> None:
     cache = made.folder(tmp_path / "downloads" / "now", "cache")
     (cache / "abc").mkdir()
     (cache / "abc" / "table.csv").write_text("x")
@@ -146,12 +151,12 @@ def test_of_the_servers_own_cache_only_what_is_in_it_goes(made: Made, tmp_path: 
     assert tidy(made, now, (), at_start=True).removed == ("downloads/now",)
 
 
-def test_uploads_that_are_used_stay(made: Made, make: Make, tmp_path: Path) -> None:
+def test_uploads_that_are_used_stay(made: Inventory, make: Make, tmp_path: Path) -> None:
     make(f"uploads/{SHA}.csv", "upload"), make(f"uploads/{OTHER}", "upload"), make(f"uploads/{OTHER}.csv", "upload")
     assert tidy(made, time.time() + LATER, {f"{SHA}.csv", OTHER}).removed == (f"uploads/{OTHER}.csv",)
 
 
-def test_uploads_stay_while_a_store_is_set_aside(made: Made, make: Make, tmp_path: Path) -> None:
+def test_uploads_stay_while_a_store_is_set_aside(made: Inventory, make: Make, tmp_path: Path) -> None:
     make(f"uploads/{SHA}.csv", "upload")
     aside = tmp_path / "runs.damaged-20260101-000000.sqlite"
     aside.touch()
@@ -163,7 +168,7 @@ def test_uploads_stay_while_a_store_is_set_aside(made: Made, make: Make, tmp_pat
 # --- what is not ours -------------------------------------------------------------------------------------------------
 
 
-def test_what_no_line_names_stays_whatever_it_is_called(made: Made, make: Make, tmp_path: Path) -> None:
+def test_what_no_line_names_stays_whatever_it_is_called(made: Inventory, make: Make, tmp_path: Path) -> None:
     foreign = others(
         tmp_path,
         {"downloads/thesis.pdf", "downloads/abc/table.csv", "exports/paper.txt", "exports/xyz/she.zip",
@@ -178,7 +183,7 @@ def test_what_no_line_names_stays_whatever_it_is_called(made: Made, make: Make, 
     assert {name: (tmp_path / name).read_bytes() for name in foreign} == foreign
 
 
-def test_an_entry_beside_a_listed_one_stays(made: Made, make: Make, tmp_path: Path) -> None:
+def test_an_entry_beside_a_listed_one_stays(made: Inventory, make: Make, tmp_path: Path) -> None:
     place = made.folder(tmp_path / "exports" / "tok", "place")
     make("exports/tok/she.zip", "export")
     (place / "mine.txt").write_text("mine")
@@ -201,7 +206,7 @@ def test_an_entry_beside_a_listed_one_stays(made: Made, make: Make, tmp_path: Pa
     ],
 )
 def test_what_took_the_place_of_a_listed_thing_stays(
-    made: Made, make: Make, tmp_path: Path, name: str, kind: Kind, as_folder: bool
+    made: Inventory, make: Make, tmp_path: Path, name: str, kind: Kind, as_folder: bool
 ) -> None:
     path = make(name, kind)
     path.rename(tmp_path / "moved")
@@ -228,7 +233,7 @@ def test_a_thing_with_the_number_of_the_old_one_is_told_by_its_birth(tmp_path: P
     assert births == {"0"} or len(seen) == 20
 
 
-def test_what_was_changed_or_added_to_since_it_was_finished_stays(made: Made, make: Make, tmp_path: Path) -> None:
+def test_what_was_changed_or_added_to_since_it_was_finished_stays(made: Inventory, make: Make, tmp_path: Path) -> None:
     (make(f"uploads/{SHA}.csv", "upload")).write_text("changed")
     (make(f"uploads/{SHA}", "upload") / "mine.txt").write_text("mine")
     (make(f"uploads/{OTHER}", "upload") / "file").write_text("changed")
@@ -237,7 +242,7 @@ def test_what_was_changed_or_added_to_since_it_was_finished_stays(made: Made, ma
     assert names(tmp_path) == before
 
 
-def test_what_was_noted_and_never_begun_proves_nothing(made: Made, tmp_path: Path) -> None:
+def test_what_was_noted_and_never_begun_proves_nothing(made: Inventory, tmp_path: Path) -> None:
     """A kill between the note and the making, and one right after the making; then somebody took a name."""
     for name in ("never", "bare", "filled", "empty.txt", "full.txt"):
         made.expect(tmp_path / name)
@@ -249,7 +254,7 @@ def test_what_was_noted_and_never_begun_proves_nothing(made: Made, tmp_path: Pat
     assert names(tmp_path) == {"filled/mine", "full.txt"} and made.lines() == []
 
 
-def test_links_are_removed_as_links_and_never_followed(made: Made, make: Make, tmp_path: Path) -> None:
+def test_links_are_removed_as_links_and_never_followed(made: Inventory, make: Make, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     others(tmp_path, {"outside/file"})
     made.expect(tmp_path / "link")
@@ -264,7 +269,7 @@ def test_links_are_removed_as_links_and_never_followed(made: Made, make: Make, t
     assert names(tmp_path) == {"outside/file", "moved/file", "uploads/.x.partial-1"}
 
 
-def test_what_a_link_leads_to_is_left_alone(made: Made, make: Make, tmp_path: Path) -> None:
+def test_what_a_link_leads_to_is_left_alone(made: Inventory, make: Make, tmp_path: Path) -> None:
     make("uploads/.x.partial-1"), make(f"uploads/{SHA}", "upload"), make("exports/x/she.zip", "export")
     for name in ("uploads", "exports"):
         (tmp_path / name).rename(tmp_path / f"elsewhere-{name}")
@@ -275,7 +280,7 @@ def test_what_a_link_leads_to_is_left_alone(made: Made, make: Make, tmp_path: Pa
     assert names(tmp_path) == before
 
 
-def test_one_that_cannot_be_removed_stops_nothing(made: Made, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_cannot_be_removed_stops_nothing(made: Inventory, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
     make("exported/a"), make("exported/b")
@@ -296,16 +301,16 @@ def test_one_that_cannot_be_removed_stops_nothing(made: Made, make: Make, monkey
 
 @pytest.mark.parametrize("folder", [False, True])
 def test_what_is_being_written_is_listed_before_it_is_there(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
+    made: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
 ) -> None:
     seen: list[tuple[bool, bool]] = []
-    expect = Made.expect
+    expect = Inventory.expect
 
-    def watching(self: Made, place: Path, **how: object) -> None:
+    def watching(self: Inventory, place: Path, **how: object) -> None:
         expect(self, place, **how)  # type: ignore[arg-type]
         seen.append((place.exists(), made.line_at(place) is not None))
 
-    monkeypatch.setattr(Made, "expect", watching)
+    monkeypatch.setattr(Inventory, "expect", watching)
     with noting(made), unfinished(tmp_path / "x.csv", folder=folder) as partial:
         assert seen == [(False, True)] and partial.exists()
         assert made.lines()[0].identities == (identity_of(partial),)
@@ -315,7 +320,9 @@ def test_what_is_being_written_is_listed_before_it_is_there(
         assert partial.exists() and made.lines() == [], "without a list nothing is noted"
 
 
-def test_nothing_is_written_that_cannot_be_noted(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_that_cannot_be_noted(
+    made: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Store, noted: object) -> None:
         raise Failed("The disk is full.")
 
@@ -326,7 +333,7 @@ def test_nothing_is_written_that_cannot_be_noted(made: Made, tmp_path: Path, mon
 
 
 def test_a_finished_upload_is_listed_before_it_has_its_name(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace, seen = os.replace, []
 
@@ -344,7 +351,7 @@ def test_a_finished_upload_is_listed_before_it_has_its_name(
     assert len(made.lines()) == 1
 
 
-def test_a_file_under_an_uploads_name_is_not_replaced(made: Made, tmp_path: Path) -> None:
+def test_a_file_under_an_uploads_name_is_not_replaced(made: Inventory, tmp_path: Path) -> None:
     content = b"a,b\n1,2\n"
     upload = keep_upload(tmp_path, content, ".csv")
     path = tmp_path / "uploads" / upload
@@ -358,7 +365,7 @@ def test_a_file_under_an_uploads_name_is_not_replaced(made: Made, tmp_path: Path
 @pytest.mark.parametrize("swaps", [True, False])
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_replacement_that_is_cut_off_is_cleared_or_put_back(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swaps: bool, at: int
+    made: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swaps: bool, at: int
 ) -> None:
     """Killed after the n-th rename of a folder that takes another's place: the name is there, nothing is left over."""
     from gradiend_ui.engine.files import whole_or_absent
@@ -385,8 +392,8 @@ def test_a_replacement_that_is_cut_off_is_cleared_or_put_back(
     )
     monkeypatch.setattr(os, "replace", killing(os.replace))
     monkeypatch.setattr(whole_or_absent, "_gone", lambda partial, notes: None)
-    forget = Made.forget
-    monkeypatch.setattr(Made, "forget", lambda self, place: None)
+    forget = Inventory.forget
+    monkeypatch.setattr(Inventory, "forget", lambda self, place: None)
     place = tmp_path / "exported" / "she"
     try:
         with noting(made), unfinished(place, folder=True) as partial:
@@ -394,7 +401,7 @@ def test_a_replacement_that_is_cut_off_is_cleared_or_put_back(
             replace_folder(partial, place, place.with_name(".she.old-1"))
     except Killed:
         pass
-    monkeypatch.setattr(Made, "forget", forget)
+    monkeypatch.setattr(Inventory, "forget", forget)
     done_by = tidy(made, time.time(), (), at_start=True)
     assert done_by.restored == (("exported/she",) if not swaps and at == 1 else ())
     assert names(tmp_path) == ({"exported/she/old"} if not swaps and at == 1 else {"exported/she/new"})
@@ -404,7 +411,7 @@ def test_a_replacement_that_is_cut_off_is_cleared_or_put_back(
 def test_leftovers_outside_the_data_folder_are_cleared_too(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     store = Store(tmp_path / "home" / "runs.sqlite")
-    made, mine = Made(store, tmp_path / "home"), tmp_path / "mine"
+    made, mine = Inventory(store, tmp_path / "home"), tmp_path / "mine"
     others(tmp_path, {"mine/.she.partial-0/x", "mine/she/x"})
     made.folder(mine / ".she.partial-1", "unfinished")
     others(tmp_path, {"mine/.she.partial-1/x"})
@@ -413,7 +420,7 @@ def test_leftovers_outside_the_data_folder_are_cleared_too(tmp_path: Path) -> No
     store.close()
 
 
-def test_the_list_outlives_a_damaged_store(made: Made, make: Make, store: Store, tmp_path: Path) -> None:
+def test_the_list_outlives_a_damaged_store(made: Inventory, make: Make, store: Store, tmp_path: Path) -> None:
     make("exported/.she.partial-1"), make(f"uploads/{SHA}.csv", "upload")
     lines = made.lines()
     store.close()
@@ -428,7 +435,7 @@ def test_the_list_outlives_a_damaged_store(made: Made, make: Make, store: Store,
     again.close()
 
 
-def test_a_damaged_line_takes_no_other_with_it(made: Made, make: Make, store: Store) -> None:
+def test_a_damaged_line_takes_no_other_with_it(made: Inventory, make: Make, store: Store) -> None:
     make("exported/.she.partial-1")
     with store._writing() as db:
         db.execute("INSERT INTO made VALUES (?, 'everything', '', '', NULL, 0)", (b"exported",))
@@ -436,7 +443,7 @@ def test_a_damaged_line_takes_no_other_with_it(made: Made, make: Make, store: St
     assert [noted.place for noted in made.lines()] == ["exported/.she.partial-1"]
 
 
-def test_names_that_are_no_text_are_listed(made: Made, tmp_path: Path) -> None:
+def test_names_that_are_no_text_are_listed(made: Inventory, tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9-" + b"x" * 200)
     with noting(made), unfinished(tmp_path / name) as partial:
         assert made.path_of(made.lines()[0]) == partial
@@ -459,7 +466,7 @@ def test_the_content_of_a_folder_is_all_that_is_in_it(tmp_path: Path) -> None:
     assert content_of(tmp_path) == seen[-1], "reading an upload keeps it young, and changes nothing"
 
 
-def test_an_exports_hour(made: Made, make: Make, tmp_path: Path) -> None:
+def test_an_exports_hour(made: Inventory, make: Make, tmp_path: Path) -> None:
     made.folder(tmp_path / "exports" / "tok", "place")
     make("exports/tok/she.zip", "export"), make("exported/.x.partial-1")
     drop_exports(made, time.time() + STAGE_SECONDS - 60)
@@ -470,7 +477,7 @@ def test_an_exports_hour(made: Made, make: Make, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("oldest", [0, 1, 2])
 def test_the_longest_unused_tables_make_room(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, oldest: int
+    made: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, oldest: int
 ) -> None:
     monkeypatch.setattr("gradiend_ui.engine.data.uploaded_tables.MAX_KEPT_BYTES", 45)
     with noting(made):
@@ -527,7 +534,7 @@ def test_only_a_public_server_forgets_runs(store: Store, tmp_path: Path) -> None
 
 
 def test_housekeeping_clears_up_at_start_and_by_the_hour(
-    store: Store, made: Made, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, made: Inventory, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gradiend_ui.server.housekeeping.SECONDS_BETWEEN", 0.02)
     left = make("exported/.young.partial-1")
@@ -546,7 +553,7 @@ def test_housekeeping_clears_up_at_start_and_by_the_hour(
     assert not old.exists() and young.exists() and not cache.exists()
 
 
-def test_a_folder_that_appears_by_one_rename_is_listed(made: Made, tmp_path: Path) -> None:
+def test_a_folder_that_appears_by_one_rename_is_listed(made: Inventory, tmp_path: Path) -> None:
     place = tmp_path / "uploads" / SHA
     place.parent.mkdir()
     with noting(made), unfinished(place, folder=True) as stage:
@@ -557,10 +564,10 @@ def test_a_folder_that_appears_by_one_rename_is_listed(made: Made, tmp_path: Pat
     assert tidy(made, time.time() + LATER, ()).removed == (f"uploads/{SHA}",)
 
 
-def test_the_worker_notes_what_its_requests_write(made: Made, store: Store, tmp_path: Path) -> None:
+def test_the_worker_notes_what_its_requests_write(made: Inventory, store: Store, tmp_path: Path) -> None:
     import zipfile
 
-    from gradiend_ui.engine.base.rebuilding import take_in, was_taken_in
+    from gradiend_ui.engine.base.uploaded import take_in, was_taken_in
     from gradiend_ui.engine.errors import BadCheckpoint
     from gradiend_ui.engine.uploads.trust import public_trust
     from gradiend_ui.engine.worker.lane import Lane

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gradiend_ui.engine.base.rebuilding import take_in
+from gradiend_ui.engine.base.uploaded import take_in
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotFound
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.worker.lane import Lane

@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
+from gradiend_ui.engine.base.base_model import base_around
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING, in_chat_prompt
-from gradiend_ui.engine.base.loading import base_around, load_base_model, load_tokenizer
+from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
 from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
@@ -27,7 +28,8 @@ from gradiend_ui.engine.checkpoint.config import (
 )
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 from gradiend_ui.engine.compare.side_by_side import compare
-from gradiend_ui.engine.data.rows import read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.errors import BadBase, BadData
 from gradiend_ui.engine.export.checkpoint import Rewrite, export_checkpoint
 from gradiend_ui.engine.model import ModelWithGradiend

@@ -11,7 +11,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-from gradiend_ui.engine.base.loading import BaseModel, base_around, load_base_model
+from gradiend_ui.engine.base.base_model import BaseModel, base_around
+from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,

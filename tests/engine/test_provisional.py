@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradiend_ui.engine.data.rows import read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.batches import cut, spread_blocks, spread_over
 from gradiend_ui.engine.selection.winner import Question

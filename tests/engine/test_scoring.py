@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
-from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import BadBase, BadData
 from gradiend_ui.engine.scoring.lms import CausalLms, MaskedLms, weighted_scores

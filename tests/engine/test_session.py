@@ -15,7 +15,8 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from gradiend_ui.engine.data.rows import read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.plan import prepare

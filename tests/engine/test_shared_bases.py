@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForMaskedLM
 
 from gradiend_ui.engine.base import loading, shared
-from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.base.shared import SharedBases, overwritten, stored_at, while_unchanged
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.store.store import Store

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from gradiend_ui.engine.data.rows import read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.store import Store

@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, Failed
 from gradiend_ui.engine.model import ModelWithGradiend

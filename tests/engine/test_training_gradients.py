@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
-from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.checkpoint.config import DECODER_WEIGHT, ENCODER_WEIGHT, Architecture
 from gradiend_ui.engine.data.rows import MASK, EvalRow, read_rows
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid

@@ -13,7 +13,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gradiend_ui.engine.data.rows import EvalRow, read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.batches import cut

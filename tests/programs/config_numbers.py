@@ -166,7 +166,8 @@ def _ending(folder: Path, config: dict[str, Any]) -> str:
 
 
 def _open_and_score(folder: Path) -> None:
-    from gradiend_ui.engine.base.loading import ENCODER_MLM, load_base_model
+    from gradiend_ui.engine.base.base_model import ENCODER_MLM
+    from gradiend_ui.engine.base.loading import load_base_model
     from gradiend_ui.engine.compare.sentences import batch_of, read_sentence
     from gradiend_ui.engine.scoring.readout import EncoderReadout, Readout
     from gradiend_ui.engine.uploads.trust import public_trust

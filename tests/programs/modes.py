@@ -21,7 +21,8 @@ from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from gradiend_ui.engine.data.rows import read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.selection.winner import select
 from gradiend_ui.engine.store.store import Store

@@ -215,7 +215,7 @@ def _work(
 def _judged(
     problems_of: Callable[[Path, tuple[str, ...]], list[str]], place: Path, case: Case, outcome: Outcome
 ) -> list[str]:
-    from gradiend_ui.engine.store.made import Made
+    from gradiend_ui.engine.store.inventory import Inventory
     from gradiend_ui.engine.store.store import Store
     from gradiend_ui.server.leftovers import tidy
 
@@ -227,7 +227,7 @@ def _judged(
         problems.append(f"did not get over it: {[line for line in outcome.said if line.startswith('refused')]}")
     problems += problems_of(place, outcome.said)
     store = Store(place / "runs.sqlite")
-    made = Made(store, place)
+    made = Inventory(store, place)
     tidy(made, time.time(), (), at_start=True)
     problems += [f"after tidying: {problem}" for problem in problems_of(place, outcome.said)]
     problems += [f"still listed: {noted.place}" for noted in made.lines() if noted.kind != "upload"]

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from transformers import AutoModelForMaskedLM
 
-from gradiend_ui.engine.checkpoint.archives import unpack_archive
 from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
@@ -36,9 +35,10 @@ from gradiend_ui.engine.export.checkpoint import MANIFEST, RECIPE, export_checkp
 from gradiend_ui.engine.export.model_card import Rewrite
 from gradiend_ui.engine.files.whole_or_absent import noting
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.store.made import Made
+from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.opening import log_is_cut
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads.archives import unpack_archive
 from gradiend_ui.engine.values import Cell, CellScore
 from gradiend_ui.engine.worker.bench import Bench
 from gradiend_ui.engine.worker.requests import exporting
@@ -75,9 +75,9 @@ def tried(action: Callable[[], Answer], say: Say) -> Answer:
     return action()
 
 
-def listed(folder: Path) -> Made:
+def listed(folder: Path) -> Inventory:
     """The list of what is made in the folder. Raises Failed."""
-    return Made(Store(folder / "runs.sqlite"), folder)
+    return Inventory(Store(folder / "runs.sqlite"), folder)
 
 
 def noted(folder: Path, action: Callable[[], Answer], say: Say) -> Answer:
@@ -306,7 +306,7 @@ class _Ground(Ground):
     """Runs are read from the materials' store; what is made is listed in the case's own."""
 
     @cached_property
-    def made(self) -> Made:
+    def made(self) -> Inventory:
         return listed(self.data_dir)
 
 
@@ -315,7 +315,7 @@ class _Inline:
     """The worker's part of exports, in this process."""
 
     bench: Bench
-    made: Made
+    made: Inventory
 
     def ask(self, kind: str, **request: Any) -> Any:
         with noting(self.made):

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.base.loading import BaseModel, load_base_model
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.errors import TooLarge
 from gradiend_ui.engine.scoring.objectives.candidates import added_ids
 from gradiend_ui.engine.scoring.targets import TargetVocabulary, ignored_ids

@@ -25,7 +25,6 @@ from safetensors.torch import load_file, save_file
 
 from gradiend_ui.engine.base.files import check_config
 from gradiend_ui.engine.checkpoint import run_folder
-from gradiend_ui.engine.checkpoint.archives import PUBLIC_LIMITS, unpack_archive
 from gradiend_ui.engine.checkpoint.companions import Companions
 from gradiend_ui.engine.checkpoint.run_folder import MAX_SEEDS, read_run_folder
 from gradiend_ui.engine.data.rows import read_rows
@@ -37,13 +36,14 @@ from gradiend_ui.engine.files.json_files import read_json, reading_at_most
 from gradiend_ui.engine.files.safetensors_header import STRANGERS_LIMITS, read_header
 from gradiend_ui.engine.scoring.batches import cut
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.store.turns import who_asks
+from gradiend_ui.engine.uploads.archives import PUBLIC_LIMITS, unpack_archive
 from gradiend_ui.engine.uploads.limits import Extent, check_size
 from gradiend_ui.engine.uploads.trust import public_trust
 from gradiend_ui.engine.values import BatchLimits
 from gradiend_ui.engine.worker import bench as bench_module
 from gradiend_ui.engine.worker.bench import Bench, checked_direction
 from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.turns import who_asks
 from gradiend_ui.server.parts import CompareDesk
 from gradiend_ui.server.quotas import PUBLIC, Hourly
 from gradiend_ui.server.session import Session

@@ -14,17 +14,15 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from gradiend_ui.server.door.addresses import host_name, is_own_name
+from gradiend_ui.server.door.asgi import read_body, within
 from gradiend_ui.server.door.gate import (
     Doors,
     Gate,
     Pages,
-    Refusal,
-    host_name,
-    is_own_name,
     names_an_address,
-    read_body,
-    within,
 )
+from gradiend_ui.server.door.raw_calls import Refusal
 from gradiend_ui.server.quotas import LOCAL, PUBLIC
 from gradiend_ui.server.visitors import Visitors, address_of
 

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gradiend_ui.engine.base import hub, rebuilding
+from gradiend_ui.engine.base import hub, uploaded
 from gradiend_ui.engine.files.processes import Beside
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import public_trust
@@ -67,7 +67,7 @@ def outside(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
-    monkeypatch.setattr(rebuilding, "run_confined", in_this_process)
+    monkeypatch.setattr(uploaded, "run_confined", in_this_process)
     monkeypatch.setattr(hub, "run_confined", refuse_to_fetch)
     monkeypatch.setattr(loading, "probe", lambda *_: (0.0, ()))  # a trial sweep, which takes most of the time
     store = Store(":memory:")

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from gradiend_ui.engine.base import hub as hub_base
 from gradiend_ui.engine.base.loading import load_base_model
-from gradiend_ui.engine.base.rebuilding import take_in, was_taken_in
+from gradiend_ui.engine.base.uploaded import take_in, was_taken_in
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, TooLarge
 from gradiend_ui.engine.files import confined
 from gradiend_ui.engine.store.store import Store

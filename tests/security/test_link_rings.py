@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.base.loading import load_base_model
-from gradiend_ui.engine.base.rebuilding import home_of
+from gradiend_ui.engine.base.uploaded import home_of
 from gradiend_ui.engine.checkpoint.run_folder import leads_out
 from gradiend_ui.engine.checkpoint.writing import checked_place
 from gradiend_ui.engine.data.table_reading import read_file
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, Failed, GradiendUIError, NotAllowed
 from gradiend_ui.engine.files.file_names import RING, followed, is_ring, lies_in
-from gradiend_ui.engine.store.made import Made
+from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import LOCAL, named_by, public_trust
 from gradiend_ui.engine.worker.bench import Bench
@@ -162,7 +162,7 @@ def test_a_part_of_the_data_folder_that_is_a_ring_stops_nothing(name: str, tmp_p
     try:
         session._store.save_checkpoint("ck", str(folder / UPLOADS / ("a" * 64) / "model"), {}, {})
         assert used_uploads(session._store, folder) == (frozenset() if name == UPLOADS else {"a" * 64})
-        assert Made(session._store, folder).line_at(folder / "exports" / "x") is None or name == "exports"
+        assert Inventory(session._store, folder).line_at(folder / "exports" / "x") is None or name == "exports"
         with pytest.raises(GradiendUIError):
             Bench(session._store, folder, tmp_path, public_trust()).is_strangers(str(folder / name))
         with pytest.raises(GradiendUIError):

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gradiend_ui.engine.data.rows import read_neutral
+from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError
 from gradiend_ui.engine.sweep.axes import read_axis
 from tests.programs.kill_loop import ask

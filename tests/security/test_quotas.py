@@ -10,8 +10,8 @@ import pytest
 
 from gradiend_ui.engine.data import uploaded_tables
 from gradiend_ui.engine.errors import Busy, TooLarge
+from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.store.turns import check_turn
 from gradiend_ui.engine.uploads.limits import check_size
 from gradiend_ui.server.data import DataDesk
 from gradiend_ui.server.parts import Ground

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gradiend_ui.engine.base.loading import BaseModel, load_base_model
-from gradiend_ui.engine.data.rows import EvalData, check_rows, read_neutral
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.loading import load_base_model
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import EvalData, check_rows
 from gradiend_ui.engine.data.table_reading import FILE_SUFFIXES, ReadTable, read_bytes
 from gradiend_ui.engine.data.uploaded_tables import keep_upload, read_upload_confined, upload_path
 from gradiend_ui.engine.errors import BadData, GradiendUIError

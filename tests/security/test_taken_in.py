@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gradiend_ui.engine.base import rebuilding
+from gradiend_ui.engine.base import rebuilding, uploaded
 from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.files.fence import fence_version
@@ -97,7 +97,7 @@ def load(lane: Lane, source: Path) -> dict[str, Any]:
 def outcome(lane: Lane, uploads: Path, path: Path) -> str:
     """ "ok" or the sentence of the refusal; what was opened holds nothing of the canary."""
     try:
-        source = rebuilding.take_in(path, uploads, strangers=True)
+        source = uploaded.take_in(path, uploads, strangers=True)
         card = load(lane, source)
         base = lane._bench.checkpoint(card["checkpoint"]).model.base
     except GradiendUIError as error:
@@ -129,7 +129,7 @@ def test_an_index_of_weights_stays_in_its_folder(
     place = place.format(outside=outside)
     path = damaged(run, tmp_path, lambda copy: index_of(copy / "base", place))
     with pytest.raises(BadBase, match="own folder"):
-        rebuilding.take_in(path, uploads, strangers=strangers)
+        uploaded.take_in(path, uploads, strangers=strangers)
     assert not list(uploads.iterdir()), "nothing half is left"
     with pytest.raises(BadBase, match="own folder"):  # a folder of one's own, too
         load_base_model(str(tmp_path / "copy/base"))
@@ -154,7 +154,7 @@ def test_shards_are_taken_over_with_an_index_of_our_own(run: Path, uploads: Path
             metadata={"path": "/etc"},
         )
 
-    source = rebuilding.take_in(damaged(run, tmp_path, shard), uploads, strangers=True)
+    source = uploaded.take_in(damaged(run, tmp_path, shard), uploads, strangers=True)
     written = json.loads((source / "base/model.safetensors.index.json").read_text())
     whole = load_file(run / "base/model.safetensors")
     assert set(written["weight_map"]) == set(whole) and set(written["metadata"]) == {"total_size"}
@@ -233,8 +233,8 @@ def test_no_setting_is_a_path_or_a_foreign_name(
     change(source / file, **({"hidden_act": "gelu"} if "generation" not in file else {}))
     path = zipped(source, tmp_path / "b.zip")
     assert outcome(lane, uploads, path) == "ok"
-    home = rebuilding.take_in(path, uploads, strangers=True)
-    assert "unheard_of" in json.dumps(rebuilding.notes_on(home, uploads))
+    home = uploaded.take_in(path, uploads, strangers=True)
+    assert "unheard_of" in json.dumps(uploaded.notes_on(home, uploads))
     assert value not in (home / file).read_text() and "unheard_of" in json.dumps(load(lane, home)["warnings"])
 
 
@@ -244,7 +244,7 @@ def test_what_decides_on_numbers_by_a_file_is_refused(run: Path, uploads: Path, 
         place = tmp_path / file.replace("/", "-")
         path = damaged(run, place, lambda copy, file=file: change(copy / file, **{field: ["x.safetensors"]}))
         with pytest.raises(NotAllowed, match=field):
-            rebuilding.take_in(path, uploads, strangers=True)
+            uploaded.take_in(path, uploads, strangers=True)
 
 
 @pytest.mark.parametrize("key", ["base_model", "tokenizer"])
@@ -301,14 +301,14 @@ def test_a_tokenizer_is_not_read_from_the_folder_of_a_gradiend(
 def test_the_mark_of_what_was_built_cannot_be_brought_along(run: Path, uploads: Path, tmp_path: Path) -> None:
     source = hostile.copy_of(run, tmp_path / "copy")
     for place in (source, source / "base"):
-        (place / rebuilding.MARK).write_text(json.dumps({"source": "..", "strangers": True, "notes": {"x": ["y"]}}))
-    home = rebuilding.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
-    assert home.is_relative_to(uploads) and "y" not in json.dumps(rebuilding.notes_on(home, uploads))
+        (place / uploaded.MARK).write_text(json.dumps({"source": "..", "strangers": True, "notes": {"x": ["y"]}}))
+    home = uploaded.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
+    assert home.is_relative_to(uploads) and "y" not in json.dumps(uploaded.notes_on(home, uploads))
     raw = Path(shutil.copytree(source, uploads / ("c" * 64)))
     (raw / "evil.bin").write_bytes(b"x")
-    (raw / rebuilding.MARK).write_text(json.dumps({"home": "d" * 64, "source": ".", "strangers": True, "notes": {}}))
-    rebuilding.clean_home(raw, strangers=True)
-    assert rebuilding.was_taken_in(raw, strangers=True) and not (raw / "evil.bin").exists()
+    (raw / uploaded.MARK).write_text(json.dumps({"home": "d" * 64, "source": ".", "strangers": True, "notes": {}}))
+    uploaded.clean_home(raw, strangers=True)
+    assert uploaded.was_taken_in(raw, strangers=True) and not (raw / "evil.bin").exists()
 
 
 @pytest.mark.parametrize("file", ["eval.parquet", "neutral.parquet"])
@@ -325,7 +325,7 @@ def test_a_table_beside_a_checkpoint_stands_for_no_more_text_than_is_read(
         change(copy / "demo.json", **named)
         assert (copy / file).stat().st_size < 100_000
 
-    source = rebuilding.take_in(damaged(run, tmp_path, swollen), uploads, strangers=True)
+    source = uploaded.take_in(damaged(run, tmp_path, swollen), uploads, strangers=True)
     card = load(lane, source)
     (told,) = [text for text in card["notes"] if file in text]
     assert told.startswith(f"{file} was not read: ") and "MB of text" in told and "leave rows or columns out" in told
@@ -343,10 +343,10 @@ def test_what_a_trainer_wrote_beside_a_model_is_left_out_and_told(
         if not strangers:
             (copy / "base/pytorch_model.bin").unlink()
 
-    source = rebuilding.take_in(damaged(run, tmp_path, trained), uploads, strangers=strangers)
-    home = rebuilding.home_of(source, uploads)
+    source = uploaded.take_in(damaged(run, tmp_path, trained), uploads, strangers=strangers)
+    home = uploaded.home_of(source, uploads)
     assert home is not None
-    told = rebuilding.notes_on(source, uploads)
+    told = uploaded.notes_on(source, uploads)
     assert [note for note in told if note.startswith("Left in the zip unread")] == list(told)
     twin = ["pytorch_model.bin"] if strangers else []
     named = sorted(["modeling_x.py", "optimizer.pt", "rng_state.pth", "tf_model.h5", "training_args.bin", *twin])
@@ -361,11 +361,11 @@ def test_what_was_built_for_the_owner_is_built_anew_for_strangers(run: Path, upl
     source = hostile.copy_of(run, tmp_path / "copy")
     torch.save(load_file(source / "base/model.safetensors"), source / "base/pytorch_model.bin")
     path = zipped(source, tmp_path / "x.zip")
-    home = rebuilding.home_of(rebuilding.take_in(path, uploads, strangers=False), uploads)
-    assert home is not None and rebuilding.was_taken_in(home, strangers=False)
-    assert not rebuilding.was_taken_in(home, strangers=True)
-    rebuilding.clean_home(home, strangers=True)
-    assert rebuilding.was_taken_in(home, strangers=True) and not list(home.rglob("*.bin"))
+    home = uploaded.home_of(uploaded.take_in(path, uploads, strangers=False), uploads)
+    assert home is not None and uploaded.was_taken_in(home, strangers=False)
+    assert not uploaded.was_taken_in(home, strangers=True)
+    uploaded.clean_home(home, strangers=True)
+    assert uploaded.was_taken_in(home, strangers=True) and not list(home.rglob("*.bin"))
 
 
 def test_an_expression_that_never_ends_is_found_in_an_owners_zip_too(
@@ -378,9 +378,9 @@ def test_an_expression_that_never_ends_is_found_in_an_owners_zip_too(
     hostile.put(source / "base/tokenizer.json", json.dumps(content).encode())
     from dataclasses import replace
 
-    monkeypatch.setattr(rebuilding, "OWNERS", replace(rebuilding.OWNERS, seconds=6.0))
+    monkeypatch.setattr(uploaded, "OWNERS", replace(uploaded.OWNERS, seconds=6.0))
     with pytest.raises(GradiendUIError, match="takes longer|memory or time|cannot be read"):
-        rebuilding.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=False)
+        uploaded.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=False)
 
 
 @pytest.mark.parametrize("steps", [10, 24, 40])
@@ -393,7 +393,7 @@ def test_a_tokenizer_that_makes_ever_more_of_a_text_is_refused(
     content["normalizer"] = {"type": "Sequence", "normalizers": [doubled] * steps}
     hostile.put(source / "base/tokenizer.json", json.dumps(content).encode())
     with pytest.raises(GradiendUIError, match="no tokenizer's work|memory|cannot be read|damaged"):
-        rebuilding.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
+        uploaded.take_in(zipped(source, tmp_path / "x.zip"), uploads, strangers=True)
 
 
 DOUBLED = {"type": "Replace", "pattern": {"String": "q"}, "content": "qq"}
@@ -431,9 +431,7 @@ def test_a_tokenizer_that_swells_texts_is_refused_by_what_it_says_or_does(
 
 def test_nothing_tells_what_else_was_uploaded(run: Path, uploads: Path, lane: Lane, tmp_path: Path) -> None:
     """A GRADIEND that is all of its upload: its parent is the folder of all uploads."""
-    other = rebuilding.home_of(
-        rebuilding.take_in(zipped(run, tmp_path / "other.zip"), uploads, strangers=True), uploads
-    )
+    other = uploaded.home_of(uploaded.take_in(zipped(run, tmp_path / "other.zip"), uploads, strangers=True), uploads)
     assert other is not None
     told = []
     for number, there in enumerate((other.name, "0" * 64)):
@@ -669,9 +667,9 @@ def test_with_the_first_wall_gone_the_builders_fence_keeps_the_canary_unread(
 
     monkeypatch.setattr(confined.subprocess, "run", started_by(""))
     with pytest.raises(GradiendUIError):
-        rebuilding.clean_home(raw, strangers=True)
+        uploaded.clean_home(raw, strangers=True)
     assert (raw / "base/model.safetensors").is_symlink(), "what was there is as it was"
     monkeypatch.setattr(confined.subprocess, "run", started_by("c.put_up = lambda fence: False; "))
-    rebuilding.clean_home(raw, strangers=True)
+    uploaded.clean_home(raw, strangers=True)
     words = load_file(raw / "base/model.safetensors")["bert.embeddings.word_embeddings.weight"]
     assert words[0, 0] == pytest.approx(0.271828), "without either wall it is read"

@@ -17,7 +17,7 @@ from transformers import AutoConfig
 from gradiend_ui.engine.base.finding import head_left_aside
 from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
 from gradiend_ui.engine.base.mask_head import load_causal_under_mask_head
-from gradiend_ui.engine.base.rebuilding import MARK, clean_home, take_in
+from gradiend_ui.engine.base.uploaded import MARK, clean_home, take_in
 from gradiend_ui.engine.checkpoint.reading import read_checkpoint
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.store.store import Store

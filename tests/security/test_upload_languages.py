@@ -15,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from gradiend_ui.engine.base.rebuilding import take_in
-from gradiend_ui.engine.checkpoint.archives import checked_members
+from gradiend_ui.engine.base.uploaded import take_in
 from gradiend_ui.engine.checkpoint.reading import read_checkpoint
-from gradiend_ui.engine.data.rows import read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.data.table_reading import check_size
 from gradiend_ui.engine.data.uploaded_tables import keep_upload, read_upload, told_by_name, upload_path
 from gradiend_ui.engine.errors import GradiendUIError, error_from
 from gradiend_ui.engine.files.confined import Confinement, run_confined
+from gradiend_ui.engine.uploads.archives import checked_members
 from gradiend_ui.engine.worker.client import RUN_GOES_ON, WorkerClient, _ended, why_it_ended
 from gradiend_ui.engine.worker.process import ENDED
 from gradiend_ui.server.data import _content

@@ -12,10 +12,9 @@ import pytest
 
 from gradiend_ui.engine.base.files import ACTIVATIONS, NUMBER_KINDS, check_config
 from gradiend_ui.engine.base.trouble import load_failure
-from gradiend_ui.engine.checkpoint.archives import checkpoint_in
 from gradiend_ui.engine.checkpoint.companions import find_companions
 from gradiend_ui.engine.checkpoint.reading import find_checkpoint_folder
-from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
+from gradiend_ui.engine.checkpoint.run_folder import checkpoint_in, read_run_folder
 from gradiend_ui.engine.data.table_reading import read_file
 from gradiend_ui.engine.data.uploaded_tables import told_by_name
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadData

@@ -21,7 +21,7 @@ import torch
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from gradiend_ui.engine.base import rebuilding
+from gradiend_ui.engine.base import rebuilding, uploaded
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.files.text_limit import STRANGERS_BYTES, text_at_most
 from gradiend_ui.engine.worker import tables
@@ -188,7 +188,7 @@ def judged(lane: Lane, run: Path, uploads: Path, place: Path, *, as_zip: bool) -
     """
     try:
         if as_zip:
-            source = rebuilding.take_in(packed(run, place / "upload.zip"), uploads, strangers=True)
+            source = uploaded.take_in(packed(run, place / "upload.zip"), uploads, strangers=True)
         else:
             source = Path(shutil.copytree(run, uploads / os.urandom(32).hex(), symlinks=True, copy_function=copied))
         card = lane.handle("load", {"source": str(source), "options": {}, "name": "upload"})
@@ -200,7 +200,7 @@ def judged(lane: Lane, run: Path, uploads: Path, place: Path, *, as_zip: bool) -
     assert CANARY not in told and str(uploads.parent) not in told
     assert not any(bool((one == CANARY_WEIGHT).any()) for one in model.base.model.parameters())
     lane._bench.forget()
-    return "ok with a note" if rebuilding.notes_on(source, uploads) else "ok"
+    return "ok with a note" if uploaded.notes_on(source, uploads) else "ok"
 
 
 def copied(source: str, target: str) -> None:

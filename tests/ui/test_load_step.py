@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gradiend_ui.engine.base.rebuilding import was_taken_in
+from gradiend_ui.engine.base.uploaded import was_taken_in
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotAllowed, NotFound
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.server.checkpoints import Uploads
@@ -124,7 +124,7 @@ def test_data_of_ones_own_makes_an_assumption_pointless(card, words) -> None:
 
 
 def test_every_objective_and_source_has_plain_words() -> None:
-    from gradiend_ui.engine.base.loading import MASK_HEAD, OBJECTIVES
+    from gradiend_ui.engine.base.base_model import MASK_HEAD, OBJECTIVES
     from gradiend_ui.engine.checkpoint.context import SOURCES
 
     wanted = [f"load.objective_{name}" for name in OBJECTIVES if name != MASK_HEAD]

@@ -13,10 +13,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from gradiend_ui.engine.base.chat_prompt import named_instruct
-from gradiend_ui.engine.base.files import holds_tokenizer
-from gradiend_ui.engine.base.hub import opened_at
-from gradiend_ui.engine.base.loading import (
+from gradiend_ui.engine.base.base_model import (
     OBJECTIVES,
     WHOLE_RIGHT_CONTEXT,
     BaseModel,
@@ -24,12 +21,19 @@ from gradiend_ui.engine.base.loading import (
     Model,
     Tokenizer,
     base_around,
-    base_model_location,
-    load_base_model,
-    load_tokenizer,
-    widest_folder,
 )
-from gradiend_ui.engine.base.mask_head import BASE_FOLDER, HEAD_FILE, base_instead, holds_mask_head
+from gradiend_ui.engine.base.chat_prompt import named_instruct
+from gradiend_ui.engine.base.files import (
+    holds_tokenizer,
+)
+from gradiend_ui.engine.base.hub import opened_at
+from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
+from gradiend_ui.engine.base.mask_head import (
+    BASE_FOLDER,
+    HEAD_FILE,
+    base_instead,
+    holds_mask_head,
+)
 from gradiend_ui.engine.checkpoint.companions import run_folder_of
 from gradiend_ui.engine.checkpoint.context import value_at
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
@@ -276,3 +280,45 @@ def base_beside(checkpoint_folder: Path) -> Path | None:
         if (folder / BASE_FOLDER / "config.json").is_file():
             return followed(folder / BASE_FOLDER)
     return None
+
+
+def base_model_location(checkpoint: Checkpoint, given: str | None, trust: Trust = LOCAL) -> str:
+    """Where the base model is: as given, or as the checkpoint's metadata says (a Hub id or a path).
+
+    A relative path means relative to the checkpoint folder and must stay inside that folder's parent.
+    Raises BadBase when the metadata names none or leads elsewhere.
+    """
+    if given:
+        return given
+    stated = checkpoint.metadata.get("base_model")
+    if stated is not None and not isinstance(stated, str):
+        raise BadBase(f"config.json: metadata.base_model must be a folder or a Hub name, not {shown(stated)}.")
+    if stated is None or not stated.strip():
+        raise BadBase("config.json names no base model (metadata.base_model): give one by hand.")
+    if not can_be_location(stated):
+        raise BadBase(f"config.json: metadata.base_model {shown(stated)} is no folder and no Hub name.")
+    if Path(stated).is_absolute():
+        return stated
+    try:
+        inside = followed(checkpoint.folder / stated)
+    except OSError:
+        raise BadBase(
+            f"config.json: metadata.base_model {shown(stated)} cannot be opened, {RING}: give one by hand."
+        ) from None
+    if not inside.is_relative_to(widest_folder(checkpoint.folder, trust)):  # whether or not there is something
+        raise BadBase(
+            f"config.json: metadata.base_model {shown(stated)} leads out of the checkpoint's parent: give one by hand."
+        )
+    if inside.is_dir():
+        return str(inside)
+    if stated.startswith((".", "~")):
+        raise BadBase(
+            f"config.json: metadata.base_model {shown(stated)} is no folder beside the checkpoint: give one by hand."
+        )
+    return stated
+
+
+def widest_folder(folder: Path, trust: Trust) -> Path:
+    """Where a checkpoint's relative paths may lead: its parent, or itself where that is all of an upload."""
+    place = followed(folder)
+    return place if any(place == followed(home) for home in trust.homes) else place.parent

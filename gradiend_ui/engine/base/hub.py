@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.base.rebuilding import (
+from gradiend_ui.engine.base.uploaded import (
     RAW,
     STRANGERS,
     building,

@@ -1,12 +1,9 @@
-"""Taking in what others packed: a clean folder is built from it, and only that is ever opened by the libraries.
+"""Building a clean folder from what others packed: only that is ever opened by the libraries. Runs confined.
 
-A zip is unpacked and rebuilt file by file in a confined process (see `confined`): GRADIENDs and tables as they are,
-since our own reading of them follows no name; of base models and tokenizers the settings made plain (`clean_model`),
-the weights with headers that were checked and an index written from them, and the tokenizer as one tokenizer.json.
-What comes out lies in the uploads under the hash of the zip, with a note of what was left out. The bytes of weights and
-words are the uploaded ones: hashes and fingerprints are those of the user's own files.
-
-The first half runs in the server or the worker, the second in the confined process.
+A zip is unpacked and rebuilt file by file (see `confined`): GRADIENDs and tables as they are, since our own reading of
+them follows no name; of base models and tokenizers the settings made plain (`clean_model`), the weights with headers
+that were checked and an index written from them, and the tokenizer as one tokenizer.json. The bytes of weights and
+words are the uploaded ones: hashes and fingerprints are those of the user's own files. Knows no server and no worker.
 """
 
 from __future__ import annotations
@@ -16,8 +13,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,18 +28,10 @@ from gradiend_ui.engine.base.files import (
     TOKENIZER_CONFIG,
     shards_of,
 )
-from gradiend_ui.engine.checkpoint.archives import (
-    LIMITS,
-    PUBLIC_LIMITS,
-    by_products_in,
-    checkpoint_in,
-    hash_of,
-    unpack_archive,
-)
+from gradiend_ui.engine.base.uploaded import CLEAN, MARK, RAW
 from gradiend_ui.engine.checkpoint.config import describes_gradiend
-from gradiend_ui.engine.errors import BadBase, BadCheckpoint, Failed, NotAllowed, TooLarge
-from gradiend_ui.engine.files.confined import Confinement, run_confined
-from gradiend_ui.engine.files.file_names import followed
+from gradiend_ui.engine.checkpoint.run_folder import checkpoint_in
+from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed, TooLarge
 from gradiend_ui.engine.files.json_files import MAX_TEXT, object_at, read_json
 from gradiend_ui.engine.files.safetensors_header import LIMITS as LIMITS_OF_HEADERS
 from gradiend_ui.engine.files.safetensors_header import (
@@ -54,32 +42,23 @@ from gradiend_ui.engine.files.safetensors_header import (
     read_header,
 )
 from gradiend_ui.engine.files.whole_or_absent import (
-    advice_for,
-    aside_of,
-    keep_instead,
-    keep_whole,
-    reason_of,
-    sync_names,
     sync_tree,
-    touch,
-    unfinished,
-    with_advice,
+)
+from gradiend_ui.engine.uploads.archives import (
+    LIMITS,
+    PUBLIC_LIMITS,
+    by_products_in,
+    unpack_archive,
 )
 from gradiend_ui.engine.uploads.clean_model import OF_WORDS, Clean, clean_config, clean_generation_config
 from gradiend_ui.engine.uploads.tokenizer import check_added_files, check_words
 from gradiend_ui.engine.uploads.tokenizer_classes import without_torch
 from gradiend_ui.engine.uploads.trust import is_hub_name
 
-MARK = "taken_in.json"
-"""Tells that a folder was built here, for whom, what stands for it, and what was left out."""
 OF_BASE, OF_HEAD = ("base_model", "tokenizer"), ("base_model", "base_model_id")
 """Fields that name a model: of a GRADIEND's metadata, of a mask head."""
 MOST_NAMED = 4
 """So many models of the Hub are fetched for one upload."""
-RAW, CLEAN = "raw", "clean"
-"""In the folder that is built in: what was unpacked, and what is made of it."""
-STRANGERS = Confinement(seconds=300.0, file_bytes=PUBLIC_LIMITS.entry_bytes, answer_bytes=4 * 2**20)
-OWNERS = Confinement(seconds=3600.0, file_bytes=LIMITS.entry_bytes, answer_bytes=4 * 2**20, memory_bytes=8 * 1024**3)
 TOKENIZER, CHAT_TEMPLATE = "tokenizer.json", "chat_template.jinja"
 ADAPTER, MASK_HEAD = "adapter_config.json", "config_mlm_head.json"
 WEIGHTS, PICKLED_WEIGHTS = "model.safetensors", "pytorch_model.bin"
@@ -93,94 +72,6 @@ MAX_SETTINGS = 200_000
 NAMED_AT_MOST = 80
 """Characters of a name that a note tells."""
 MAX_WORDS_BYTES = 32 * 1024 * 1024
-
-
-# --- in the server and the worker -------------------------------------------------------------------------------------
-
-
-def take_in(path: Path, uploads: Path, *, strangers: bool) -> Path:
-    """The folder to load out of an uploaded zip: built once below `uploads`/<sha256 of the zip>.
-
-    strangers: who brought it; their limits are lower, and pickled weights are refused. Raises BadCheckpoint, BadBase,
-    NotAllowed or TooLarge with the entry or field in question, Failed when the disk or the process refuses.
-    """
-    try:
-        home = uploads / hash_of(path)
-        if was_taken_in(home, strangers=strangers):
-            touch(home)
-        else:
-            with building(uploads, home) as stage:
-                limits = STRANGERS if strangers else OWNERS
-                run_confined("take_in", path, limits, writes=[stage], options=wanted(home, stage, strangers))
-    except OSError as error:
-        unpacked = Failed(f"The upload could not be unpacked: {with_advice(error)}")
-        raise unpacked.known_as("load.not_unpacked", why=reason_of(error), advice=advice_for(error)) from error
-    return home / str(marked(home)["source"])
-
-
-def clean_home(home: Path, *, strangers: bool) -> None:
-    """Build an unpacked upload anew, in its place, unless that was done: an earlier version left it raw, and what was
-    built for the owner alone does not do for strangers. Raises as `take_in`.
-    """
-    if was_taken_in(home, strangers=strangers):
-        return
-    try:
-        with building(home.parent, home) as stage:
-            limits = STRANGERS if strangers else OWNERS
-            run_confined("clean", home, limits, writes=[stage], options=wanted(home, stage, strangers))
-    except OSError as error:
-        unread = Failed(f"The upload could not be read: {reason_of(error)}. Upload it again.")
-        raise unread.known_as("load.not_read", why=reason_of(error)) from error
-
-
-def wanted(home: Path, stage: Path, strangers: bool) -> dict[str, Any]:
-    """The options of a build in `stage` of what becomes `home`."""
-    return {"home": home.name, "stage": str(stage), "strangers": strangers}
-
-
-def was_taken_in(home: Path, *, strangers: bool) -> bool:
-    """Whether the folder was built here; what was built for the owner alone does not do for strangers."""
-    mark = marked(home)
-    return bool(mark) and (bool(mark.get("strangers")) or not strangers)
-
-
-def marked(home: Path) -> dict[str, Any]:
-    """{"home": its name, "source": the folder in it to load, "strangers", "notes": {folder: sentences}, "hub": names of
-    models it needs}; empty for any other folder. The name is the hash of the zip, which no file in the zip can tell."""
-    mark = object_at(home / MARK)
-    return mark if mark.get("home") == home.name and isinstance(mark.get("source"), str) else {}
-
-
-def notes_on(folder: Path, uploads: Path) -> tuple[str, ...]:
-    """What was left out of the upload that `folder` lies in, a sentence each."""
-    home = home_of(folder, uploads)
-    notes = {} if home is None else marked(home).get("notes", {})
-    return tuple(str(note) for sentences in notes.values() for note in sentences)
-
-
-def home_of(folder: Path, uploads: Path) -> Path | None:
-    """The upload that a folder lies in; None for one that lies elsewhere."""
-    try:
-        place, root = followed(folder), followed(uploads)
-    except OSError:  # links in a ring: nothing lies there
-        return None
-    return root / place.relative_to(root).parts[0] if place.is_relative_to(root) and place != root else None
-
-
-@contextmanager
-def building(uploads: Path, home: Path) -> Iterator[Path]:
-    """A new folder to build in; what is built becomes `home` once the block has ended without an error."""
-    uploads.mkdir(parents=True, exist_ok=True)
-    with unfinished(home, folder=True) as stage:
-        yield stage
-        if home.is_dir():
-            keep_instead(stage / CLEAN, home, aside_of(home))
-        else:
-            keep_whole(stage / CLEAN, home)
-        sync_names(uploads)
-
-
-# --- in the confined process ------------------------------------------------------------------------------------------
 
 
 def build_from_zip(path: Path, *, home: str, stage: str, strangers: bool) -> dict[str, Any]:

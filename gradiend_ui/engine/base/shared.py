@@ -17,12 +17,14 @@ from weakref import WeakValueDictionary
 import torch
 from transformers import AutoConfig
 
-from gradiend_ui.engine.base.hub import opened_at
-from gradiend_ui.engine.base.loading import (
+from gradiend_ui.engine.base.base_model import (
     WHOLE_RIGHT_CONTEXT,
     BaseModel,
     DeviceMap,
     Model,
+)
+from gradiend_ui.engine.base.hub import opened_at
+from gradiend_ui.engine.base.loading import (
     ModelReader,
     check_source,
     load_base_model,

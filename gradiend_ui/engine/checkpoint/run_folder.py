@@ -6,8 +6,8 @@
     encoded_values*.csv        encoder outputs of rows
     decoder_grid_cache.json    a finished sweep
 
-Finds and lists; opens no checkpoint. Knows names and JSON, no tensors. The report's own paths are those of the machine
-that trained: only their last part is used, below `seeds/` of this folder.
+Finds and lists, also in what was unpacked from a zip; opens no checkpoint. Knows names and JSON, no tensors. The
+report's own paths are those of the machine that trained: only their last part is used, below `seeds/` of this folder.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.checkpoint.config import describes_gradiend
+from gradiend_ui.engine.errors import BadCheckpoint, Text
 from gradiend_ui.engine.files.file_names import can_be_name, followed
-from gradiend_ui.engine.files.json_files import read_json
+from gradiend_ui.engine.files.json_files import object_at, read_json
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 HUB_CACHE_LEVELS = 8
@@ -198,3 +200,54 @@ def _read_report(path: Path, warnings: list[str]) -> Mapping[str, Any]:
         warnings.append(f"{path.parent.name}/{path.name} was not read: {error}.")
         return {}
     return content
+
+
+def checkpoint_in(folder: Path) -> Path:
+    """The GRADIEND or run folder in an unpacked zip: at its root or one folder down.
+
+    A config.json at the root makes it the root, whatever it says: reading it refuses with what is wrong.
+    Raises BadCheckpoint when there is none, or more than one.
+    """
+    if (folder / "config.json").is_file() or holds_gradiend(folder):
+        return folder
+    found = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and holds_gradiend(inside)]
+    if len(found) > 1:
+        names = ", ".join(inside.name for inside in found)
+        several = BadCheckpoint(f"The zip holds several GRADIENDs ({names}): pack and upload one of them.")
+        raise several.known_as("load.zip_several", names=names)
+    if not found:
+        bases = [item.name for item in sorted(folder.iterdir()) if item.is_dir() and holds_base(item)]
+        if bases:
+            names = ", ".join(bases)[:200]
+            raise BadCheckpoint(
+                f"The zip holds a base model ({names}) and no GRADIEND: pack the folder with the "
+                "GRADIEND's config.json and weights, and the base model beside it."
+            ).known_as("load.zip_base", names=names)
+        inside = [item for item in sorted(folder.iterdir()) if item.is_dir()]
+        one = inside[0] if len(inside) == 1 else None
+        told = nothing_found(one or folder).replace(folder.name, "The zip", 1)
+        pack = "Pack the folder that holds the GRADIEND's config.json and weights, or its run."
+        none = BadCheckpoint(f"{told} {pack}")
+        name: Text | str = one.name if one else ("load.the_zip", {})
+        raise none.known_as("load.zip_no_gradiend", name=name) if told.endswith(NO_CHECKPOINT) else none
+    return found[0]
+
+
+def holds_base(folder: Path) -> bool:
+    """Whether its config.json is that of a model, and of no GRADIEND."""
+    config = object_at(folder / "config.json")
+    return "model_type" in config and not describes_gradiend(config)
+
+
+def holds_gradiend(folder: Path) -> bool:
+    """Whether it can be opened: a GRADIEND (a base model is none) or the folder of a run that kept one."""
+    config = folder / "config.json"
+    if config.is_file():
+        if not is_checkpoint(folder):
+            return False
+        try:
+            return describes_gradiend(read_json(config))
+        except (OSError, ValueError):
+            return False
+    run = read_run_folder(folder)
+    return run.checkpoint is not None or bool(run.seeds)

@@ -1,13 +1,8 @@
-"""A table's columns and classes: which column plays which role, and which classes the rows name.
+"""A table's columns and classes: which column plays which role, and which classes of a GRADIEND the rows name.
 
-Which column of a table plays which role: by the spellings that are known, then by what its cells look like.
-
-A text with one [MASK] is the masked sentence, few values that are classes of the checkpoint are classes, few words are
-tokens, train / test / validation are splits. A guess, to be shown and corrected. Knows a frame; no model.
-
-The classes that rows name: which of them a GRADIEND knows, in which order they come, and their words.
-
-Every function goes through the rows once, however many classes they name. Knows rows and directions; no model.
+Roles by the spellings that are known, then by what the cells look like: a text with one [MASK] is the masked sentence,
+few values that are classes of the checkpoint are classes, few words are tokens, train / test / validation are splits.
+A guess, to be shown and corrected. Knows frames, rows and directions; no model.
 """
 
 from __future__ import annotations

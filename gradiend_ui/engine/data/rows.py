@@ -1,14 +1,8 @@
-"""Evaluation rows and neutral texts, checked; and the other word of a row where no column has it.
-
-The other word of a row where a table does not name it: clear in a table of two classes with one word each.
-
-Nothing is invented: where a class has several words, or there are more classes, the table has to say it. Knows lists
-of cells; no file and no model.
-
-Evaluation rows and neutral texts: from tables of any spelling to checked, plain rows.
+"""Evaluation rows: from tables of any spelling to checked, plain rows; and why a row is rejected.
 
 A row is a sentence with one `[MASK]`, the token that was there (label) with its class, and the token of the other
-class (alternative). Knows tables and files; no tokenizer, no model.
+class (alternative). Where no column names the alternative, it is filled in only where it is clear: in a table of two
+classes with one word each. Knows tables and files; no tokenizer, no model.
 """
 
 from __future__ import annotations
@@ -22,10 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 
-from gradiend_ui.engine.data.table_reading import FILE_SUFFIXES as FILE_SUFFIXES
 from gradiend_ui.engine.data.table_reading import HALF_CHARACTER, ReadTable, check_size, from_records, read_file
-from gradiend_ui.engine.data.table_reading import MAX_ROWS as MAX_ROWS
-from gradiend_ui.engine.errors import BadData, TooLarge
+from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.files.json_files import is_broken, listed, shown
 
 Cells = dict[str, list[str]]
@@ -96,7 +88,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Our name of each column and the spellings that are recognised, best first."""
 
-TEXT_COLUMNS = ("text", "sentence", "masked")
 _SPLIT_SPELLINGS = {"val": "validation", "valid": "validation", "dev": "validation"}
 
 Table: TypeAlias = "pd.DataFrame | Sequence[Mapping[str, Any]] | str | Path"
@@ -257,7 +248,7 @@ def check_rows(
     read = as_read(table)
     frame = read.frame
     found = find_columns([str(name) for name in frame.columns], columns or {}, alternatives=not fill_alternatives)
-    cells = {role: list(map(_text, frame[name].tolist())) for role, name in found.items()}
+    cells = {role: list(map(cell_text, frame[name].tolist())) for role, name in found.items()}
     cells.setdefault("split", [""] * len(frame))
     notes: tuple[str, ...] = ()
     if fill_alternatives:
@@ -276,7 +267,7 @@ def checked_rows(
     rows: list[EvalRow] = []
     rejected: list[RejectedRow] = []
     for candidate in candidates:
-        masked, label, label_class, alternative, alternative_class, split = map(_text, candidate[1:])
+        masked, label, label_class, alternative, alternative_class, split = map(cell_text, candidate[1:])
         reason = damaged.get(candidate.number) or _reason_to_reject(
             masked, (label, label_class, alternative, alternative_class)
         )
@@ -346,7 +337,7 @@ def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives:
     return found
 
 
-def _text(value: object) -> str:
+def cell_text(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None or value is pd.NA or value != value else str(value)
@@ -375,52 +366,3 @@ def cased_like(word: str, pattern: str) -> str:
     if pattern[:1].isupper() and pattern[1:].islower():
         return word.title()
     return word
-
-
-def read_neutral(table: Table | Sequence[str], *, keep_empty: bool = False) -> tuple[str, ...]:
-    """Neutral texts in order: a list of strings, or the text column of a table.
-
-    Empty texts are dropped; keep_empty keeps them (the reference draws masks from them too, so dropping one
-    shifts every later draw). Raises BadData when there is no text column or no text.
-    """
-    if isinstance(table, Sequence) and not isinstance(table, (str, Path)) and all(isinstance(t, str) for t in table):
-        texts = [str(text) for text in table]
-    elif isinstance(table, list) and not any(isinstance(one, Mapping) for one in table):
-        odd = next(one for one in table if not isinstance(one, str))
-        raise BadData(f"The neutral texts must be a list of texts, not of {shown(odd)}.")
-    else:
-        frame = read_table(table)
-        column = next((name for name in TEXT_COLUMNS if name in frame.columns), None)
-        if column is None:
-            told = BadData(f"Neutral texts need a column 'text'. Columns: {listed(frame.columns)}.")
-            raise told.known_as("data.no_text_column", columns=listed(frame.columns))
-        texts = [_text(value) for value in frame[column]]
-    broken = next((number for number, text in enumerate(texts) if is_broken(text)), None)
-    if broken is not None:
-        half = BadData(f"Neutral text {broken + 1} cannot be read: {HALF_CHARACTER}.")
-        raise half.known_as("data.broken_text", number=broken + 1)
-    kept = tuple(text for text in texts if keep_empty or text.strip())
-    if not any(text.strip() for text in kept):
-        raise BadData("The neutral set holds no text.").known_as("data.no_texts")
-    if len(kept) > MAX_ROWS or any(len(text) > MAX_TEXT for text in kept):
-        much = TooLarge(f"A neutral set holds at most {MAX_ROWS:,} texts of {MAX_TEXT:,} characters.")
-        raise much.known_as("data.texts_large", most=f"{MAX_ROWS:,}", longest=f"{MAX_TEXT:,}")
-    return kept
-
-
-def capped_neutral(texts: Sequence[str], max_neutral: int | None, seed: int = 0) -> tuple[str, ...]:
-    """At most `max_neutral` of the texts, drawn by a private seeded generator; all of them for None."""
-    if max_neutral is None or len(texts) <= max_neutral:
-        return tuple(texts)
-    places = pd.Series(range(len(texts))).sample(n=max_neutral, random_state=seed)
-    return tuple(texts[place] for place in places)
-
-
-def texts_from_rows(rows: Sequence[EvalRow], mask_token: str | None) -> tuple[str, ...]:
-    """The stand-in for neutral texts: each row with its label filled in where the tokenizer's mask token stands.
-
-    Follows the reference: a tokenizer whose mask token is not "[MASK]" keeps the placeholder in the text.
-    """
-    if mask_token is None:
-        return tuple(row.masked for row in rows)
-    return tuple(row.masked.replace(mask_token, row.label, 1) for row in rows)

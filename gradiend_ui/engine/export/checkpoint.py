@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from gradiend_ui.engine.base.loading import Model, load_base_model
+from gradiend_ui.engine.base.base_model import Model
+from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.export.model_card import DTYPES, dtype_name, model_card
 from gradiend_ui.engine.export.model_card import Rewrite as Rewrite

@@ -1,8 +1,8 @@
 """Putting files and folders in their place so that no fault, kill or power cut leaves half of one under its name.
 
 What is being written bears a name of its own meanwhile (`unfinished`). Within `noting`, each such name is noted before
-there is anything of it, so that what a kill leaves can be told from what is somebody else's (see `made`). Knows files;
-not what they hold, and not where notes are kept.
+there is anything of it, so that what a kill leaves can be told from what is somebody else's (see `inventory`). Knows
+files; not what they hold, and not where notes are kept.
 """
 
 from __future__ import annotations

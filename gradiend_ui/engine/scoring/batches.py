@@ -1,8 +1,8 @@
 """How rows and texts are cut into blocks, the unit of scoring, of the store and of a first look.
 
 A block is little padded, small enough for a device, and the same for the same lengths and limits. Of every group a
-part that is spread evenly over all lengths comes in blocks of its own: what a first look at a cell takes. Plain
-numbers; knows no tokenizer and no tensor.
+part that is spread evenly over all lengths comes in blocks of its own: what a first look at a cell takes. Where padding
+moves the numbers, texts stay in the reference's chunks. Plain numbers; knows no tokenizer and no tensor.
 """
 
 from __future__ import annotations
@@ -75,3 +75,19 @@ def _chunks(places: Sequence[int], costs: Sequence[int], most_rows: int, most_co
             current = []
         current.append(place)
     return [*chunks, tuple(current)] if current else chunks
+
+
+def cut_within_chunks(texts: int, texts_per_chunk: int, limits: BatchLimits) -> Blocks:
+    """Places 0 to texts - 1 in their order; no block crosses the border of a chunk."""
+    pieces = [
+        tuple(range(start, min(start + limits.rows, chunk + texts_per_chunk, texts)))
+        for chunk in range(0, texts, texts_per_chunk)
+        for start in range(chunk, min(chunk + texts_per_chunk, texts), limits.rows)
+    ]
+    return Blocks(tuple(pieces), spread_blocks([[None]] * len(pieces)))
+
+
+def widths_of_chunks(encoded: Sequence[Sequence[int]], texts_per_chunk: int) -> list[int]:
+    """For each text the length that its chunk is padded to."""
+    chunks = [encoded[start : start + texts_per_chunk] for start in range(0, len(encoded), texts_per_chunk)]
+    return [max(1, *(len(ids) for ids in chunk)) for chunk in chunks for _ in chunk]

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from gradiend_ui.engine.base.loading import CAUSAL, MASKED, BaseModel
+from gradiend_ui.engine.base.base_model import CAUSAL, MASKED, BaseModel
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.scoring.batches import Blocks, cut, spread_blocks
+from gradiend_ui.engine.scoring.batches import Blocks, cut, cut_within_chunks, widths_of_chunks
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
 
@@ -303,7 +303,8 @@ class CausalLms(_TokenLikelihood):
         limit = min(int(min(base.tokenizer.model_max_length, NO_LIMIT)), base.positions or NO_LIMIT)
         encoded = base.encode(texts, limit)
         if base.tokenizer.padding_side == "left":
-            blocks, widths = _pieces_of_chunks(len(texts), texts_per_chunk, limits), _widths(encoded, texts_per_chunk)
+            blocks = cut_within_chunks(len(texts), texts_per_chunk, limits)
+            widths = widths_of_chunks(encoded, texts_per_chunk)
         else:
             blocks = cut([len(ids) for ids in encoded], [None] * len(encoded), limits, limits.points)
             widths = [0] * len(encoded)
@@ -363,22 +364,6 @@ def standard_error(values: NDArray[np.float64], total: int) -> float | None:
 def _points(points: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
     rows = torch.tensor([row for row, _ in points], dtype=torch.int64)
     return rows, torch.tensor([position for _, position in points], dtype=torch.int64)
-
-
-def _pieces_of_chunks(texts: int, texts_per_chunk: int, limits: BatchLimits) -> Blocks:
-    """Places 0 to texts - 1 in their order; no block crosses the border of a chunk."""
-    pieces = [
-        tuple(range(start, min(start + limits.rows, chunk + texts_per_chunk, texts)))
-        for chunk in range(0, texts, texts_per_chunk)
-        for start in range(chunk, min(chunk + texts_per_chunk, texts), limits.rows)
-    ]
-    return Blocks(tuple(pieces), spread_blocks([[None]] * len(pieces)))
-
-
-def _widths(encoded: Sequence[Sequence[int]], texts_per_chunk: int) -> list[int]:
-    """For each text the length that its chunk is padded to."""
-    chunks = [encoded[start : start + texts_per_chunk] for start in range(0, len(encoded), texts_per_chunk)]
-    return [max(1, *(len(ids) for ids in chunk)) for chunk in chunks for _ in chunk]
 
 
 def _causal_batch(base: BaseModel, sequences: list[list[int]], ignored: frozenset[int], width: int = 0) -> _Wanted:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gradiend_ui.engine.store.store import Run, Store, cell_key
+from gradiend_ui.engine.store.results import cell_key
+from gradiend_ui.engine.store.runs import Run
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import SPEC_FIELDS, SweepSpec, spec_from_mapping
 
 NO_NEUTRAL = "none"

@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 
 from gradiend_ui.engine.errors import Failed
 from gradiend_ui.engine.store.database import what_failed
-from gradiend_ui.engine.store.made import noted_in
-from gradiend_ui.engine.store.places import (
+from gradiend_ui.engine.store.inventory import noted_in
+from gradiend_ui.engine.store.sqlite_files import (
     BESIDE,
     INDEX,
     JOURNAL,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gradiend_ui.engine.base.loading import CLM
+from gradiend_ui.engine.base.base_model import CLM
 from gradiend_ui.engine.checkpoint.companions import Companions
 from gradiend_ui.engine.checkpoint.finished_grid import FinishedSweep, GridCache, grid_of, scored_classes, shown_scores
 from gradiend_ui.engine.errors import GradiendUIError, NotFound

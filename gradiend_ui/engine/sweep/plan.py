@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradiend_ui.engine.base.base_model import CLM, WINDOWED
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING
-from gradiend_ui.engine.base.loading import CLM, WINDOWED
 from gradiend_ui.engine.data.columns import ordered_classes
-from gradiend_ui.engine.data.rows import EvalData, EvalRow, capped_neutral, texts_from_rows
+from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_rows
+from gradiend_ui.engine.data.rows import EvalData, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.files.json_files import listed, shown
 from gradiend_ui.engine.model import ModelWithGradiend

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gradiend_ui.engine.store.store import cell_key
+from gradiend_ui.engine.store.results import cell_key
 from gradiend_ui.engine.sweep.order import Course, Step, WholeGrid
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.provisional import Estimator, rounding_errors

@@ -23,9 +23,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.loading import CAUSAL, BaseModel
+from gradiend_ui.engine.base.base_model import CAUSAL, BaseModel
 from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder
-from gradiend_ui.engine.data.rows import MASK, EvalRow, capped_neutral
+from gradiend_ui.engine.data.neutral_texts import capped_neutral
+from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.training.batches import ALTERNATIVE, Example, Pair, evaluation_order, examples_of
 from gradiend_ui.engine.training.encoder_metrics import encoder_metrics

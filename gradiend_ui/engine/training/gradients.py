@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.loading import BaseModel
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadBase, BadData
 from gradiend_ui.engine.model import ModelWithGradiend

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gradiend_ui.engine.base.loading import ENCODER_MLM, BaseModel, Model
+from gradiend_ui.engine.base.base_model import ENCODER_MLM, BaseModel, Model
 from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,

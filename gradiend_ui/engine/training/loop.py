@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradiend_ui.engine.base.loading import BaseModel
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder
 from gradiend_ui.engine.checkpoint.config import DECODER_BIAS, DECODER_WEIGHT, ENCODER_BIAS, ENCODER_WEIGHT
 from gradiend_ui.engine.checkpoint.reading import DTYPES

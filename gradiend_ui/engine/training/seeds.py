@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.base.loading import BaseModel
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.checkpoint.writing import OWN_FILES, checked_place, swap_in
 from gradiend_ui.engine.errors import BadGrid, Failed
 from gradiend_ui.engine.files.whole_or_absent import unfinished

@@ -20,13 +20,14 @@ import torch
 
 from gradiend_ui.engine.base.demos import DEMOS, checkpoint_folder
 from gradiend_ui.engine.base.finding import Scoring, head_left_aside, load_base, tokenizer_left_aside
-from gradiend_ui.engine.base.rebuilding import clean_home, home_of
 from gradiend_ui.engine.base.shared import SharedBases, overwritten
+from gradiend_ui.engine.base.uploaded import clean_home, home_of
 from gradiend_ui.engine.checkpoint.companions import Companions, find_companions
 from gradiend_ui.engine.checkpoint.loaded import Trained, read_trained
 from gradiend_ui.engine.checkpoint.reading import Checkpoint, read_checkpoint
 from gradiend_ui.engine.data.columns import of_known_classes
-from gradiend_ui.engine.data.rows import MAX_CLASSES, EvalData, capped_neutral, read_neutral, read_rows
+from gradiend_ui.engine.data.neutral_texts import capped_neutral, read_neutral
+from gradiend_ui.engine.data.rows import MAX_CLASSES, EvalData, read_rows
 from gradiend_ui.engine.data.table_reading import ReadTable
 from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.data.uploaded_tables import is_risky, read_upload, told_by_name, upload_path
@@ -37,7 +38,8 @@ from gradiend_ui.engine.files.json_files import reading_at_most, shown
 from gradiend_ui.engine.files.processes import Beside
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets, resolve_targets
-from gradiend_ui.engine.store.store import Run, Store
+from gradiend_ui.engine.store.runs import Run
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.plan import PreparedSweep, class_order, prepare
 from gradiend_ui.engine.uploads.limits import check_size
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust

@@ -18,7 +18,7 @@ from gradiend_ui.engine.base.shared import while_unchanged
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.engine.files.processes import NotYet
 from gradiend_ui.engine.files.whole_or_absent import noting
-from gradiend_ui.engine.store.made import Made
+from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.run import Progress, run
 from gradiend_ui.engine.uploads.limits import encoding_limited
@@ -62,7 +62,7 @@ class Lane:
     ) -> None:
         """waits: whether what takes a process of its own is waited for; else `handle` raises `beside.NotYet`."""
         self._bench = Bench(store, data_dir, demo_folder, trust, waits=waits)
-        self._store, self._made = store, Made(store, data_dir)
+        self._store, self._made = store, Inventory(store, data_dir)
         self._current: tuple[str, Iterator[Progress]] | None = None
         self._unsaid: dict[str, str] = {}
         self._begins: tuple[str, NotYet] | None = None

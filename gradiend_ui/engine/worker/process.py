@@ -25,9 +25,9 @@ from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.files.logs import Seldom, keep_log_short
 from gradiend_ui.engine.files.processes import NotYet, end_with_parent, usable_cores
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.store.turns import ASIDE
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.turns import ASIDE
 
 IDLE_SECONDS, SOON_SECONDS = 0.5, 0.02
 """Between two looks for work: while nothing is awaited, and while something is made elsewhere."""

@@ -21,12 +21,12 @@ from typing import Any
 
 from gradiend_ui.engine.checkpoint.companions import Companions, find_companions
 from gradiend_ui.engine.data.columns import guess_columns, of_known_classes, ordered_classes, words_by_class
+from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.rows import (
     EvalData,
     EvalRow,
     RejectedRow,
     check_rows,
-    read_neutral,
     read_rows,
     require_rows,
 )

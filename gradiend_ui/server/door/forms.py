@@ -7,7 +7,6 @@ what is in the files.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,12 +15,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.formparsers import MultiPartException
 
 from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.server.door.asgi import App, Message, Receive, Send
 from gradiend_ui.server.door.raw_calls import Refusal
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 FILES = b"files"
 """The name of the form's files that Gradio reads."""

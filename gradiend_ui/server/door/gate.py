@@ -8,7 +8,6 @@ sentence. Knows no session; what a function does with its values is checked by t
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
@@ -20,15 +19,25 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from h11 import LocalProtocolError
 from starlette.datastructures import Headers, QueryParams
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from gradiend_ui.engine.errors import Busy
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.files.logs import Seldom
 from gradiend_ui.server.door.addresses import checked_host, host_name, is_own_name, is_this_machine
-from gradiend_ui.server.door.forms import NO_FORM, App, Form, Message, Receive, Send, Upload
+from gradiend_ui.server.door.asgi import (
+    App,
+    Message,
+    Receive,
+    Send,
+    again,
+    answer_with,
+    read_body,
+    while_connected,
+    within,
+)
+from gradiend_ui.server.door.forms import NO_FORM, Form, Upload
 from gradiend_ui.server.door.raw_calls import (
     BY_NUMBER,
     LONGEST_PAGE_NAME,
@@ -72,7 +81,7 @@ FORWARDING = ("x-forwarded-for", "forwarded", "via")
 NOBODY = "There is nothing to tell: this page has asked for nothing, or the server was started anew. Reload the page."
 ANSWERED = "There is no such call: its answer was fetched already, or it was never made."
 UNEXPECTED = "The server could not answer this request: reload the page and try again."
-BODY_SECONDS, UPLOAD_SECONDS = 30.0, 1800.0
+UPLOAD_SECONDS = 1800.0
 SPARE_BYTES = 512 * 2**20
 PAGE_SECONDS, MOST_VISITORS = 3600.0, 10_000
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -124,7 +133,7 @@ class Gate:
             except Busy as error:
                 refusal = Refusal(429, str(error))
         if refusal is not None:
-            await _answer(refusal)(scope, receive, send)
+            await answer_with(refusal)(scope, receive, send)
             return
         try:
             with_last_resort = LastResort(scope, send)
@@ -151,7 +160,7 @@ class Gate:
     async def _take_call(self, scope: Message, receive: Receive, send: Send, headers: Headers, visitor: str) -> None:
         body = await read_body(receive, self._doors.quotas.body_bytes)
         if isinstance(body, Refusal):
-            await _answer(body)(scope, receive, send)
+            await answer_with(body)(scope, receive, send)
             return
         call, calls = parsed(body), self._doors.calls
         refusal: Refusal | None = None
@@ -163,18 +172,18 @@ class Gate:
         if refusal is None and self._doors.public:
             refusal = self._pages.refused(visitor, call)
         if refusal is not None:
-            await _answer(refusal)(scope, receive, send)
+            await answer_with(refusal)(scope, receive, send)
             return
-        await self.app(scope, _again(body, receive), with_statuses(send) if _is_told_at_once(scope["path"]) else send)
+        await self.app(scope, again(body, receive), with_statuses(send) if _is_told_at_once(scope["path"]) else send)
 
     async def _take_file(self, scope: Message, receive: Receive, send: Send, headers: Headers, visitor: str) -> None:
         """An upload, where there is a place and room for it; it breaks off when it takes too long."""
         if self._doors.calls is not None and not FORM.fullmatch(headers.get("content-type", "")):
-            await _answer(Refusal(415, NO_FORM))(scope, receive, send)
+            await answer_with(Refusal(415, NO_FORM))(scope, receive, send)
             return
         needed = int(headers.get("content-length", "0"))
         if shutil.disk_usage(self._doors.uploads_dir).free < 2 * needed + SPARE_BYTES:
-            await _answer(Refusal(507, "This server's disk has no room for the file."))(scope, receive, send)
+            await answer_with(Refusal(507, "This server's disk has no room for the file."))(scope, receive, send)
             return
         form = None
         if self._doors.calls is not None:
@@ -185,9 +194,9 @@ class Gate:
             with self._uploads.held(visitor):
                 await upload.handed_to(self.app, scope, send)
             if upload.refusal is not None:
-                await _answer(upload.refusal)(scope, receive, send)
+                await answer_with(upload.refusal)(scope, receive, send)
         except Busy as error:
-            await _answer(Refusal(429, str(error)))(scope, receive, send)
+            await answer_with(Refusal(429, str(error)))(scope, receive, send)
 
 
 class LastResort:
@@ -209,7 +218,7 @@ class LastResort:
         is_form = path.rstrip("/") == UPLOAD and not isinstance(error, OSError)
         if not self._begun:
             refusal = Refusal(400, NO_FORM) if is_form else Refusal(500, UNEXPECTED)
-            await _answer(refusal)(self._scope, receive, self._send)
+            await answer_with(refusal)(self._scope, receive, self._send)
 
 
 def refused(method: str, path: str, headers: Headers, doors: Doors, peer: str = "?") -> Refusal | None:
@@ -256,9 +265,9 @@ def answered_here(path: str, query: Mapping[str, str], calls: Functions) -> App 
     stream, beat = STREAM.fullmatch(path), HEARTBEAT.fullmatch(path)
     page = query.get("session_hash", "") if stream and stream["page"] else beat["page"] if beat else "page"
     if not is_page_name(page):
-        return _answer(Refusal(400, f"session_hash must be a text of 1 to {LONGEST_PAGE_NAME} letters."))
+        return answer_with(Refusal(400, f"session_hash must be a text of 1 to {LONGEST_PAGE_NAME} letters."))
     if path == UPLOAD_PROGRESS and not is_page_name(query.get("upload_id")):
-        return _answer(Refusal(400, f"upload_id must be a text of 1 to {LONGEST_PAGE_NAME} letters."))
+        return answer_with(Refusal(400, f"upload_id must be a text of 1 to {LONGEST_PAGE_NAME} letters."))
     if stream and stream["page"] and not calls.page_waits(page):
         told = {"msg": "unexpected_error", "message": NOBODY, "success": False, "session_not_found": True}
         return Response(f"data: {json.dumps(told)}\n\n", media_type="text/event-stream")
@@ -366,66 +375,3 @@ def is_same_site(headers: Headers) -> bool:
         return True
     asked = {headers.get("host", "").lower(), headers.get("x-forwarded-host", "").lower()}
     return origin.partition("://")[2].lower() in asked - {""}
-
-
-def while_connected(send: Send) -> Send:
-    """The same, and nothing for a connection that has ended: of a request that is no HTTP the server has already said
-    so itself while its answer was made."""
-
-    async def send_while_connected(message: Message) -> None:
-        try:
-            await send(message)
-        except LocalProtocolError as error:
-            log.debug("nobody there any more: %s", error)
-
-    return send_while_connected
-
-
-def within(receive: Receive, seconds: float) -> Receive:
-    """The same messages until so many seconds have passed, then none any more."""
-    until = time.monotonic() + seconds
-
-    async def receive_in_time() -> Message:
-        try:
-            async with asyncio.timeout(max(0.0, until - time.monotonic())):
-                return await receive()
-        except TimeoutError:
-            return {"type": "http.disconnect"}
-
-    return receive_in_time
-
-
-async def read_body(receive: Receive, most: int, seconds: float = BODY_SECONDS) -> bytes | Refusal:
-    """The whole body, or why not: too large, too slow, broken off."""
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return Refusal(400, "The request broke off.")
-                pieces.append(message.get("body", b""))
-                size += len(pieces[-1])
-                if size > most:
-                    return Refusal(413, f"The request is larger than {most / 2**20:,.0f} MB.")
-                if not message.get("more_body"):
-                    return b"".join(pieces)
-    except TimeoutError:
-        return Refusal(408, f"The request did not arrive within {seconds:.0f} s: send it again.")
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """What was read, once more, then whatever comes after it."""
-    left = [body]
-
-    async def receive_again() -> Message:
-        if left:
-            return {"type": "http.request", "body": left.pop(), "more_body": False}
-        return await receive()
-
-    return receive_again
-
-
-def _answer(refusal: Refusal) -> JSONResponse:
-    return JSONResponse({"detail": refusal.sentence}, status_code=refusal.status, headers={"Connection": "close"})

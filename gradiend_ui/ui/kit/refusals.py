@@ -31,7 +31,7 @@ from gradio.context import LocalContext
 from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, NotAllowed
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.files.logs import Seldom
-from gradiend_ui.engine.store.turns import asked_by
+from gradiend_ui.engine.worker.turns import asked_by
 from gradiend_ui.server.visitors import Visitors
 from gradiend_ui.ui.kit.words import LANGUAGES, Words
 

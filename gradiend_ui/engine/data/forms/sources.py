@@ -20,7 +20,9 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from gradiend_ui.engine.data.forms.form import DataForm
-from gradiend_ui.engine.data.rows import FILE_SUFFIXES, MAX_ROWS, Table, normal_split, read_neutral, read_table
+from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import Table, normal_split, read_table
+from gradiend_ui.engine.data.table_reading import FILE_SUFFIXES, MAX_ROWS
 from gradiend_ui.engine.errors import BadData, TooLarge
 
 Data: TypeAlias = "Table | Mapping[str, Table] | None"

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.loading import CLM, BaseModel
+from gradiend_ui.engine.base.base_model import CLM, BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import cut, spread_blocks

@@ -17,7 +17,7 @@ from gradiend_ui.engine.export.checkpoint import export_checkpoint, written_byte
 from gradiend_ui.engine.export.model_card import DTYPES, Rewrite, dtype_name, model_card, script
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.store.store import Run
+from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.values import PARTS
 from gradiend_ui.engine.worker.bench import Bench, cell_of
 from gradiend_ui.engine.worker.health_card import export_facts

@@ -9,7 +9,7 @@ from gradiend_ui.engine.compare.side_by_side import Comparison, read_ahead, side
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.scoring.targets import ClassTargets, resolve_targets
-from gradiend_ui.engine.store.store import Run
+from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.sweep.plan import class_order
 from gradiend_ui.engine.worker.bench import Bench, cell_of
 from gradiend_ui.engine.worker.health_card import Loaded

@@ -8,8 +8,8 @@ from typing import Any
 
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.selection.winner import Question
-from gradiend_ui.engine.store.store import cell_key
-from gradiend_ui.engine.store.turns import check_turn
+from gradiend_ui.engine.store.queue import check_turn
+from gradiend_ui.engine.store.results import cell_key
 from gradiend_ui.engine.sweep.order import Course, WholeGrid, WinnerSearch
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.provenance import provenance

@@ -1,4 +1,4 @@
-"""What the app made and may clear away again: a list in its store, written before each thing is made.
+"""The inventory: what the app made and may clear away again, a list in its store, written before each thing is made.
 
 Nothing else is ever cleared: a name proves nothing. A thing counts as ours while it is the one that was noted (its
 number on the disk and the moment it was born, which a replacement does not share) and, once it is finished, has the
@@ -55,7 +55,7 @@ class Noted:
     noted: float
 
 
-class MadeList(Database):
+class InventoryTable(Database):
     """The list as a table of the store. Raises Failed where the disk refuses."""
 
     def note_made(self, noted: Noted) -> None:
@@ -97,10 +97,10 @@ def noted_in(rows: list[Any]) -> Iterator[Noted]:
             log.warning("a line of what the app made is damaged")
 
 
-class Made:
-    """The list of the app's folder `home`, kept in `store`. See `durable.Notes` for the writing."""
+class Inventory:
+    """The list of the app's folder `home`, kept in `store`. See `whole_or_absent.Notes` for the writing."""
 
-    def __init__(self, store: MadeList, home: Path) -> None:
+    def __init__(self, store: InventoryTable, home: Path) -> None:
         self._store, self.home = store, followed(home)
 
     # --- before, while and after something is made ------------------------------------------------------------------

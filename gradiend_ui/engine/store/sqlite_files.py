@@ -1,4 +1,4 @@
-"""What lies at the places of a store's files, told before SQLite opens any of them.
+"""The files that SQLite keeps together, looked at before it opens any of them.
 
 SQLite follows links, waits at a pipe, takes a file of one byte for a new store, and plays back or deletes whatever has
 the name of a log or journal. Here each is looked at for what it is. Knows names, kinds and first bytes of files; no
@@ -72,7 +72,7 @@ def lonely(path: Path) -> list[str]:
 def strange(path: Path) -> list[str]:
     """The endings of what lies beside a store and is none of SQLite's files: links, pipes, folders, others' files.
 
-    Not of a log that is a file: what is wrong with one is told by `store_check.log_is_cut`.
+    Not of a log that is a file: what is wrong with one is told by `opening.log_is_cut`.
     """
     return [ending for ending in _lying(path) if not _can_be(ending, beside(path, ending))]
 

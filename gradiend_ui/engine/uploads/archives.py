@@ -3,7 +3,7 @@
 A header may lie, so what it promises is checked first and enforced again while reading. Only files that a checkpoint
 or a run can consist of are taken; well-known by-products stay in the zip, unread, anything else is refused. What goes
 wrong while the zip is read is the zip's fault, what goes wrong while its files are written the disk's. Knows names and
-bytes, and by names which folder is a GRADIEND; no tensors.
+bytes; no GRADIEND and no tensors.
 """
 
 from __future__ import annotations
@@ -22,11 +22,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from gradiend_ui.engine.checkpoint.config import describes_gradiend
-from gradiend_ui.engine.checkpoint.run_folder import NO_CHECKPOINT, is_checkpoint, nothing_found, read_run_folder
-from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, Text, TooLarge
+from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.files.file_names import WHY, is_device
-from gradiend_ui.engine.files.json_files import object_at, read_json
 from gradiend_ui.engine.files.whole_or_absent import (
     advice_for,
     keep_whole,
@@ -169,57 +166,6 @@ def checked_members(
         none = BadCheckpoint("The zip holds no file of a GRADIEND: pack the folder with its config.json and weights.")
         raise none.known_as("load.zip_nothing")
     return tuple(taken)
-
-
-def checkpoint_in(folder: Path) -> Path:
-    """The GRADIEND or run folder in an unpacked zip: at its root or one folder down.
-
-    A config.json at the root makes it the root, whatever it says: reading it refuses with what is wrong.
-    Raises BadCheckpoint when there is none, or more than one.
-    """
-    if (folder / "config.json").is_file() or holds_gradiend(folder):
-        return folder
-    found = [inside for inside in sorted(folder.iterdir()) if inside.is_dir() and holds_gradiend(inside)]
-    if len(found) > 1:
-        names = ", ".join(inside.name for inside in found)
-        several = BadCheckpoint(f"The zip holds several GRADIENDs ({names}): pack and upload one of them.")
-        raise several.known_as("load.zip_several", names=names)
-    if not found:
-        bases = [item.name for item in sorted(folder.iterdir()) if item.is_dir() and holds_base(item)]
-        if bases:
-            names = ", ".join(bases)[:200]
-            raise BadCheckpoint(
-                f"The zip holds a base model ({names}) and no GRADIEND: pack the folder with the "
-                "GRADIEND's config.json and weights, and the base model beside it."
-            ).known_as("load.zip_base", names=names)
-        inside = [item for item in sorted(folder.iterdir()) if item.is_dir()]
-        one = inside[0] if len(inside) == 1 else None
-        told = nothing_found(one or folder).replace(folder.name, "The zip", 1)
-        pack = "Pack the folder that holds the GRADIEND's config.json and weights, or its run."
-        none = BadCheckpoint(f"{told} {pack}")
-        name: Text | str = one.name if one else ("load.the_zip", {})
-        raise none.known_as("load.zip_no_gradiend", name=name) if told.endswith(NO_CHECKPOINT) else none
-    return found[0]
-
-
-def holds_base(folder: Path) -> bool:
-    """Whether its config.json is that of a model, and of no GRADIEND."""
-    config = object_at(folder / "config.json")
-    return "model_type" in config and not describes_gradiend(config)
-
-
-def holds_gradiend(folder: Path) -> bool:
-    """Whether it can be opened: a GRADIEND (a base model is none) or the folder of a run that kept one."""
-    config = folder / "config.json"
-    if config.is_file():
-        if not is_checkpoint(folder):
-            return False
-        try:
-            return describes_gradiend(read_json(config))
-        except (OSError, ValueError):
-            return False
-    run = read_run_folder(folder)
-    return run.checkpoint is not None or bool(run.seeds)
 
 
 # --- what the table of contents says ----------------------------------------------------------------------------------

@@ -1,8 +1,4 @@
-"""Whose turn it is: among sweeps that wait, and among requests that wait for the worker.
-
-Whose sweep comes next: visitors take turns, and everybody's own sweeps keep their order. Knows no store, no page.
-
-Who asks, and whose turn it is among those who wait for the worker.
+"""Whose request the worker takes next: who asks, and whose turn it is among those who wait.
 
 The visitor's name travels with the thread or task that works for them: it is set at the edge, where the request is
 known, and read where a request is sent to the worker. Knows no request of Gradio and no process.
@@ -10,53 +6,13 @@ known, and read where a request is sent to the worker. Knows no request of Gradi
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gradiend_ui.engine.errors import Busy
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A queued run. visitor: whose it is, "" on a server for one person; since: when it was queued, in seconds."""
-
-    run: str
-    visitor: str
-    since: float
-
-
-def fair_order(waiting: Iterable[Waiting], served: Mapping[str, float]) -> list[str]:
-    """The runs in the order in which they will be swept.
-
-    Every visitor's first run comes before anybody's second. Between visitors, the one who was served longest ago (or
-    never) comes first, then the one who waits longest. served: {visitor: when a sweep of theirs last had the lane}.
-    """
-    seen: Counter[str] = Counter()
-    ranked: list[tuple[int, float, float, str]] = []
-    for item in sorted(waiting, key=lambda one: (one.since, one.run)):
-        ranked.append((seen[item.visitor], served.get(item.visitor, 0.0), item.since, item.run))
-        seen[item.visitor] += 1
-    return [run for *_, run in sorted(ranked)]
-
-
-def check_turn(own: int, together: int, most: Mapping[str, int]) -> None:
-    """Whether one more sweep may be queued, beside `own` of this visitor and all `together`. Raises Busy.
-
-    most: {"runs_each", "runs"}; one that is missing is no limit.
-    """
-    if own >= most.get("runs_each", own + 1):
-        raise Busy(
-            f"{own} of your sweeps are waiting or going on, and at most {most['runs_each']} may: let one finish, or "
-            "stop one."
-        ).known_as("sweep.turns_own", own=own, most=most["runs_each"])
-    if together >= most.get("runs", together + 1):
-        told = Busy(f"{together} sweeps are waiting, as many as this server takes: try again in a while.")
-        raise told.known_as("sweep.turns_all", count=together)
-
 
 Item = TypeVar("Item")
 ASIDE = "aside"
