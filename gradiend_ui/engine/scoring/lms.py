@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from gradiend_ui.engine.base.loading import CAUSAL, MASKED, BaseModel
+from gradiend_ui.engine.base.loading import BaseModel
+from gradiend_ui.engine.base.objectives import CAUSAL, MASKED
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import Blocks, cut, spread_blocks
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING
-from gradiend_ui.engine.base.loading import CLM, WINDOWED
 from gradiend_ui.engine.data.columns import ordered_classes
 from gradiend_ui.engine.data.rows import EvalData, EvalRow, capped_neutral, texts_from_rows
 from gradiend_ui.engine.errors import BadData
@@ -289,7 +288,7 @@ def _ingredients(
         "dtype": str(model.base_model.dtype),
         "objective": objective.name,
         "part": spec.part,
-        "token_boundary": spec.token_boundary if objective.name == CLM else None,
+        "token_boundary": spec.token_boundary if model.base.facts.token_boundary else None,
         "rows": [[row.masked, row.label, row.label_class, row.alternative, row.alternative_class] for row in rows],
         "targets": None if targets.words is None else {name: list(words) for name, words in targets.words.items()},
         "classes": targets.classes,
@@ -298,7 +297,7 @@ def _ingredients(
         "plan": [[block.rows for block in objective.blocks], lms.block_texts],
         "readout": asdict(objective.readout),
     }
-    if objective.name in WINDOWED:
+    if model.base.facts.windowed:
         ingredients["rhs_window"] = model.base.rhs_window
     return ingredients
 

@@ -23,7 +23,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.loading import CAUSAL, BaseModel
+from gradiend_ui.engine.base.loading import BaseModel
+from gradiend_ui.engine.base.objectives import CAUSAL
 from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder
 from gradiend_ui.engine.data.rows import MASK, EvalRow, capped_neutral
 from gradiend_ui.engine.errors import BadData

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.engine.registry import Labels, label_of
 
 LANGUAGES = ("en", "de")
 NAMES = {"en": "English", "de": "Deutsch"}
@@ -47,6 +48,10 @@ class Words:
             return part
         key, values = part
         return self(key, **{name: self.told(value) for name, value in values.items()})
+
+    def given(self, key: str, labels: Labels) -> str:
+        """The text of `key`; of what was registered from outside and has none here, its own label."""
+        return self._texts[key] if key in self._texts else label_of(labels, self.language)
 
     def again(self, sentence: str, keys: Sequence[str]) -> str:
         """A sentence that is kept in English, in this language if it is one of these texts; any other one itself."""
