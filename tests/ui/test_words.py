@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gradiend_ui.ui.kit.words import Words, languages, places_of, texts_of
-from gradiend_ui.ui.layout import EXPLAINED
+from gradiend_ui.engine.errors import BadData, BadName
+from gradiend_ui.server.door.gate import refused
+from gradiend_ui.server.quotas import LOCAL
+from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.ui.kit.words import LANGUAGES, Words, languages, next_language, places_of, register_language, texts_of
+from gradiend_ui.ui.layout import EXPLAINED, build_app, launch_options
 
 UI = Path(__file__).parents[2] / "gradiend_ui" / "ui"
 PARTS = (UI, UI.parent / "engine", UI.parent / "server")
@@ -74,3 +81,53 @@ def test_a_text_that_is_not_there_is_a_mistake_in_the_program() -> None:
         Words("en")("page.nonsense")
     assert Words("de")("page.close") == "Schließen"
     assert Words("en")("page.left", time="0:12") == "0:12 left"
+
+
+async def built(session: Any) -> Any:
+    """Inside a running event loop: outside of one, Gradio makes loops that nobody closes."""
+    return build_app(session)
+
+
+@pytest.mark.filterwarnings("ignore::Warning:gradio", "ignore::ResourceWarning")
+def test_a_language_is_a_folder(session: Any, tmp_path: Path) -> None:
+    own = tmp_path / "xx"
+    shutil.copytree(LANGUAGES["de"], own)
+    page = own / "page.toml"
+    page.write_text(page.read_text(encoding="utf-8").replace('"Deutsch"', '"Xisch"'), encoding="utf-8")
+    register_language(own)
+    try:
+        assert languages() == ("en", "de", "xx") and Words("xx")("page.language") == "Xisch"
+        assert [next_language(code) for code in languages()] == ["de", "xx", "en"]
+        with pytest.raises(BadName, match="The name 'xx' is taken by another language"):
+            register_language(own)
+        blocks = asyncio.run(built(session))
+        assert [path for path, _, _ in blocks.pages] == ["", "de", "xx"]
+        buttons = [block.value for block in blocks.blocks.values() if block.elem_id == "language"]
+        assert buttons == ["Deutsch", "Xisch", "English"]
+        session.quotas, session.downloads_dir = LOCAL, tmp_path
+        options = launch_options(session, blocks, "127.0.0.1", Visitors(public=False))
+        doors = options["app_kwargs"]["middleware"][1].kwargs["doors"]
+        for path in ("/de", "/xx", "/xx/"):
+            assert refused("GET", path, {"host": "127.0.0.1"}, doors) is None
+        assert refused("GET", "/yy", {"host": "127.0.0.1"}, doors) is not None
+    finally:
+        LANGUAGES.remove("xx")
+        texts_of.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("close = ", "nonsense = ", r"lacks text page\.close"),
+        ("{time}", "{tme}", r"The text page\.\S+ of the language 'yy' has other places than the English one"),
+        ("close = ", "closed = 'x'\nclose = ", r"has an unknown text page\.closed"),
+    ],
+)
+def test_a_language_that_is_not_whole_is_refused(tmp_path: Path, old: str, new: str, told: str) -> None:
+    own = tmp_path / "yy"
+    shutil.copytree(LANGUAGES["de"], own)
+    page = own / "page.toml"
+    page.write_text(page.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(BadData, match=told):
+        register_language(own)
+    assert languages() == ("en", "de")

@@ -43,10 +43,10 @@ UNRELATED: Mapping[str, tuple[str, ...]] = {
 """About nothing that a GRADIEND was trained on: what changes here is damage."""
 
 
-def choices_of(objective: str, words: Words) -> list[tuple[str, str]]:
-    """(label, name) of the sets that fit the objective."""
+def choices_of(objective: str | None, words: Words) -> list[tuple[str, str]]:
+    """(label, name) of the sets that fit the objective; None while there is no model."""
     names = [FROM_DATA, SEVERAL_MASKS, ENGLISH, GERMAN]
-    if objective_named(objective).one_gap:
+    if objective is not None and objective_named(objective).one_gap:
         names.remove(SEVERAL_MASKS)
     return [(words(f"compare.examples_{name}"), name) for name in names]
 
