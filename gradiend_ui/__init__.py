@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gradiend_ui.engine.errors import GradiendUIError as GradiendUIError
     from gradiend_ui.engine.model import ModelWithGradiend as ModelWithGradiend
-    from gradiend_ui.engine.selection.winner import BaseContext as BaseContext
-    from gradiend_ui.engine.selection.winner import Candidate as Candidate
-    from gradiend_ui.engine.selection.winner import LMSThresholdPolicy as LMSThresholdPolicy
-    from gradiend_ui.engine.selection.winner import LMSTimesMetricPolicy as LMSTimesMetricPolicy
-    from gradiend_ui.engine.selection.winner import SelectionPolicy as SelectionPolicy
+    from gradiend_ui.engine.selection.policies import BaseContext as BaseContext
+    from gradiend_ui.engine.selection.policies import Candidate as Candidate
+    from gradiend_ui.engine.selection.policies import LMSThresholdPolicy as LMSThresholdPolicy
+    from gradiend_ui.engine.selection.policies import LMSTimesMetricPolicy as LMSTimesMetricPolicy
+    from gradiend_ui.engine.selection.policies import SelectionPolicy as SelectionPolicy
     from gradiend_ui.engine.training.record import load_training_stats as load_training_stats
     from gradiend_ui.trainer import PostPruneConfig as PostPruneConfig
     from gradiend_ui.trainer import PrePruneConfig as PrePruneConfig

@@ -17,7 +17,7 @@ import pytest
 
 import gradiend_ui
 from gradiend_ui import ModelWithGradiend, TextPredictionTrainer
-from gradiend_ui.engine.base.base_model import OBJECTIVES
+from gradiend_ui.engine.base.objectives import OBJECTIVES
 from gradiend_ui.engine.values import PARTS
 from gradiend_ui.trainer import decoder_evaluation, decoder_plan
 

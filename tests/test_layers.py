@@ -15,6 +15,7 @@ PACKAGE = ROOT / "gradiend_ui"
 ORDER = [
     "engine.errors",
     "engine.files",
+    "engine.registry",
     "engine.values",
     "engine.uploads",
     "engine.store",

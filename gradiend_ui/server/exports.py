@@ -19,7 +19,7 @@ from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotF
 from gradiend_ui.engine.files.file_names import WHY, is_device, without_device
 from gradiend_ui.engine.files.json_files import listed, shown
 from gradiend_ui.engine.files.whole_or_absent import reason_of, sync_names, unfinished, with_advice
-from gradiend_ui.engine.selection.policies import POLICIES, policy_named
+from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, POLICIES, policy_named
 from gradiend_ui.engine.values import DEFAULT_RATIO, PARTS, exact
 from gradiend_ui.server.leftovers import KEPT, STAGES, drop, drop_exports
 from gradiend_ui.server.parts import Ground
@@ -258,9 +258,8 @@ def reason(target_class: str, question: Mapping[str, Any], winner: Mapping[str, 
     goal = _goal(question)
     if winner["fallback"]:
         return f"{goal} {target_class}: no cell kept the LMS, the smallest step was taken"
-    if question.get("policy") == "lms_times_metric":
-        return f"{goal} {target_class}: the largest product of LMS and metric"
-    return f"{goal} {target_class}: the best cell with LMS at least {question.get('ratio', 0.99):g} of the base"
+    because = POLICIES[question.get("policy", DEFAULT_POLICY)].because
+    return f"{goal} {target_class}: {because.format(ratio=question.get('ratio', DEFAULT_RATIO))}"
 
 
 def _goal(question: Mapping[str, Any]) -> str:
@@ -276,7 +275,7 @@ def _check_kinds(options: Mapping[str, Any], classes: Sequence[str]) -> None:
             raise BadGrid(f"{name} must be one of {', '.join(values)}, not {shown(given[name])}.")
     if not isinstance(given.get("any_feature_factor", False), bool):
         raise BadGrid(f"any_feature_factor must be true or false, not {shown(given['any_feature_factor'])}.")
-    policy_named(given.get("policy", POLICIES[0]), given.get("ratio", DEFAULT_RATIO))
+    policy_named(given.get("policy", DEFAULT_POLICY), given.get("ratio", DEFAULT_RATIO))
 
 
 def _default_name(model: str, pieces: Sequence[Piece]) -> str:

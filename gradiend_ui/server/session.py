@@ -21,14 +21,15 @@ from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUI
 from gradiend_ui.engine.files.fence import fence_version
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.selection.picture import Pictures
-from gradiend_ui.engine.selection.winner import Question, policy_named, select
+from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
+from gradiend_ui.engine.selection.winner import Question, select
 from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.known_cells import known_cells
 from gradiend_ui.engine.store.opening import opened_store
 from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.uploads.trust import LOCAL, public_trust
-from gradiend_ui.engine.values import DEFAULT_PRECISION, CellScore, Grid, finite_or_none
+from gradiend_ui.engine.values import DEFAULT_PRECISION, DEFAULT_RATIO, CellScore, Grid, finite_or_none
 from gradiend_ui.engine.worker.client import WorkerClient
 from gradiend_ui.engine.worker.turns import who_asks
 from gradiend_ui.server.checkpoints import OwnModel, Uploads, absolute, checked_location, was_uploaded
@@ -480,7 +481,7 @@ def _question(record: Run, options: Mapping[str, Any] | None) -> Question:
         classes=tuple(record.info["classes"]),
         strengthening=record.info["strengthening"],
         goal=chosen.get("goal", "weaken" if record.info["spec"]["goal"] == "weaken" else "strengthen"),
-        policy=policy_named(chosen.get("policy", "lms_threshold"), chosen.get("ratio", 0.99)),
+        policy=policy_named(chosen.get("policy", DEFAULT_POLICY), chosen.get("ratio", DEFAULT_RATIO)),
         any_feature_factor=any_factor,
     )
 

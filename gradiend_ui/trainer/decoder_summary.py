@@ -11,16 +11,14 @@ from typing import Any
 
 from gradiend_ui.engine.checkpoint.finished_grid import score_entry
 from gradiend_ui.engine.errors import BadGrid, NotFound
-from gradiend_ui.engine.selection.winner import (
+from gradiend_ui.engine.selection.policies import (
     BaseContext,
     Candidate,
     LMSThresholdPolicy,
-    Question,
     SelectionPolicy,
-    select,
     smallest_step,
-    wanted_feature_factors,
 )
+from gradiend_ui.engine.selection.winner import Question, select, wanted_feature_factors
 from gradiend_ui.engine.values import CellScore
 
 Results = dict[str, Any]

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from gradiend_ui.engine.selection.winner import LMSThresholdPolicy, SelectionPolicy
+from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
 from gradiend_ui.figures.encoder_distributions import encoder_distribution_table, encoder_distributions
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
 from gradiend_ui.figures.training_convergence import training_convergence, training_convergence_table

@@ -20,6 +20,7 @@ import torch
 
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.base.loading import load_base_model
+from gradiend_ui.engine.base.objectives import OBJECTIVES
 from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
 from gradiend_ui.engine.data.forms.form import HELDOUT, GroupKey, Ratios
 from gradiend_ui.engine.data.forms.sources import read_tables
@@ -358,11 +359,9 @@ class ModelAndData:
         return str(followed(given)) if Path(given).is_dir() else str(given)
 
     def _base_for_training(self, location: str, args: TrainingArguments) -> BaseModel:
-        if args.prediction_objective == "clm_mlm_head":
-            raise BadData(
-                "Training with the auxiliary head 'clm_mlm_head' is not here: train with 'clm_next_token' or "
-                "'clm_sequence_cloze'. GRADIENDs trained with it are loaded and scored."
-            )
+        asked = OBJECTIVES.get(args.prediction_objective)
+        if asked is not None and asked.not_trained is not None:
+            raise BadData(asked.not_trained)
         self._base = load_base_model(
             location,
             torch_dtype=getattr(torch, args.dtype_name),

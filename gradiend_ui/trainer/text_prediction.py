@@ -17,7 +17,8 @@ import torch
 
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.selection.winner import LMSThresholdPolicy, SelectionPolicy, strengthening_feature_factors
+from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
+from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.trainer.arguments import check_whole
 from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation, Evaluated
 from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request, Split

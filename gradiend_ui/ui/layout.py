@@ -25,7 +25,7 @@ from gradiend_ui.ui.kit.status import build_model_chip, build_run_chip, build_st
 from gradiend_ui.ui.kit.tree import Node, Tree, facts, node
 from gradiend_ui.ui.kit.upload_button import offered
 from gradiend_ui.ui.kit.viewer import Viewers
-from gradiend_ui.ui.kit.words import LANGUAGES, NAMES, Words
+from gradiend_ui.ui.kit.words import Words, address_of, languages, next_language
 from gradiend_ui.ui.listeners.all import wire
 from gradiend_ui.ui.load import panel as load
 from gradiend_ui.ui.page.page import HeaderWidgets, Page
@@ -57,18 +57,19 @@ EXPLAINED = {
 
 
 def build_app(session: Session, visitors: Visitors | None = None) -> gr.Blocks:
-    """The page in English at `/` and in German at `/de`, both wired to `session`; the API belongs to the first.
+    """The page in English at `/`, in German at `/de`, all wired to `session`; the API belongs to the first.
 
     visitors: who is who; None for one person.
     """
     visitors = visitors or Visitors(public=False)
     viewers = Viewers(visitors.open_pages)
+    first, *others = languages()
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=KEEP_FILES) as blocks:
         api.register(session, visitors)
-        wire(_build_page(session, viewers, visitors, Words(LANGUAGES[0])), blocks)
-    for language in LANGUAGES[1:]:
-        with blocks.route(NAMES[language], f"/{language}"):
-            wire(_build_page(session, viewers, visitors, Words(language)), blocks)
+        wire(_build_page(session, viewers, visitors, Words(first)), blocks)
+    for words in map(Words, others):
+        with blocks.route(words("page.language"), f"/{address_of(words.language)}"):
+            wire(_build_page(session, viewers, visitors, words), blocks)
     guard(blocks, visitors)
     api.let_keys_be_left_out(blocks)
     blocks.queue(max_size=MOST_EVENTS, api_open=not session.about()["public"])
@@ -124,7 +125,8 @@ def _build_header(words: Words) -> HeaderWidgets:
         with gr.Row(elem_id="steps-row"):
             steps = Tree(build_steps(words, loaded=False, state="", has_cells=False), elem_id="steps")
             sweeps = gr.Button(words("page.sweeps"), size="sm", elem_id="open-runs", min_width=0)
-            language = gr.Button(words("page.language"), size="sm", elem_id="language", min_width=0)
+            other = Words(next_language(words.language))
+            language = gr.Button(other("page.language"), size="sm", elem_id="language", min_width=0)
             theme = gr.Button(words("page.theme"), size="sm", elem_id="theme", min_width=0)
         Tree(_help_texts(words), elem_id="help-texts")
     return HeaderWidgets(model_chip, run_chip, steps, sweeps, language, theme)
@@ -173,6 +175,7 @@ def launch_options(
         uploads_dir=str(session.downloads_dir.parent),
         allowed=allowed,
         calls=functions_of(blocks),
+        pages=frozenset(f"/{address_of(language)}" for language in languages()),
     )
     return {
         "server_name": bracketed(host),

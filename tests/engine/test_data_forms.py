@@ -13,22 +13,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gradiend_ui.engine.data.forms import (
-    DataForm,
+from gradiend_ui.engine.data.forms import evaluation_rows, neutral_texts
+from gradiend_ui.engine.data.forms.choice import (
     chosen_pair,
-    evaluation_rows,
-    neutral_texts,
     require_training_splits,
-    resplit,
     split_for_role,
     split_names,
-    split_ratios,
     training_labels,
     training_rows,
     transition_groups,
-    unified_frame,
-    unify,
 )
+from gradiend_ui.engine.data.forms.form import DataForm, split_ratios
+from gradiend_ui.engine.data.forms.unified import resplit, unified_frame, unify
 from gradiend_ui.engine.errors import BadData, NotAllowed, TooLarge
 from gradiend_ui.trainer.config import TextPredictionConfig
 from tests.support import german_articles

@@ -19,7 +19,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from gradiend_ui.engine.base.base_model import CLM
 from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
@@ -134,7 +133,7 @@ def test_the_order_of_the_rows_moves_nothing(
     turned = list(data.rows)
     random.Random(3).shuffle(turned)
     scores = finals(prepare(plan.model, plan.spec, replace(data, rows=tuple(turned)), texts))
-    if plan.objective.name == CLM and plan.spec.token_boundary == "reference":
+    if plan.objective.name == "clm_next_token" and plan.spec.token_boundary == "reference":
         assert {cell: score.lms for cell, score in scores.items()} == {c: s.lms for c, s in expected.items()}
     else:
         assert_close(scores, expected)

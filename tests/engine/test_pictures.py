@@ -9,7 +9,8 @@ import pytest
 
 from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.engine.selection.picture import MOST_RUNS, Pictures, picture_of
-from gradiend_ui.engine.selection.winner import LMSThresholdPolicy, LMSTimesMetricPolicy, Question
+from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, LMSTimesMetricPolicy
+from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import BASE_LMS, Cell, CellScore, Grid
 from gradiend_ui.engine.worker.health_card import export_facts

@@ -11,14 +11,16 @@ import pytest
 
 from gradiend_ui.engine.errors import BadGrid, NotFound
 from gradiend_ui.engine.selection.picture import picture_of
-from gradiend_ui.engine.selection.winner import (
+from gradiend_ui.engine.selection.policies import (
     BaseContext,
     Candidate,
     LMSThresholdPolicy,
     LMSTimesMetricPolicy,
-    Question,
     SelectionPolicy,
     policy_named,
+)
+from gradiend_ui.engine.selection.winner import (
+    Question,
     select,
     shown_below,
     strengthening_feature_factors,

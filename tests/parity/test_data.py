@@ -11,17 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gradiend_ui.engine.data.forms import (
-    UnifiedData,
-    chosen_pair,
-    evaluation_rows,
-    resplit,
-    training_labels,
-    training_rows,
-    transition_groups,
-    unified_frame,
-    unify,
-)
+from gradiend_ui.engine.data.forms import evaluation_rows
+from gradiend_ui.engine.data.forms.choice import chosen_pair, training_labels, training_rows, transition_groups
+from gradiend_ui.engine.data.forms.unified import UnifiedData, resplit, unified_frame, unify
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.trainer.config import TextPredictionConfig
 from tests.parity.reference import Reference

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from gradiend_ui.engine.checkpoint.autoencoder import Architecture
+from gradiend_ui.engine.checkpoint.config import Architecture
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo"

@@ -38,7 +38,9 @@ async def echo(request: Request) -> PlainTextResponse:
 
 
 def client_of(public: bool = False) -> TestClient:
-    doors = Doors(public, "127.0.0.1", PUBLIC if public else LOCAL, frozenset({"load"}), frozenset({PUBLIC_NUMBER}))
+    quotas = PUBLIC if public else LOCAL
+    pages = frozenset({"/de"})
+    doors = Doors(public, "127.0.0.1", quotas, frozenset({"load"}), frozenset({PUBLIC_NUMBER}), pages=pages)
     middleware = [Middleware(Gate, doors=doors, visitors=Visitors(public))]
     app = Starlette(
         routes=[Route("/{path:path}", echo, methods=["GET", "POST", "PUT", "DELETE"])], middleware=middleware

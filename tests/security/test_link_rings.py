@@ -23,9 +23,10 @@ from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import LOCAL, named_by, public_trust
 from gradiend_ui.engine.worker.bench import Bench
 from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests.loading import UPLOADS
 from gradiend_ui.server.checkpoints import OwnModel, absolute, was_uploaded
 from gradiend_ui.server.home import find_home, usable_folder
-from gradiend_ui.server.leftovers import UPLOADS, used_uploads
+from gradiend_ui.server.leftovers import used_uploads
 from gradiend_ui.server.session import Session
 from tests.support import checkpoints_hostile as hostile
 from tests.support.served import ROOT

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from gradiend_ui.engine.store.store import cell_key
+from gradiend_ui.engine.store.results import cell_key
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import Cell, CellScore

@@ -124,7 +124,8 @@ def test_data_of_ones_own_makes_an_assumption_pointless(card, words) -> None:
 
 
 def test_every_objective_and_source_has_plain_words() -> None:
-    from gradiend_ui.engine.base.base_model import MASK_HEAD, OBJECTIVES
+    from gradiend_ui.engine.base.objectives import OBJECTIVES
+    from gradiend_ui.engine.base.rebuilding import MASK_HEAD
     from gradiend_ui.engine.checkpoint.context import SOURCES
 
     wanted = [f"load.objective_{name}" for name in OBJECTIVES if name != MASK_HEAD]

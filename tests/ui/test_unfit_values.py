@@ -13,7 +13,7 @@ import pytest
 from gradio.data_classes import FileData, ListFiles
 
 from gradiend_ui.ui.kit.refusals import last_resort, unfit_value
-from gradiend_ui.ui.kit.words import LANGUAGES, Words
+from gradiend_ui.ui.kit.words import Words, languages
 from tests.support.served import Served, served
 
 TABLES = [".csv", ".json"]
@@ -30,7 +30,7 @@ def told_by(widget: Any, value: Any, language: str = "en") -> str:
     return sentence
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize("value", ODD)
 def test_what_is_none_of_the_choices(value: Any, language: str) -> None:
     choices = [("by name", "name"), ("by size", "size")]

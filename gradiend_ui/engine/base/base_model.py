@@ -1,7 +1,7 @@
 """A loaded base model with its tokenizer: what it is, how it is scored, and how it reads a text.
 
 The kind of a model (masked, causal, encoder-decoder) comes from its configuration, and with it the objectives that it
-can be scored by. Knows names of objectives, not what they compute, and not where models lie.
+can be scored by. Knows what objectives need, not what they compute, and not where models lie.
 """
 
 from __future__ import annotations
@@ -22,6 +22,17 @@ from transformers import (
 )
 
 from gradiend_ui.engine.base.chat_prompt import in_chat_prompt
+from gradiend_ui.engine.base.objectives import (
+    AUTO,
+    CAUSAL,
+    KIND_WORDS,
+    MASKED,
+    SEQ2SEQ,
+    Kind,
+    ObjectiveFacts,
+    objective_named,
+    objectives_of,
+)
 from gradiend_ui.engine.base.trouble import panics_told
 from gradiend_ui.engine.errors import BadBase, BadData
 from gradiend_ui.engine.files.json_files import is_broken, shown
@@ -31,28 +42,7 @@ from gradiend_ui.engine.uploads.tokenizer import SPARE_IDS
 Model = Any  # a transformers PreTrainedModel
 Tokenizer = Any  # a transformers tokenizer
 DeviceMap: TypeAlias = "str | Mapping[str, int | str]"
-MLM, CLM, CLOZE, MASK_HEAD = "mlm_mask_token", "clm_next_token", "clm_sequence_cloze", "clm_mlm_head"
-ENCODER_MLM, DECODER, DECODER_CLOZE = "seq2seq_encoder_mlm", "seq2seq_decoder", "seq2seq_decoder_sequence_cloze"
-MASKED, CAUSAL, SEQ2SEQ = "masked", "causal", "seq2seq"
-OBJECTIVES_OF: Mapping[str, Mapping[str, str]] = {
-    MASKED: {MLM: "the mask of a masked model"},
-    CAUSAL: {
-        CLM: "the next token",
-        CLOZE: "whole continuations, with the text right of the mask",
-        MASK_HEAD: "for GRADIENDs trained through a mask head; scored as the next token",
-    },
-    SEQ2SEQ: {
-        ENCODER_MLM: "the mask, read at the encoder",
-        DECODER: "what the decoder says, experimental",
-        DECODER_CLOZE: "what the decoder says between sentinels, experimental",
-    },
-}
-"""Per kind of model: its objectives with a few words, the one that "auto" takes first."""
 AUTO_CLASSES = {MASKED: AutoModelForMaskedLM, CAUSAL: AutoModelForCausalLM, SEQ2SEQ: AutoModelForSeq2SeqLM}
-KIND_WORDS = {MASKED: "a masked", CAUSAL: "a causal", SEQ2SEQ: "an encoder-decoder"}
-WINDOWED = (CLOZE, DECODER, DECODER_CLOZE)
-"""The objectives that look at the text right of the mask through `rhs_window`."""
-OBJECTIVES = tuple(name for names in OBJECTIVES_OF.values() for name in names)
 REFERENCE_MAX_LENGTH = 512
 WHOLE_RIGHT_CONTEXT = -1
 
@@ -61,7 +51,7 @@ WHOLE_RIGHT_CONTEXT = -1
 class BaseModel:
     """A loaded base model: never modified after loading.
 
-    objective: how it is scored, one of `OBJECTIVES` ("clm_mlm_head" has become "clm_next_token" here).
+    objective: how it is scored, one of `objective_names` ("clm_mlm_head" has become "clm_next_token" here).
     rhs_window: tokens right of the mask that the cloze objectives see; -1 is all of them.
     chat_prompt: whether texts are put into a chat prompt before they are scored.
     """
@@ -74,9 +64,14 @@ class BaseModel:
     chat_prompt: bool = False
 
     @property
-    def kind(self) -> str:
+    def facts(self) -> ObjectiveFacts:
+        """What its objective is."""
+        return objective_named(self.objective)
+
+    @property
+    def kind(self) -> Kind:
         """ "masked", "causal" or "seq2seq"."""
-        return next(kind for kind, names in OBJECTIVES_OF.items() if self.objective in names)
+        return self.facts.kind
 
     @property
     def auto_class(self) -> str:
@@ -195,12 +190,13 @@ def base_around(
     """
     own_name = name or name_of(model.name_or_path or type(model).__name__)
     scored_by = chosen_objective(model.config, own_name, objective)
-    if scored_by == MLM and tokenizer.mask_token_id is None:
+    needs_mask = objective_named(scored_by).needs_mask
+    if needs_mask and tokenizer.mask_token_id is None:
         raise BadBase(f"The tokenizer of {own_name!r} has no mask token: masked scoring is impossible.")
     rows = embedding_rows(model)
     special = [one for one in (tokenizer.mask_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) if one]
     foreign = rows is not None and vocabulary_size(tokenizer) > rows + SPARE_IDS
-    if rows is not None and (foreign or (scored_by == MLM and max(special, default=0) >= rows)):
+    if rows is not None and (foreign or (needs_mask and max(special, default=0) >= rows)):
         raise BadBase(f"The tokenizer of {own_name!r} belongs to another model: it knows more than {rows:,} tokens.")
     if isinstance(rhs_window, bool) or not isinstance(rhs_window, int):
         raise BadBase(f"rhs_window must be a whole number of tokens, -1 for all of them, not {shown(rhs_window)}.")
@@ -211,33 +207,29 @@ def base_around(
 
 def objective_of(config: Any, location: str) -> str:
     """The objective that "auto" takes for `config`; raises BadBase when it is no language model."""
-    return next(iter(OBJECTIVES_OF[kind_of(config, location)]))
+    return objectives_of(kind_of(config, location))[0].name
 
 
-def chosen_objective(config: Any, location: str, asked: str = "auto") -> str:
+def chosen_objective(config: Any, location: str, asked: str = AUTO) -> str:
     """How a model is scored: `asked` where it fits the kind of the model, its first objective for "auto".
 
     "clm_mlm_head" is scored as "clm_next_token". Raises BadBase with the choices that fit.
     """
-    if asked != "auto" and asked not in OBJECTIVES:
-        raise BadBase(
-            f"There is no prediction objective {shown(asked)}; choose auto or one of: {', '.join(OBJECTIVES)}."
-        )
+    wanted = None if asked == AUTO else objective_named(asked)
     kind = kind_of(config, location)
-    fitting = OBJECTIVES_OF[kind]
-    if asked == "auto":
-        return next(iter(fitting))
-    if asked not in fitting:
-        needed = next(other for other, names in OBJECTIVES_OF.items() if asked in names)
-        choices = ", ".join(f"{name!r} ({words})" for name, words in fitting.items())
+    fitting = objectives_of(kind)
+    if wanted is None:
+        return fitting[0].name
+    if wanted.kind != kind:
+        choices = ", ".join(f"{facts.name!r} ({facts.about})" for facts in fitting)
         raise BadBase(
-            f"The prediction objective {shown(asked)} needs {KIND_WORDS[needed]} language model, and "
+            f"The prediction objective {shown(asked)} needs {KIND_WORDS[wanted.kind]} language model, and "
             f"{name_of(location)!r} is {KIND_WORDS[kind]} one. Choose 'auto' or {choices}."
         )
-    return CLM if asked == MASK_HEAD else asked
+    return wanted.scored_as or wanted.name
 
 
-def kind_of(config: Any, location: str) -> str:
+def kind_of(config: Any, location: str) -> Kind:
     """ "masked", "causal" or "seq2seq", by the configuration alone (a path with "t5" in it says nothing)."""
     names = [name for name in config.architectures or [] if isinstance(name, str)]
     if getattr(config, "is_encoder_decoder", False):

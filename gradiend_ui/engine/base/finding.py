@@ -13,15 +13,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from gradiend_ui.engine.base.base_model import (
-    OBJECTIVES,
-    WHOLE_RIGHT_CONTEXT,
-    BaseModel,
-    DeviceMap,
-    Model,
-    Tokenizer,
-    base_around,
-)
+from gradiend_ui.engine.base.base_model import WHOLE_RIGHT_CONTEXT, BaseModel, DeviceMap, Model, Tokenizer, base_around
 from gradiend_ui.engine.base.chat_prompt import named_instruct
 from gradiend_ui.engine.base.files import (
     holds_tokenizer,
@@ -34,6 +26,7 @@ from gradiend_ui.engine.base.mask_head import (
     base_instead,
     holds_mask_head,
 )
+from gradiend_ui.engine.base.objectives import AUTO, OBJECTIVES, objective_names
 from gradiend_ui.engine.checkpoint.companions import run_folder_of
 from gradiend_ui.engine.checkpoint.context import value_at
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
@@ -50,7 +43,7 @@ MAX_WINDOW = 1_000_000
 class Scoring:
     """How a base model is to be scored, as far as the user says.
 
-    objective: one of `base_model.OBJECTIVES`, or "auto" for what suits the kind of the model.
+    objective: one of `objectives.objective_names`, or "auto" for what suits the kind of the model.
     rhs_window: tokens right of the mask that the cloze objectives see, -1 for all.
     chat_prompt: whether texts are put into a chat prompt; None when the stated path or name holds "instruct".
     """
@@ -163,13 +156,13 @@ def _base_given(
 
 def _stated_objective(checkpoint: Checkpoint) -> str:
     stated = checkpoint.metadata.get("prediction_objective")
-    stated = "auto" if stated in (None, "") else stated
+    stated = AUTO if stated in (None, "") else stated
     if not isinstance(stated, str) or len(stated) > MAX_LOCATION:
         raise BadBase(f"config.json: metadata.prediction_objective must be a short text, not {shown(stated)}.")
-    if stated not in ("auto", *OBJECTIVES):
+    if stated != AUTO and stated not in OBJECTIVES:
         raise BadBase(
             f"config.json: metadata.prediction_objective: there is no prediction objective {shown(stated)}; "
-            f"there are auto, {', '.join(OBJECTIVES)}."
+            f"there are auto, {', '.join(objective_names())}."
         )
     return stated
 

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.base_model import SEQ2SEQ, BaseModel, Model
+from gradiend_ui.engine.base.base_model import BaseModel, Model
+from gradiend_ui.engine.base.objectives import SEQ2SEQ
 from gradiend_ui.engine.scoring.objectives.seq2seq_decoder import decoder_start
 from gradiend_ui.engine.scoring.readout import padded, running
 

@@ -11,22 +11,14 @@ from dataclasses import dataclass
 
 import torch
 
-from gradiend_ui.engine.base.base_model import (
-    CLM,
-    CLOZE,
-    ENCODER_MLM,
-    MLM,
-    SEQ2SEQ,
-    BaseModel,
-)
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.objectives import SEQ2SEQ
 from gradiend_ui.engine.data.rows import MASK, MAX_TEXT
 from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.scoring.objectives.candidates import gap_mark, gap_mark_id, plain_ids
 from gradiend_ui.engine.scoring.objectives.seq2seq_decoder import between_sentinels, decoder_start, encoder_text
 from gradiend_ui.engine.scoring.readout import Batch, padded
 
-AT_THE_MASK = (MLM, ENCODER_MLM)
-LEFT_TO_RIGHT = (CLM, CLOZE)
 NATURAL = "natural"
 
 
@@ -56,11 +48,11 @@ def read_sentence(base: BaseModel, text: str, number: int, token_boundary: str) 
         raise BadData(f"Sentence {number} is empty.")
     if len(text) > MAX_TEXT:
         raise TooLarge(f"Sentence {number} is longer than {MAX_TEXT:,} characters.")
-    if base.objective in LEFT_TO_RIGHT:
+    if base.facts.asked_at == "left":
         return _left_to_right(base, text, number, token_boundary)
     if MASK not in text:
         raise BadData(f"Sentence {number} has no {MASK}: put {MASK} where the model should predict.")
-    return _masked(base, text, number) if base.objective in AT_THE_MASK else _decoded(base, text)
+    return _masked(base, text, number) if base.facts.asked_at == "mask" else _decoded(base, text)
 
 
 def _left_to_right(base: BaseModel, text: str, number: int, token_boundary: str) -> Sentence:
@@ -68,7 +60,7 @@ def _left_to_right(base: BaseModel, text: str, number: int, token_boundary: str)
     if not left.strip():
         raise BadData(f"Sentence {number} has no text left of {MASK}: a causal model has nothing to continue.")
     natural = token_boundary == NATURAL or (not mask and left == left.rstrip())
-    if base.objective == CLOZE:
+    if base.facts.bare:
         ids = plain_ids(base.tokenizer, left.rstrip())
     else:
         (ids,) = base.encode([left.rstrip() if natural else left])
@@ -113,5 +105,5 @@ def continued_ids(base: BaseModel, text: str) -> tuple[int, ...]:
         (ids,) = base.encode([encoder_text(base, text)], base.max_length)
         return tuple(ids)
     left = text.split(MASK)[0].rstrip()
-    ids = plain_ids(base.tokenizer, left) if base.objective == CLOZE else base.encode([left])[0]
+    ids = plain_ids(base.tokenizer, left) if base.facts.bare else base.encode([left])[0]
     return tuple(ids[-base.max_length :])

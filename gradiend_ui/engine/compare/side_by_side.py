@@ -15,14 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.base_model import (
-    CLM,
-    ENCODER_MLM,
-    MASKED,
-    MLM,
-    SEQ2SEQ,
-    Model,
-)
+from gradiend_ui.engine.base.base_model import Model
+from gradiend_ui.engine.base.objectives import MASKED, SEQ2SEQ
 from gradiend_ui.engine.compare.continuation import Continuation, changed_tokens, continue_texts, spelled_pieces
 from gradiend_ui.engine.compare.sentences import NATURAL, Sentence, batch_of, continued_ids, read_sentence
 from gradiend_ui.engine.data.rows import MASK, EvalRow
@@ -36,7 +30,6 @@ from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
 from gradiend_ui.engine.values import Cell, finite_or_none
 from gradiend_ui.engine.weights.workspace import Workspace
 
-BY_FIRST_PIECES = (MLM, CLM, ENCODER_MLM)
 ClassProbabilities = dict[str, float | None]
 MAX_TEXTS, MAX_CELLS, MAX_TOP_K, MAX_CONTINUATION = 20, 4, 50, 40
 SMALL = 1024
@@ -107,7 +100,7 @@ class Comparison:
 
     def _readout(self, batch: Batch) -> Readout | EncoderReadout:
         """How this model is read; tried once, with the first sentences."""
-        if self.model.base.objective == ENCODER_MLM:
+        if self.model.base.facts.at_encoder:
             return EncoderReadout()
         found: Readout | None = self.memory.get((self.owner, "readout"))
         if found is None:
@@ -232,7 +225,7 @@ def _class_reader(
 ) -> Callable[[Model, Tensor], list[ClassProbabilities]]:
     """From weights and the probabilities (points, vocabulary) they gave to {class: P} of each point."""
     words: Mapping[str, tuple[str, ...]] = targets.words or {}
-    if model.base.objective in BY_FIRST_PIECES:
+    if model.base.facts.words_read != "as written":
         lookups = _piece_lookups(model, words, token_boundary)
         naturals = [sentence.natural for sentence in sentences for _ in sentence.points]
         return lambda _weights, probs: [
@@ -260,7 +253,7 @@ def _piece_lookups(
 ) -> Callable[[bool], dict[str, Tensor]]:
     """{class: vocabulary ids of its words} of a sentence, by whether it is read with the natural boundary."""
     vocabulary = TargetVocabulary(model.tokenizer)
-    bare = model.base.objective != CLM or model.base.chat_prompt
+    bare = not model.base.facts.token_boundary or model.base.chat_prompt
 
     def ids_of(natural: bool) -> dict[str, Tensor]:
         lookup = vocabulary.word_initial_pieces if natural and not bare else vocabulary.first_pieces

@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from gradiend_ui.engine.base.base_model import CAUSAL, MASKED, BaseModel
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.objectives import CAUSAL, MASKED
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import Blocks, cut, cut_within_chunks, widths_of_chunks
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded

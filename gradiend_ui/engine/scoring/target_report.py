@@ -10,13 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gradiend_ui.engine.base.base_model import (
-    CLM,
-    CLOZE,
-    ENCODER_MLM,
-    MLM,
-    BaseModel,
-)
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.scoring.objectives.candidates import plain_ids
@@ -87,13 +81,13 @@ def _grouped(words: Iterable[WordReport]) -> list[WordReport]:
 
 
 def _look_up(base: BaseModel, vocabulary: TargetVocabulary, word: str) -> WordReport:
-    tokenizer = base.tokenizer
+    tokenizer, facts = base.tokenizer, base.facts
     try:
-        ways = vocabulary.pieces(word) if base.objective in (MLM, CLM, ENCODER_MLM) else _as_written(tokenizer, word)
-        read = ways if base.objective in (MLM, CLOZE) or base.kind == "seq2seq" else ()
-        if base.objective in (CLM, ENCODER_MLM):
+        ways = _as_written(tokenizer, word) if facts.words_read == "as written" else vocabulary.pieces(word)
+        read = ways
+        if facts.words_read == "first piece":
             read = tuple((token,) for token in vocabulary.first_pieces(word))
-        natural = vocabulary.word_initial_pieces(word) if base.objective == CLM else None
+        natural = vocabulary.word_initial_pieces(word) if facts.token_boundary else None
     except BadData as error:
         return WordReport((word,), (), (), (), None, True, problem=str(error))
     pieces = tuple(tuple(map(str, tokenizer.convert_ids_to_tokens(list(ids)))) for ids in ways)

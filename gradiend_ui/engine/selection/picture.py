@@ -24,15 +24,8 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from gradiend_ui.engine.errors import NotFound
-from gradiend_ui.engine.selection.policies import Candidate
-from gradiend_ui.engine.selection.winner import (
-    LMSThresholdPolicy,
-    Question,
-    candidates_of,
-    select,
-    winners_of,
-    winning_feature_factors,
-)
+from gradiend_ui.engine.selection.policies import Candidate, LMSThresholdPolicy
+from gradiend_ui.engine.selection.winner import Question, candidates_of, select, winners_of, winning_feature_factors
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import BASE_LMS, LMS_ERROR, Cell, CellScore, Grid, finite_or_none
 

@@ -1,16 +1,18 @@
 """Policies: which of the finished cells is taken, from their metric and their LMS alone.
 
-Any object with `select` is one. Knows no classes, no goals and no grid.
+Any object with `select` is one; `register_policy` gives it a name that scripts and pages can ask for (see
+assets/docs/development.md). Knows no classes, no goals and no grid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.registry import Labels, Registry
 from gradiend_ui.engine.values import DEFAULT_RATIO, MOST_RATIO, finite
 
 CellId = Mapping[str, float]
@@ -51,6 +53,43 @@ class SelectionPolicy(Protocol):
 
 
 @dataclass(frozen=True)
+class PolicyFacts:
+    """All that is asked of a policy by its name.
+
+    make: makes one; given the share of the base's LMS that must stay where `takes_ratio`: pages then draw that
+    threshold. because: why its winner was taken, for the card of an export, {ratio} filled in. labels: {language:
+    text} of the choice on a page, where the language files do not know it.
+    """
+
+    make: Callable[..., SelectionPolicy]
+    because: str
+    takes_ratio: bool = False
+    labels: Labels = field(default_factory=dict)
+
+
+LMS_THRESHOLD = "lms_threshold"
+DEFAULT_POLICY = LMS_THRESHOLD
+POLICIES: Registry[PolicyFacts] = Registry("policy")
+Made = TypeVar("Made", bound=Callable[..., Any])
+
+
+def register_policy(
+    name: str, because: str, *, takes_ratio: bool = False, labels: Labels | None = None
+) -> Callable[[Made], Made]:
+    """A decorator for the class of a policy that can then be asked for by `name`, here, in the API and on the page.
+
+    See `PolicyFacts`. Raises BadName for a name that is taken.
+    """
+
+    def registered(make: Made) -> Made:
+        POLICIES.add(name, PolicyFacts(make, because, takes_ratio, labels or {"en": because}), make.__module__)
+        return make
+
+    return registered
+
+
+@register_policy(LMS_THRESHOLD, "the best cell with LMS at least {ratio:g} of the base", takes_ratio=True)
+@dataclass(frozen=True)
 class LMSThresholdPolicy:
     """The largest metric among cells with lms >= ratio * base lms; the first of equals wins.
 
@@ -63,7 +102,7 @@ class LMSThresholdPolicy:
 
     def __post_init__(self) -> None:
         if not 0.0 <= finite(self.ratio, "ratio") <= MOST_RATIO:
-            raise BadGrid(f"ratio must be between 0 and 2, not {self.ratio}.")
+            raise BadGrid(f"ratio must be between 0 and {MOST_RATIO:g}, not {self.ratio}.")
 
     def passes(self, lms: float, base_lms: float) -> bool:
         return lms >= self.ratio * base_lms
@@ -75,6 +114,7 @@ class LMSThresholdPolicy:
         return _largest(passing, lambda c: c.metrics.get(metric, float("-inf"))) or smallest_step(candidates)
 
 
+@register_policy("lms_times_metric", "the largest product of LMS and metric")
 @dataclass(frozen=True)
 class LMSTimesMetricPolicy:
     """The largest metric x lms; the first of equals wins. Needs no base LMS. Source of the rule: `gradiend` 0.2.3."""
@@ -93,14 +133,15 @@ def smallest_step(candidates: Sequence[Candidate]) -> Candidate | None:
     return min(moving, key=lambda c: abs(c.id["learning_rate"]), default=None)
 
 
-POLICIES = ("lms_threshold", "lms_times_metric")
+def policy_names() -> tuple[str, ...]:
+    """The names by which a policy can be asked for, in the order of a list of choices; the first is the default."""
+    return tuple(POLICIES)
 
 
 def policy_named(name: str, ratio: float = DEFAULT_RATIO) -> SelectionPolicy:
     """The policy of this name. Raises BadGrid."""
-    threshold = LMSThresholdPolicy(ratio)  # a ratio is looked at even where no policy needs it
-    if name == "lms_threshold":
-        return threshold
-    if name == "lms_times_metric":
-        return LMSTimesMetricPolicy()
-    raise BadGrid(f"policy must be one of {', '.join(POLICIES)}, not {shown(name)}.")
+    LMSThresholdPolicy(ratio)  # a ratio is looked at even where no policy needs it
+    found = POLICIES.get(name)
+    if found is None:
+        raise BadGrid(f"policy must be one of {', '.join(policy_names())}, not {shown(name)}.")
+    return found.make(ratio) if found.takes_ratio else found.make()

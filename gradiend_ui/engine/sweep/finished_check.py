@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gradiend_ui.engine.base.base_model import CLM
 from gradiend_ui.engine.checkpoint.companions import Companions
 from gradiend_ui.engine.checkpoint.finished_grid import FinishedSweep, GridCache, grid_of, scored_classes, shown_scores
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
@@ -73,7 +72,7 @@ def _candidates(cache: GridCache, model: ModelWithGradiend, companions: Companio
     rows = companions.rows
     assert rows is not None  # the caller has asked
     names = sorted(companions.neutral, key=lambda name: name != companions.neutral_set)
-    natural = cache.fingerprint is not None and model.base.objective == CLM
+    natural = cache.fingerprint is not None and model.base.facts.token_boundary
     splits = {row.split for row in rows.rows}
     several = tuple(cache.split.split("_")) if "_" in cache.split and cache.split not in splits else None
     for boundary in ("reference", "natural") if natural else ("reference",):

@@ -290,7 +290,7 @@ def _ingredients(
         "dtype": str(model.base_model.dtype),
         "objective": objective.name,
         "part": spec.part,
-        "token_boundary": spec.token_boundary if objective.name == CLM else None,
+        "token_boundary": spec.token_boundary if model.base.facts.token_boundary else None,
         "rows": [[row.masked, row.label, row.label_class, row.alternative, row.alternative_class] for row in rows],
         "targets": None if targets.words is None else {name: list(words) for name, words in targets.words.items()},
         "classes": targets.classes,
@@ -299,7 +299,7 @@ def _ingredients(
         "plan": [[block.rows for block in objective.blocks], lms.block_texts],
         "readout": asdict(objective.readout),
     }
-    if objective.name in WINDOWED:
+    if model.base.facts.windowed:
         ingredients["rhs_window"] = model.base.rhs_window
     return ingredients
 

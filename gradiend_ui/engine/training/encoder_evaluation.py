@@ -23,7 +23,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.base_model import CAUSAL, BaseModel
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.objectives import CAUSAL
 from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder
 from gradiend_ui.engine.data.neutral_texts import capped_neutral
 from gradiend_ui.engine.data.rows import MASK, EvalRow

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gradiend_ui.engine.base.base_model import ENCODER_MLM, BaseModel, Model
+from gradiend_ui.engine.base.base_model import BaseModel, Model
 from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
@@ -102,7 +102,7 @@ def parameter_map(base: BaseModel, params: Sequence[str] | None = None) -> Param
 
 
 def _backbone_parameters(base: BaseModel) -> list[nn.Parameter]:
-    if base.objective == ENCODER_MLM:
+    if base.facts.at_encoder:
         modules = dict(base.model.named_modules())
         return [one for name in ENCODER_SIDE if name in modules for one in modules[name].parameters()]
     return list(_text_backbone(base.model).parameters())

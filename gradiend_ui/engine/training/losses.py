@@ -7,7 +7,7 @@ the batch, and with logits at the points only. Knows tokenizers and one forward 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradiend_ui.engine.base.base_model import (
-    CLM,
-    CLOZE,
-    DECODER,
-    DECODER_CLOZE,
-    ENCODER_MLM,
-    MLM,
-    BaseModel,
-)
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.objectives import objective_named, objective_names
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadBase, BadData
+from gradiend_ui.engine.registry import found_at
 from gradiend_ui.engine.scoring.objectives.candidates import (
     added_ids,
     gap_mark,
@@ -156,21 +150,13 @@ def _decoder_input(base: BaseModel, row: EvalRow, word: str, window: int, *, wit
     return TrainingInput(tuple(ids), tuple(enumerate(said)), (base.pad_id if start is None else start, *said[:-1]))
 
 
-PREPARE: Mapping[str, Prepare] = {
-    MLM: masked_input,
-    CLM: next_token_input,
-    CLOZE: cloze_input,
-    ENCODER_MLM: encoder_mask_input,
-    DECODER: decoder_input,
-    DECODER_CLOZE: decoder_cloze_input,
-}
-
-
 def prepare_for(base: BaseModel) -> Prepare:
     """How rows are prepared for the objective of `base`; raises BadBase when it cannot be trained on."""
-    if base.objective not in PREPARE:
-        raise BadBase(f"Training with {base.objective!r} is not supported; choose one of {', '.join(PREPARE)}.")
-    return PREPARE[base.objective]
+    if base.facts.trained_by is None:
+        trained = [name for name in objective_names() if objective_named(name).trained_by is not None]
+        raise BadBase(f"Training with {base.objective!r} is not supported; choose one of {', '.join(trained)}.")
+    prepare: Prepare = found_at(base.facts.trained_by)
+    return prepare
 
 
 def batch_of(base: BaseModel, inputs: Sequence[TrainingInput]) -> Batch:
@@ -204,7 +190,7 @@ def tokens_of(inputs: Sequence[TrainingInput]) -> Tensor:
 
 def readout_for(base: BaseModel, probe: TrainingInput) -> Readout | EncoderReadout:
     """How logits at points are read from this model, tried on one input."""
-    if base.objective == ENCODER_MLM:
+    if base.facts.at_encoder:
         return EncoderReadout()
     return Readout.trying(base.model, batch_of(base, [probe]))
 

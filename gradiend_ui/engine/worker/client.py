@@ -25,6 +25,7 @@ from typing import Any
 from gradiend_ui.engine.errors import Failed, GradiendUIError, error_from
 from gradiend_ui.engine.files.fence import put_up
 from gradiend_ui.engine.files.logs import Seldom, kind_of
+from gradiend_ui.engine.registry import import_from_outside, modules_from_outside
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust, fence_around
 from gradiend_ui.engine.worker.turns import (
     ASIDE,
@@ -55,13 +56,20 @@ class WorkerEnded(Failed):
 
 
 def _child(
-    connection: Connection, store_path: Path, data_dir: Path, demo_folder: Path, trust: Trust, server: int | None
+    connection: Connection,
+    extensions: tuple[str, ...],
+    store_path: Path,
+    data_dir: Path,
+    demo_folder: Path,
+    trust: Trust,
+    server: int | None,
 ) -> None:
     if trust.public:
         put_up(fence_around(data_dir, demo_folder, trust.owned))  # first of all: it binds this thread and later ones
         os.environ["TMPDIR"] = os.environ.get("GRADIO_TEMP_DIR", str(data_dir))  # cleared with the server
     from gradiend_ui.engine.worker.process import serve  # here, not above: it imports torch
 
+    import_from_outside(extensions)
     serve(connection, store_path, data_dir, demo_folder, trust, server)
 
 
@@ -202,7 +210,8 @@ class WorkerClient:
             return
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_child, args=(theirs, *self._paths), daemon=True, name="gradiend-ui-worker")
+        arguments = (theirs, modules_from_outside(), *self._paths)
+        process = context.Process(target=_child, args=arguments, daemon=True, name="gradiend-ui-worker")
         previous = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
         os.environ.update({name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()})
         try:

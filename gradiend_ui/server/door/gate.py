@@ -58,7 +58,7 @@ from gradiend_ui.server.visitors import Visitors
 log = logging.getLogger(__name__)
 IS_NEWS = Seldom()
 READ = re.compile(
-    r"/(?:|de/?|config/?|favicon\.ico|manifest\.json|robots\.txt|theme\.css|(?:static|assets|svelte|app-static)/.*"
+    r"/(?:|config/?|favicon\.ico|manifest\.json|robots\.txt|theme\.css|(?:static|assets|svelte|app-static)/.*"
     r"|gradio_api/(?:info/?|app_id/?|startup-events|theme\.css|upload_progress|queue/data|heartbeat/[^/]+"
     r"|call/[^/]+/[^/]+|file=.*|openapi\.json))"
 )
@@ -93,7 +93,8 @@ class Doors:
 
     host: the address it listens on. functions: numbers of the functions that scripts may call; names: the same by name.
     uploads_dir: on the disk that uploads go to. allowed: further names that a local server answers to.
-    calls: how each function is called; None for a server whose functions look at that themselves.
+    calls: how each function is called; None for a server whose functions look at that themselves. pages: the paths of
+    the page in other languages, such as "/de".
     """
 
     public: bool
@@ -104,6 +105,7 @@ class Doors:
     uploads_dir: str = "."
     allowed: frozenset[str] = frozenset()
     calls: Functions | None = None
+    pages: frozenset[str] = frozenset()
 
 
 class Gate:
@@ -227,7 +229,7 @@ def refused(method: str, path: str, headers: Headers, doors: Doors, peer: str = 
     if not doors.public and not is_own_name(name, doors.host, doors.allowed):
         return Refusal(403, unknown_name(name, peer, headers))
     if method in SAFE_METHODS:
-        there = READ.fullmatch(path) and not _leads_nowhere(path)
+        there = path.removesuffix("/") in doors.pages or (READ.fullmatch(path) and not _leads_nowhere(path))
         return None if there or method == "OPTIONS" else Refusal(404, "There is no such page.")
     if method != "POST" or not WRITTEN.fullmatch(path):
         return Refusal(404, "There is no such function.")

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from gradiend_ui.engine.base.objectives import objective_named
 from gradiend_ui.figures.numbers import change, probability
 from gradiend_ui.ui.compare.columns import Column
 from gradiend_ui.ui.kit.tree import Node, explained, node
@@ -24,10 +25,6 @@ from gradiend_ui.ui.kit.words import Words
 MASK = "[MASK]"
 FIRST_EXAMPLES = 3
 FROM_DATA, SEVERAL_MASKS, ENGLISH, GERMAN = "data", "several", "english", "german"
-NEXT_TOKEN = ("clm_next_token", "clm_mlm_head")
-ONE_GAP = (*NEXT_TOKEN, "clm_sequence_cloze", "seq2seq_decoder", "seq2seq_decoder_sequence_cloze")
-"""The objectives that read one gap of a sentence only."""
-CONTINUING = ("clm", "seq2seq")
 CONTINUED_TOKENS = 12
 UNRELATED: Mapping[str, tuple[str, ...]] = {
     ENGLISH: (
@@ -46,10 +43,10 @@ UNRELATED: Mapping[str, tuple[str, ...]] = {
 """About nothing that a GRADIEND was trained on: what changes here is damage."""
 
 
-def choices_of(objective: str, words: Words) -> list[tuple[str, str]]:
-    """(label, name) of the sets that fit the objective."""
+def choices_of(objective: str | None, words: Words) -> list[tuple[str, str]]:
+    """(label, name) of the sets that fit the objective; None while there is no model."""
     names = [FROM_DATA, SEVERAL_MASKS, ENGLISH, GERMAN]
-    if objective in ONE_GAP:
+    if objective is not None and objective_named(objective).one_gap:
         names.remove(SEVERAL_MASKS)
     return [(words(f"compare.examples_{name}"), name) for name in names]
 
@@ -70,14 +67,14 @@ def first_sentences(card: Mapping[str, Any]) -> str:
 
 def fitting(sentences: Sequence[str], objective: str) -> list[str]:
     """The same sentences; for next-token models only what stands left of the mask, where something does."""
-    if objective not in NEXT_TOKEN:
+    if not objective_named(objective).left_only:
         return list(sentences)
     return [left for text in sentences if (left := text.partition(MASK)[0].rstrip())]
 
 
 def continued_tokens(objective: str) -> int:
     """How many tokens a model of this objective is asked to go on for; 0 for masked models."""
-    return CONTINUED_TOKENS if objective.startswith(CONTINUING) else 0
+    return CONTINUED_TOKENS if objective_named(objective).continues else 0
 
 
 SHOWN = 5

@@ -59,7 +59,7 @@ def _build_title(words: Words) -> gr.Dropdown:
         title = explained(words("compare.title"), words.help("compare.title"))
         Tree(node("h2", title), elem_id="compare-title")
         return gr.Dropdown(
-            choices_of("", words),
+            choices_of(None, words),
             value=FROM_DATA,
             label=words("compare.examples"),
             show_label=False,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
+from gradiend_ui.engine.selection.policies import POLICIES
 from gradiend_ui.figures.maps import Marks, Measure, build_maps, build_row_chart, empty_picture
 from gradiend_ui.ui.grid.files import stem_of
 from gradiend_ui.ui.grid.heatmap import Heatmap
@@ -36,7 +37,6 @@ CHECK_EVERY = 0.04
 CHECK_IDLE = 0.5
 LONGEST_ABSENCE = 30.0
 """Seconds that a run is followed for a page that is not open: it may just be connecting again."""
-THRESHOLD_POLICY = "lms_threshold"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def show_cell(session: Session, view: View, words: Words) -> tuple[dict[str, Any
 
 def _cell(picture: dict[str, Any], view: View, words: Words) -> tuple[dict[str, Any], dict[str, Any]]:
     cell = cell_of(view, picture["selection"])
-    ratio = view.options["ratio"] if view.options["policy"] == THRESHOLD_POLICY else None
+    ratio = view.options["ratio"] if POLICIES[view.options["policy"]].takes_ratio else None
     lines = row_lines(picture, view.options, words)
     return build_row_chart(picture, lines, cell, ratio), build_reason(picture, view.options, cell, words)
 

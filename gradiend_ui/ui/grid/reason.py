@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gradiend_ui.engine.selection.policies import LMS_THRESHOLD, POLICIES
 from gradiend_ui.engine.selection.winner import shown_below
 from gradiend_ui.engine.values import DEFAULT_PRECISION
 from gradiend_ui.figures.maps import place_of
@@ -22,8 +23,6 @@ from gradiend_ui.ui.grid.measures import metric_title
 from gradiend_ui.ui.kit.status import why_ended
 from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.kit.words import Words
-
-THRESHOLD_POLICY = "lms_threshold"
 
 
 def verdict(selection: Mapping[str, Any], options: Mapping[str, Any], words: Words) -> str:
@@ -41,7 +40,7 @@ def verdict(selection: Mapping[str, Any], options: Mapping[str, Any], words: Wor
     if selection["learning_rate"] == 0:
         return words("grid.why_base", **won)
     rejected = selection["rejected"]
-    if rejected is None or options["policy"] != THRESHOLD_POLICY or not selection["base_lms"]:
+    if rejected is None or not POLICIES[options["policy"]].takes_ratio or not selection["base_lms"]:
         return words("grid.why_wins", **won)
     turned_down = {
         "cell": cell_name(rejected["feature_factor"], rejected["learning_rate"]),
@@ -68,7 +67,7 @@ def search_notes(picture: Mapping[str, Any], options: Mapping[str, Any], words: 
 def is_searched(search: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     """Whether the question is one whose winner the search made certain."""
     return (
-        options["policy"] == THRESHOLD_POLICY
+        options["policy"] == LMS_THRESHOLD
         and options["ratio"] == search["ratio"]
         and not options["any_feature_factor"]
         and options["goal"] in search["goals"]

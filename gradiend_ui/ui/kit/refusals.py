@@ -33,7 +33,7 @@ from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.files.logs import Seldom
 from gradiend_ui.engine.worker.turns import asked_by
 from gradiend_ui.server.visitors import Visitors
-from gradiend_ui.ui.kit.words import LANGUAGES, Words
+from gradiend_ui.ui.kit.words import FIRST_LANGUAGE, LANGUAGES, Words
 
 MOVES_FILES, MOVES_ONE = "async_move_files_to_cache", "_move_to_cache"
 """Gradio's functions that look for the files among values."""
@@ -219,7 +219,7 @@ def _visitor(visitors: Visitors) -> str:
 def _words_of(function: Any) -> Words:
     """The texts of the page that a function belongs to."""
     page = getattr(function, "page", "")
-    return Words(page if page in LANGUAGES else LANGUAGES[0])
+    return Words(page if page in LANGUAGES else FIRST_LANGUAGE)
 
 
 @contextmanager

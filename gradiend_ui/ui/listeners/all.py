@@ -8,6 +8,7 @@ from __future__ import annotations
 import gradio as gr
 
 from gradiend_ui.ui.kit.drawer import opens
+from gradiend_ui.ui.kit.words import address_of, next_language
 from gradiend_ui.ui.listeners.compare import wire_compare
 from gradiend_ui.ui.listeners.data import wire_data
 from gradiend_ui.ui.listeners.export import wire_export
@@ -21,10 +22,7 @@ TOGGLE_THEME = """() => {
   const dark = document.body.classList.toggle('dark');
   try { localStorage.setItem('gradiend-theme', dark ? 'dark' : 'light'); } catch (error) { /* private window */ }
 }"""
-OTHER_LANGUAGE = {
-    "en": "() => location.assign(`./de${location.search}${globalThis.gradiendPage.passing()}`)",
-    "de": "() => location.assign(`./${location.search}${globalThis.gradiendPage.passing()}`)",
-}
+OTHER_LANGUAGE = "() => location.assign(`./{place}${{location.search}}${{globalThis.gradiendPage.passing()}}`)"
 SAY_LANGUAGE = "() => {{ document.documentElement.lang = '{language}'; }}"
 RESTORE_THEME = """() => {
   let stored = null;
@@ -42,7 +40,8 @@ def wire(page: Page, blocks: gr.Blocks) -> None:
     wire_export(page)
     wire_runs(page, blocks)
     page.header.theme.click(None, js=TOGGLE_THEME, api_visibility="private")
-    page.header.language.click(None, js=OTHER_LANGUAGE[page.words.language], api_visibility="private")
+    elsewhere = OTHER_LANGUAGE.format(place=address_of(next_language(page.words.language)))
+    page.header.language.click(None, js=elsewhere, api_visibility="private")
     opens(page.header.sweeps, "runs")
     blocks.load(None, js=SAY_LANGUAGE.format(language=page.words.language), api_visibility="private")
     blocks.load(None, js=RESTORE_THEME, api_visibility="private")

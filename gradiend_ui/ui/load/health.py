@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gradiend_ui.engine.base.objectives import objective_named
 from gradiend_ui.figures.numbers import percent, signed, three_digits
 from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.kit.words import Words
@@ -71,8 +72,9 @@ def build_empty(words: Words, sentence: str) -> Node:
 
 def build_health(card: Mapping[str, Any], words: Words) -> Node:
     """Short: what it is, which way it pushes, whether it can be trusted."""
+    how = objective_named(card["objective"])
     objective = explained(
-        words(f"load.objective_{card['objective']}"), words.help(f"load.objective_{card['objective']}")
+        words.given(f"load.objective_{how.name}", how.labels), words.given(f"load.objective_{how.name}_help", how.helps)
     )
     return node(
         "div",

@@ -17,7 +17,8 @@ from gradiend_ui.ui.kit.viewer import Viewers
 from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.load.panel import LoadWidgets
 from gradiend_ui.ui.runs.panel import RunsWidgets
-from gradiend_ui.ui.sweep.panel import FORM_FIELDS, FormWidgets, RunWidgets
+from gradiend_ui.ui.sweep.form import FORM_FIELDS
+from gradiend_ui.ui.sweep.panel import FormWidgets, RunWidgets
 
 if TYPE_CHECKING:
     from gradiend_ui.server.session import Session

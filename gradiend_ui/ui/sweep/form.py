@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from gradiend_ui.engine.base.objectives import objective_named
 from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.selection.policies import DEFAULT_POLICY
 from gradiend_ui.engine.sweep.axes import quick_axes, read_axis
 from gradiend_ui.engine.values import DEFAULT_PRECISION, Grid
 
@@ -19,7 +21,6 @@ LISTED = (FINE, TYPED)
 """Presets whose grid is in the two lists; the others only write theirs there."""
 STRENGTHEN, WEAKEN, BOTH = "strengthen", "weaken", "both"
 GOALS, WINNER_GOALS = (STRENGTHEN, WEAKEN, BOTH), (STRENGTHEN, WEAKEN)
-POLICIES = ("lms_threshold", "lms_times_metric")
 RATIO, LOWEST_RATIO = 0.99, 0.9
 FACTORS, RATES = "feature factors", "learning rates"
 DECODER = "decoder"
@@ -32,7 +33,6 @@ ARITHMETICS: Mapping[str, Mapping[str, str]] = {
 }
 """Choices of the numbers that a sweep computes with, and what each says in a spec."""
 REFERENCE = "reference"
-CAUSAL_OBJECTIVE = "clm_next_token"
 NO_MODEL = "There is no model to sweep yet. Load the demo or a folder first."
 NO_WINNER = "There is no winner to look around yet. Finish a sweep with another grid first, then choose this one."
 
@@ -133,7 +133,7 @@ def build_spec(form: Form, data: Mapping[str, Any], card: Mapping[str, Any]) -> 
 
 def is_causal(card: Mapping[str, Any]) -> bool:
     """Whether the two readings of a word's beginning differ for this model."""
-    return bool(card["objective"] == CAUSAL_OBJECTIVE)
+    return objective_named(card["objective"]).token_boundary
 
 
 def preset_of(spec: Mapping[str, Any], card: Mapping[str, Any]) -> str:
@@ -177,7 +177,7 @@ def first_options(card: Mapping[str, Any], spec: Mapping[str, Any] | None) -> di
     return {
         "target_class": first_class(card, spec),
         "goal": first_goals(spec)[1],
-        "policy": POLICIES[0],
+        "policy": DEFAULT_POLICY,
         "ratio": first_ratio(spec),
         "any_feature_factor": False,
     }

@@ -16,6 +16,7 @@ from typing import Any
 
 import gradio as gr
 
+from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, POLICIES
 from gradiend_ui.engine.sweep.axes import spelled
 from gradiend_ui.engine.values import DEFAULT_PRECISION, PARTS, TOKEN_BOUNDARIES
 from gradiend_ui.ui.kit.tree import Tree, node
@@ -31,7 +32,6 @@ from gradiend_ui.ui.sweep.form import (
     GOALS,
     LISTED,
     LOWEST_RATIO,
-    POLICIES,
     PRESETS,
     RATIO,
     REFERENCE,
@@ -123,6 +123,11 @@ class RunWidgets:
     control: control.ControlWidgets
 
 
+def policy_choices(words: Words) -> list[tuple[str, str]]:
+    """(label, name) of every policy that is registered."""
+    return [(words.given(f"sweep.policy_{name}", POLICIES[name].labels), name) for name in POLICIES]
+
+
 def build(words: Words) -> tuple[FormWidgets, RunWidgets]:
     with gr.Column(elem_id="step-sweep", elem_classes="panel"):
         Tree(node("h2", words("sweep.title")), elem_classes="panel-title")
@@ -132,8 +137,7 @@ def build(words: Words) -> tuple[FormWidgets, RunWidgets]:
         preset = _choice("preset", [(words(f"sweep.preset_{name}"), name) for name in PRESETS], words)
         listed = lists.build(words)
         ratio = Threshold(LOWEST_RATIO, 1.0, RATIO, step=0.005, label=words("sweep.ratio"), elem_id="ratio")
-        policies = [(words(f"sweep.policy_{name}"), name) for name in POLICIES]
-        policy = gr.Dropdown(policies, value=POLICIES[0], label=words("sweep.policy"), elem_id="policy")
+        policy = gr.Dropdown(policy_choices(words), value=DEFAULT_POLICY, label=words("sweep.policy"), elem_id="policy")
         winner_only = _switch("winner_only", words)
         more = _build_more(words)
         run = _build_buttons(words)
@@ -251,7 +255,7 @@ def form_values(card: Mapping[str, Any], spec: Mapping[str, Any] | None, words: 
         **_class_values(card, described.first_class(card, spec)),
         "goal": gr.update(value=goal),
         "winner_goal": gr.update(value=winner_goal, visible=goal == BOTH),
-        "policy": gr.update(value=POLICIES[0]),
+        "policy": gr.update(value=DEFAULT_POLICY),
         "ratio": gr.update(value=described.first_ratio(spec)),
         "any_feature_factor": gr.update(value=False),
         "preset": gr.update(value=preset),

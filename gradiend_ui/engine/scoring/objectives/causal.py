@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.base_model import CLM, BaseModel
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import cut, spread_blocks
@@ -39,7 +39,7 @@ REPORT_ROWS = 32
 class ClmNextToken:
     """Rows prepared for next-token scoring. Rows with nothing left of the mask score nothing."""
 
-    name = CLM
+    name = "clm_next_token"
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.base_model import MLM, BaseModel
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import cut
@@ -28,7 +28,7 @@ Model = Any
 class MlmMaskToken:
     """Rows prepared for masked scoring. Rows whose mask is cut off by the length limit score nothing."""
 
-    name = MLM
+    name = "mlm_mask_token"
 
     def __init__(
         self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS

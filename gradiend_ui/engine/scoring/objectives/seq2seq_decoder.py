@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.base_model import DECODER_CLOZE, BaseModel
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.files.json_files import shown
@@ -104,9 +104,9 @@ def encoder_text(base: BaseModel, masked: str) -> str:
 
 
 def between_sentinels(base: BaseModel, said: Sequence[int]) -> list[int]:
-    """What the decoder is asked for: with a T5 and the cloze objective `said` between the first two sentinels."""
+    """What the decoder is asked for: with a T5, and an objective that says so, `said` between two sentinels."""
     ends = [sentinel_id(base.tokenizer, number) for number in (0, 1)]
-    if base.objective != DECODER_CLOZE or base.tokenizer.mask_token_id is not None or None in ends:
+    if not base.facts.between_sentinels or base.tokenizer.mask_token_id is not None or None in ends:
         return list(said)
     return [ends[0] or 0, *said, ends[1] or 0]
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.base_model import ENCODER_MLM, BaseModel
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import cut
@@ -31,7 +31,7 @@ Model = Any
 class Seq2SeqEncoderMlm:
     """Rows prepared for masked scoring at the encoder."""
 
-    name = ENCODER_MLM
+    name = "seq2seq_encoder_mlm"
 
     def __init__(
         self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.base_model import CLOZE, BaseModel
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import cut
@@ -37,7 +37,7 @@ Candidate = tuple[int, list[int], list[int]]  # class column, ids of the left co
 class SequenceCloze:
     """Rows prepared for cloze scoring. Rows without tokens on their left, or too long for the model, score nothing."""
 
-    name = CLOZE
+    name = "clm_sequence_cloze"
 
     def __init__(
         self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS
