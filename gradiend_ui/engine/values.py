@@ -243,6 +243,11 @@ def finite_or_none(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def lms_ratio(lms: float | None, base_lms: float | None) -> float | None:
+    """LMS / base LMS: 1 where all is kept, above it where it grew; None for a base of 0 and where one is not known."""
+    return lms / base_lms if lms is not None and base_lms else None
+
+
 Targets = Mapping[str, Sequence[str]] | Literal["label"] | None
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from gradiend_ui.engine.values import lms_ratio
 from gradiend_ui.figures.numbers import MINUS, MISSING, change, plain, probability, signed, six_digits, three_digits
 from gradiend_ui.figures.palette import Look, Palette, class_looks, palette_named
 from gradiend_ui.figures.panels import Panel, axis_name, escaped, rate_axis, rate_positions, spread, stacked
@@ -100,8 +101,8 @@ def cell_hover(shifts: Shifts, dataset: str, name: str, place: int) -> str:
 
 
 def share_of_base(shifts: Shifts, place: int) -> str:
-    lms = shifts.lms[place]
-    return MISSING if lms is None or not shifts.base_lms else f"{lms / shifts.base_lms:.3f}"
+    kept = lms_ratio(shifts.lms[place], shifts.base_lms)
+    return MISSING if kept is None else f"{kept:.3f}"
 
 
 def cell_words(shifts: Shifts, place: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from gradiend_ui.engine.errors import BadData, BadGrid
+from gradiend_ui.engine.values import lms_ratio
 from gradiend_ui.figures.numbers import signed
 
 Goal = Literal["strengthen", "weaken"]
@@ -139,7 +140,7 @@ def _table_row(
         "change": None if value is None or before is None else value - before,
         "lms": lms,
         "base_lms": shifts.base_lms,
-        "lms_ratio": None if lms is None or not shifts.base_lms else lms / shifts.base_lms,
+        "lms_ratio": lms_ratio(lms, shifts.base_lms),
         "passes": True if place is None else shifts.passes[place],
         "decides": shifts.decides(dataset, name),
         "selected": place is not None and place == shifts.selected,

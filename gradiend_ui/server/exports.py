@@ -19,7 +19,8 @@ from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotF
 from gradiend_ui.engine.files.file_names import WHY, is_device, without_device
 from gradiend_ui.engine.files.json_files import listed, shown
 from gradiend_ui.engine.files.whole_or_absent import reason_of, sync_names, unfinished, with_advice
-from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, POLICIES, policy_named
+from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
+from gradiend_ui.engine.selection.winner_sentences import chosen_for
 from gradiend_ui.engine.values import DEFAULT_RATIO, PARTS, exact
 from gradiend_ui.server.leftovers import KEPT, STAGES, drop, drop_exports
 from gradiend_ui.server.parts import Ground
@@ -255,11 +256,8 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 def reason(target_class: str, question: Mapping[str, Any], winner: Mapping[str, Any]) -> str:
     """What the card says on why this cell."""
-    goal = _goal(question)
-    if winner["fallback"]:
-        return f"{goal} {target_class}: no cell kept the LMS, the smallest step was taken"
-    because = POLICIES[question.get("policy", DEFAULT_POLICY)].because
-    return f"{goal} {target_class}: {because.format(ratio=question.get('ratio', DEFAULT_RATIO))}"
+    policy, ratio = question.get("policy", DEFAULT_POLICY), question.get("ratio", DEFAULT_RATIO)
+    return chosen_for(_goal(question), target_class, policy, ratio, winner["fallback"])
 
 
 def _goal(question: Mapping[str, Any]) -> str:

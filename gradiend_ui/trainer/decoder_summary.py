@@ -16,9 +16,9 @@ from gradiend_ui.engine.selection.policies import (
     Candidate,
     LMSThresholdPolicy,
     SelectionPolicy,
-    smallest_step,
 )
-from gradiend_ui.engine.selection.winner import Question, select, wanted_feature_factors
+from gradiend_ui.engine.selection.winner import Question, choose, select, wanted_feature_factors
+from gradiend_ui.engine.selection.winner_sentences import explain_own_metric
 from gradiend_ui.engine.values import CellScore
 
 Results = dict[str, Any]
@@ -141,8 +141,7 @@ def _metric_choice(
     inquiry: Inquiry, name: str, candidates: Sequence[Candidate], context: BaseContext
 ) -> dict[str, Any]:
     considered = [candidate for candidate in candidates if _considers(inquiry, name, candidate)]
-    chosen = inquiry.policy.select(name, considered, context) if considered else None
-    chosen = chosen or smallest_step(considered)
+    chosen, fallback = choose(inquiry.policy, name, considered, context)
     strengthen = not name.endswith("_weaken")
     common = {"strengthen": strengthen, "base_lms": context.base_lms}
     if chosen is None and strengthen and name in inquiry.strengthening:
@@ -153,19 +152,16 @@ def _metric_choice(
     if chosen is None:
         why = "No cell of this grid comes into question: the base model stays as it is."
         return BASE_PLACEHOLDER | common | {"lms": context.base_lms, "fallback": True, "why": why}
-    fallback = isinstance(inquiry.policy, LMSThresholdPolicy) and not inquiry.policy.passes(
-        chosen.lms, context.base_lms or 0.0
-    )
-    place = f"({chosen.id['feature_factor']:g}, {chosen.id['learning_rate']:g})"
+    feature_factor, learning_rate = chosen.id["feature_factor"], chosen.id["learning_rate"]
     value = chosen.metrics.get(name, 0.0)
     return common | {
         "value": float(value),
-        "feature_factor": float(chosen.id["feature_factor"]),
-        "learning_rate": float(chosen.id["learning_rate"]),
+        "feature_factor": float(feature_factor),
+        "learning_rate": float(learning_rate),
         "id": dict(chosen.id),
         "lms": float(chosen.lms),
         "fallback": fallback,
-        "why": f"{place} {'is the smallest step, a fallback' if fallback else 'wins'}: {name} {value:.3g}.",
+        "why": explain_own_metric(name, feature_factor, learning_rate, value, fallback),
     }
 
 

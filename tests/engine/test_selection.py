@@ -22,11 +22,11 @@ from gradiend_ui.engine.selection.policies import (
 from gradiend_ui.engine.selection.winner import (
     Question,
     select,
-    shown_below,
     strengthening_feature_factors,
     winners_of,
     winning_feature_factors,
 )
+from gradiend_ui.engine.selection.winner_facts import facts_of, shown_below, threshold_of
 from gradiend_ui.engine.values import Cell, CellScore, Grid
 
 CLASSES = ("M", "F")
@@ -275,3 +275,23 @@ def test_a_share_below_the_threshold_looks_smaller_than_it() -> None:
 def test_a_winner_without_a_step_is_called_the_base_model() -> None:
     chosen = select(question(), BASE, [score(Cell(-1, 0), 0.1, 0.40), score(Cell(-1, 0.5), 0.05, 0.40)])
     assert chosen.why == "(-1, 0) is the base model itself: no cell that may win is better than its P(F) 0.1."
+
+
+def test_the_facts_of_a_winner_are_one_reading_of_its_selection() -> None:
+    cells = [score(Cell(-1, 0.1), 0.3, 0.40), score(Cell(-1, 0.2), 0.5, 0.42), score(Cell(-1, 0.5), 0.9, 0.30)]
+    won = facts_of(select(question(), BASE, cells).to_json(), threshold_of(LMSThresholdPolicy()))
+    assert (won.learning_rate, won.value, won.base_value) == (0.2, 0.5, 0.1)
+    assert (won.lms, won.base_lms, won.lms_ratio) == (0.42, 0.40, 0.42 / 0.40)
+    assert (won.probability, won.base_probability, won.threshold) == (0.5, 0.1, 0.99)
+    assert won.runner_up is not None and (won.runner_up.learning_rate, won.runner_up.lms_ratio) == (0.1, 1.0)
+    assert won.rejected is not None and won.rejected.lms_ratio == 0.30 / 0.40
+    assert won.turned_down == (won.rejected, "0.750") and not won.is_base and not won.fallback
+
+
+def test_what_a_rejected_cell_keeps_is_told_only_where_the_lms_decided() -> None:
+    cells = [score(Cell(-1, 0.2), 0.5, 0.42), score(Cell(-1, 0.5), 0.9, 0.30)]
+    chosen = select(question(), BASE, cells).to_json()
+    assert threshold_of(LMSTimesMetricPolicy()) is None
+    assert facts_of(chosen, None).turned_down is None
+    nothing = facts_of({**chosen, "base_lms": 0.0}, 0.99)
+    assert nothing.lms_ratio is None and nothing.turned_down is None

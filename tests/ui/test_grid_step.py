@@ -14,6 +14,7 @@ import gradio as gr
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid, NotFound
+from gradiend_ui.engine.selection.winner_facts import facts_of
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.grid.files import grid_csv, grid_json, stem_of
 from gradiend_ui.ui.grid.reason import build_reason, picked_cell, verdict
@@ -322,13 +323,15 @@ def test_a_swept_run_has_no_such_note(make_picture, options, words) -> None:
 def test_the_verdict_speaks_german_and_names_a_fallback(make_picture, options) -> None:
     german = Words("de")
     chosen = make_picture()["selection"]
-    assert verdict(chosen, options, german).startswith(
+    assert verdict(facts_of(chosen, 0.99), options, german).startswith(
         "(−1, 0.2) gewinnt: P(F) 0.710, Basis 0.110; LMS 1.008 der Basis."
     )
-    told = verdict({**chosen, "fallback": True}, {**options, "goal": "weaken"}, german)
+    fallback = facts_of({**chosen, "fallback": True}, 0.99)
+    told = verdict(fallback, {**options, "goal": "weaken"}, german)
     assert told.startswith("Keine Zelle hält den LMS bei 0.99") and "1 − P(F)" in told
-    assert "<" not in verdict({**chosen, "rejected": None}, options, german)
-    assert "ist das Basismodell selbst" in verdict({**chosen, "learning_rate": 0.0}, options, german)
+    assert "<" not in verdict(facts_of({**chosen, "rejected": None}, 0.99), options, german)
+    assert "<" not in verdict(facts_of(chosen, None), options, german), "another policy has no threshold to fail"
+    assert "ist das Basismodell selbst" in verdict(facts_of({**chosen, "learning_rate": 0.0}, 0.99), options, german)
 
 
 def test_a_run_that_was_deleted_elsewhere_is_told_to_the_page_that_shows_it(session, options, words) -> None:

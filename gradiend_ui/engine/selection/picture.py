@@ -27,7 +27,7 @@ from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.engine.selection.policies import Candidate, LMSThresholdPolicy
 from gradiend_ui.engine.selection.winner import Question, candidates_of, select, winners_of, winning_feature_factors
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.values import BASE_LMS, LMS_ERROR, Cell, CellScore, Grid, finite_or_none
+from gradiend_ui.engine.values import BASE_LMS, LMS_ERROR, Cell, CellScore, Grid, finite_or_none, lms_ratio
 
 Table = list[list[Any]]
 Answer = TypeVar("Answer")
@@ -89,8 +89,7 @@ class ScoredGrid:
         whole = self.comparable_lms
 
         def ratio(score: CellScore) -> float | None:
-            value, base = finite_or_none(score.lms_value), score.lms.get(BASE_LMS, whole)
-            return value / base if base and value is not None else None
+            return lms_ratio(finite_or_none(score.lms_value), score.lms.get(BASE_LMS, whole))
 
         return self.table(ratio)
 

@@ -1,12 +1,7 @@
-"""The winner of a sweep: the choice by a policy, its reasons, and how close it was.
+"""The winner of a sweep: the question, the choice by a policy, how close it was, and all classes' winners at once.
 
-How close a decision was, in masked tokens of the neutral texts. Pure counting; knows no question and no model.
-
-Choosing the cell: policies, the choice itself, and *why*.
-
-Pure functions of scores: never a reason to run a model again. Knows no tensors, no disk.
-
-The winner of every class and goal at once. A pure function of scores; knows no disk and no page.
+Pure functions of scores: never a reason to run a model again. Knows no tensors, no disk and no page; what is told of a
+winner is `winner_facts`' and `winner_sentences`'.
 """
 
 from __future__ import annotations
@@ -27,7 +22,9 @@ from gradiend_ui.engine.selection.policies import (
     policy_named,
     smallest_step,
 )
-from gradiend_ui.engine.values import Cell, CellScore, error_key, finite_or_none
+from gradiend_ui.engine.selection.winner_facts import facts_of, threshold_of
+from gradiend_ui.engine.selection.winner_sentences import explain, explain_width
+from gradiend_ui.engine.values import Cell, CellScore, error_key, finite_or_none, lms_ratio
 
 
 def deciding_tokens(
@@ -85,7 +82,7 @@ def _needed(policy: LMSThresholdPolicy, base_lms: float, total: int) -> int:
 
 __all__ = [
     "BaseContext", "Candidate", "LMSThresholdPolicy", "LMSTimesMetricPolicy", "Question", "Selection",
-    "SelectionPolicy", "candidates_of", "explain", "goal_feature_factors", "policy_named", "select", "smallest_step",
+    "SelectionPolicy", "candidates_of", "goal_feature_factors", "policy_named", "select", "smallest_step",
     "strengthening_feature_factors", "wanted_feature_factors", "winning_feature_factors",
 ]  # fmt: skip
 
@@ -233,11 +230,10 @@ def select(
     if not candidates:
         raise NotFound(_nothing_to_choose(question, scores))
     name = question.metric_name
-    chosen = question.policy.select(name, candidates, BaseContext(base_lms)) or smallest_step(candidates)
+    chosen, fallback = choose(question.policy, name, candidates, BaseContext(base_lms))
     if chosen is None:
         raise NotFound("Every cell has learning rate 0, which is the base model: add a learning rate.")
     ranked = _by_policy(question.policy, name, candidates, base_lms)
-    fallback = isinstance(question.policy, LMSThresholdPolicy) and not question.policy.passes(chosen.lms, base_lms)
     runner_up = next((c for c in ranked if c is not chosen), None)
     accepted = {id(c) for c in ranked}
     rejected = next(
@@ -260,7 +256,21 @@ def select(
         threshold_tokens=_threshold_tokens(question.policy, base),
         decided_by_tokens=deciding_tokens(question.policy, name, chosen, candidates, base_lms),
     )
-    return replace(selection, why=explain(question, selection), decision=explain_width(question, selection))
+    won = facts_of(selection.to_json(), threshold_of(question.policy))
+    what = f"P({question.target_class})" if question.goal == "strengthen" else f"1 - P({question.target_class})"
+    return replace(selection, why=explain(what, won), decision=explain_width(won))
+
+
+def choose(
+    policy: SelectionPolicy, metric: str, candidates: Sequence[Candidate], context: BaseContext
+) -> tuple[Candidate | None, bool]:
+    """(the policy's choice, else the smallest step; whether that is a fallback: the threshold turned all down)."""
+    if not candidates:
+        return None, False
+    chosen = policy.select(metric, candidates, context) or smallest_step(candidates)
+    if chosen is None or not isinstance(policy, LMSThresholdPolicy):
+        return chosen, False
+    return chosen, not policy.passes(chosen.lms, context.base_lms or 0.0)
 
 
 def _nothing_to_choose(question: Question, scores: Sequence[CellScore]) -> str:
@@ -312,50 +322,6 @@ def _threshold_tokens(policy: SelectionPolicy, base: CellScore) -> float | None:
     return round((1.0 - policy.ratio) * hits, 2)
 
 
-def explain(question: Question, chosen: Selection) -> str:
-    """One or two sentences: the winner with its numbers, then what nearly won or was turned down."""
-    what = f"P({question.target_class})" if question.goal == "strengthen" else f"1 - P({question.target_class})"
-    base = "" if chosen.base_value is None else f", base {chosen.base_value:.3g}"
-    relative = "not comparable" if not chosen.base_lms else f"{chosen.lms / chosen.base_lms:.3f} of base"
-    place = _place(chosen.feature_factor, chosen.learning_rate)
-    threshold = question.policy.ratio if isinstance(question.policy, LMSThresholdPolicy) else None
-    if chosen.fallback:
-        return (
-            f"No cell keeps the LMS at {threshold:g} of the base or above. {place} is the smallest step, taken as a "
-            f"fallback: {what} {chosen.value:.3g}{base}; LMS {relative}."
-        )
-    if chosen.learning_rate == 0:
-        return f"{place} is the base model itself: no cell that may win is better than its {what} {chosen.value:.3g}."
-    sentence = f"{place} wins: {what} {chosen.value:.3g}{base}; LMS {relative}."
-    if chosen.rejected is not None and threshold is not None and chosen.base_lms:
-        other = chosen.rejected
-        sentence += (
-            f" {_place(other['feature_factor'], other['learning_rate'])} has {other['value']:.3g} but LMS "
-            f"{shown_below(other['lms'] / chosen.base_lms, threshold)} < {threshold:g}."
-        )
-    return sentence
-
-
-def shown_below(share: float, threshold: float) -> str:
-    """`share` with three decimals, or as many as it takes to look smaller than `threshold`: 0.98968 < 0.99."""
-    return next((text for digits in range(3, 9) if float(text := f"{share:.{digits}f}") < threshold), f"{share:g}")
-
-
-def explain_width(question: Question, chosen: Selection) -> str | None:
-    """How wide the threshold is and how close the decision was, in masked tokens; None where there are no hits."""
-    if chosen.threshold_tokens is None or not isinstance(question.policy, LMSThresholdPolicy):
-        return None
-    sentence = f"A threshold of {question.policy.ratio:g} is {chosen.threshold_tokens:.1f} masked tokens wide here"
-    if chosen.decided_by_tokens is None:
-        return f"{sentence}; no number of tokens in one cell would give another answer."
-    tokens = "1 token decides" if chosen.decided_by_tokens == 1 else f"{chosen.decided_by_tokens} tokens decide"
-    return f"{sentence}; {tokens} the winner."
-
-
-def _place(feature_factor: float, learning_rate: float) -> str:
-    return f"({feature_factor:g}, {learning_rate:g})"
-
-
 WINNER_GOALS = ("strengthen", "weaken")
 
 
@@ -387,7 +353,7 @@ def winners_of(
                     "feature_factor": chosen.feature_factor,
                     "learning_rate": chosen.learning_rate,
                     "value": chosen.value,
-                    "lms_ratio": chosen.lms / chosen.base_lms if chosen.base_lms else None,
+                    "lms_ratio": lms_ratio(chosen.lms, chosen.base_lms),
                     "fallback": chosen.fallback,
                 }
             )

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy
 from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.sweep.plan import PreparedSweep
-from gradiend_ui.engine.values import DEFAULT_PRECISION, Cell, finite_or_none
+from gradiend_ui.engine.values import DEFAULT_PRECISION, Cell, finite_or_none, lms_ratio
 
 MOST_SHARE = 1 / 3
 """Where a first look would take more than this of the work, it is left out: the cells are done soon anyway."""
@@ -225,7 +225,7 @@ class Race:
         if not known.finite:
             return "The rewritten model's output is not a finite number."
         if not self._passes(known.lms_most):
-            share = known.lms_most / self._base_lms if self._base_lms else 0.0
+            share = lms_ratio(known.lms_most, self._base_lms) or 0.0
             return f"Cannot win: its LMS is at most {share:.3f} of the base's."
         if best is None or best == place:
             return None

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradiend_ui.engine.base.base_model import CLM, WINDOWED
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING
 from gradiend_ui.engine.data.columns import ordered_classes
 from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_rows

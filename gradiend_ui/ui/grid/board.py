@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
-from gradiend_ui.engine.selection.policies import POLICIES
 from gradiend_ui.figures.maps import Marks, Measure, build_maps, build_row_chart, empty_picture
 from gradiend_ui.ui.grid.files import stem_of
 from gradiend_ui.ui.grid.heatmap import Heatmap
 from gradiend_ui.ui.grid.measures import board_of, kept_measure, lms_measure, row_lines
-from gradiend_ui.ui.grid.reason import build_reason
+from gradiend_ui.ui.grid.reason import build_reason, threshold_asked
 from gradiend_ui.ui.grid.row_chart import RowChart
 from gradiend_ui.ui.kit.status import build_run_chip, build_steps
 from gradiend_ui.ui.kit.tree import Tree
@@ -82,9 +81,8 @@ def show_cell(session: Session, view: View, words: Words) -> tuple[dict[str, Any
 
 def _cell(picture: dict[str, Any], view: View, words: Words) -> tuple[dict[str, Any], dict[str, Any]]:
     cell = cell_of(view, picture["selection"])
-    ratio = view.options["ratio"] if POLICIES[view.options["policy"]].takes_ratio else None
-    lines = row_lines(picture, view.options, words)
-    return build_row_chart(picture, lines, cell, ratio), build_reason(picture, view.options, cell, words)
+    chart = build_row_chart(picture, row_lines(picture, view.options, words), cell, threshold_asked(view.options))
+    return chart, build_reason(picture, view.options, cell, words)
 
 
 def show_maps(session: Session, view: View, words: Words, held: str = "") -> dict[str, Any]:

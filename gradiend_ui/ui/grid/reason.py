@@ -1,11 +1,8 @@
-"""Why this cell: the card with the selected cell's numbers, and the winner's sentence in the page's language.
+"""Why this cell: the card on the right with the selected cell's numbers, and the winner's sentence in the page's words.
 
-Why the best cell won, in the page's language: the engine's sentence, from the same selection; and what a search for
-the winner left out. Knows no widget.
-
-Why this cell: the card on the right with the selected cell's numbers and the winner's reasons.
-
-Trees from a picture and a selection; the sentence itself comes from the engine. Every number is explained by one hover.
+Trees from a picture and the question. The facts of the winner come from `engine.selection.winner_facts`, as those of
+the API's English sentence do; what a search for the winner left out is told too. Every number is explained by a hover.
+Knows no widget.
 """
 
 from __future__ import annotations
@@ -14,8 +11,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradiend_ui.engine.selection.policies import LMS_THRESHOLD, POLICIES
-from gradiend_ui.engine.selection.winner import shown_below
+from gradiend_ui.engine.selection.policies import POLICIES
+from gradiend_ui.engine.selection.winner_facts import OtherCell, WinnerFacts, facts_of
 from gradiend_ui.engine.values import DEFAULT_PRECISION
 from gradiend_ui.figures.maps import place_of
 from gradiend_ui.figures.numbers import cell_name, change, plain, three_digits
@@ -25,30 +22,37 @@ from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.kit.words import Words
 
 
-def verdict(selection: Mapping[str, Any], options: Mapping[str, Any], words: Words) -> str:
+def threshold_asked(options: Mapping[str, Any]) -> float | None:
+    """The share of the base's LMS that the page's question asks for; None where its policy asks for none."""
+    return options["ratio"] if POLICIES[options["policy"]].takes_ratio else None
+
+
+def verdict(won: WinnerFacts, options: Mapping[str, Any], words: Words) -> str:
     """One or two sentences: the winner with its numbers, then the first better cell that was turned down."""
-    won = {
-        "cell": cell_name(selection["feature_factor"], selection["learning_rate"]),
+    ratio = plain(options["ratio"])
+    kept = None if won.lms_ratio is None else words("grid.why_kept", kept=f"{won.lms_ratio:.3f}")
+    told = {
+        "cell": cell_name(won.feature_factor, won.learning_rate),
         "what": words(f"grid.what_{options['goal']}", name=options["target_class"]),
-        "value": three_digits(selection["value"]),
-        "base": three_digits(selection["base_value"]),
-        "kept": _kept(selection["lms"], selection["base_lms"], words),
-        "ratio": plain(options["ratio"]),
+        "value": three_digits(won.value),
+        "base": three_digits(won.base_value),
+        "kept": kept or words("grid.why_not_comparable"),
+        "ratio": ratio,
     }
-    if selection["fallback"]:
-        return words("grid.why_fallback", **won)
-    if selection["learning_rate"] == 0:
-        return words("grid.why_base", **won)
-    rejected = selection["rejected"]
-    if rejected is None or not POLICIES[options["policy"]].takes_ratio or not selection["base_lms"]:
-        return words("grid.why_wins", **won)
+    if won.fallback:
+        return words("grid.why_fallback", **told)
+    if won.is_base:
+        return words("grid.why_base", **told)
+    if won.turned_down is None:
+        return words("grid.why_wins", **told)
+    other, kept_there = won.turned_down
     turned_down = {
-        "cell": cell_name(rejected["feature_factor"], rejected["learning_rate"]),
-        "value": three_digits(rejected["value"]),
-        "kept": shown_below(rejected["lms"] / selection["base_lms"], options["ratio"]),
-        "ratio": won["ratio"],
+        "cell": cell_name(other.feature_factor, other.learning_rate),
+        "value": three_digits(other.value),
+        "kept": kept_there,
+        "ratio": ratio,
     }
-    return f"{words('grid.why_wins', **won)} {words('grid.why_rejected', **turned_down)}"
+    return f"{words('grid.why_wins', **told)} {words('grid.why_rejected', **turned_down)}"
 
 
 def search_notes(picture: Mapping[str, Any], options: Mapping[str, Any], words: Words) -> list[Node]:
@@ -67,16 +71,11 @@ def search_notes(picture: Mapping[str, Any], options: Mapping[str, Any], words: 
 def is_searched(search: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     """Whether the question is one whose winner the search made certain."""
     return (
-        options["policy"] == LMS_THRESHOLD
-        and options["ratio"] == search["ratio"]
+        threshold_asked(options) == search["ratio"]
         and not options["any_feature_factor"]
         and options["goal"] in search["goals"]
         and options["target_class"] in search["target_classes"]
     )
-
-
-def _kept(lms: float, base_lms: float | None, words: Words) -> str:
-    return words("grid.why_kept", kept=f"{lms / base_lms:.3f}") if base_lms else words("grid.why_not_comparable")
 
 
 CHECKED = {"verified": "good", "partly": "warn", "differs": "danger", "unchecked": "warn"}
@@ -249,44 +248,39 @@ def _winner(
     """partial: some cells were left unfinished, so that nobody knows which one is second or how few tokens decide."""
     if selection is None:
         return node("div", cls="winner")
+    won = facts_of(selection, threshold_asked(options))
 
     def fact(key: str, value: str) -> tuple[Node, str]:
         return explained(words(f"grid.{key}"), words.help(f"grid.{key}")), value
 
-    has_width = selection["threshold_tokens"] is not None
+    has_width = won.threshold_tokens is not None
     return node(
         "div",
-        node(
-            "p", verdict(selection, options, words), cls="why danger" if selection["fallback"] else "why", role="status"
-        ),
+        node("p", verdict(won, options, words), cls="why danger" if won.fallback else "why", role="status"),
         facts(
-            None if partial else fact("runner_up", _other(selection["runner_up"], selection, words)),
-            None if partial else fact("rejected", _other(selection["rejected"], selection, words)),
-            fact("threshold", _tokens(selection, plain(options["ratio"]), partial, words)) if has_width else None,
+            None if partial else fact("runner_up", _other(won.runner_up, words)),
+            None if partial else fact("rejected", _other(won.rejected, words)),
+            fact("threshold", _tokens(won, plain(options["ratio"]), partial, words)) if has_width else None,
         ),
         cls="winner",
     )
 
 
-def _tokens(selection: Mapping[str, Any], cut: str, partial: bool, words: Words) -> str:
+def _tokens(won: WinnerFacts, cut: str, partial: bool, words: Words) -> str:
     """How many masked tokens the threshold is wide, and how few of them decide the winner."""
-    width, deciding = selection["threshold_tokens"], selection.get("decided_by_tokens")
+    width, deciding = won.threshold_tokens, won.decided_by_tokens
     if deciding is None or partial:
         return words("grid.tokens_wide", ratio=cut, tokens=f"{width:.1f}")
     return f"{words('grid.tokens_here', ratio=cut, tokens=f'{width:.1f}')}; {words.counted('grid.decided', deciding)}"
 
 
-def _other(cell: Mapping[str, Any] | None, selection: Mapping[str, Any], words: Words) -> str:
-    if not cell:
+def _other(cell: OtherCell | None, words: Words) -> str:
+    if cell is None:
         return words("grid.none")
-    named = {
-        "cell": cell_name(cell["feature_factor"], cell["learning_rate"]),
-        "value": three_digits(cell.get("value")),
-    }
-    lms, base = cell.get("lms"), selection["base_lms"]
-    if lms is None or not base:
+    named = {"cell": cell_name(cell.feature_factor, cell.learning_rate), "value": three_digits(cell.value)}
+    if cell.lms_ratio is None:
         return words("grid.other_cell_short", **named)
-    return words("grid.other_cell", kept=three_digits(lms / base), **named)
+    return words("grid.other_cell", kept=three_digits(cell.lms_ratio), **named)
 
 
 def _winners(winners: Sequence[Mapping[str, Any]], cell: Mapping[str, Any] | None, words: Words) -> Node | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from gradiend_ui.engine.values import lms_ratio
 from gradiend_ui.figures.numbers import cell_name, three_digits
 from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.kit.words import Words
@@ -158,7 +159,7 @@ def _build_made(made: Mapping[str, Any] | None, words: Words) -> Node | None:
 
 def kept(winner: Mapping[str, Any]) -> str:
     """LMS relative to the base, three digits."""
-    return three_digits(winner["lms"] / winner["base_lms"] if winner["base_lms"] else None)
+    return three_digits(lms_ratio(winner["lms"], winner["base_lms"]))
 
 
 def _build_buttons(entry: Entry, marks: Marks, words: Words) -> Node:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradiend_ui.engine.files.csv_text import csv_text
+from gradiend_ui.engine.selection.winner_facts import facts_of
 from gradiend_ui.figures.numbers import MISSING, cell_name, plain, signed, six_digits, three_digits
 from gradiend_ui.ui.kit.tree import Node, explained, node, pick
 from gradiend_ui.ui.kit.words import Words
-from gradiend_ui.ui.runs.listing import kept, moment, title_of
+from gradiend_ui.ui.runs.listing import moment, title_of
 
 Table = Sequence[Sequence[float | None]]
 MANY_COLUMNS = 10
@@ -305,6 +306,7 @@ def _said(key: str, value: object, words: Words) -> str:
 def _winner(selection: Mapping[str, Any] | None, words: Words) -> str:
     if selection is None:
         return words("runs.no_winner")
-    place = cell_name(selection["feature_factor"], selection["learning_rate"])
-    text = f"{place}: P {three_digits(selection['probability'])}, LMS {kept(selection)}"
-    return f"{text} ({words('runs.is_fallback')})" if selection["fallback"] else text
+    won = facts_of(selection, None)
+    place = cell_name(won.feature_factor, won.learning_rate)
+    text = f"{place}: P {three_digits(won.probability)}, LMS {three_digits(won.lms_ratio)}"
+    return f"{text} ({words('runs.is_fallback')})" if won.fallback else text

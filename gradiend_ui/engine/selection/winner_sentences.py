@@ -1,0 +1,57 @@
+"""The winner's sentence in English, as the API and an export's card tell it. The page's own is in `ui.grid.reason`.
+
+Words for `winner_facts`, and nothing else: computes no number, chooses no cell.
+"""
+
+from __future__ import annotations
+
+from gradiend_ui.engine.selection.policies import POLICIES
+from gradiend_ui.engine.selection.winner_facts import WinnerFacts
+
+
+def explain(what: str, won: WinnerFacts) -> str:
+    """One or two sentences: the winner with its numbers, then what was turned down. what: the metric's name."""
+    base = "" if won.base_value is None else f", base {won.base_value:.3g}"
+    relative = "not comparable" if won.lms_ratio is None else f"{won.lms_ratio:.3f} of base"
+    place = place_name(won.feature_factor, won.learning_rate)
+    if won.fallback:
+        return (
+            f"No cell keeps the LMS at {won.threshold:g} of the base or above. {place} is the smallest step, taken as "
+            f"a fallback: {what} {won.value:.3g}{base}; LMS {relative}."
+        )
+    if won.is_base:
+        return f"{place} is the base model itself: no cell that may win is better than its {what} {won.value:.3g}."
+    sentence = f"{place} wins: {what} {won.value:.3g}{base}; LMS {relative}."
+    if won.turned_down is None:
+        return sentence
+    other, kept = won.turned_down
+    where = place_name(other.feature_factor, other.learning_rate)
+    return f"{sentence} {where} has {other.value:.3g} but LMS {kept} < {won.threshold:g}."
+
+
+def explain_width(won: WinnerFacts) -> str | None:
+    """How wide the threshold is and how close the decision was, in masked tokens; None where there are no hits."""
+    if won.threshold_tokens is None or won.threshold is None:
+        return None
+    sentence = f"A threshold of {won.threshold:g} is {won.threshold_tokens:.1f} masked tokens wide here"
+    if won.decided_by_tokens is None:
+        return f"{sentence}; no number of tokens in one cell would give another answer."
+    tokens = "1 token decides" if won.decided_by_tokens == 1 else f"{won.decided_by_tokens} tokens decide"
+    return f"{sentence}; {tokens} the winner."
+
+
+def explain_own_metric(name: str, feature_factor: float, learning_rate: float, value: float, fallback: bool) -> str:
+    """The same for a metric that somebody defined by themselves."""
+    place = place_name(feature_factor, learning_rate)
+    return f"{place} {'is the smallest step, a fallback' if fallback else 'wins'}: {name} {value:.3g}."
+
+
+def chosen_for(goal: str, target_class: str, policy: str, ratio: float, fallback: bool) -> str:
+    """What an export's card says on why this cell. policy: its name; ratio: of the threshold."""
+    if fallback:
+        return f"{goal} {target_class}: no cell kept the LMS, the smallest step was taken"
+    return f"{goal} {target_class}: {POLICIES[policy].because.format(ratio=ratio)}"
+
+
+def place_name(feature_factor: float, learning_rate: float) -> str:
+    return f"({feature_factor:g}, {learning_rate:g})"
