@@ -16,6 +16,7 @@ ORDER = [
     "engine.errors",
     "engine.files",
     "engine.values",
+    "engine.answers",
     "engine.uploads",
     "engine.store",
     "engine.data",
@@ -56,7 +57,7 @@ NEVER = {
     "server": {"gradio", "plotly", "torch", "transformers"},
     "ui": {"torch", "transformers"},
 }
-FIGURES_STAND_ON = {"engine.errors", "engine.values", "figures"}
+FIGURES_STAND_ON = {"engine.errors", "engine.values", "engine.answers", "figures"}
 
 
 @cache
