@@ -11,9 +11,19 @@ Trees from a picture and a selection; the sentence itself comes from the engine.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from gradiend_ui.engine.answers.run import (
+    CellPlace,
+    Imported,
+    Numbers,
+    Picture,
+    Runner,
+    Search,
+    SelectionAnswer,
+    SelectOptions,
+    Winner,
+)
 from gradiend_ui.engine.selection.winner import shown_below
 from gradiend_ui.engine.values import DEFAULT_PRECISION
 from gradiend_ui.figures.maps import place_of
@@ -26,7 +36,7 @@ from gradiend_ui.ui.kit.words import Words
 THRESHOLD_POLICY = "lms_threshold"
 
 
-def verdict(selection: Mapping[str, Any], options: Mapping[str, Any], words: Words) -> str:
+def verdict(selection: SelectionAnswer, options: SelectOptions, words: Words) -> str:
     """One or two sentences: the winner with its numbers, then the first better cell that was turned down."""
     won = {
         "cell": cell_name(selection["feature_factor"], selection["learning_rate"]),
@@ -52,7 +62,7 @@ def verdict(selection: Mapping[str, Any], options: Mapping[str, Any], words: Wor
     return f"{words('grid.why_wins', **won)} {words('grid.why_rejected', **turned_down)}"
 
 
-def search_notes(picture: Mapping[str, Any], options: Mapping[str, Any], words: Words) -> list[Node]:
+def search_notes(picture: Picture, options: SelectOptions, words: Words) -> list[Node]:
     """What a search for the winner left unfinished, and whether that matters for what is asked now; [] without one."""
     search, skipped = picture["search"], picture["skipped"]
     if search is None or not skipped:
@@ -65,7 +75,7 @@ def search_notes(picture: Mapping[str, Any], options: Mapping[str, Any], words: 
     return notes
 
 
-def is_searched(search: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+def is_searched(search: Search, options: SelectOptions) -> bool:
     """Whether the question is one whose winner the search made certain."""
     return (
         options["policy"] == THRESHOLD_POLICY
@@ -83,9 +93,7 @@ def _kept(lms: float, base_lms: float | None, words: Words) -> str:
 CHECKED = {"verified": "good", "partly": "warn", "differs": "danger", "unchecked": "warn"}
 
 
-def build_reason(
-    picture: Mapping[str, Any] | None, options: Mapping[str, Any], cell: Mapping[str, Any] | None, words: Words
-) -> Node:
+def build_reason(picture: Picture | None, options: SelectOptions, cell: CellPlace | None, words: Words) -> Node:
     """`cell` is the selected one; the winner is in the picture's selection."""
     if picture is None:
         waiting = node("p", words("grid.waiting"), cls="quiet")
@@ -112,11 +120,11 @@ def picked_cell(value: str) -> tuple[float, float]:
     return float(feature_factor), float(learning_rate)
 
 
-def _error(picture: Mapping[str, Any], words: Words) -> Node | None:
+def _error(picture: Picture, words: Words) -> Node | None:
     return node("p", why_ended(picture["error"], words), cls="danger", role="alert") if picture["error"] else None
 
 
-def _imported(imported: Mapping[str, Any] | None, words: Words) -> Node | None:
+def _imported(imported: Imported | None, words: Words) -> Node | None:
     """Where the numbers of a run come from that was not swept here, and whether they still hold."""
     if imported is None:
         return None
@@ -128,7 +136,7 @@ def _imported(imported: Mapping[str, Any] | None, words: Words) -> Node | None:
     return node("p", word, node("span", imported["note"] + advice), cls=f"imported {kind}", role=role)
 
 
-def _precision(picture: Mapping[str, Any], words: Words) -> Node | None:
+def _precision(picture: Picture, words: Words) -> Node | None:
     """What the numbers were computed in, where it is not float32, and how far that moves the base model's."""
     if picture["precision"] == DEFAULT_PRECISION:
         return None
@@ -141,13 +149,12 @@ def _precision(picture: Mapping[str, Any], words: Words) -> Node | None:
     return node("p", explained(text, words.help("grid.rounded")), cls="line quiet precision")
 
 
-def _headline(picture: Mapping[str, Any], cell: Mapping[str, Any] | None, words: Words) -> Node:
+def _headline(picture: Picture, cell: CellPlace | None, words: Words) -> Node:
     if cell is None:
         return node("p", node("span", words("grid.no_cell"), cls="quiet"), cls="headline")
     selection = picture["selection"]
-    is_best = bool(selection) and place_of(picture, selection) == place_of(picture, cell)
     badge = "selected_badge"
-    if is_best:
+    if selection is not None and place_of(picture, selection) == place_of(picture, cell):
         badge = "fallback_badge" if selection["fallback"] else "best_badge"
     name = node("strong", cell_name(cell["feature_factor"], cell["learning_rate"]), cls="num")
     return node(
@@ -158,21 +165,17 @@ def _headline(picture: Mapping[str, Any], cell: Mapping[str, Any] | None, words:
     )
 
 
-def _numbers(
-    picture: Mapping[str, Any] | None, options: Mapping[str, Any], place: list[int] | None, words: Words
-) -> Node:
+def _numbers(picture: Picture | None, options: SelectOptions, place: list[int] | None, words: Words) -> Node:
     rows = [_number_row("–", None, None)] * 3 if picture is None else _measures(picture, options, place, words)
     columns = ("column_base", "column_here", "column_change")
     heads = (node("th", explained(words(f"grid.{key}"), words.help(f"grid.{key}")), scope="col") for key in columns)
     return node("table", node("thead", node("tr", node("td"), *heads)), node("tbody", *rows), cls="numbers")
 
 
-def _measures(
-    picture: Mapping[str, Any], options: Mapping[str, Any], place: list[int] | None, words: Words
-) -> list[Node]:
+def _measures(picture: Picture, options: SelectOptions, place: list[int] | None, words: Words) -> list[Node]:
     base = picture["base"]
 
-    def at(table: list[list[float | None]]) -> float | None:
+    def at(table: Numbers) -> float | None:
         return table[place[0]][place[1]] if place else None
 
     def label(text: str, key: str) -> Node:
@@ -186,7 +189,7 @@ def _measures(
     ]
 
 
-def _weakens(options: Mapping[str, Any]) -> bool:
+def _weakens(options: SelectOptions) -> bool:
     return bool(options.get("goal") == "weaken")
 
 
@@ -202,7 +205,7 @@ def _number_row(label: Node | str, base: float | None, here: float | None, cls: 
     )
 
 
-def _cell_note(picture: Mapping[str, Any], place: list[int] | None, options: Mapping[str, Any], words: Words) -> Node:
+def _cell_note(picture: Picture, place: list[int] | None, options: SelectOptions, words: Words) -> Node:
     """One line, always there, so that nothing moves when a value arrives."""
     if place is None:
         could = picture["selection"] is not None or any(picture.get("can_win") or [True])
@@ -215,7 +218,7 @@ def _cell_note(picture: Mapping[str, Any], place: list[int] | None, options: Map
     return node("p", text, cls=f"line {kind}".strip())
 
 
-def _cell_state(picture: Mapping[str, Any], place: list[int], words: Words) -> tuple[str, str]:
+def _cell_state(picture: Picture, place: list[int], words: Words) -> tuple[str, str]:
     """(sentence, class) of a cell's status and threshold."""
     row, column = place
     status, reason = picture["status"][row][column], picture["reason"][row][column]
@@ -236,7 +239,7 @@ def _cell_state(picture: Mapping[str, Any], place: list[int], words: Words) -> t
     return words("grid.passes" if passes else "grid.final_line"), "good"
 
 
-def _errors(picture: Mapping[str, Any], row: int, column: int, words: Words) -> str:
+def _errors(picture: Picture, row: int, column: int, words: Words) -> str:
     """How far a provisional value may still move; nothing where that is not known."""
     metric, lms = (picture[key][row][column] for key in ("metric_error", "lms_error"))
     if metric is None or lms is None:
@@ -244,9 +247,7 @@ def _errors(picture: Mapping[str, Any], row: int, column: int, words: Words) -> 
     return " · " + words("grid.provisional_error", metric=three_digits(metric), lms=three_digits(lms))
 
 
-def _winner(
-    selection: Mapping[str, Any] | None, options: Mapping[str, Any], partial: bool, words: Words
-) -> Node | None:
+def _winner(selection: SelectionAnswer | None, options: SelectOptions, partial: bool, words: Words) -> Node | None:
     """partial: some cells were left unfinished, so that nobody knows which one is second or how few tokens decide."""
     if selection is None:
         return node("div", cls="winner")
@@ -269,7 +270,7 @@ def _winner(
     )
 
 
-def _tokens(selection: Mapping[str, Any], cut: str, partial: bool, words: Words) -> str:
+def _tokens(selection: SelectionAnswer, cut: str, partial: bool, words: Words) -> str:
     """How many masked tokens the threshold is wide, and how few of them decide the winner."""
     width, deciding = selection["threshold_tokens"], selection.get("decided_by_tokens")
     if deciding is None or partial:
@@ -277,7 +278,7 @@ def _tokens(selection: Mapping[str, Any], cut: str, partial: bool, words: Words)
     return f"{words('grid.tokens_here', ratio=cut, tokens=f'{width:.1f}')}; {words.counted('grid.decided', deciding)}"
 
 
-def _other(cell: Mapping[str, Any] | None, selection: Mapping[str, Any], words: Words) -> str:
+def _other(cell: Runner | None, selection: SelectionAnswer, words: Words) -> str:
     if not cell:
         return words("grid.none")
     named = {
@@ -290,7 +291,7 @@ def _other(cell: Mapping[str, Any] | None, selection: Mapping[str, Any], words: 
     return words("grid.other_cell", kept=three_digits(lms / base), **named)
 
 
-def _winners(winners: Sequence[Mapping[str, Any]], cell: Mapping[str, Any] | None, words: Words) -> Node | None:
+def _winners(winners: Sequence[Winner], cell: CellPlace | None, words: Words) -> Node | None:
     """The best cell of every class and goal; each can be selected."""
     if not winners:
         return None
@@ -302,7 +303,7 @@ def _winners(winners: Sequence[Mapping[str, Any]], cell: Mapping[str, Any] | Non
     return node("div", table, cls="all")
 
 
-def _winner_row(winner: Mapping[str, Any], cell: Mapping[str, Any] | None, words: Words) -> Node:
+def _winner_row(winner: Winner, cell: CellPlace | None, words: Words) -> Node:
     place = winner["feature_factor"], winner["learning_rate"]
     name = cell_name(*place)
     here = cell is not None and place == (cell["feature_factor"], cell["learning_rate"])
