@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from filelock import FileLock, Timeout
 
-from gradiend_ui.engine.answers.checkpoint import About, Card
+from gradiend_ui.engine.answers.checkpoint import About, Card, LoadAnswer
 from gradiend_ui.engine.answers.model import CompareAnswer
 from gradiend_ui.engine.answers.run import (
     CellAnswer,
@@ -68,7 +68,7 @@ LOAD_KEYS = (
     "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "seeds", "memory", "rows",
     "rows_recovered", "neutral_sets", "finished_sweeps", "assumed", "missing", "warnings",
 )  # fmt: skip
-OLDER_CARD: dict[str, Any] = {
+OLDER_CARD: dict[str, object] = {
     "finished_sweeps": [], "seeds": [], "memory": {"needed": None, "free": None}, "assumed": [], "missing": [],
     "rows_recovered": None, "row_classes": [],
 }  # fmt: skip
@@ -214,7 +214,7 @@ class Session:
 
     # --- load ----------------------------------------------------------------------------------------------------
 
-    def load(self, source: str, options: Mapping[str, object] | None = None) -> dict[str, Any]:
+    def load(self, source: str, options: Mapping[str, object] | None = None) -> LoadAnswer:
         """The API's /load. Raises BadCheckpoint, BadBase, NotAllowed."""
         chosen = _options(options, LOAD_OPTIONS, "load")
         source = checked_location(source, f"source must be {' or '.join(map(repr, DEMOS))}, or a folder")
@@ -237,7 +237,7 @@ class Session:
                 card = self._worker.ask("load", source=self._own.source, options=chosen, kept=kept)
         else:
             card = self._worker.ask("load", source=source, options=chosen, kept=kept)
-        return {key: card[key] for key in LOAD_KEYS}
+        return cast(LoadAnswer, {key: card[key] for key in LOAD_KEYS})
 
     def card(self, checkpoint: str) -> Card:
         """The /load answer plus what the page's form needs; an older card tells no finished sweeps. Raises NotFound."""

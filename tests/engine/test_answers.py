@@ -40,7 +40,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 @pytest.fixture(scope="module")
 def told(session: Session) -> list[tuple[Any, object]]:
     """(shape, answer) of everything that is told of the demo, with a small sweep."""
-    handle = str(session.load("demo")["checkpoint"])
+    loaded = session.load("demo")
+    handle = loaded["checkpoint"]
     started = session.start_sweep(handle, SMALL)
     sweep = started["run"]
     while session.revision(sweep)[1] in ("queued", "running"):
@@ -52,6 +53,7 @@ def told(session: Session) -> list[tuple[Any, object]]:
     texts = ["john was [MASK] .", "no gap"]
     return [
         (checkpoint.About, session.about()),
+        (checkpoint.LoadAnswer, loaded),
         (checkpoint.Card, session.card(handle)),
         (data.RowsReport, session.data.rows(handle, {})),
         (data.RowsReport, session.data.rows(handle, {"rows": own})),

@@ -66,14 +66,14 @@ class FoundSweep(Axes):
     written_by: NotRequired[str]
 
 
-class CheckpointFacts(TypedDict):
-    """What is told of a checkpoint in memory before any sweep.
+class ToldFacts(TypedDict):
+    """What everybody is told of a checkpoint in memory before any sweep.
 
     encoding_direction: {class: +1, -1 or 0}; strengthening_feature_factor: {class: the factor that pushes towards it}.
     source: what it was trained on, "factual", "alternative" or "diff". mapped_weights, base_weights: counts.
     correlation: of its encoder, in [-1, 1]. missing: what a sweep still needs, codes in the order of asking.
     rows: {label class: {split: rows}}; rows_recovered: how many came from a run's encodings, None where none did.
-    neutral_sets: {name: texts}; neutral_set: the one to start with. presets: grids by name.
+    neutral_sets: {name: texts}.
     """
 
     name: str
@@ -94,17 +94,29 @@ class CheckpointFacts(TypedDict):
     missing: list[str]
     rows: dict[str, dict[str, int]]
     rows_recovered: int | None
-    row_classes: list[str]
     neutral_sets: dict[str, int]
     finished_sweeps: list[FoundSweep]
     warnings: list[str]
+
+
+class LoadAnswer(ToldFacts):
+    """What the API's /load answers. checkpoint: the handle."""
+
+    checkpoint: str
+
+
+class CheckpointFacts(ToldFacts):
+    """The same with what a form needs. row_classes: of the rows; presets: grids by name; examples: sentences with a
+    mask; neutral_set: the one to start with, None without any."""
+
+    row_classes: list[str]
     presets: dict[str, Axes]
     examples: list[str]
     neutral_set: str | None
 
 
 class StoredCard(CheckpointFacts, RowsSummary):
-    """The health card as the worker keeps it with a checkpoint, and the API's /load answers most of it.
+    """The health card as the worker keeps it with a checkpoint.
 
     checkpoint: its handle. run: what it is called without its seed. seconds_per_cell: of a default sweep, about, None
     where none can be planned. notes: the warnings that neither `assumed` nor `missing` tells already.
