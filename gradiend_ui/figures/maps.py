@@ -19,9 +19,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypedDict, TypeVar
 
-from gradiend_ui.engine.answers.run import CellPlace, Numbers, Picture
+from gradiend_ui.engine.answers.checkpoint import Number
+from gradiend_ui.engine.answers.run import CellPlace, Flags, Numbers, Picture
 from gradiend_ui.engine.values import DEFAULT_PRECISION
 from gradiend_ui.figures.numbers import finite_row, finite_table
 
@@ -31,12 +32,38 @@ Value = TypeVar("Value")
 LineKind = Literal["target", "other", "further", "kept"]
 
 
+class LinePayload(TypedDict):
+    """One line of the row chart. base: the base model's value; tip: what the number means."""
+
+    name: str
+    kind: LineKind
+    tip: str
+    values: list[Number]
+    base: Number
+
+
+class RowPayload(TypedDict):
+    """What row_chart.js draws: a row of the grid. column: of the selected cell, None where it is not in the grid.
+
+    columns: learning rates; status: of each cell; threshold: the share of the base's LMS that must stay.
+    """
+
+    rev: int
+    columns: list[float]
+    feature_factor: float
+    row: int
+    column: int | None
+    lines: list[LinePayload]
+    status: list[str]
+    threshold: float | None
+
+
 def build_row_chart(
     picture: Picture,
     lines: Sequence[tuple[LineKind, Measure]],
     cell: CellPlace | None,
     ratio: float | None,
-) -> dict[str, object]:
+) -> RowPayload:
     """The row of `cell` (the first row without one); `ratio` draws the LMS threshold, None leaves it out."""
     factors, columns = picture["feature_factors"], picture["learning_rates"]
     row = factors.index(cell["feature_factor"]) if cell and cell["feature_factor"] in factors else 0
@@ -53,7 +80,7 @@ def build_row_chart(
     }
 
 
-def _line(kind: LineKind, measure: Measure, row: int) -> dict[str, object]:
+def _line(kind: LineKind, measure: Measure, row: int) -> LinePayload:
     return {
         "name": measure.title,
         "kind": kind,
@@ -99,6 +126,67 @@ class Marks:
     chosen: tuple[float, float] | None = None
 
 
+class MapPayload(TypedDict):
+    """One map. ramp: names its colours; stops: where they lie, ascending; clipped: a value lies beyond their end.
+
+    table: the key of its values; base: the base model's value.
+    """
+
+    name: str
+    title: str
+    tip: str
+    ramp: Kind
+    stops: list[float]
+    clipped: bool
+    table: str
+    base: Number
+
+
+class DetailPayload(TypedDict):
+    """A further number of every cell, for tooltips and the table."""
+
+    label: str
+    table: str
+    base: Number
+
+
+class CellsPayload(TypedDict, total=False):
+    """What is told of the cells whatever is asked; left out where the page holds it."""
+
+    status: list[list[str]]
+    reason: list[list[str | None]]
+    rows_done: list[list[int]]
+    rows_total: int
+
+
+class MapsPayload(CellsPayload):
+    """What heatmap.js draws. ground: names what no question changes; held: the page has it, so that it is left out.
+
+    rows, columns: feature factors and learning rates; tables: values by key; matrix: maps in a row, 0 for one below the
+    other; errors: standard errors, None where no value is provisional; can_win: per row, cannot: why not. Places are
+    [row, column]; best: the winner's, fallback: it did not pass.
+    """
+
+    run: str
+    rev: int
+    ground: str
+    held: bool
+    rows: list[float]
+    columns: list[float]
+    tables: dict[str, Numbers]
+    maps: list[MapPayload]
+    details: list[DetailPayload]
+    matrix: int
+    errors: dict[str, Numbers] | None
+    passes: Flags
+    can_win: list[bool]
+    cannot: str
+    pinned: list[list[int]]
+    chosen: list[int] | None
+    best: list[int] | None
+    fallback: bool
+
+
 def build_maps(
     picture: Picture,
     run: str,
@@ -108,7 +196,7 @@ def build_maps(
     marks: Marks | None = None,
     matrix: int = 0,
     held: str = "",
-) -> dict[str, object]:
+) -> MapsPayload:
     """The payload of a run's newest picture (the keys of `Session.picture`).
 
     measures: one map each; details: further numbers for tooltips and the table
@@ -119,6 +207,7 @@ def build_maps(
     ground = f"{run}:{picture['rev']}" if run else ""
     is_held = bool(ground) and held == ground
     known = {item.key for item in (*details, *(m for m in measures if m.kind == "kept"))} if is_held else set()
+    cells: CellsPayload = {} if is_held else _of_cells(picture)
     shared = shared_top([item.values for item in measures if item.kind == "probability"]) if matrix else None
     tables = {item.key: finite_table(item.values) for item in (*measures, *details) if item.key not in known}
     return {
@@ -132,7 +221,7 @@ def build_maps(
         "maps": [_map(item, shared) for item in measures],
         "details": [{"label": item.title, "table": item.key, "base": item.base} for item in details],
         "matrix": matrix,
-        **({} if is_held else _of_cells(picture)),
+        **cells,
         "errors": _errors(picture),
         "passes": picture["passes"],
         "can_win": picture.get("can_win") or [True] * len(picture["feature_factors"]),
@@ -144,7 +233,7 @@ def build_maps(
     }
 
 
-def _of_cells(picture: Picture) -> dict[str, object]:
+def _of_cells(picture: Picture) -> CellsPayload:
     """What a picture tells of its cells whatever is asked."""
     return {
         "status": picture["status"],
@@ -262,7 +351,7 @@ def _known(values: Sequence[float | None]) -> list[float]:
     return sorted(value for value in values if value is not None and math.isfinite(value))
 
 
-def _map(item: Measure, shared: tuple[float, bool] | None) -> dict[str, object]:
+def _map(item: Measure, shared: tuple[float, bool] | None) -> MapPayload:
     stops, clipped = _scale(item, shared)
     return {
         "name": item.name or item.key,

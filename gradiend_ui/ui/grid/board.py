@@ -10,14 +10,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import gradio as gr
 from gradio.blocks import Block
 
 from gradiend_ui.engine.answers.run import CellPlace, Picture, SelectionAnswer
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
-from gradiend_ui.figures.maps import Marks, Measure, build_maps, build_row_chart, empty_picture
+from gradiend_ui.figures.maps import MapsPayload, Marks, Measure, RowPayload, build_maps, build_row_chart, empty_picture
 from gradiend_ui.ui.grid.files import stem_of
 from gradiend_ui.ui.grid.heatmap import Heatmap, Picked
 from gradiend_ui.ui.grid.measures import board_of, kept_measure, lms_measure, row_lines
@@ -51,12 +51,26 @@ class BoardWidgets:
     file: gr.DownloadButton
 
 
+class FileNames(TypedDict):
+    """How files of the grid are called, and the line below the title of an exported picture."""
+
+    stem: str
+    subtitle: str
+
+
+class BoardPayload(MapsPayload):
+    """The maps with what belongs to the page. shows: what the maps show, "" before any sweep."""
+
+    shows: str
+    file: FileNames
+
+
 @dataclass(frozen=True)
 class Shown:
     """One state of the board, as plain values; `state` is the run's ("" without one)."""
 
-    maps: dict[str, object]
-    row_chart: dict[str, object]
+    maps: BoardPayload
+    row_chart: RowPayload
     reason: Node
     run_chip: Node
     steps: Node
@@ -77,24 +91,24 @@ def show(session: Session, view: View, words: Words, held: str = "") -> Shown:
     )
 
 
-def show_cell(session: Session, view: View, words: Words) -> tuple[dict[str, object], Node]:
+def show_cell(session: Session, view: View, words: Words) -> tuple[RowPayload, Node]:
     """(row chart, reason) of the chosen cell: all that a move over the grid changes."""
     return _cell(session.picture(view.run, view.options), view, words)
 
 
-def _cell(picture: Picture, view: View, words: Words) -> tuple[dict[str, object], Node]:
+def _cell(picture: Picture, view: View, words: Words) -> tuple[RowPayload, Node]:
     cell = cell_of(view, picture["selection"])
     ratio = view.options["ratio"] if view.options["policy"] == THRESHOLD_POLICY else None
     lines = row_lines(picture, view.options, words)
     return build_row_chart(picture, lines, cell, ratio), build_reason(picture, view.options, cell, words)
 
 
-def show_maps(session: Session, view: View, words: Words, held: str = "") -> dict[str, object]:
+def show_maps(session: Session, view: View, words: Words, held: str = "") -> BoardPayload:
     """The maps alone: all that another choice of what they show changes."""
     return _maps(session, session.picture(view.run, view.options), view, words, held)
 
 
-def _maps(session: Session, picture: Picture, view: View, words: Words, held: str) -> dict[str, object]:
+def _maps(session: Session, picture: Picture, view: View, words: Words, held: str) -> BoardPayload:
     """The maps' payload with what belongs to the page: what is shown, why rows cannot win, what files are called."""
     board = board_of(picture, view.options, view.shows, words)
     name, goal = view.options["target_class"], view.options["goal"]
@@ -102,7 +116,7 @@ def _maps(session: Session, picture: Picture, view: View, words: Words, held: st
     payload = build_maps(picture, view.run, board.maps, board.details, marks=marks, matrix=board.matrix, held=held)
     model = str(session.run_info(view.run)["card"]["name"])
     subtitle = f"{model}, {words(f'grid.winner_{goal}', name=name)}"
-    file = {"stem": stem_of(model, name, goal, view.run), "subtitle": subtitle}
+    file: FileNames = {"stem": stem_of(model, name, goal, view.run), "subtitle": subtitle}
     return {**payload, "shows": board.shows, "file": file}
 
 

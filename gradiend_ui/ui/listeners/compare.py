@@ -99,7 +99,7 @@ def wire_pins(page: Page) -> None:
             name = page_of(request)
             return repin(name, without(known_view(page, name, run).pinned, str(event.value)))
 
-    def repin(name: str, pinned: tuple[tuple[float, float], ...]) -> dict[str, object]:
+    def repin(name: str, pinned: tuple[tuple[float, float], ...]) -> board.BoardPayload:
         view = page.viewers.change(name, pinned=pinned)
         return board.show(page.session, view, page.words).maps
 
