@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +19,7 @@ ORDER = [
     "engine.files",
     "engine.registry",
     "engine.values",
+    "engine.answers",
     "engine.uploads",
     "engine.store",
     "engine.data",
@@ -51,13 +54,15 @@ ORDER = [
 """A package imports only what stands before it, and itself without a loop."""
 MOST_FLOORS = 9
 """Packages of the engine that stand on each other, at most."""
+MOST_VAGUE = 0.03
+"""The share of the page's annotations that may say Any: what Gradio hands over, and the API's free options."""
 NEVER = {
     "engine": {"gradio", "plotly"},
     "figures": {"gradio", "torch", "transformers"},
     "server": {"gradio", "plotly", "torch", "transformers"},
     "ui": {"torch", "transformers"},
 }
-FIGURES_STAND_ON = {"engine.errors", "engine.values", "figures"}
+FIGURES_STAND_ON = {"engine.errors", "engine.values", "engine.answers", "figures"}
 
 
 @cache
@@ -136,6 +141,20 @@ def test_folders_stay_small() -> None:
     for folder in {path.parent for path in PACKAGE.rglob("*.py")}:
         files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
         assert len(files) <= 14, f"{folder.relative_to(ROOT)} has {len(files)} files"
+
+
+def test_the_page_says_what_its_values_are() -> None:
+    told = [text for path in (PACKAGE / "ui").rglob("*.py") for text in annotations(path)]
+    vague = [text for text in told if re.search(r"\bAny\b", text)]
+    assert len(vague) <= MOST_VAGUE * len(told), f"{len(vague)} of {len(told)} annotations of ui/ say Any"
+
+
+def annotations(path: Path) -> Iterator[str]:
+    """The annotations of all arguments, returns and variables."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        found = [node.annotation] if isinstance(node, ast.arg | ast.AnnAssign) else []
+        found += [node.returns] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else []
+        yield from (ast.unparse(one) for one in found if one is not None)
 
 
 @pytest.mark.parametrize("statement", ["import gradiend_ui", "import app", "import gradiend_ui.server.session"])

@@ -17,26 +17,55 @@ how the values came about, of the words on the page or how they are drawn; the c
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, TypedDict, TypeVar
 
+from gradiend_ui.engine.answers.checkpoint import Number
+from gradiend_ui.engine.answers.run import CellPlace, Flags, Numbers, Picture
+from gradiend_ui.engine.values import DEFAULT_PRECISION
 from gradiend_ui.figures.numbers import finite_row, finite_table
 
 MOST_LINES = 4
 
+Value = TypeVar("Value")
 LineKind = Literal["target", "other", "further", "kept"]
 
 
+class LinePayload(TypedDict):
+    """One line of the row chart. base: the base model's value; tip: what the number means."""
+
+    name: str
+    kind: LineKind
+    tip: str
+    values: list[Number]
+    base: Number
+
+
+class RowPayload(TypedDict):
+    """What row_chart.js draws: a row of the grid. column: of the selected cell, None where it is not in the grid.
+
+    columns: learning rates; status: of each cell; threshold: the share of the base's LMS that must stay.
+    """
+
+    rev: int
+    columns: list[float]
+    feature_factor: float
+    row: int
+    column: int | None
+    lines: list[LinePayload]
+    status: list[str]
+    threshold: float | None
+
+
 def build_row_chart(
-    picture: Mapping[str, Any],
+    picture: Picture,
     lines: Sequence[tuple[LineKind, Measure]],
-    cell: Mapping[str, Any] | None,
+    cell: CellPlace | None,
     ratio: float | None,
-) -> dict[str, Any]:
+) -> RowPayload:
     """The row of `cell` (the first row without one); `ratio` draws the LMS threshold, None leaves it out."""
-    factors: list[float] = picture["feature_factors"]
-    columns: list[float] = picture["learning_rates"]
+    factors, columns = picture["feature_factors"], picture["learning_rates"]
     row = factors.index(cell["feature_factor"]) if cell and cell["feature_factor"] in factors else 0
     column = columns.index(cell["learning_rate"]) if cell and cell["learning_rate"] in columns else None
     return {
@@ -51,7 +80,7 @@ def build_row_chart(
     }
 
 
-def _line(kind: LineKind, measure: Measure, row: int) -> dict[str, Any]:
+def _line(kind: LineKind, measure: Measure, row: int) -> LinePayload:
     return {
         "name": measure.title,
         "kind": kind,
@@ -65,10 +94,6 @@ TOPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 KEPT_STOPS = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 LOW_QUANTILE, HIGH_QUANTILE = 0.02, 0.98
 
-OF_CELLS = ("status", "reason", "rows_done", "rows_total")
-"""What a picture tells of its cells whatever is asked."""
-
-Table = list[list[Any]]
 Kind = Literal["probability", "change", "kept", "number"]
 
 
@@ -83,7 +108,7 @@ class Measure:
     key: str
     title: str
     kind: Kind
-    values: Table
+    values: Numbers
     base: float | None
     tip: str = ""
     name: str = ""
@@ -101,8 +126,69 @@ class Marks:
     chosen: tuple[float, float] | None = None
 
 
+class MapPayload(TypedDict):
+    """One map. ramp: names its colours; stops: where they lie, ascending; clipped: a value lies beyond their end.
+
+    table: the key of its values; base: the base model's value.
+    """
+
+    name: str
+    title: str
+    tip: str
+    ramp: Kind
+    stops: list[float]
+    clipped: bool
+    table: str
+    base: Number
+
+
+class DetailPayload(TypedDict):
+    """A further number of every cell, for tooltips and the table."""
+
+    label: str
+    table: str
+    base: Number
+
+
+class CellsPayload(TypedDict, total=False):
+    """What is told of the cells whatever is asked; left out where the page holds it."""
+
+    status: list[list[str]]
+    reason: list[list[str | None]]
+    rows_done: list[list[int]]
+    rows_total: int
+
+
+class MapsPayload(CellsPayload):
+    """What heatmap.js draws. ground: names what no question changes; held: the page has it, so that it is left out.
+
+    rows, columns: feature factors and learning rates; tables: values by key; matrix: maps in a row, 0 for one below the
+    other; errors: standard errors, None where no value is provisional; can_win: per row, cannot: why not. Places are
+    [row, column]; best: the winner's, fallback: it did not pass.
+    """
+
+    run: str
+    rev: int
+    ground: str
+    held: bool
+    rows: list[float]
+    columns: list[float]
+    tables: dict[str, Numbers]
+    maps: list[MapPayload]
+    details: list[DetailPayload]
+    matrix: int
+    errors: dict[str, Numbers] | None
+    passes: Flags
+    can_win: list[bool]
+    cannot: str
+    pinned: list[list[int]]
+    chosen: list[int] | None
+    best: list[int] | None
+    fallback: bool
+
+
 def build_maps(
-    picture: Mapping[str, Any],
+    picture: Picture,
     run: str,
     measures: Sequence[Measure],
     details: Sequence[Measure] = (),
@@ -110,7 +196,7 @@ def build_maps(
     marks: Marks | None = None,
     matrix: int = 0,
     held: str = "",
-) -> dict[str, Any]:
+) -> MapsPayload:
     """The payload of a run's newest picture (the keys of `Session.picture`).
 
     measures: one map each; details: further numbers for tooltips and the table
@@ -121,6 +207,7 @@ def build_maps(
     ground = f"{run}:{picture['rev']}" if run else ""
     is_held = bool(ground) and held == ground
     known = {item.key for item in (*details, *(m for m in measures if m.kind == "kept"))} if is_held else set()
+    cells: CellsPayload = {} if is_held else _of_cells(picture)
     shared = shared_top([item.values for item in measures if item.kind == "probability"]) if matrix else None
     tables = {item.key: finite_table(item.values) for item in (*measures, *details) if item.key not in known}
     return {
@@ -134,7 +221,7 @@ def build_maps(
         "maps": [_map(item, shared) for item in measures],
         "details": [{"label": item.title, "table": item.key, "base": item.base} for item in details],
         "matrix": matrix,
-        **({} if is_held else {key: picture[key] for key in OF_CELLS}),
+        **cells,
         "errors": _errors(picture),
         "passes": picture["passes"],
         "can_win": picture.get("can_win") or [True] * len(picture["feature_factors"]),
@@ -146,7 +233,17 @@ def build_maps(
     }
 
 
-def _errors(picture: Mapping[str, Any]) -> dict[str, Table] | None:
+def _of_cells(picture: Picture) -> CellsPayload:
+    """What a picture tells of its cells whatever is asked."""
+    return {
+        "status": picture["status"],
+        "reason": picture["reason"],
+        "rows_done": picture["rows_done"],
+        "rows_total": picture["rows_total"],
+    }
+
+
+def _errors(picture: Picture) -> dict[str, Numbers] | None:
     """Standard errors of the deciding number and of the LMS in every cell; None where no value is provisional."""
     tables = {"metric": picture.get("metric_error") or [], "lms": picture.get("lms_error") or []}
     if not any(value is not None for table in tables.values() for row in table for value in row):
@@ -154,42 +251,62 @@ def _errors(picture: Mapping[str, Any]) -> dict[str, Table] | None:
     return {name: finite_table(table) for name, table in tables.items()}
 
 
-def empty_picture(feature_factors: Sequence[float], learning_rates: Sequence[float]) -> dict[str, Any]:
+def empty_picture(feature_factors: Sequence[float], learning_rates: Sequence[float]) -> Picture:
     """The grid that would be computed, as a picture: every cell pending."""
     rows, columns = sorted(feature_factors), sorted(learning_rates)
 
-    def filled(value: Any) -> Table:
+    def filled(value: Value) -> list[list[Value]]:
         return [[value] * len(columns) for _ in rows]
 
     return {
         "rev": 0,
+        "state": "",
+        "done": 0,
+        "total": len(rows) * len(columns),
+        "eta_seconds": None,
+        "position": 0,
+        "error": None,
+        "imported": None,
+        "neutral_set": None,
+        "precision": DEFAULT_PRECISION,
+        "search": None,
         "feature_factors": rows,
         "learning_rates": columns,
         "metric": filled(None),
+        "metric_error": filled(None),
+        "metric_label": "",
+        "classes": [],
+        "other": None,
         "lms": filled(None),
+        "lms_error": filled(None),
         "lms_ratio": filled(None),
         "status": filled("pending"),
         "reason": filled(None),
         "passes": filled(None),
         "rows_done": filled(0),
         "rows_total": 0,
+        "precisions": filled(DEFAULT_PRECISION),
+        "precision_error": None,
+        "skipped": 0,
         "by_dataset": {},
         "base": None,
         "selection": None,
+        "can_win": [True] * len(rows),
+        "winners": [],
     }
 
 
-def place_of(picture: Mapping[str, Any], cell: Mapping[str, Any] | None) -> list[int] | None:
+def place_of(picture: Picture, cell: CellPlace | None) -> list[int] | None:
     """[row, column] of a cell in the picture, or None where the grid does not have it."""
     return _place(picture, cell["feature_factor"], cell["learning_rate"]) if cell else None
 
 
-def difference(values: Table, base: float | None) -> Table:
+def difference(values: Numbers, base: float | None) -> Numbers:
     """Every value minus the base's; None where either is not known."""
     return [[None if value is None or base is None else value - base for value in row] for row in values]
 
 
-def probability_top(values: Table) -> tuple[float, bool]:
+def probability_top(values: Numbers) -> tuple[float, bool]:
     """Upper end of the colours and whether a value lies beyond it.
 
     The next round number above 98 % of the values, so that it moves rarely and one outlier does not decide it.
@@ -197,7 +314,7 @@ def probability_top(values: Table) -> tuple[float, bool]:
     return shared_top([values])
 
 
-def shared_top(tables: Sequence[Table]) -> tuple[float, bool]:
+def shared_top(tables: Sequence[Numbers]) -> tuple[float, bool]:
     """As `probability_top`, one end for all tables."""
     known = _known([value for table in tables for row in table for value in row])
     if not known:
@@ -206,7 +323,7 @@ def shared_top(tables: Sequence[Table]) -> tuple[float, bool]:
     return top, known[-1] > top
 
 
-def change_limit(values: Table) -> tuple[float, bool]:
+def change_limit(values: Numbers) -> tuple[float, bool]:
     """The change at which the colours end on either side of zero, and whether a value lies beyond it.
 
     The larger of the 2 % and the 98 % quantile by size, with two significant digits, rounded up.
@@ -234,7 +351,7 @@ def _known(values: Sequence[float | None]) -> list[float]:
     return sorted(value for value in values if value is not None and math.isfinite(value))
 
 
-def _map(item: Measure, shared: tuple[float, bool] | None) -> dict[str, Any]:
+def _map(item: Measure, shared: tuple[float, bool] | None) -> MapPayload:
     stops, clipped = _scale(item, shared)
     return {
         "name": item.name or item.key,
@@ -259,7 +376,7 @@ def _scale(item: Measure, shared: tuple[float, bool] | None) -> tuple[list[float
     return [0.0, top], clipped
 
 
-def _place(picture: Mapping[str, Any], feature_factor: float, learning_rate: float) -> list[int] | None:
+def _place(picture: Picture, feature_factor: float, learning_rate: float) -> list[int] | None:
     try:
         return [picture["feature_factors"].index(feature_factor), picture["learning_rates"].index(learning_rate)]
     except ValueError:

@@ -21,8 +21,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from gradiend_ui.engine.answers.checkpoint import Unpacked
 from gradiend_ui.engine.base.demos import DEMO, DEMOS
 from gradiend_ui.engine.base.hub import fetch_named, is_fetched
 from gradiend_ui.engine.base.uploaded import home_of, take_in
@@ -73,7 +73,7 @@ class Uploads:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
 
-    def unpack(self, path: str, visitor: str = "") -> dict[str, str]:
+    def unpack(self, path: str, visitor: str = "") -> Unpacked:
         """{source, name} of an uploaded zip, for `load`; the same file is unpacked once.
 
         Raises BadCheckpoint, NotAllowed, TooLarge, Busy, Failed.
@@ -89,7 +89,7 @@ class Uploads:
                 source = take_in(Path(path), uploads, strangers=self._ground.public)
         return {"source": str(source), "name": Path(path).stem}
 
-    def load(self, source: str, name: str, options: Mapping[str, Any] | None = None) -> str:
+    def load(self, source: str, name: str, options: Mapping[str, object] | None = None) -> str:
         """Load what `unpack` gave, under its zip's name; gives the checkpoint. Raises as `Session.load` does."""
         checked_location(source, "source must be what an upload gave")
         if home_of(Path(source), self._ground.data_dir / FOLDER) is None:
@@ -113,7 +113,7 @@ class Uploads:
             self._ground.check_room()
             return fetch_named(source, uploads)
 
-    def reload(self, checkpoint: str, changes: Mapping[str, Any]) -> str:
+    def reload(self, checkpoint: str, changes: Mapping[str, object]) -> str:
         """Read a loaded checkpoint again in another way; gives the new one, the old one stays.
 
         changes: towards {class: +1 or -1 or 0}, the feature factor that pushes towards it; swap; as_files_say;

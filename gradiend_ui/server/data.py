@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from gradiend_ui.engine.answers.data import DataSpec, GivenData, NeutralReport, RowsReport, RunData, TargetsReport
 from gradiend_ui.engine.data.table_reading import decode, suffix_of_text
 from gradiend_ui.engine.data.uploaded_tables import TEXT_SUFFIX, keep_upload
 from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge
@@ -27,7 +28,7 @@ DATA_KEYS = ("rows", "columns", "split", "max_rows", "max_neutral", "targets", "
 NEUTRAL_SECONDS = 0.5
 """So long one request may score neutral texts on a public server; the next one goes on where it stopped."""
 
-Spec = Mapping[str, Any]
+Spec = Mapping[str, object]
 
 
 class DataDesk:
@@ -36,7 +37,7 @@ class DataDesk:
 
     # --- uploads -------------------------------------------------------------------------------------------------
 
-    def keep_table(self, path: str, visitor: str = "") -> dict[str, str]:
+    def keep_table(self, path: str, visitor: str = "") -> GivenData:
         """Keep an uploaded table; gives {"upload": id, "name": its file's name}.
 
         Raises BadData, TooLarge, Busy, Failed.
@@ -48,17 +49,17 @@ class DataDesk:
                 suffix = suffix_of_text(decode(content)[0])
             return self._kept(content, suffix, name)
 
-    def keep_texts(self, path: str, visitor: str = "") -> dict[str, str]:
+    def keep_texts(self, path: str, visitor: str = "") -> GivenData:
         """Keep uploaded neutral texts: a table with a column text, or a text file with one text per line."""
         with self._ground.uploads.held(visitor):
             content, name = _content(path, self._ground.quotas.table_bytes)
             return self._kept(content, Path(name).suffix.lower(), name)
 
-    def keep_pasted(self, text: str, name: str, *, is_table: bool) -> dict[str, str]:
+    def keep_pasted(self, text: str, name: str, *, is_table: bool) -> GivenData:
         """Keep what was typed or pasted; a table is csv, jsonl or json by its first character."""
         return self._kept(text.encode(errors="replace"), suffix_of_text(text) if is_table else TEXT_SUFFIX, name)
 
-    def _kept(self, content: bytes, suffix: str, name: str) -> dict[str, str]:
+    def _kept(self, content: bytes, suffix: str, name: str) -> GivenData:
         """Strangers' tables are never dropped to make room: somebody's sweep may need them."""
         self._ground.check_room()
         with noting(self._ground.made):
@@ -70,25 +71,29 @@ class DataDesk:
 
     # --- reports -------------------------------------------------------------------------------------------------
 
-    def rows(self, checkpoint: str, spec: Spec) -> dict[str, Any]:
+    def rows(self, checkpoint: str, spec: Spec) -> RowsReport:
         """See `requests.data.describe_rows`. Raises BadData, TooLarge, NotFound."""
-        return self._ask("describe_rows", checkpoint, spec)
+        report: RowsReport = self._ask("describe_rows", checkpoint, spec)
+        return report
 
     def rejected(self, checkpoint: str, spec: Spec) -> str:
         """Every row that cannot be scored, as the text of a csv."""
         return str(self._ground.worker.ask("rejected_rows", checkpoint=checkpoint, spec=dict(spec)))
 
-    def targets(self, checkpoint: str, spec: Spec) -> dict[str, Any]:
+    def targets(self, checkpoint: str, spec: Spec) -> TargetsReport:
         """See `requests.data.resolve_targets`. Raises BadData, BadGrid, NotFound."""
-        return self._ask("resolve_targets", checkpoint, spec)
+        report: TargetsReport = self._ask("resolve_targets", checkpoint, spec)
+        return report
 
-    def neutral(self, checkpoint: str, spec: Spec, ratio: float) -> dict[str, Any]:
+    def neutral(self, checkpoint: str, spec: Spec, ratio: float) -> NeutralReport:
         """See `requests.data.describe_neutral`. Raises BadData, BadGrid, NotFound."""
         quotas = self._ground.quotas
         most, seconds = quotas.sweep_size, NEUTRAL_SECONDS if self._ground.public else None
-        return self._ask("describe_neutral", checkpoint, spec, ratio=finite(ratio, "ratio"), most=most, seconds=seconds)
+        asked = {"ratio": finite(ratio, "ratio"), "most": most, "seconds": seconds}
+        report: NeutralReport = self._ask("describe_neutral", checkpoint, spec, **asked)
+        return report
 
-    def of_run(self, record: Run) -> dict[str, Any]:
+    def of_run(self, record: Run) -> RunData:
         """{"spec": the data part of a run's request, "row_counts", "target_words"} for a page to show and use again.
 
         Rows and texts that are no uploads are named by the run: a page keeps ids, never tables or paths.
@@ -100,15 +105,14 @@ class DataDesk:
         if not {"neutral", "neutral_set"} & set(spec) and record.info["neutral_set"]:
             spec["neutral_set"] = record.info["neutral_set"]
         return {
-            "spec": spec,
+            "spec": cast(DataSpec, spec),
             "row_counts": record.info.get("row_counts", []),
             "target_words": record.info.get("target_words", {}),
         }
 
-    def _ask(self, kind: str, checkpoint: str, spec: Spec, **more: Any) -> dict[str, Any]:
+    def _ask(self, kind: str, checkpoint: str, spec: Spec, **more: object) -> Any:
         """The worker names the upload that it cannot read (see `uploaded_tables.told_by_name`)."""
-        answer: dict[str, Any] = self._ground.worker.ask(kind, checkpoint=checkpoint, spec=dict(spec), **more)
-        return answer
+        return self._ground.worker.ask(kind, checkpoint=checkpoint, spec=dict(spec), **more)
 
 
 def _content(path: str, most: int) -> tuple[bytes, str]:
@@ -123,7 +127,7 @@ def _content(path: str, most: int) -> tuple[bytes, str]:
             raise told.known_as("data.file_large", name=file.name, most=most // 2**20)
         content = file.read_bytes()
     except OSError as error:
-        unread = Failed(f"{file.name} could not be read: {error.strerror}. Upload it again.")
+        unread = Failed(f"{file.name} could not be read: {error.strerror}. GivenData it again.")
         raise unread.known_as("data.file_unread", name=file.name, why=str(error.strerror)) from error
     if not content.strip():
         raise BadData(f"{file.name} is empty.").known_as("data.file_empty", name=file.name)

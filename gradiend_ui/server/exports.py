@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Any
+from typing import Any, cast
 
+from gradiend_ui.engine.answers.model import ExportAnswer, ExportStep
+from gradiend_ui.engine.answers.run import CellPlace, SelectionAnswer
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
 from gradiend_ui.engine.files.file_names import WHY, is_device, without_device
 from gradiend_ui.engine.files.json_files import listed, shown
@@ -31,14 +33,14 @@ QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
 OPTIONS = frozenset(
     {"feature_factor", "learning_rate", "part", "kind", "name", "dtype", "target_class", "target_classes", *QUESTION}
 )
-Select = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+Select = Callable[[str, Mapping[str, object]], SelectionAnswer]
 
 
 @dataclass(frozen=True)
 class Piece:
     """One model of an export: its cell, the folder's name inside the export ("" for the only one), and the reason."""
 
-    cell: dict[str, float]
+    cell: CellPlace
     folder: str
     chosen_for: str | None
 
@@ -79,7 +81,7 @@ class ExportDesk:
         name = _default_name(card["name"], pieces) if given is None or given == "" else checked_name(given)
         return Plan(name, pieces, options.get("part"), options.get("dtype"))
 
-    def describe(self, run: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    def describe(self, run: str, options: Mapping[str, object]) -> ExportAnswer:
         """The plan's name and, per model, its card and script; {dtype: bytes of all weights} and the base's dtype."""
         plan = self.plan(run, options)
         answers = [
@@ -103,8 +105,8 @@ class ExportDesk:
         }
 
     def write(
-        self, run: str, options: Mapping[str, Any], *, keep: bool = False, visitor: str = ""
-    ) -> Iterator[dict[str, Any]]:
+        self, run: str, options: Mapping[str, object], *, keep: bool = False, visitor: str = ""
+    ) -> Iterator[ExportStep]:
         """Write the export; one answer per step: {"step": "writing" | "packing" | "done", ...}.
 
         The last one has path, name and bytes: a zip that lives for an hour, or with keep=True the new folder under
@@ -114,7 +116,7 @@ class ExportDesk:
         with self._ground.exports.held(visitor):
             yield from self._write(run, options, keep)
 
-    def _write(self, run: str, options: Mapping[str, Any], keep: bool) -> Iterator[dict[str, Any]]:
+    def _write(self, run: str, options: Mapping[str, object], keep: bool) -> Iterator[ExportStep]:
         plan = self.plan(run, options)
         target = self._kept_folder(plan.name) if keep else None
         drop_exports(self._ground.made, time.time())
@@ -154,11 +156,11 @@ class ExportDesk:
         except OSError as error:
             raise _no_place(error) from error
 
-    def zip_of(self, run: str, options: Mapping[str, Any], visitor: str = "") -> str:
+    def zip_of(self, run: str, options: Mapping[str, object], visitor: str = "") -> str:
         """The API's /export: path of a finished zip, kept for an hour. Raises as `write`."""
         return str([step for step in self.write(run, options, visitor=visitor) if step["step"] == "done"][0]["path"])
 
-    def _pieces(self, run: str, options: Mapping[str, Any], known: Sequence[str]) -> tuple[Piece, ...]:
+    def _pieces(self, run: str, options: Mapping[str, object], known: Sequence[str]) -> tuple[Piece, ...]:
         question = {key: options[key] for key in QUESTION if options.get(key) is not None}
         wanted = options.get("target_classes")
         if wanted is None:
@@ -173,27 +175,28 @@ class ExportDesk:
         folders = unique_names([safe(name) for name in names]) if len(names) > 1 else [""]
         return tuple(
             Piece(
-                {"feature_factor": winner["feature_factor"], "learning_rate": winner["learning_rate"]},
+                place_of(winner),
                 folder,
                 reason(name, question, winner),
             )
             for name, folder, winner in zip(names, folders, winners, strict=True)
         )
 
-    def _single(self, run: str, options: Mapping[str, Any], question: Mapping[str, Any]) -> Piece:
+    def _single(self, run: str, options: Mapping[str, Any], question: Mapping[str, object]) -> Piece:
         """One cell; where `target_class` says what was looked for, the card says whether the cell is the answer."""
-        cell = {key: options.get(key) for key in ("feature_factor", "learning_rate")}
+        named = {key: options.get(key) for key in ("feature_factor", "learning_rate")}
+        cell = cast(CellPlace, named)  # the worker refuses what is no number
         target, why = options.get("target_class"), None
         if target is not None:
             with suppress(NotFound):  # nothing can be chosen yet: nothing is said
                 winner = self._select(run, {**question, "target_class": target})
-                is_winner = all(winner[key] == value for key, value in cell.items())
+                is_winner = cell == place_of(winner)
                 why = (
                     reason(target, question, winner)
                     if is_winner
                     else f"chosen by hand, looking to {_goal(question)} {target}"
                 )
-        return Piece(cell, "", why)  # type: ignore[arg-type]  # the worker refuses what is no number
+        return Piece(cell, "", why)
 
     def _kept_folder(self, name: str) -> Path:
         if self._ground.public:
@@ -204,6 +207,10 @@ class ExportDesk:
             taken = BadName(f"{name!r} exists already in {str(target.parent)!r} and is not empty: choose another name.")
             raise taken.known_as("export.exists", name=name, folder=str(target.parent))
         return target
+
+
+def place_of(winner: SelectionAnswer) -> CellPlace:
+    return {"feature_factor": winner["feature_factor"], "learning_rate": winner["learning_rate"]}
 
 
 def checked_name(given: object) -> str:
@@ -254,13 +261,13 @@ def unique_names(names: Sequence[str]) -> list[str]:
     return found
 
 
-def reason(target_class: str, question: Mapping[str, Any], winner: Mapping[str, Any]) -> str:
+def reason(target_class: str, question: Mapping[str, object], winner: SelectionAnswer) -> str:
     """What the card says on why this cell."""
     policy, ratio = question.get("policy", DEFAULT_POLICY), question.get("ratio", DEFAULT_RATIO)
     return chosen_for(_goal(question), target_class, policy, ratio, winner["fallback"])
 
 
-def _goal(question: Mapping[str, Any]) -> str:
+def _goal(question: Mapping[str, object]) -> str:
     return str(question.get("goal", "strengthen"))
 
 

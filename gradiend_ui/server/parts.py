@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.answers.model import CompareAnswer
 from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.errors import Busy
 from gradiend_ui.engine.store.inventory import Inventory
@@ -92,19 +93,19 @@ class CompareDesk:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
 
-    def base(self, checkpoint: str, texts: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    def base(self, checkpoint: str, texts: Sequence[str], options: Mapping[str, object]) -> CompareAnswer:
         """What the base of a loaded checkpoint predicts, shaped as the answer of /compare without cells.
 
         Raises NotFound, BadData, BadGrid, TooLarge.
         """
         self._ground.store.checkpoint(checkpoint)
-        answer: dict[str, Any] = self._ground.worker.ask(
+        answer: CompareAnswer = self._ground.worker.ask(
             "compare_base", checkpoint=checkpoint, texts=list(texts), options=dict(options)
         )
         return answer
 
     def ahead(
-        self, run: str, cells: Sequence[Any], texts: Sequence[str], options: Mapping[str, Any] | None = None
+        self, run: str, cells: Sequence[Any], texts: Sequence[str], options: Mapping[str, object] | None = None
     ) -> None:
         """Have a large comparison worked out in pieces, each in its visitor's turn; a small one is asked for at once.
 

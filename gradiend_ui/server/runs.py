@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from gradiend_ui.engine.answers.run import RunEntry, RunLabel, RunList, RunWinner, SelectionAnswer
 from gradiend_ui.engine.errors import BadName, Failed, NotFound, TooLarge
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.store.runs import Run
@@ -18,7 +18,7 @@ from gradiend_ui.server.visitors import THIS_MACHINE, Asker
 
 log = logging.getLogger(__name__)
 LONGEST_NAME, LONGEST_NOTE = 80, 500
-Select = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+Select = Callable[[str, Mapping[str, object]], SelectionAnswer]
 
 
 class RunShelf:
@@ -28,7 +28,7 @@ class RunShelf:
         self._ground = ground
         self._select = select
 
-    def runs(self, most: int = 20, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+    def runs(self, most: int = 20, asker: Asker = THIS_MACHINE) -> RunList:
         """{"runs": the `most` newest of those that the asker may control, newest first, see `entry`; "count": of all
         of these}."""
         records, count = self._records(most, asker)
@@ -42,7 +42,7 @@ class RunShelf:
         records = [record for run in held if (record := self._record_or_none(run))]
         return sorted(records, key=lambda record: record.created, reverse=True)[:most], len(records)
 
-    def entry(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+    def entry(self, run: str, asker: Asker = THIS_MACHINE) -> RunEntry:
         """What the list tells of one run: how it was swept and by how far, its winner, its size in bytes.
 
         Raises NotAllowed, NotFound.
@@ -50,7 +50,7 @@ class RunShelf:
         self._ground.keys.check(run, asker)
         return self._entry(self._ground.store.run(run))
 
-    def label(self, run: str, name: str, note: str, asker: Asker = THIS_MACHINE) -> dict[str, str]:
+    def label(self, run: str, name: str, note: str, asker: Asker = THIS_MACHINE) -> RunLabel:
         """Keep a name and a note for the run, "" takes them away; gives both as they are kept.
 
         Raises NotAllowed, NotFound, BadName, TooLarge.
@@ -83,7 +83,7 @@ class RunShelf:
             log.warning("run %s cannot be listed: %s", run, error)
             return None
 
-    def _entry_or_none(self, record: Run) -> dict[str, Any] | None:
+    def _entry_or_none(self, record: Run) -> RunEntry | None:
         """None for a run with a damaged record: it must not take the list with it."""
         try:
             return self._entry(record)
@@ -91,7 +91,7 @@ class RunShelf:
             log.warning("run %s cannot be listed: %s", record.id, error)
             return None
 
-    def _entry(self, record: Run) -> dict[str, Any]:
+    def _entry(self, record: Run) -> RunEntry:
         info, spec = record.info, record.info["spec"]
         imported = info.get("imported")
         return {
@@ -125,14 +125,22 @@ class RunShelf:
             },
         }
 
-    def _winner(self, record: Run) -> dict[str, Any] | None:
+    def _winner(self, record: Run) -> RunWinner | None:
         """The cell that the run's first class and goal choose at the default threshold; None before there is one."""
         try:
             chosen = self._select(record.id, {})
         except NotFound:
             return None
-        keys = ("feature_factor", "learning_rate", "probability", "base_probability", "lms", "base_lms", "fallback")
-        return {"target_class": record.info["spec"]["target_classes"][0], **{key: chosen[key] for key in keys}}
+        return {
+            "target_class": record.info["spec"]["target_classes"][0],
+            "feature_factor": chosen["feature_factor"],
+            "learning_rate": chosen["learning_rate"],
+            "probability": chosen["probability"],
+            "base_probability": chosen["base_probability"],
+            "lms": chosen["lms"],
+            "base_lms": chosen["base_lms"],
+            "fallback": chosen["fallback"],
+        }
 
 
 def _printable(text: object) -> str:

@@ -12,10 +12,26 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 
+from gradiend_ui.engine.answers.checkpoint import About, Card, LoadAnswer
+from gradiend_ui.engine.answers.model import CompareAnswer
+from gradiend_ui.engine.answers.run import (
+    CellAnswer,
+    CellsAnswer,
+    Imported,
+    OpenedSweep,
+    Picture,
+    RunInfo,
+    RunSpec,
+    RunState,
+    Search,
+    SelectionAnswer,
+    StartedRun,
+    StartedSweep,
+)
 from gradiend_ui.engine.base.demos import DEMOS
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed
 from gradiend_ui.engine.files.fence import fence_version
@@ -54,7 +70,7 @@ LOAD_KEYS = (
     "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "seeds", "memory", "rows",
     "rows_recovered", "neutral_sets", "finished_sweeps", "assumed", "missing", "warnings",
 )  # fmt: skip
-OLDER_CARD: dict[str, Any] = {
+OLDER_CARD: dict[str, object] = {
     "finished_sweeps": [], "seeds": [], "memory": {"needed": None, "free": None}, "assumed": [], "missing": [],
     "rows_recovered": None, "row_classes": [],
 }  # fmt: skip
@@ -173,7 +189,7 @@ class Session:
         except GradiendUIError as error:
             log.warning("sweeps that were going could not be marked as interrupted: %s", error)
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> About:
         return {
             "public": self._public,
             "allows_paths": not self._public,
@@ -200,7 +216,7 @@ class Session:
 
     # --- load ----------------------------------------------------------------------------------------------------
 
-    def load(self, source: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def load(self, source: str, options: Mapping[str, object] | None = None) -> LoadAnswer:
         """The API's /load. Raises BadCheckpoint, BadBase, NotAllowed."""
         chosen = _options(options, LOAD_OPTIONS, "load")
         source = checked_location(source, f"source must be {' or '.join(map(repr, DEMOS))}, or a folder")
@@ -223,16 +239,17 @@ class Session:
                 card = self._worker.ask("load", source=self._own.source, options=chosen, kept=kept)
         else:
             card = self._worker.ask("load", source=source, options=chosen, kept=kept)
-        return {key: card[key] for key in LOAD_KEYS}
+        return cast(LoadAnswer, {key: card[key] for key in LOAD_KEYS})
 
-    def card(self, checkpoint: str) -> dict[str, Any]:
+    def card(self, checkpoint: str) -> Card:
         """The /load answer plus what the page's form needs; an older card tells no finished sweeps. Raises NotFound."""
         card = self._store.checkpoint(checkpoint)[2]
-        return {**OLDER_CARD, "notes": card["warnings"], **card, "base_parameters": card["base_weights"]}
+        whole = {**OLDER_CARD, "notes": card["warnings"], **card, "base_parameters": card["base_weights"]}
+        return cast(Card, whole)
 
     # --- sweep ---------------------------------------------------------------------------------------------------
 
-    def start_sweep(self, checkpoint: str, spec: Mapping[str, Any] | None = None, visitor: str = "") -> dict[str, Any]:
+    def start_sweep(self, checkpoint: str, spec: Mapping[str, Any] | None = None, visitor: str = "") -> StartedRun:
         """The API's /start_sweep: with the run's key, which is told here and never again.
 
         Raises BadGrid, BadData, NotFound, NotAllowed, Busy, TooLarge.
@@ -245,7 +262,7 @@ class Session:
             if self._public:
                 request[key] = self._given_by_a_stranger(key, request.get(key), visitor)
         key, most = new_key(), {**self.quotas.sweep_size, **self._turn_limits}
-        answer: dict[str, Any] = self._worker.ask(
+        answer: StartedSweep = self._worker.ask(
             "start", checkpoint=checkpoint, spec=request, visitor=visitor, most=most, key_hash=hashed(key)
         )
         return {**answer, "key": key}
@@ -271,27 +288,28 @@ class Session:
         """How many cells that a spec asks for are scored already (see `engine.store.known_cells`)."""
         return known_cells(self._store, checkpoint, spec)
 
-    def open_finished(self, checkpoint: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def open_finished(self, checkpoint: str, options: Mapping[str, object] | None = None) -> OpenedSweep:
         """The API's /open_finished. Raises BadGrid, NotFound."""
         self._store.checkpoint(checkpoint)
         chosen = _options(options, OPEN_OPTIONS, "open_finished")
-        answer: dict[str, Any] = self._worker.ask("open_finished", checkpoint=checkpoint, options=chosen)
+        answer: OpenedSweep = self._worker.ask("open_finished", checkpoint=checkpoint, options=chosen)
         return answer
 
-    def run_info(self, run: str) -> dict[str, Any]:
+    def run_info(self, run: str) -> RunInfo:
         """What does not change in a run. Raises NotFound."""
         record = self._store.run(run)
-        info = dict(record.info)
+        info = record.info
+        spec = {
+            **info["spec"],
+            "feature_factors": info["feature_factors"],
+            "learning_rates": info["learning_rates"],
+            "neutral_set": info["neutral_set"],
+        }
         return {
             "run": record.id,
             "checkpoint": record.checkpoint,
             "card": self.card(record.checkpoint),
-            "spec": {
-                **info["spec"],
-                "feature_factors": info["feature_factors"],
-                "learning_rates": info["learning_rates"],
-                "neutral_set": info["neutral_set"],
-            },
+            "spec": cast(RunSpec, spec),
             "data": self.data.of_run(record),
             "warnings": info["warnings"],
             "classes": info["classes"],
@@ -306,7 +324,7 @@ class Session:
         rev, state = self._store.revision(run)
         return rev, state, self._store.position(run) if state == "queued" else 0
 
-    def cells(self, run: str, rev: int = 0) -> dict[str, Any]:
+    def cells(self, run: str, rev: int = 0) -> CellsAnswer:
         """The API's /cells: state and progress, the base, and the cells that changed after `rev`."""
         if isinstance(rev, bool) or not isinstance(rev, int) or abs(rev) > MOST_REV:
             raise BadGrid(f"rev must be a whole number, as an earlier answer gave it, not {shown(rev)}.")
@@ -333,12 +351,12 @@ class Session:
         """Raises NotFound, and NotAllowed where the asker may only watch the run."""
         self._ground.keys.check(run, asker)
 
-    def pause(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+    def pause(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
         """The API's /pause. Raises NotFound, NotAllowed."""
         self.check_control(run, asker)
         return {"state": self._store.set_state(run, "paused", only_from=("queued", "running"))}
 
-    def resume(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+    def resume(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
         """Queue the run again where it is not going on. Raises NotFound, NotAllowed, Busy."""
         self.check_control(run, asker)
         with self._turns:
@@ -347,7 +365,7 @@ class Session:
         self._worker.ask("wake")
         return {"state": self._store.revision(run)[1] if state == "queued" else state}
 
-    def finish_cell(self, run: str, cell: Mapping[str, Any], asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+    def finish_cell(self, run: str, cell: Mapping[str, Any], asker: Asker = THIS_MACHINE) -> RunState:
         """The API's /finish_cell: score a cell that a search for the winner skipped.
 
         Raises NotFound, NotAllowed, BadGrid, Busy.
@@ -355,7 +373,7 @@ class Session:
         self.check_control(run, asker)
         with self._turns:
             self._check_turn(run, ("finished",))
-            answer: dict[str, Any] = self._worker.ask("finish_cell", run=run, cell=dict(cell))
+            answer: RunState = self._worker.ask("finish_cell", run=run, cell=dict(cell))
         return answer
 
     def _check_turn(self, run: str, states: Sequence[str]) -> None:
@@ -368,7 +386,7 @@ class Session:
     def _turn_limits(self) -> dict[str, int]:
         return {"runs": self.quotas.runs, "runs_each": self.quotas.runs_each}
 
-    def stop(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+    def stop(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
         """The API's /stop. Raises NotFound, NotAllowed."""
         self.check_control(run, asker)
         stoppable = ("queued", "running", "paused", "interrupted")
@@ -376,13 +394,13 @@ class Session:
 
     # --- reading a run -------------------------------------------------------------------------------------------
 
-    def select(self, run: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def select(self, run: str, options: Mapping[str, object] | None = None) -> SelectionAnswer:
         """The API's /select. Raises NotFound while nothing can be selected yet."""
         record = self._store.run(run)
         _, scores = self._store.cells(run)
         return select(_question(record, options), scores[0], scores[1:]).to_json()
 
-    def picture(self, run: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def picture(self, run: str, options: Mapping[str, object] | None = None) -> Picture:
         """Everything a page draws of the run, with the selection for `options` (see `engine.selection.picture`)."""
         record = self._store.run(run)
         grid = Grid(tuple(record.info["feature_factors"]), tuple(record.info["learning_rates"]))
@@ -407,8 +425,8 @@ class Session:
         run: str,
         cells: Sequence[Mapping[str, float]],
         texts: Sequence[str],
-        options: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
+        options: Mapping[str, object] | None = None,
+    ) -> CompareAnswer:
         """The API's /compare. Raises BadData, BadGrid, TooLarge, NotFound."""
         self._store.revision(run)
         if isinstance(texts, str) or not isinstance(texts, Sequence) or not isinstance(cells, Sequence):
@@ -418,12 +436,12 @@ class Session:
             raise BadGrid(f"The options of compare must be an object, not {shown(chosen)}.")
         if self._public:
             self.compared.ahead(run, cells, texts, chosen)
-        answer: dict[str, Any] = self._worker.ask(
+        answer: CompareAnswer = self._worker.ask(
             "compare", run=run, cells=list(cells), texts=list(texts), options=dict(chosen)
         )
         return answer
 
-    def export(self, run: str, options: Mapping[str, Any], visitor: str = "") -> str:
+    def export(self, run: str, options: Mapping[str, object], visitor: str = "") -> str:
         """The API's /export: path of a zip, kept for an hour. Raises BadGrid, BadName, NotFound, Busy, Failed."""
         return self.exports.zip_of(run, options, visitor)
 
@@ -471,7 +489,7 @@ def _options(given: object, known: frozenset[str], what: str) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _question(record: Run, options: Mapping[str, Any] | None) -> Question:
+def _question(record: Run, options: Mapping[str, object] | None) -> Question:
     chosen = _options(options, SELECT_OPTIONS, "select")
     any_factor = chosen.get("any_feature_factor", False)
     if not isinstance(any_factor, bool):
@@ -486,13 +504,15 @@ def _question(record: Run, options: Mapping[str, Any] | None) -> Question:
     )
 
 
-def _imported(record: Run) -> dict[str, Any] | None:
+def _imported(record: Run) -> Imported | None:
     """{file, check, note} of a run whose numbers come from a file; None for one that was swept here."""
     imported = record.info.get("imported")
-    return None if imported is None else {key: imported[key] for key in ("file", "check", "note")}
+    if imported is None:
+        return None
+    return {"file": imported["file"], "check": imported["check"], "note": imported["note"]}
 
 
-def _search(record: Run) -> dict[str, Any] | None:
+def _search(record: Run) -> Search | None:
     """{ratio, goals, target_classes} whose winners a run looks for; None for one that scores every cell."""
     spec = record.info["spec"]
     if not spec.get("winner_only"):
@@ -509,7 +529,7 @@ def _seconds(record: Run) -> float | None:
     return record.eta_seconds if record.state == "running" else None
 
 
-def cell_json(score: CellScore, classes: Sequence[str]) -> dict[str, Any]:
+def cell_json(score: CellScore, classes: Sequence[str]) -> CellAnswer:
     """A cell as the API sends it; probs and probs_factual in the reference's sense."""
     data = score.to_json()
     return {

@@ -7,10 +7,11 @@ Knows nothing of the page.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.blocks import BlockFunction
 
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
 from gradiend_ui.engine.files.json_files import shown
@@ -28,7 +29,7 @@ NOT_FINITE = "The value is not a finite number: the rewritten model overflowed."
 CELL_KEYS = ("feature_factor", "learning_rate")
 KEYED = ("pause", "resume", "finish_cell", "stop", "label", "delete")
 """Functions whose last value is the key of the run."""
-FREE: dict[str, Any] = {"concurrency_limit": None}
+FREE: dict[str, object] = {"concurrency_limit": None}
 
 
 def register(session: Session, visitors: Visitors) -> None:
@@ -120,16 +121,18 @@ def let_keys_be_left_out(blocks: gr.Blocks) -> None:
     """A raw call without its last value means no key, as a call without a key does that names its values."""
     preprocess = blocks.preprocess_data
 
-    async def preprocess_data(block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> list[Any]:
+    async def preprocess_data(
+        block_fn: BlockFunction, inputs: list[object], *rest: object, **named: object
+    ) -> list[object]:
         if block_fn.api_name in KEYED and len(inputs) == len(block_fn.inputs) - 1:
             inputs = [*inputs, ""]
-        filled: list[Any] = await preprocess(block_fn, inputs, *rest, **named)
+        filled: list[object] = await preprocess(block_fn, inputs, *rest, **named)
         return filled
 
     blocks.preprocess_data = preprocess_data
 
 
-def _register_export(export: Any) -> None:
+def _register_export(export: Callable[..., str]) -> None:
     """An endpoint that answers with a file needs a file component; nobody sees these."""
     run = gr.Textbox(label="run", visible=False)
     options = gr.JSON(label="options", visible=False)
@@ -139,17 +142,17 @@ def _register_export(export: Any) -> None:
     )
 
 
-def check_export(options: Any) -> dict[str, Any]:
+def check_export(options: object) -> dict[str, Any]:
     """Options with a cell, or with the classes whose best cells are wanted, and the only kind there is."""
-    has_classes = isinstance(options, dict) and bool(options.get("target_classes"))
-    if not has_classes and not _names_a_cell(options):
+    given = options if isinstance(options, dict) else {}
+    if not given.get("target_classes") and not _names_a_cell(given):
         raise BadGrid(
             f"Exporting needs feature_factor and learning_rate, two numbers, or target_classes, not {shown(options)}."
         )
-    return {"kind": "checkpoint", **options}
+    return {"kind": "checkpoint", **given}
 
 
-def as_object(given: Any, name: str) -> dict[str, Any]:
+def as_object(given: object, name: str) -> dict[str, Any]:
     """An argument that is an object of options; nothing stands for none of them."""
     if given is None:
         return {}
@@ -158,18 +161,19 @@ def as_object(given: Any, name: str) -> dict[str, Any]:
     return given
 
 
-def check_cell(cell: Any) -> dict[str, Any]:
+def check_cell(cell: object) -> dict[str, Any]:
     """A cell by its two numbers and nothing else."""
-    if not _names_a_cell(cell):
+    given = cell if isinstance(cell, dict) else {}
+    if not _names_a_cell(given):
         raise BadGrid(f"A cell is named by the two numbers feature_factor and learning_rate, not {shown(cell)}.")
-    return {key: cell[key] for key in CELL_KEYS}
+    return {key: given[key] for key in CELL_KEYS}
 
 
-def _names_a_cell(options: Any) -> bool:
-    return isinstance(options, dict) and all(_is_number(options.get(key)) for key in CELL_KEYS)
+def _names_a_cell(options: Mapping[str, object]) -> bool:
+    return all(_is_number(options.get(key)) for key in CELL_KEYS)
 
 
-def check_compare(cells: Any, texts: Any) -> None:
+def check_compare(cells: object, texts: object) -> None:
     """Refuse what `compare` does not take, with the limits in the sentence."""
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         raise BadGrid("The cells to compare are a list of {feature_factor, learning_rate}.")
@@ -181,26 +185,27 @@ def check_compare(cells: Any, texts: Any) -> None:
         raise TooLarge(f"These are {len(texts)} texts; at most {MOST_TEXTS} can be compared at once.")
 
 
-def answer(value: Mapping[str, Any]) -> dict[str, Any]:
-    clean: dict[str, Any] = sendable(dict(value))
-    return clean
+def answer(value: Mapping[str, object]) -> dict[str, Any]:
+    return _sendable_object(value)
 
 
-def sendable(value: Any) -> Any:
+def sendable(value: object) -> object:
     """The same value with numbers that are not finite as null, and a `reason` beside them."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, list | tuple):
         return [sendable(item) for item in value]
-    if not isinstance(value, dict):
-        return value
+    return _sendable_object(value) if isinstance(value, dict) else value
+
+
+def _sendable_object(value: Mapping[str, object]) -> dict[str, object]:
     clean = {str(key): sendable(item) for key, item in value.items()}
     if any(isinstance(item, float) and not math.isfinite(item) for item in value.values()):
         clean["reason"] = clean.get("reason") or NOT_FINITE
     return clean
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     if isinstance(value, int):
         return not isinstance(value, bool) and abs(value) <= MOST_NUMBER
     return isinstance(value, float) and math.isfinite(value)

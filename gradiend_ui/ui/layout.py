@@ -3,9 +3,10 @@ it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
+from gradio.blocks import BlockFunction
 
 from gradiend_ui.server.door.addresses import bracketed
 from gradiend_ui.server.door.gate import Doors
@@ -160,7 +161,7 @@ def _build_reason(words: Words) -> Tree:
 
 def launch_options(
     session: Session, blocks: gr.Blocks, host: str, visitors: Visitors, allowed: frozenset[str] = frozenset()
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Keyword arguments for `Blocks.launch`, beside port and what only the server's owner decides.
 
     allowed: further names that a local server answers to.
@@ -201,7 +202,7 @@ def functions_of(blocks: gr.Blocks) -> Functions:
     described = blocks.get_api_info()["named_endpoints"]
     queue = blocks._queue
 
-    def called(function: Any) -> Called:
+    def called(function: BlockFunction) -> Called:
         parameters = described.get(f"/{function.api_name}", {}).get("parameters", [])
         return Called(
             name=str(function.api_name or function._id),

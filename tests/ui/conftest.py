@@ -11,14 +11,28 @@ import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before anything imports gradio
 
+from gradiend_ui.engine.answers.checkpoint import About, Card
+from gradiend_ui.engine.answers.model import CompareAnswer, TokenLine, TopToken
+from gradiend_ui.engine.answers.run import (
+    CellsAnswer,
+    OpenedSweep,
+    Picture,
+    RunInfo,
+    RunSpec,
+    RunState,
+    SelectionAnswer,
+    SelectOptions,
+    StartedRun,
+)
 from gradiend_ui.engine.errors import BadCheckpoint, BadData, NotFound
 from gradiend_ui.server.visitors import THIS_MACHINE, Asker
 from gradiend_ui.ui.kit.words import Words
 
 RUN = "run-1"
 KEY = "key-of-run-1"
-CARD: dict[str, Any] = {
+CARD: Card = {
     "checkpoint": "ck-1",
+    "run": "demo",
     "name": "demo",
     "base_model": "base",
     "objective": "mlm_mask_token",
@@ -50,16 +64,21 @@ CARD: dict[str, Any] = {
     },
     "examples": ["the nurse said [MASK] slept.", "the <b>doctor</b> said [MASK] slept.", "a [MASK].", "b [MASK]."],
     "seconds_per_cell": 0.5,
+    "row_counts": [],
+    "target_words": {},
 }
-SPEC = {
+SPEC: RunSpec = {
     "target_classes": ["M", "F"],
     "goal": "strengthen",
     "feature_factors": [-1.0, 1.0],
     "learning_rates": [0.1, 0.2, 0.5],
     "part": "decoder",
+    "token_boundary": "reference",
+    "split": "test",
+    "again": False,
     "neutral_set": "pronoun-free",
 }
-SELECTION = {
+SELECTION: SelectionAnswer = {
     "feature_factor": -1.0,
     "learning_rate": 0.2,
     "value": 0.71,
@@ -73,10 +92,12 @@ SELECTION = {
     "runner_up": {"feature_factor": -1.0, "learning_rate": 0.1, "value": 0.47, "lms": 0.393},
     "rejected": {"feature_factor": -1.0, "learning_rate": 0.5, "value": 0.76, "lms": 0.371},
     "threshold_tokens": 1.92,
+    "decided_by_tokens": None,
+    "decision": None,
 }
 
 
-def picture(**changes: Any) -> dict[str, Any]:
+def picture(**changes: Any) -> Picture:
     """A half-finished sweep: row -1 has a final, a best and a rejected cell, row +1 a provisional and a failed one."""
     values = [[0.47, 0.71, 0.76], [0.09, None, None]]
     ratios = [[1.016, 1.008, 0.958], [0.99, None, None]]
@@ -111,6 +132,7 @@ def picture(**changes: Any) -> dict[str, Any]:
             "metric": 0.11,
             "lms": 0.387,
             "probs_by_dataset": {"M": {"M": 0.86, "F": 0.11}, "F": {"M": 0.08, "F": 0.9}},
+            "status": "final",
             "precision": "float32",
         },
         "precision": "float32",
@@ -118,6 +140,8 @@ def picture(**changes: Any) -> dict[str, Any]:
         "search": None,
         "skipped": 0,
         "selection": SELECTION,
+        "can_win": [True, True],
+        "winners": [],
         **changes,
     }
 
@@ -130,7 +154,7 @@ class ScriptedSession:
         self.pictures = [picture()]
         self.calls: list[tuple[Any, ...]] = []
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> About:
         return {
             "public": self.public,
             "allows_paths": not self.public,
@@ -145,54 +169,79 @@ class ScriptedSession:
             raise BadCheckpoint(f"There is no folder {source!r}.")
         return {key: CARD[key] for key in CARD if key not in ("presets", "examples")}
 
-    def card(self, checkpoint: str) -> dict[str, Any]:
+    def card(self, checkpoint: str) -> Card:
         return CARD
 
-    def start_sweep(self, checkpoint: str, spec: dict[str, Any], visitor: str = "") -> dict[str, Any]:
+    def start_sweep(self, checkpoint: str, spec: dict[str, Any], visitor: str = "") -> StartedRun:
         self.calls.append(("start_sweep", checkpoint, spec))
         return {"run": RUN, "cells": 6, "position": 0, "key": KEY}
 
-    def open_finished(self, checkpoint: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
+    def open_finished(self, checkpoint: str, options: dict[str, Any] | None = None) -> OpenedSweep:
         self.calls.append(("open_finished", checkpoint, options))
         return {"run": RUN, "cells": 6, "check": "verified", "note": "Opened from decoder_grid_cache.json."}
 
-    def run_info(self, run: str) -> dict[str, Any]:
+    def run_info(self, run: str) -> RunInfo:
         if run != RUN:
             raise NotFound(f"There is no run {run!r}.")
-        return {"run": run, "checkpoint": "ck-1", "card": CARD, "spec": SPEC, "imported": None, "created": 0.0}
+        return {
+            "run": run,
+            "checkpoint": "ck-1",
+            "card": CARD,
+            "spec": SPEC,
+            "data": {"spec": {"neutral_set": "pronoun-free"}, "row_counts": [], "target_words": {}},
+            "warnings": [],
+            "classes": ["M", "F"],
+            "imported": None,
+            "neutral_tokens": 192,
+            "created": 0.0,
+            "made_by": None,
+        }
 
     def revision(self, run: str) -> tuple[int, str, int]:
         now = self.pictures[0]
         return now["rev"], now["state"], now["position"]
 
-    def picture(self, run: str, options: dict[str, Any]) -> dict[str, Any]:
+    def picture(self, run: str, options: dict[str, Any]) -> Picture:
         self.calls.append(("picture", run, options))
         return self.pictures.pop(0) if len(self.pictures) > 1 else self.pictures[0]
 
-    def cells(self, run: str, rev: int) -> dict[str, Any]:
+    def cells(self, run: str, rev: int) -> CellsAnswer:
         return {
             "state": "running",
             "rev": 5,
             "done": 4,
             "total": 6,
             "eta_seconds": float("nan"),
+            "base": {
+                "feature_factor": None,
+                "learning_rate": None,
+                "status": "final",
+                "probs": {},
+                "probs_factual": {},
+                "probs_by_dataset": {},
+                "lms": {"lms": 0.387},
+                "rows_done": 4,
+                "reason": None,
+                "errors": {},
+                "precision": "float32",
+            },
             "cells": [],
             "error": None,
         }
 
-    def select(self, run: str, options: dict[str, Any]) -> dict[str, Any]:
+    def select(self, run: str, options: dict[str, Any]) -> SelectionAnswer:
         return SELECTION
 
-    def pause(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+    def pause(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
         return {"state": "paused"}
 
     resume = stop = pause
 
-    def finish_cell(self, run: str, cell: dict[str, Any], asker: Asker = THIS_MACHINE) -> dict[str, Any]:
+    def finish_cell(self, run: str, cell: dict[str, Any], asker: Asker = THIS_MACHINE) -> RunState:
         self.calls.append(("finish_cell", run, cell))
         return {"state": "queued"}
 
-    def compare(self, run: str, cells: list[Any], texts: list[str], options: dict[str, Any]) -> dict[str, Any]:
+    def compare(self, run: str, cells: list[Any], texts: list[str], options: dict[str, Any]) -> CompareAnswer:
         self.calls.append(("compare", run, cells, texts, options))
         if any("[MASK]" not in text for text in texts):
             raise BadData("A sentence has no [MASK].")
@@ -205,7 +254,7 @@ class ScriptedSession:
     def compared(self) -> ScriptedSession:
         return self
 
-    def base(self, checkpoint: str, texts: list[str], options: dict[str, Any]) -> dict[str, Any]:
+    def base(self, checkpoint: str, texts: list[str], options: dict[str, Any]) -> CompareAnswer:
         return self.compare(checkpoint, [], texts, options)
 
     def export(self, run: str, options: dict[str, Any], visitor: str = "") -> str:
@@ -218,11 +267,11 @@ class ScriptedSession:
         return [{"run": RUN, "name": "demo", "state": "finished", "done": 6, "total": 6, "created": 0.0}]
 
 
-def token(word: str, number: int, p: float, change: float) -> dict[str, Any]:
+def token(word: str, number: int, p: float, change: float) -> TopToken:
     return {"token": word, "id": number, "p": p, "change": change}
 
 
-def union(cells: int) -> list[dict[str, Any]]:
+def union(cells: int) -> list[TokenLine]:
     """The words of all columns with their probability in each."""
     rows = [("she", 2, 0.1, 0.9), ("he", 1, 0.8, 0.06), ("it", 3, 0.01, 0.05)]
     return [{"token": word, "id": n, "base": base, "cells": [here] * cells} for word, n, base, here in rows]
@@ -239,17 +288,17 @@ def words() -> Words:
 
 
 @pytest.fixture
-def make_picture() -> Callable[..., dict[str, Any]]:
+def make_picture() -> Callable[..., Picture]:
     return picture
 
 
 @pytest.fixture
-def card() -> dict[str, Any]:
+def card() -> Card:
     return CARD
 
 
 @pytest.fixture
-def options() -> dict[str, Any]:
+def options() -> SelectOptions:
     return {
         "target_class": "F",
         "goal": "strengthen",

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.answers.checkpoint import FoundSweep
 from gradiend_ui.engine.checkpoint.companions import run_folder_of
 from gradiend_ui.engine.checkpoint.run_folder import leads_out
 from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError, NotFound, TooLarge
@@ -259,7 +260,7 @@ def sweep_named(sweeps: Sequence[FinishedSweep], file: object = None) -> Finishe
     return chosen
 
 
-def describe(sweep: FinishedSweep) -> dict[str, Any]:
+def describe(sweep: FinishedSweep) -> FoundSweep:
     """What a page and the API's /load tell of it; `cells` counts without the base."""
     cache, grid = sweep.cache, grid_of(sweep.cache)
     return {

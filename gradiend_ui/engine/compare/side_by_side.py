@@ -15,6 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradiend_ui.engine.answers.model import (
+    ColumnReading,
+    ComparedMask,
+    ComparedText,
+    Continuations,
+    Said,
+    SaidToken,
+    TokenLine,
+    TopToken,
+    Where,
+)
 from gradiend_ui.engine.base.base_model import Model
 from gradiend_ui.engine.base.objectives import MASKED, SEQ2SEQ
 from gradiend_ui.engine.compare.continuation import Continuation, changed_tokens, continue_texts, spelled_pieces
@@ -143,7 +154,7 @@ def compare(
     token_boundary: str = "reference",
     part: str = "decoder",
     top_k: int = 5,
-) -> list[dict[str, Any]]:
+) -> list[ComparedText]:
     """As `side_by_side`, without continuations and with every sentence required to be readable."""
     return side_by_side(Comparison(model, workspace, targets, token_boundary, part), cells, texts, top_k=top_k)
 
@@ -156,7 +167,7 @@ def side_by_side(
     top_k: int = 5,
     continuation: int = 0,
     skip_bad: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[ComparedText]:
     """Per text: `masks`, and `continuation` where asked for; `error` instead where a text is left out.
 
     Per mask: the `top_k` tokens and {class: P} of the base and of each cell, `change` is p - base p; `tokens` is the
@@ -266,10 +277,10 @@ def _piece_lookups(
 # --- the answer ------------------------------------------------------------------------------------------------------
 
 
-def _answer(model: ModelWithGradiend, columns: Sequence[Column], sentence: Sentence, top_k: int) -> dict[str, Any]:
+def _answer(model: ModelWithGradiend, columns: Sequence[Column], sentence: Sentence, top_k: int) -> ComparedText:
     text = sentence.text
     read = [column.readings[text] for column in columns]
-    answer: dict[str, Any] = {
+    answer: ComparedText = {
         "text": text,
         "masks": [_mask(model, columns, read, mask, top_k) for mask in range(len(sentence.points))],
     }
@@ -280,10 +291,10 @@ def _answer(model: ModelWithGradiend, columns: Sequence[Column], sentence: Sente
 
 def _mask(
     model: ModelWithGradiend, columns: Sequence[Column], read: Sequence[Reading], mask: int, top_k: int
-) -> dict[str, Any]:
+) -> ComparedMask:
     probs = [reading.probs[mask] for reading in read]
     tops = [_top_ids(p, top_k) for p in probs]
-    described = [
+    described: list[ColumnReading] = [
         {
             **_where(column.cell),
             "top": [_entry(model, token, p, probs[0]) for token in top],
@@ -300,7 +311,7 @@ def _top_ids(probs: Tensor, top_k: int) -> list[int]:
     return found
 
 
-def _union(model: ModelWithGradiend, probs: Sequence[Tensor], tops: Sequence[list[int]]) -> list[dict[str, Any]]:
+def _union(model: ModelWithGradiend, probs: Sequence[Tensor], tops: Sequence[list[int]]) -> list[TokenLine]:
     """Every token that some column lists, with its probability in all of them; the largest anywhere comes first."""
     ids = list(dict.fromkeys(token for top in tops for token in top))
     table = [[finite_or_none(float(p[token])) for p in probs] for token in ids]
@@ -311,7 +322,7 @@ def _union(model: ModelWithGradiend, probs: Sequence[Tensor], tops: Sequence[lis
     ]
 
 
-def _entry(model: ModelWithGradiend, token: int, probs: Tensor, base: Tensor) -> dict[str, Any]:
+def _entry(model: ModelWithGradiend, token: int, probs: Tensor, base: Tensor) -> TopToken:
     return {
         "token": spelled(model.tokenizer, token),
         "id": token,
@@ -320,28 +331,28 @@ def _entry(model: ModelWithGradiend, token: int, probs: Tensor, base: Tensor) ->
     }
 
 
-def _continuation(model: ModelWithGradiend, columns: Sequence[Column], text: str) -> dict[str, Any]:
+def _continuation(model: ModelWithGradiend, columns: Sequence[Column], text: str) -> Continuations:
     prompt = () if model.base.kind == SEQ2SEQ else continued_ids(model.base, text)
     said = [column.continuations[text] for column in columns]
-    described = [
+    described: list[Said] = [
         {**_where(column.cell), **_described(model, prompt, one, said[0])}
         for column, one in zip(columns, said, strict=True)
     ]
     return {"base": described[0], "cells": described[1:]}
 
 
-def _described(
-    model: ModelWithGradiend, prompt: Sequence[int], one: Continuation, base: Continuation
-) -> dict[str, Any]:
+def _described(model: ModelWithGradiend, prompt: Sequence[int], one: Continuation, base: Continuation) -> Said:
     """tokens: {text, id, changed}, whose texts make up `text`; ended: it said its end token."""
     pieces = spelled_pieces(model.tokenizer, prompt, one.ids)
     marks = changed_tokens(base.ids, one.ids)
-    tokens = [
+    tokens: list[SaidToken] = [
         {"text": piece, "id": token, "changed": changed}
         for piece, token, changed in zip(pieces, one.ids, marks, strict=True)
     ]
-    reason = "The rewritten model's numbers are not finite here: it says nothing more." if one.broken else None
-    return {"text": "".join(pieces), "tokens": tokens, "ended": one.ended, **({"reason": reason} if reason else {})}
+    said: Said = {"text": "".join(pieces), "tokens": tokens, "ended": one.ended}
+    if one.broken:
+        said["reason"] = "The rewritten model's numbers are not finite here: it says nothing more."
+    return said
 
 
 def spelled(tokenizer: Any, token: int) -> str:
@@ -349,5 +360,5 @@ def spelled(tokenizer: Any, token: int) -> str:
     return str(tokenizer.decode([token])).strip() or str(tokenizer.convert_ids_to_tokens(token))
 
 
-def _where(cell: Cell | None) -> dict[str, float]:
+def _where(cell: Cell | None) -> Where:
     return {} if cell is None else {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gradiend_ui.engine.answers.data import WordAnswer
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.files.json_files import shown
@@ -38,7 +39,7 @@ class WordReport:
     shared: tuple[str, ...] = ()
     problem: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> WordAnswer:
         return {
             "word": max(self.spellings),
             "spellings": list(self.spellings),

@@ -21,16 +21,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from gradiend_ui.engine.answers.run import CellTables, Flags, GridPicture, Numbers, SelectionAnswer
 from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.engine.selection.policies import Candidate, LMSThresholdPolicy
 from gradiend_ui.engine.selection.winner import Question, candidates_of, select, winners_of, winning_feature_factors
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import BASE_LMS, LMS_ERROR, Cell, CellScore, Grid, finite_or_none, lms_ratio
 
-Table = list[list[Any]]
 Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 ANY_POLICY = LMSThresholdPolicy()
 
 
@@ -38,8 +39,8 @@ ANY_POLICY = LMSThresholdPolicy()
 class Reading:
     """What one question reads, whatever its policy: tables of its metric and of the metric's standard error."""
 
-    metric: Table
-    metric_error: Table
+    metric: Numbers
+    metric_error: Numbers
 
 
 class ScoredGrid:
@@ -56,7 +57,7 @@ class ScoredGrid:
         self._candidates: list[tuple[Question, list[Candidate]]] = []
         self._readings: list[tuple[Question, Reading]] = []
 
-    def table(self, value: Callable[[CellScore], Any]) -> Table:
+    def table(self, value: Callable[[CellScore], Value]) -> list[list[Value]]:
         """`value` of every cell."""
         values, width = [value(score) for score in self._ordered], len(self.grid.learning_rates)
         return [values[start : start + width] for start in range(0, len(values), width)]
@@ -80,11 +81,11 @@ class ScoredGrid:
         return finite_or_none(self.base.lms_value) if self.base.is_final else None
 
     @cached_property
-    def lms(self) -> Table:
+    def lms(self) -> Numbers:
         return self.table(lambda score: finite_or_none(score.lms_value))
 
     @cached_property
-    def lms_ratio(self) -> Table:
+    def lms_ratio(self) -> Numbers:
         """LMS / base LMS, of a provisional score on the same texts; None for a base of 0."""
         whole = self.comparable_lms
 
@@ -94,19 +95,19 @@ class ScoredGrid:
         return self.table(ratio)
 
     @cached_property
-    def comparable(self) -> Table:
+    def comparable(self) -> list[list[bool]]:
         """Whether a cell's LMS may be held against the threshold: not that of other texts than the base's."""
         return self.table(lambda score: BASE_LMS not in score.lms)
 
     @cached_property
-    def by_dataset(self) -> dict[str, dict[str, Table]]:
+    def by_dataset(self) -> dict[str, dict[str, Numbers]]:
         """{dataset: {class: P(class) on its rows}}, both in alphabetical order."""
         shapes = {
             tuple((dataset, *row) for dataset, row in score.probs_by_dataset.items())
             for score in (self.base, *self.scores)
         }
         pairs = sorted({(dataset, name) for shape in shapes for dataset, *row in shape for name in row})
-        tables: dict[str, dict[str, Table]] = {}
+        tables: dict[str, dict[str, Numbers]] = {}
         for dataset, name in pairs:
             tables.setdefault(dataset, {})[name] = self.table(
                 lambda score, d=dataset, c=name: finite_or_none(score.probs_by_dataset.get(d, {}).get(c))  # type: ignore[misc]
@@ -114,7 +115,7 @@ class ScoredGrid:
         return tables
 
     @cached_property
-    def of_cells(self) -> dict[str, Any]:
+    def of_cells(self) -> CellTables:
         """What is told of every cell whatever is asked, by the picture's keys."""
         return {
             "lms": self.lms,
@@ -140,7 +141,7 @@ def _kept(known: list[tuple[Question, Answer]], question: Question, make: Callab
     return answer
 
 
-def picture_of(question: Question, grid: Grid, base: CellScore, scores: Sequence[CellScore]) -> dict[str, Any]:
+def picture_of(question: Question, grid: Grid, base: CellScore, scores: Sequence[CellScore]) -> GridPicture:
     """The grid's metric, LMS, LMS / base, pass or fail, status and all probabilities, with the selection.
 
     Values that are not known or not finite are None; "passes" is None where there is no LMS yet or the policy has
@@ -149,7 +150,7 @@ def picture_of(question: Question, grid: Grid, base: CellScore, scores: Sequence
     return picture_on(question, ScoredGrid(grid, base, scores))
 
 
-def picture_on(question: Question, scored: ScoredGrid) -> dict[str, Any]:
+def picture_on(question: Question, scored: ScoredGrid) -> GridPicture:
     """As `picture_of`; what the policy does not move comes from `scored` and is shared with its other pictures."""
     grid, base, reading = scored.grid, scored.base, scored.reading(question)
     return {
@@ -179,7 +180,7 @@ def picture_on(question: Question, scored: ScoredGrid) -> dict[str, Any]:
     }
 
 
-def _passes(question: Question, scored: ScoredGrid) -> Table:
+def _passes(question: Question, scored: ScoredGrid) -> Flags:
     policy, base_lms = question.policy, scored.comparable_lms
     if not isinstance(policy, LMSThresholdPolicy) or base_lms is None:
         return [[None] * len(row) for row in scored.lms]
@@ -189,14 +190,14 @@ def _passes(question: Question, scored: ScoredGrid) -> Table:
     ]
 
 
-def _selection(question: Question, scored: ScoredGrid) -> dict[str, Any] | None:
+def _selection(question: Question, scored: ScoredGrid) -> SelectionAnswer | None:
     try:
         return select(question, scored.base, scored.scores, scored.candidates(question)).to_json()
     except NotFound:
         return None
 
 
-def other_dataset(question: Question, by_dataset: Mapping[str, Mapping[str, Table]]) -> str | None:
+def other_dataset(question: Question, by_dataset: Mapping[str, Mapping[str, Numbers]]) -> str | None:
     """The rows that *strengthen* reads: the first other class, in class order, that has some; None without any."""
     others = [name for name in question.classes if name != question.target_class]
     scored = [name for name in others if question.target_class in by_dataset.get(name, {})]
@@ -223,7 +224,7 @@ class _Kept:
     rev: int = 0
     scores: dict[Cell | None, CellScore] = field(default_factory=dict)
     scored: ScoredGrid | None = None
-    answers: list[tuple[Question, dict[str, Any]]] = field(default_factory=list)
+    answers: list[tuple[Question, GridPicture]] = field(default_factory=list)
 
 
 class Pictures:
@@ -234,7 +235,7 @@ class Pictures:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, run: str, grid: Grid, question: Question) -> tuple[int, dict[str, Any]]:
+    def of(self, run: str, grid: Grid, question: Question) -> tuple[int, GridPicture]:
         """(rev, `picture_of` the run's scores at that revision). Raises NotFound."""
         with self._lock:
             kept = self._newest(run)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import cast
 
+from gradiend_ui.engine.answers.run import SelectionAnswer, Winner
 from gradiend_ui.engine.errors import BadGrid, NotFound
 from gradiend_ui.engine.files.json_files import listed, shown
 from gradiend_ui.engine.selection.policies import (
@@ -188,8 +189,8 @@ class Selection:
     decided_by_tokens: int | None = None
     decision: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    def to_json(self) -> SelectionAnswer:
+        return cast(SelectionAnswer, asdict(self))
 
 
 def candidates_of(question: Question, scores: Sequence[CellScore]) -> list[Candidate]:
@@ -330,7 +331,7 @@ def winners_of(
     base: CellScore,
     scores: Sequence[CellScore],
     candidates: Callable[[Question], Sequence[Candidate]] | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Winner]:
     """{target_class, goal, feature_factor, learning_rate, value, lms_ratio, fallback} for each class, in class order,
     and goal, under the question's policy; what cannot be answered (yet) is left out.
 
@@ -338,7 +339,7 @@ def winners_of(
     candidates: `candidates_of` for these scores, where somebody keeps them.
     """
     known = candidates or (lambda asked: candidates_of(asked, scores))
-    found: list[dict[str, Any]] = []
+    found: list[Winner] = []
     for name in question.classes:
         for goal in WINNER_GOALS:
             asked = replace(question, target_class=name, goal=goal)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
+from gradiend_ui.engine.answers.data import NeutralMeasured, RowsFound, ThresholdFacts
 from gradiend_ui.engine.data.rows import COLUMNS, EvalData, EvalRow, RejectedRow
 from gradiend_ui.engine.data.table_reading import ReadTable
 from gradiend_ui.engine.files.csv_text import csv_text
@@ -89,7 +90,7 @@ def first_checked(data: EvalData) -> list[dict[str, str]]:
     return [{role: _shown(getattr(row, role)) for role in COLUMNS} for row in data.rows[:FIRST_ROWS]]
 
 
-def rows_found(data: EvalData) -> dict[str, Any]:
+def rows_found(data: EvalData) -> RowsFound:
     """Counts, the first rejected rows (numbered from 1) and what was filled in."""
     return {
         "rows": len(data.rows),
@@ -126,7 +127,7 @@ def measure_neutral(
     clock: Callable[[], float] = time.monotonic,
     *,
     seconds: float | None = None,
-) -> dict[str, Any]:
+) -> NeutralMeasured:
     """What the base model makes of the plan's neutral texts, and what keeping the share `ratio` of it means.
 
     base: the base model as a sweep of the plan scores it. It is scored here for at most `seconds`, None for
@@ -160,7 +161,7 @@ def measure_neutral(
     }
 
 
-def threshold_told(lms: Mapping[str, float], tokens: int, ratio: float) -> dict[str, Any]:
+def threshold_told(lms: Mapping[str, float], tokens: int, ratio: float) -> ThresholdFacts:
     """What keeping `ratio` of this base score allows; hits of a part of the texts are scaled up to all tokens."""
     if "hits" in lms:
         hits = lms["hits"] * tokens / lms["total"]

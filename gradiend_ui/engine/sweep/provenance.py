@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
 
 import torch
 
 import gradiend_ui
+from gradiend_ui.engine.answers.run import MadeBy
 from gradiend_ui.engine.sweep.plan import SCORER_VERSION, PreparedSweep
 
 
@@ -29,7 +28,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def provenance(plan: PreparedSweep) -> dict[str, Any]:
+def provenance(plan: PreparedSweep) -> MadeBy:
     """{versions, scorer, precision, weights_dtype, device, threads, sha256, blocks} as plain values.
 
     sha256: of the base model, of base and GRADIEND together, of the rows with their targets, and of everything that a
@@ -58,7 +57,7 @@ def provenance(plan: PreparedSweep) -> dict[str, Any]:
     }
 
 
-def lines_of(made: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+def lines_of(made: MadeBy | None) -> list[tuple[str, str]]:
     """The same as (name, text) for a card; nothing for a run that noted none."""
     if not made:
         return []

@@ -14,10 +14,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
+from gradiend_ui.engine.answers.checkpoint import StoredCard
 from gradiend_ui.engine.base.demos import DEMOS, checkpoint_folder
 from gradiend_ui.engine.base.finding import Scoring, head_left_aside, load_base, tokenizer_left_aside
 from gradiend_ui.engine.base.shared import SharedBases, overwritten
@@ -177,13 +178,13 @@ class Bench:
         self._loaded.move_to_end(handle)
         return self._loaded[handle]
 
-    def known_card(self, handle: str, source: str) -> dict[str, Any] | None:
+    def known_card(self, handle: str, source: str) -> StoredCard | None:
         """The card of a demo that is in memory on a server of strangers, where every page that opens asks for it; its
         record counts as used now. None for anything else: its files may have changed."""
         fixed = self.trust.public and source in DEMOS
         if not fixed or handle not in self._loaded or overwritten(self._loaded[handle].model.base):
             return None
-        return self.store.use_checkpoint(handle)
+        return cast("StoredCard | None", self.store.use_checkpoint(handle))
 
     def forget(self) -> None:
         """Give the memory of everything that can be read again back."""

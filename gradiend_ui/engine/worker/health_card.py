@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.answers.checkpoint import Assumed, CheckpointFacts, Seed
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING, named_instruct
 from gradiend_ui.engine.checkpoint.companions import RECOVERED, Companions, run_folder_of
 from gradiend_ui.engine.checkpoint.context import DIRECTION_FROM_TRAINING, SOURCE_ASSUMED
@@ -67,9 +68,9 @@ class Assumption:
 
     what: str
     sentence: str
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Assumed:
         return {"what": self.what, "sentence": self.sentence, "values": dict(self.values)}
 
 
@@ -91,12 +92,12 @@ def missing(model: ModelWithGradiend, companions: Companions, order_known: bool)
     return found + ([] if companions.neutral else [NEUTRAL])
 
 
-Found = Sequence[tuple[str, str, dict[str, Any]]]
+Found = Sequence[tuple[str, str, Mapping[str, object]]]
 
 
 def _of_the_direction(model: ModelWithGradiend, reading: Reading) -> Found:
     checkpoint = model.checkpoint
-    found: list[tuple[str, str, dict[str, Any]]] = []
+    found: list[tuple[str, str, Mapping[str, object]]] = []
     if reading.directions_given:
         found.append(("direction_given", "The direction of each class was given by hand.", {}))
     elif checkpoint.direction_from == FROM_TRAINING:
@@ -113,7 +114,7 @@ def _of_the_base(model: ModelWithGradiend, reading: Reading) -> Found:
     stated = str(model.checkpoint.metadata.get("base_model") or "")
     values = {"base": model.base.name, "stated": Path(stated.replace("\\", "/")).name}
     named = f", config.json names {values['stated']!r}" if values["stated"] else ""
-    found: list[tuple[str, str, dict[str, Any]]] = []
+    found: list[tuple[str, str, Mapping[str, object]]] = []
     if reading.base == GIVEN:
         found.append(("base_given", f"The base model was given by hand: {values['base']!r}{named}.", values))
     elif reading.base == BESIDE:
@@ -127,7 +128,7 @@ def _of_the_base(model: ModelWithGradiend, reading: Reading) -> Found:
 
 
 def _of_the_data(companions: Companions) -> Found:
-    found: list[tuple[str, str, dict[str, Any]]] = []
+    found: list[tuple[str, str, Mapping[str, object]]] = []
     if companions.recovered and companions.rows is not None:
         told = next(
             (text for text in companions.warnings if RECOVERED_FROM in text), "Rows were recovered from the run."
@@ -157,7 +158,7 @@ class Loaded:
     companions: Companions
 
 
-def card_of(loaded: Loaded, name: str, reading: Reading, free_bytes: int | None) -> dict[str, Any]:
+def card_of(loaded: Loaded, name: str, reading: Reading, free_bytes: int | None) -> CheckpointFacts:
     """What a page and the API's /load tell of a loaded checkpoint.
 
     reading: how it was read, for what is told as assumed. free_bytes: memory there was before it was read.
@@ -220,7 +221,7 @@ def card_of(loaded: Loaded, name: str, reading: Reading, free_bytes: int | None)
     }
 
 
-def notes_of(card: Mapping[str, Any]) -> list[str]:
+def notes_of(card: CheckpointFacts) -> list[str]:
     """The warnings of a card that neither its assumptions nor its missing pieces tell already."""
     told = {NO_ROWS, NO_DIRECTION, *(item["sentence"] for item in card["assumed"])}
     return [text for text in dict.fromkeys(card["warnings"]) if text not in told]
@@ -246,7 +247,7 @@ def sizes_of(
     )
 
 
-def _seeds(checkpoint_folder: Path) -> list[dict[str, Any]]:
+def _seeds(checkpoint_folder: Path) -> list[Seed]:
     """The seeds of the run that the checkpoint belongs to; kept: its folder can be opened; open: it is this one.
 
     [] for a checkpoint of no run.

@@ -19,6 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.answers.data import RowsReport, RowsSummary, TableRead
 from gradiend_ui.engine.checkpoint.companions import Companions, find_companions
 from gradiend_ui.engine.data.columns import guess_columns, of_known_classes, ordered_classes, words_by_class
 from gradiend_ui.engine.data.neutral_texts import read_neutral
@@ -42,7 +43,7 @@ SUMMARY_WORDS = 8
 
 def report_table(
     read: ReadTable, given: Mapping[str, str] | None, direction: Mapping[str, float], known: Sequence[str]
-) -> dict[str, Any]:
+) -> RowsReport:
     """How the table was read, which columns are which, what can be scored.
 
     given: the columns as a spec names them, None to guess them. direction: of the classes that the checkpoint knows.
@@ -52,7 +53,7 @@ def report_table(
     whole = read.frame.drop(index=list(read.damaged))
     guess = guess_columns(whole, direction, known)
     columns = dict(given) if given is not None else dict(guess.columns)
-    told = {
+    told: TableRead = {
         "own": True,
         "kind": read.kind,
         "encoding": read.encoding,
@@ -66,27 +67,44 @@ def report_table(
     try:
         data = check_rows(read, columns, fill_alternatives=True)
     except BadData as error:
-        problem = _problem(error)
-        return {**told, **rows_found(EvalData(())), **problem, "classes": [], "target_words": {}}
+        found = rows_found(EvalData(()))
+        return {**told, **found, "classes": [], "target_words": {}, "problem": str(error), "problem_text": _text(error)}
     return report_rows(data, direction, told)
 
 
-def report_rows(data: EvalData, direction: Mapping[str, float], told: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for checked rows; told: what is known of their table."""
-    problem: dict[str, Any] = {"problem": None}
+def report_rows(data: EvalData, direction: Mapping[str, float], told: TableRead | None = None) -> RowsReport:
+    """The same for checked rows; told: what is known of their table, None for those beside the checkpoint."""
+    problem: BadData | None = None
     try:
         classes = list(ordered_classes(direction, of_known_classes(direction, require_rows(data))))
         data.chosen("all", classes)  # rows between the classes: else there is nothing to score
     except BadData as error:
-        classes, problem = [], _problem(error)
-    first = {} if "first" in told else {"first": first_checked(data)}
-    words = summary(data, direction)["target_words"]
-    return {**told, **first, **rows_found(data), "classes": classes, "target_words": words, **problem}
+        classes, problem = [], error
+    found = rows_found(data)
+    report: RowsReport = {
+        "own": False,
+        "first": [],
+        "rows": found["rows"],
+        "rejected_count": found["rejected_count"],
+        "rejected": found["rejected"],
+        "row_counts": found["row_counts"],
+        "notes": found["notes"],
+        "classes": classes,
+        "target_words": summary(data, direction)["target_words"],
+        "problem": None,
+    }
+    if told is None:
+        report["first"] = first_checked(data)
+    else:
+        report = {**report, **told}
+    if problem is not None:
+        report["problem"], report["problem_text"] = str(problem), _text(problem)
+    return report
 
 
 def summary(
     data: EvalData, direction: Mapping[str, float], words: Mapping[str, Sequence[str]] | None = None
-) -> dict[str, Any]:
+) -> RowsSummary:
     """How many rows of which kind, and a few words of each class (its `words` as given, else those of the rows)."""
     if words is None:
         held = words_by_class(data.rows)
@@ -109,9 +127,10 @@ def _casings_once(words: Sequence[str]) -> list[str]:
     return sorted(kept.values())
 
 
-def _problem(error: BadData) -> dict[str, Any]:
-    """The same whether it is read here or comes from a process of its own."""
-    return {"problem": str(error), "problem_text": json.loads(json.dumps(error.text))}
+def _text(error: BadData) -> object:
+    """As a page words it; the same whether it is read here or comes from a process of its own."""
+    text: object = json.loads(json.dumps(error.text))
+    return text
 
 
 Columns = Mapping[str, str]
@@ -120,7 +139,7 @@ ROW = tuple(field.name for field in fields(EvalRow))
 
 def report_table_file(
     path: Path, given: Columns | None, direction: Mapping[str, float], known: Sequence[str]
-) -> dict[str, Any]:
+) -> RowsReport:
     """`report_table` of the table that lies there."""
     return report_table(read_upload(path), given, direction, known)
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.model import CompareAnswer, ComparedMask, ComparedText, Continuations, Said
 from gradiend_ui.engine.base.objectives import objective_named
 from gradiend_ui.figures.numbers import change, probability
 from gradiend_ui.ui.compare.columns import Column
@@ -51,7 +52,7 @@ def choices_of(objective: str | None, words: Words) -> list[tuple[str, str]]:
     return [(words(f"compare.examples_{name}"), name) for name in names]
 
 
-def example_text(name: str, card: Mapping[str, Any]) -> str:
+def example_text(name: str, card: Card) -> str:
     """The sentences of a set, one per line, in the form that the card's model reads."""
     own = [" ".join(str(text).split()) for text in card["examples"]]
     if name == SEVERAL_MASKS:
@@ -61,7 +62,7 @@ def example_text(name: str, card: Mapping[str, Any]) -> str:
     return "\n".join(fitting(sentences, card["objective"]))
 
 
-def first_sentences(card: Mapping[str, Any]) -> str:
+def first_sentences(card: Card) -> str:
     return "\n".join(fitting([str(text) for text in card["examples"]], card["objective"])[:FIRST_EXAMPLES])
 
 
@@ -85,7 +86,7 @@ def build_note(sentence: str, danger: bool = False) -> Node:
 
 
 def build_answers(
-    answer: Mapping[str, Any],
+    answer: CompareAnswer,
     columns: Sequence[Column],
     words: Words,
     *,
@@ -111,7 +112,7 @@ def build_answers(
     )
 
 
-def _sentence(item: Mapping[str, Any], columns: Sequence[Column], words: Words, first: bool) -> Node:
+def _sentence(item: ComparedText, columns: Sequence[Column], words: Words, first: bool) -> Node:
     if item.get("error"):
         reason = node("p", node("strong", words("compare.not_answered")), " ", item["error"], cls="danger problem")
         return node("div", _text(item["text"], 0), reason, cls="sentence")
@@ -138,7 +139,7 @@ def _text(text: str, masks: int) -> Node:
     return node("p", *parts, cls="text", title=text)
 
 
-def _mask(mask: Mapping[str, Any], columns: Sequence[Column], words: Words, title: str | None, first: bool) -> Node:
+def _mask(mask: ComparedMask, columns: Sequence[Column], words: Words, title: str | None, first: bool) -> Node:
     heading = node("p", title, cls="mask-number") if title else None
     if len(columns) <= 1:
         return node("div", heading, _class_changes(mask, words, first), _one(mask, words, title, first), cls="mask")
@@ -148,7 +149,7 @@ def _mask(mask: Mapping[str, Any], columns: Sequence[Column], words: Words, titl
 # --- the base alone, or beside one rewritten model -------------------------------------------------------------------
 
 
-def _class_changes(mask: Mapping[str, Any], words: Words, first: bool) -> Node:
+def _class_changes(mask: ComparedMask, words: Words, first: bool) -> Node:
     here = [cell["classes"] for cell in mask["cells"]]
     parts: list[Node] = []
     for name, before in mask["base"]["classes"].items():
@@ -159,7 +160,7 @@ def _class_changes(mask: Mapping[str, Any], words: Words, first: bool) -> Node:
     return node("p", *parts, cls="classes")
 
 
-def _one(mask: Mapping[str, Any], words: Words, title: str | None, first: bool) -> Node:
+def _one(mask: ComparedMask, words: Words, title: str | None, first: bool) -> Node:
     def head(key: str, cls: str = "") -> Node:
         return node("th", _head(words(f"compare.{key}"), words.help(f"compare.{key}"), first), scope="col", cls=cls)
 
@@ -189,7 +190,7 @@ def _one_row(token: str, before: float | None, here: Sequence[float | None]) -> 
 # --- several rewritten models ----------------------------------------------------------------------------------------
 
 
-def _many(mask: Mapping[str, Any], columns: Sequence[Column], words: Words, title: str | None, first: bool) -> Node:
+def _many(mask: ComparedMask, columns: Sequence[Column], words: Words, title: str | None, first: bool) -> Node:
     heads = [
         node("th", _head(words("compare.token"), words.help("compare.token"), first), scope="col"),
         node("th", _head(words("compare.base"), words.help("compare.base"), first), scope="col"),
@@ -242,7 +243,7 @@ def _difference(here: float | None, before: float | None) -> float | None:
 # --- continuations ---------------------------------------------------------------------------------------------------
 
 
-def _continuations(said: Mapping[str, Any], columns: Sequence[Column], words: Words) -> Node:
+def _continuations(said: Continuations, columns: Sequence[Column], words: Words) -> Node:
     rows = [_said(words("compare.base"), "base", said["base"], words)]
     for column, cell in zip(columns, said["cells"], strict=True):
         rows.append(_said(column.letter or words("compare.here"), column.style, cell, words))
@@ -250,7 +251,7 @@ def _continuations(said: Mapping[str, Any], columns: Sequence[Column], words: Wo
     return node("div", node("p", title, cls="mask-number"), node("dl", *rows, cls="goes-on"), cls="continuation")
 
 
-def _said(name: str, style: str, one: Mapping[str, Any], words: Words) -> Node:
+def _said(name: str, style: str, one: Said, words: Words) -> Node:
     """Tokens that differ from the base's are inserted text: underlined and bold, not coloured alone."""
     parts: list[Node | str] = []
     for changed, tokens in groupby(one["tokens"], key=lambda token: bool(token["changed"])):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from gradiend_ui.engine.answers.model import CompareAnswer
+from gradiend_ui.engine.answers.run import CellPlace
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.figures.numbers import cell_name
 from gradiend_ui.ui.compare.answers import build_answers, build_note, continued_tokens
@@ -42,7 +43,7 @@ class Question:
 
 
 def question(
-    run: str, checkpoint: str, pinned: tuple[tuple[float, float], ...], selected: Mapping[str, float] | None, text: str
+    run: str, checkpoint: str, pinned: tuple[tuple[float, float], ...], selected: CellPlace | None, text: str
 ) -> Question:
     """Cells belong to a run: without one there are no columns beside the base."""
     name = cell_name(selected["feature_factor"], selected["learning_rate"]) if run and selected else ""
@@ -75,10 +76,10 @@ def notes_of(asked: Question, words: Words) -> list[str]:
     return notes
 
 
-def answers_to(session: Session, asked: Question) -> dict[str, Any]:
+def answers_to(session: Session, asked: Question) -> CompareAnswer:
     """The engine's answer for the first twenty sentences. Raises GradiendUIError."""
     texts = asked.sentences[:MOST_SENTENCES]
-    options: dict[str, Any] = {"top_k": TOP_K, "skip_bad": True}
+    options: dict[str, object] = {"top_k": TOP_K, "skip_bad": True}
     continuation = continued_tokens(session.card(asked.checkpoint)["objective"])
     if continuation:
         options["continuation"] = continuation

@@ -11,10 +11,11 @@ No text begins a formula (see `engine.files.csv_text`). Knows answers; no widget
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from gradiend_ui.engine.answers.model import CompareAnswer, ComparedText
+from gradiend_ui.engine.answers.run import CellPlace
 from gradiend_ui.engine.files.csv_text import cell, csv_text
 from gradiend_ui.figures.numbers import cell_name
 from gradiend_ui.ui.kit.tree import Node, explained, node, pick
@@ -46,7 +47,7 @@ class Column:
         return f"pin-{self.letter.lower()}" if self.letter else SELECTED
 
 
-def columns_of(pinned: Sequence[Pair], selected: Mapping[str, float] | None) -> tuple[Column, ...]:
+def columns_of(pinned: Sequence[Pair], selected: CellPlace | None) -> tuple[Column, ...]:
     """Pinned cells in their order, then the selected one where it is no pin and there is room: at most four."""
     chosen = None if selected is None else pair_of(selected)
     columns = [Column(cell, LETTERS[place], cell == chosen) for place, cell in enumerate(pinned[:MOST_PINNED])]
@@ -55,7 +56,7 @@ def columns_of(pinned: Sequence[Pair], selected: Mapping[str, float] | None) -> 
     return tuple(columns)
 
 
-def pair_of(cell: Mapping[str, float]) -> Pair:
+def pair_of(cell: CellPlace) -> Pair:
     return cell["feature_factor"], cell["learning_rate"]
 
 
@@ -77,9 +78,7 @@ def _value(pin: Pair) -> str:
     return f"{UNPIN} {pin[0]!r} {pin[1]!r}"
 
 
-def build_key(
-    columns: Sequence[Column], pinned: Sequence[Pair], selected: Mapping[str, float] | None, words: Words
-) -> Node:
+def build_key(columns: Sequence[Column], pinned: Sequence[Pair], selected: CellPlace | None, words: Words) -> Node:
     """Which line is which model; pinned ones can be removed."""
     base = explained(words("compare.base"), words.help("compare.base"), cls="key base")
     parts: list[Node | None] = [base, *(_chip(column, words) for column in columns)]
@@ -90,7 +89,7 @@ def build_key(
     return node("p", *parts, cls="legend columns")
 
 
-def is_left_out(columns: Sequence[Column], selected: Mapping[str, float] | None) -> bool:
+def is_left_out(columns: Sequence[Column], selected: CellPlace | None) -> bool:
     """Whether the selected cell has no column because all places are pinned."""
     return selected is not None and pair_of(selected) not in {column.cell for column in columns}
 
@@ -116,7 +115,7 @@ TOKEN, CLASS, CONTINUATION, ERROR = "token", "class", "continuation", "error"
 CSV_NAME = "comparison.csv"
 
 
-def table(answer: Mapping[str, Any], columns: Sequence[Column]) -> list[Line]:
+def table(answer: CompareAnswer, columns: Sequence[Column]) -> list[Line]:
     """A head and one line per class, token, continuation or error; `change` is p minus the base's p."""
     head: Line = list(HEAD)
     for column in columns:
@@ -128,7 +127,7 @@ def table(answer: Mapping[str, Any], columns: Sequence[Column]) -> list[Line]:
     return [head, *([*line, *[None] * (width - len(line))] for line in lines)]
 
 
-def _lines(number: int, item: Mapping[str, Any]) -> Iterator[Line]:
+def _lines(number: int, item: ComparedText) -> Iterator[Line]:
     begin: Line = [number, item["text"]]
     if item.get("error"):
         yield [*begin, None, ERROR, item["error"]]

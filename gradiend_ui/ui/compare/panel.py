@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.run import RunInfo
 from gradiend_ui.ui.compare.answers import FROM_DATA, build_note, choices_of, first_sentences
 from gradiend_ui.ui.compare.columns import build_key
 from gradiend_ui.ui.kit.tree import Node, Tree, explained, node
@@ -70,7 +71,7 @@ def _build_title(words: Words) -> gr.Dropdown:
 
 
 def _build_buttons(words: Words) -> tuple[gr.Button, gr.Button, gr.Button]:
-    def small(label: str, name: str, **options: Any) -> gr.Button:
+    def small(label: str, name: str, **options: object) -> gr.Button:
         return gr.Button(label, size="sm", elem_id=name, min_width=0, **options)
 
     with gr.Row(elem_id="compare-buttons"):
@@ -83,11 +84,11 @@ def build_told(sentence: str) -> Node:
     return node("p", sentence, cls="quiet", role="status")
 
 
-def opened_outputs(widgets: CompareWidgets) -> list[Any]:
+def opened_outputs(widgets: CompareWidgets) -> list[Block]:
     return [widgets.sentences, widgets.examples, widgets.key, widgets.pin, widgets.told, widgets.answers]
 
 
-def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
+def opened_values(card: Card, info: RunInfo | None, words: Words) -> list[object]:
     return [
         first_sentences(card),
         gr.update(choices=choices_of(card["objective"], words), value=FROM_DATA),
@@ -98,10 +99,10 @@ def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words
     ]
 
 
-def pin_button(words: Words, *, can_pin: bool, is_pinned: bool) -> dict[str, Any]:
+def pin_button(words: Words, *, can_pin: bool, is_pinned: bool) -> dict[str, object]:
     """The button that pins the selected cell, or takes its pin away."""
     label = words("compare.unpin_this") if is_pinned else words("compare.pin")
-    updated: dict[str, Any] = gr.update(value=label, interactive=can_pin or is_pinned)
+    updated: dict[str, object] = gr.update(value=label, interactive=can_pin or is_pinned)
     return updated
 
 

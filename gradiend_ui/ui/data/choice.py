@@ -7,8 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.data import (
+    ChosenData,
+    DataSpec,
+    GivenData,
+    RowCounts,
+    RowsReport,
+    RunData,
+    WordsByClass,
+)
 from gradiend_ui.engine.sweep.data_report import ALL, chosen_count, default_split, scaled_seconds, splits_of
 
 OWN, NONE = "#own", "#none"
@@ -16,20 +26,36 @@ OWN, NONE = "#own", "#none"
 NO_NEUTRAL_SET = "none"
 ROW_WISE = "label"
 
-Table = Mapping[str, Any]
+
+class OwnRows(TypedDict):
+    """What a page keeps of an own table in place of the rows beside the checkpoint; of a run's without the last two."""
+
+    rows: GivenData
+    columns: Mapping[str, str] | None
+    row_counts: RowCounts
+    classes: list[str]
+    target_words: dict[str, list[str]]
+    rejected_count: NotRequired[int]
+    problem: NotRequired[str | None]
+
+
+class OwnTexts(TypedDict):
+    """Own neutral texts, and how many there are; None for those of a run."""
+
+    neutral: GivenData
+    count: int | None
 
 
 @dataclass(frozen=True)
 class Choice:
     """The values of the step, in the order in which listeners receive them.
 
-    own_rows: {"rows", "columns", "row_counts", "classes", "target_words"} of an own table, None for the rows beside
-    the checkpoint. own_neutral: {"neutral", "count"} or None. targets: {class: words}, "label" or None.
+    own_rows: None for the rows beside the checkpoint. targets: {class: words}, "label" or None.
     """
 
-    own_rows: Table | None
-    own_neutral: Table | None
-    targets: Mapping[str, Sequence[str]] | str | None
+    own_rows: OwnRows | None
+    own_neutral: OwnTexts | None
+    targets: WordsByClass | str | None
     neutral_set: str | None
     split: str | None
     max_rows: float | None
@@ -44,19 +70,27 @@ class Choice:
         return int(self.max_neutral) if self.max_neutral and self.max_neutral >= 1 else None
 
 
-def own_table(rows: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
+def own_table(rows: GivenData, report: RowsReport) -> OwnRows:
     """What the page keeps of an own table that the desk described."""
-    kept = ("columns", "row_counts", "classes", "target_words", "rejected_count", "problem")
-    return {"rows": dict(rows), **{key: report[key] for key in kept}}
+    return {
+        "rows": rows.copy(),
+        "columns": report["columns"],
+        "row_counts": report["row_counts"],
+        "classes": report["classes"],
+        "target_words": report["target_words"],
+        "rejected_count": report["rejected_count"],
+        "problem": report["problem"],
+    }
 
 
-def spec_of(choice: Choice) -> dict[str, Any]:
+def spec_of(choice: Choice) -> DataSpec:
     """The data part of a sweep's spec."""
-    spec: dict[str, Any] = {"split": choice.split or "test"}
+    spec: DataSpec = {"split": choice.split or "test"}
     if choice.own_rows is not None:
         spec["rows"] = choice.own_rows["rows"]
-        if choice.own_rows.get("columns") is not None:
-            spec["columns"] = choice.own_rows["columns"]
+        columns = choice.own_rows.get("columns")
+        if columns is not None:
+            spec["columns"] = columns
     if choice.rows_limit is not None:
         spec["max_rows"] = choice.rows_limit
     if choice.neutral_limit is not None:
@@ -72,49 +106,49 @@ def spec_of(choice: Choice) -> dict[str, Any]:
     return spec
 
 
-def data_of(choice: Choice, card: Mapping[str, Any]) -> dict[str, Any]:
+def data_of(choice: Choice, card: Card) -> ChosenData:
     """What `page.data.chosen` holds: the spec, and about how long one cell takes with it."""
     usual = chosen_count(card.get("row_counts", []), card["classes"], "test", None)
-    usual += card["neutral_sets"].get(card["neutral_set"], usual)
+    usual += card["neutral_sets"].get(card["neutral_set"] or "", usual)
     now = scored_rows(choice, card)
     now += scored_texts(choice, card, now)
     return {"spec": spec_of(choice), "seconds_per_cell": scaled_seconds(card["seconds_per_cell"], usual, now)}
 
 
-def table_of(choice: Choice, card: Mapping[str, Any]) -> tuple[Sequence[Any], Sequence[str]]:
+def table_of(choice: Choice, card: Card) -> tuple[RowCounts, Sequence[str]]:
     """(counts, classes) of the rows in use."""
     if choice.own_rows is not None:
         return choice.own_rows.get("row_counts") or [], choice.own_rows.get("classes") or card["classes"]
     return card.get("row_counts", []), card["classes"]
 
 
-def scored_rows(choice: Choice, card: Mapping[str, Any]) -> int:
+def scored_rows(choice: Choice, card: Card) -> int:
     counts, classes = table_of(choice, card)
     return chosen_count(counts, classes, choice.split or ALL, choice.rows_limit)
 
 
-def scored_texts(choice: Choice, card: Mapping[str, Any], rows: int) -> int:
+def scored_texts(choice: Choice, card: Card, rows: int) -> int:
     """Neutral texts that are scored; without any the rows stand in."""
     if choice.neutral_set == OWN and choice.own_neutral is not None:
         count = int(choice.own_neutral.get("count") or 0)
     else:
-        count = int(card["neutral_sets"].get(choice.neutral_set, rows))
+        count = int(card["neutral_sets"].get(choice.neutral_set or "", rows))
     return count if choice.neutral_limit is None else min(count, choice.neutral_limit)
 
 
-def words_of(choice: Choice, card: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+def words_of(choice: Choice, card: Card) -> WordsByClass:
     """The words of each class, as far as they are known without asking."""
     if isinstance(choice.targets, Mapping):
         return choice.targets
     table = card if choice.own_rows is None else choice.own_rows
-    found: Mapping[str, Sequence[str]] = table.get("target_words") or {}
+    found: WordsByClass = table.get("target_words") or {}
     return found
 
 
-def opened_choice(card: Mapping[str, Any], data: Mapping[str, Any] | None) -> Choice:
+def opened_choice(card: Card, data: RunData | None) -> Choice:
     """The choice that a page opens with: the card's, or that of a run (`info["data"]`)."""
-    spec: Mapping[str, Any] = data["spec"] if data else {}
-    own_rows = None
+    spec: DataSpec = data["spec"] if data else {}
+    own_rows: OwnRows | None = None
     if data and "rows" in spec:
         own_rows = {
             "rows": spec["rows"],
@@ -123,7 +157,7 @@ def opened_choice(card: Mapping[str, Any], data: Mapping[str, Any] | None) -> Ch
             "classes": card["classes"],
             "target_words": data["target_words"],
         }
-    own_neutral = {"neutral": spec["neutral"], "count": None} if "neutral" in spec else None
+    own_neutral: OwnTexts | None = {"neutral": spec["neutral"], "count": None} if "neutral" in spec else None
     neutral_set = OWN if own_neutral else spec.get("neutral_set") or (None if data else card["neutral_set"])
     known = neutral_set in (OWN, *card["neutral_sets"])
     splits = splits_of(card.get("row_counts", []), card["classes"])
@@ -138,13 +172,13 @@ def opened_choice(card: Mapping[str, Any], data: Mapping[str, Any] | None) -> Ch
     )
 
 
-def splits(choice: Choice, card: Mapping[str, Any]) -> dict[str, int]:
+def splits(choice: Choice, card: Card) -> dict[str, int]:
     """{split: rows} to choose from, "all" at the end; the chosen one is always there."""
     counts, classes = table_of(choice, card)
     found = splits_of(counts, classes)
     return found if choice.split in (None, *found) else {str(choice.split): 0, **found}
 
 
-def name_of(given: Mapping[str, Any]) -> str | None:
+def name_of(given: GivenData) -> str | None:
     """The name of an upload; None for rows or texts that a script gave."""
     return given.get("name") if "upload" in given else None

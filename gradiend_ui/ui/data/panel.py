@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
+from gradiend_ui.engine.answers.checkpoint import About, Card
+from gradiend_ui.engine.answers.data import ChosenData
+from gradiend_ui.engine.answers.run import RunInfo
 from gradiend_ui.ui.data.choice import Choice, data_of, opened_choice, scored_rows, scored_texts, splits
 from gradiend_ui.ui.data.report import ROLES, build_sets, build_summary, build_time, neutral_choices
 from gradiend_ui.ui.kit.drawer import drawer
@@ -38,9 +40,9 @@ EXPLAINED: dict[str, str] = {
 
 @dataclass(frozen=True)
 class DataWidgets:
-    """chosen: {"spec": keys of a sweep's spec that are about data, "seconds_per_cell": about, or None}.
+    """chosen: `ChosenData`.
 
-    own_rows, own_neutral, targets: see `Choice`. measured: {"spec", "seconds_per_cell"} as the worker timed it.
+    own_rows, own_neutral, targets: see `Choice`. measured: the same as the worker timed it.
     touched: changes with every change of the three.
     """
 
@@ -124,7 +126,7 @@ def build(words: Words) -> DataWidgets:
     )
 
 
-def build_drawer(words: Words, about: Mapping[str, Any]) -> DataDrawerWidgets:
+def build_drawer(words: Words, about: About) -> DataDrawerWidgets:
     with drawer("data", words("data.drawer_title"), words), gr.Row(elem_id="data-blocks", equal_height=False):
         with gr.Column(elem_id="data-rows", min_width=0):
             rows = _build_rows(words)
@@ -224,7 +226,7 @@ def _build_neutral(words: Words) -> NeutralWidgets:
 # --- what a page opens with ------------------------------------------------------------------------------------------
 
 
-def opened_outputs(widgets: DataWidgets, inside: DataDrawerWidgets) -> list[Any]:
+def opened_outputs(widgets: DataWidgets, inside: DataDrawerWidgets) -> list[Block]:
     rows, targets = inside.rows, inside.words
     states = [widgets.chosen, widgets.own_rows, widgets.own_neutral, widgets.targets, widgets.measured]
     limits = [rows.split, rows.max_rows, rows.max_neutral, rows.time, rows.back]
@@ -234,9 +236,9 @@ def opened_outputs(widgets: DataWidgets, inside: DataDrawerWidgets) -> list[Any]
     ]  # fmt: skip
 
 
-def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
+def opened_values(card: Card, info: RunInfo | None, words: Words) -> list[object]:
     """As the card has it; for a run, the data that it was measured on."""
-    choice = opened_choice(card, _data_of_run(info))
+    choice = opened_choice(card, None if info is None else info["data"])
     data = data_of(choice, card)
     classes = [str(name) for name in card["classes"]]
     return [
@@ -258,19 +260,11 @@ def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words
     ]
 
 
-def _data_of_run(info: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    if info is None:
-        return None
-    usual = {"spec": {"neutral_set": info["spec"].get("neutral_set")}, "row_counts": [], "target_words": {}}
-    found: Mapping[str, Any] = info.get("data", usual)
-    return found
-
-
-def neutral_update(choice: Choice, card: Mapping[str, Any], words: Words) -> gr.Dropdown:
+def neutral_update(choice: Choice, card: Card, words: Words) -> gr.Dropdown:
     return gr.Dropdown(neutral_choices(choice, card, words), value=choice.neutral_set)
 
 
-def split_update(choice: Choice, card: Mapping[str, Any], words: Words) -> gr.Dropdown:
+def split_update(choice: Choice, card: Card, words: Words) -> gr.Dropdown:
     """Splits with the number of their rows."""
     options = [
         (words("data.split_option", name=words("data.split_every") if name == "all" else name, count=count), name)
@@ -279,6 +273,6 @@ def split_update(choice: Choice, card: Mapping[str, Any], words: Words) -> gr.Dr
     return gr.Dropdown(options, value=choice.split)
 
 
-def time_line(choice: Choice, card: Mapping[str, Any], data: Mapping[str, Any], words: Words) -> Node:
+def time_line(choice: Choice, card: Card, data: ChosenData, words: Words) -> Node:
     rows = scored_rows(choice, card)
     return build_time(data, rows, scored_texts(choice, card, rows), words)

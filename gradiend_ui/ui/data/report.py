@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.data import (
+    ChosenData,
+    ClassWords,
+    GivenData,
+    NeutralReport,
+    RowsReport,
+    TargetsReport,
+    WordAnswer,
+)
 from gradiend_ui.figures.numbers import three_digits
 from gradiend_ui.ui.data.choice import (
     NONE,
     OWN,
     ROW_WISE,
     Choice,
+    OwnTexts,
     name_of,
     scored_rows,
     splits,
@@ -36,7 +46,7 @@ REMOVE = "remove"
 # --- the short panel -------------------------------------------------------------------------------------------------
 
 
-def build_summary(choice: Choice, card: Mapping[str, Any] | None, words: Words) -> Node:
+def build_summary(choice: Choice, card: Card | None, words: Words) -> Node:
     """Two lines: which rows, which words."""
     if card is None:
         return node("div", node("p", "–"), node("p", "–"), cls="data-lines quiet")
@@ -45,7 +55,7 @@ def build_summary(choice: Choice, card: Mapping[str, Any] | None, words: Words) 
     return node("div", node("p", rows), node("p", targets), cls="data-lines")
 
 
-def rows_text(choice: Choice, card: Mapping[str, Any], words: Words) -> str:
+def rows_text(choice: Choice, card: Card, words: Words) -> str:
     counts, classes = table_of(choice, card)
     name = None if choice.own_rows is None else shown_name(choice.own_rows["rows"], words)
     if not counts:
@@ -62,7 +72,7 @@ def rows_text(choice: Choice, card: Mapping[str, Any], words: Words) -> str:
     return words("data.own_rows_line", name=name, **values)
 
 
-def words_text(choice: Choice, card: Mapping[str, Any], words: Words) -> str:
+def words_text(choice: Choice, card: Card, words: Words) -> str:
     if choice.targets == ROW_WISE:
         return words("data.words_row_wise")
     found = words_of(choice, card)
@@ -77,14 +87,14 @@ def few(own: Sequence[str], words: Words) -> str:
     return shown if len(own) <= MOST_WORDS else f"{shown} {words('data.and_more', count=len(own) - MOST_WORDS)}"
 
 
-def shown_name(given: Mapping[str, Any], words: Words) -> str:
+def shown_name(given: GivenData, words: Words) -> str:
     return name_of(given) or words("data.from_script")
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-def build_reading(report: Mapping[str, Any] | None, name: str | None, words: Words) -> Node:
+def build_reading(report: RowsReport | None, name: str | None, words: Words) -> Node:
     """Which rows are in use, how they were read, how many can be scored."""
     if report is None:
         return node("div", cls="reading")
@@ -97,7 +107,7 @@ def build_reading(report: Mapping[str, Any] | None, name: str | None, words: Wor
         lines.append(node("p", words("data.guessed", columns=guessed(report["how"], words)), cls="quiet"))
     lines += [node("p", note, cls="quiet") for note in report["notes"]]
     if report["problem"]:
-        problem = words.told(report.get("problem_text")) or report["problem"]
+        problem = str(words.told(report.get("problem_text")) or report["problem"])
         lines.append(node("p", problem, cls="danger", role="alert"))
     if report["rows"] or report["rejected_count"]:
         scored = words.counted("data.scored", report["rows"])
@@ -112,7 +122,7 @@ def guessed(how: Mapping[str, str], words: Words) -> str:
     return "; ".join(words(f"data.guess_{way}", roles=", ".join(found)) for way, found in roles.items() if found)
 
 
-def read_as(report: Mapping[str, Any], words: Words) -> str:
+def read_as(report: RowsReport, words: Words) -> str:
     if not report["kind"]:
         return ""
     parts = [words("data.read_as", kind=report["kind"])]
@@ -131,7 +141,7 @@ def build_refusal(sentence: str) -> Node:
     return node("div", node("p", sentence, cls="danger", role="alert"), cls="reading")
 
 
-def build_first_rows(report: Mapping[str, Any] | None, words: Words) -> Node:
+def build_first_rows(report: RowsReport | None, words: Words) -> Node:
     """The first rows as a table, each column with the role it plays."""
     if not report or not report["first"]:
         return node("div")
@@ -151,7 +161,7 @@ def build_first_rows(report: Mapping[str, Any] | None, words: Words) -> Node:
     return node("div", table, cls="first-rows", role="region", tabindex="0", aria_label=title)
 
 
-def build_rejected(report: Mapping[str, Any] | None, words: Words) -> Node:
+def build_rejected(report: RowsReport | None, words: Words) -> Node:
     """The rows that cannot be scored, with their numbers and reasons; closed where there are many."""
     if not report or not report["rejected_count"]:
         return node("div")
@@ -176,7 +186,7 @@ def build_rejected(report: Mapping[str, Any] | None, words: Words) -> Node:
     )
 
 
-def build_time(data: Mapping[str, Any], rows: int, texts: int, words: Words) -> Node:
+def build_time(data: ChosenData, rows: int, texts: int, words: Words) -> Node:
     """What the limits come to."""
     seconds = data.get("seconds_per_cell")
     if seconds is None:
@@ -187,7 +197,7 @@ def build_time(data: Mapping[str, Any], rows: int, texts: int, words: Words) -> 
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def build_words(report: Mapping[str, Any], words: Words) -> Node:
+def build_words(report: TargetsReport, words: Words) -> Node:
     """The words of each class as chips with a button to take one away."""
     mode = {"label": "row_wise_on", "own": "words_edited", "rows": "words_from_rows"}[report["mode"]]
     if report["row_wise"] and report["mode"] != "label":
@@ -196,7 +206,7 @@ def build_words(report: Mapping[str, Any], words: Words) -> Node:
     return node("div", node("p", words(f"data.{mode}"), cls="quiet", role="status"), *groups, cls="targets")
 
 
-def build_class(entry: Mapping[str, Any], row_wise: bool, words: Words) -> Node:
+def build_class(entry: ClassWords, row_wise: bool, words: Words) -> Node:
     name = str(entry["name"])
     chips = [node("li", build_chip(name, word, row_wise, words)) for word in entry["words"]]
     if entry["more"] > 0:
@@ -208,7 +218,7 @@ def build_class(entry: Mapping[str, Any], row_wise: bool, words: Words) -> Node:
     )
 
 
-def build_chip(name: str, word: Mapping[str, Any], row_wise: bool, words: Words) -> Node:
+def build_chip(name: str, word: WordAnswer, row_wise: bool, words: Words) -> Node:
     """One word: what it resolves to on hover and below it, what is special about it with a sign and in words."""
     marks = [node("span", f"▲ {text}", cls="mark") for text in marks_of(word, words)]
     ways = [
@@ -234,7 +244,7 @@ def build_chip(name: str, word: Mapping[str, Any], row_wise: bool, words: Words)
     )
 
 
-def marks_of(word: Mapping[str, Any], words: Words) -> list[str]:
+def marks_of(word: WordAnswer, words: Words) -> list[str]:
     """What a reader should know about a word, in a few words each."""
     marks = []
     if word["unknown"]:
@@ -250,7 +260,7 @@ def marks_of(word: Mapping[str, Any], words: Words) -> list[str]:
 # --- neutral texts ---------------------------------------------------------------------------------------------------
 
 
-def neutral_choices(choice: Choice, card: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
+def neutral_choices(choice: Choice, card: Card, words: Words) -> list[tuple[str, str]]:
     """(label, value) of everything that can be measured the LMS on."""
     found = [(f"{name} ({count})", str(name)) for name, count in card["neutral_sets"].items()]
     if choice.own_neutral is not None:
@@ -258,14 +268,14 @@ def neutral_choices(choice: Choice, card: Mapping[str, Any], words: Words) -> li
     return [*found, (words("data.neutral_none"), NONE)]
 
 
-def own_texts_label(own: Mapping[str, Any], words: Words) -> str:
+def own_texts_label(own: OwnTexts, words: Words) -> str:
     label = words("data.neutral_own")
     name = name_of(own["neutral"])
     label = f"{label}: {name}" if name else label
     return f"{label} ({own['count']})" if own.get("count") else label
 
 
-def build_sets(choice: Choice, card: Mapping[str, Any], words: Words) -> Node:
+def build_sets(choice: Choice, card: Card, words: Words) -> Node:
     """One line per set, with a button to switch to it."""
     lines = []
     for label, value in neutral_choices(choice, card, words):
@@ -283,7 +293,7 @@ def build_measuring(words: Words) -> Node:
     return node("div", node("p", words("data.measuring"), cls="quiet", role="status"), cls="measured")
 
 
-def build_measured(report: Mapping[str, Any], words: Words) -> Node:
+def build_measured(report: NeutralReport, words: Words) -> Node:
     """Texts, tokens, base LMS, and what the share that must be kept comes to."""
     likelihood = "perplexity" in report
     tokens = "data.tokens_likelihood" if likelihood else "data.tokens"
@@ -316,7 +326,7 @@ def facts_explained(words: Words, *pairs: tuple[str, str]) -> Node:
     return node("dl", *lines, cls="facts wide")
 
 
-def width_text(report: Mapping[str, Any], words: Words) -> str:
+def width_text(report: NeutralReport, words: Words) -> str:
     ratio = f"{report['ratio']:g}"
     if "perplexity" in report:
         limit = three_digits(report["perplexity_limit"])
@@ -324,7 +334,7 @@ def width_text(report: Mapping[str, Any], words: Words) -> str:
     return words("data.width", ratio=ratio, width=three_digits(report["width_tokens"]))
 
 
-def width_detail(report: Mapping[str, Any], words: Words) -> str:
+def width_detail(report: NeutralReport, words: Words) -> str:
     if "perplexity" in report:
         told = words("data.width_likelihood_detail")
     else:

@@ -8,12 +8,15 @@ made nobody knows here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
+from gradiend_ui.engine.answers.checkpoint import About, Card
+from gradiend_ui.engine.answers.model import ExportAnswer, ExportStep
+from gradiend_ui.engine.answers.run import RunInfo
 from gradiend_ui.figures.numbers import cell_name, three_digits
 from gradiend_ui.server.exports import LONGEST_NAME
 from gradiend_ui.ui.kit.drawer import drawer
@@ -145,7 +148,7 @@ def build(words: Words) -> ExportWidgets:
     return ExportWidgets(button=button, options=options, file=file, note=note)
 
 
-def build_drawer(words: Words, about: Mapping[str, Any]) -> ExportDrawerWidgets:
+def build_drawer(words: Words, about: About) -> ExportDrawerWidgets:
     """about: of the session; a public server keeps no folders."""
     with drawer("card", words("export.card"), words), gr.Row(elem_id="export-parts", equal_height=False):
         with gr.Column(elem_id="export-form", min_width=0):
@@ -190,11 +193,11 @@ def build_drawer(words: Words, about: Mapping[str, Any]) -> ExportDrawerWidgets:
     )
 
 
-def opened_outputs(widgets: ExportWidgets, drawer_widgets: ExportDrawerWidgets) -> list[Any]:
+def opened_outputs(widgets: ExportWidgets, drawer_widgets: ExportDrawerWidgets) -> list[Block]:
     return [widgets.note, drawer_widgets.name, drawer_widgets.classes, drawer_widgets.note, drawer_widgets.shown]
 
 
-def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
+def opened_values(card: Card, info: RunInfo | None, words: Words) -> list[object]:
     return [build_note(words("export.hint")), "", gr.CheckboxGroup(value=[]), build_note(""), 0]
 
 
@@ -202,7 +205,7 @@ def build_note(sentence: str, kind: str = "quiet") -> Node:
     return node("p", sentence, cls=f"export-note {kind}", role="status")
 
 
-def build_step(step: Mapping[str, Any], words: Words, is_kept: bool) -> Node:
+def build_step(step: ExportStep, words: Words, is_kept: bool) -> Node:
     """One answer of `ExportDesk.write` as a sentence, with a bar until it is done."""
     if step["step"] == "done":
         size = megabytes(step["bytes"])
@@ -227,7 +230,7 @@ def megabytes(count: float) -> str:
     return f"{three_digits(count / 1e6)} MB"
 
 
-def dtype_choices(described: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
+def dtype_choices(described: ExportAnswer, words: Words) -> list[tuple[str, str]]:
     """Labels with the size of the weights; the one that was scored and the base's own are named."""
     sizes, scored = described["bytes"], described["scored"]
 
@@ -239,9 +242,9 @@ def dtype_choices(described: Mapping[str, Any], words: Words) -> list[tuple[str,
     return [*((label(name), name) for name in DTYPES), (base, AS_BASE)]
 
 
-def build_preview(described: Mapping[str, Any], shown: int, words: Words) -> Node:
+def build_preview(described: ExportAnswer, shown: int, words: Words) -> Node:
     """The card that will be written; several are looked at one at a time."""
-    pieces: Sequence[Mapping[str, Any]] = described["pieces"]
+    pieces = described["pieces"]
     at = min(shown, len(pieces) - 1)
     tabs = [
         pick(str(place), words("export.card_of", name=piece["folder"]), aria_pressed="true" if place == at else "false")

@@ -10,19 +10,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import gradio as gr
+from gradio.blocks import Block
 
+from gradiend_ui.engine.answers.run import CellPlace, Picture, SelectionAnswer
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
-from gradiend_ui.figures.maps import Marks, Measure, build_maps, build_row_chart, empty_picture
+from gradiend_ui.figures.maps import MapsPayload, Marks, Measure, RowPayload, build_maps, build_row_chart, empty_picture
 from gradiend_ui.ui.grid.files import stem_of
-from gradiend_ui.ui.grid.heatmap import Heatmap
+from gradiend_ui.ui.grid.heatmap import Heatmap, Picked
 from gradiend_ui.ui.grid.measures import board_of, kept_measure, lms_measure, row_lines
 from gradiend_ui.ui.grid.reason import build_reason, threshold_asked
 from gradiend_ui.ui.grid.row_chart import RowChart
 from gradiend_ui.ui.kit.status import build_run_chip, build_steps
-from gradiend_ui.ui.kit.tree import Tree
+from gradiend_ui.ui.kit.tree import Node, Tree
 from gradiend_ui.ui.kit.viewer import View, Viewers
 from gradiend_ui.ui.kit.words import Words
 
@@ -48,15 +50,29 @@ class BoardWidgets:
     file: gr.DownloadButton
 
 
+class FileNames(TypedDict):
+    """How files of the grid are called, and the line below the title of an exported picture."""
+
+    stem: str
+    subtitle: str
+
+
+class BoardPayload(MapsPayload):
+    """The maps with what belongs to the page. shows: what the maps show, "" before any sweep."""
+
+    shows: str
+    file: FileNames
+
+
 @dataclass(frozen=True)
 class Shown:
     """One state of the board, as plain values; `state` is the run's ("" without one)."""
 
-    maps: dict[str, Any]
-    row_chart: dict[str, Any]
-    reason: dict[str, Any]
-    run_chip: dict[str, Any]
-    steps: dict[str, Any]
+    maps: BoardPayload
+    row_chart: RowPayload
+    reason: Node
+    run_chip: Node
+    steps: Node
     state: str
 
 
@@ -74,23 +90,23 @@ def show(session: Session, view: View, words: Words, held: str = "") -> Shown:
     )
 
 
-def show_cell(session: Session, view: View, words: Words) -> tuple[dict[str, Any], dict[str, Any]]:
+def show_cell(session: Session, view: View, words: Words) -> tuple[RowPayload, Node]:
     """(row chart, reason) of the chosen cell: all that a move over the grid changes."""
     return _cell(session.picture(view.run, view.options), view, words)
 
 
-def _cell(picture: dict[str, Any], view: View, words: Words) -> tuple[dict[str, Any], dict[str, Any]]:
+def _cell(picture: Picture, view: View, words: Words) -> tuple[RowPayload, Node]:
     cell = cell_of(view, picture["selection"])
     chart = build_row_chart(picture, row_lines(picture, view.options, words), cell, threshold_asked(view.options))
     return chart, build_reason(picture, view.options, cell, words)
 
 
-def show_maps(session: Session, view: View, words: Words, held: str = "") -> dict[str, Any]:
+def show_maps(session: Session, view: View, words: Words, held: str = "") -> BoardPayload:
     """The maps alone: all that another choice of what they show changes."""
     return _maps(session, session.picture(view.run, view.options), view, words, held)
 
 
-def _maps(session: Session, picture: dict[str, Any], view: View, words: Words, held: str) -> dict[str, Any]:
+def _maps(session: Session, picture: Picture, view: View, words: Words, held: str) -> BoardPayload:
     """The maps' payload with what belongs to the page: what is shown, why rows cannot win, what files are called."""
     board = board_of(picture, view.options, view.shows, words)
     name, goal = view.options["target_class"], view.options["goal"]
@@ -98,7 +114,7 @@ def _maps(session: Session, picture: dict[str, Any], view: View, words: Words, h
     payload = build_maps(picture, view.run, board.maps, board.details, marks=marks, matrix=board.matrix, held=held)
     model = str(session.run_info(view.run)["card"]["name"])
     subtitle = f"{model}, {words(f'grid.winner_{goal}', name=name)}"
-    file = {"stem": stem_of(model, name, goal, view.run), "subtitle": subtitle}
+    file: FileNames = {"stem": stem_of(model, name, goal, view.run), "subtitle": subtitle}
     return {**payload, "shows": board.shows, "file": file}
 
 
@@ -120,7 +136,7 @@ def show_empty(
     )
 
 
-def cell_of(view: View, selection: dict[str, Any] | None) -> dict[str, float] | None:
+def cell_of(view: View, selection: SelectionAnswer | None) -> CellPlace | None:
     """The chosen cell, else the best one, else None."""
     if view.chosen is not None:
         return {"feature_factor": view.chosen[0], "learning_rate": view.chosen[1]}
@@ -129,14 +145,14 @@ def cell_of(view: View, selection: dict[str, Any] | None) -> dict[str, float] | 
     return {"feature_factor": selection["feature_factor"], "learning_rate": selection["learning_rate"]}
 
 
-def selected_cell(session: Session, view: View) -> dict[str, float] | None:
+def selected_cell(session: Session, view: View) -> CellPlace | None:
     """As `cell_of`, asking the session for the best cell only where none is chosen."""
     if not view.run or view.chosen is not None:
         return cell_of(view, None)
     return cell_of(view, session.picture(view.run, view.options)["selection"])
 
 
-def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View | None:
+def choose(viewers: Viewers, page: str, value: Picked) -> View | None:
     """Take over a `select` event of the maps: a hand picks a cell; `best` goes back to following the winner, which
     `follows` says has moved. None where a newer selection overtook this one."""
     follows = value.get("how") in ("best", "follows")
@@ -183,10 +199,10 @@ async def _changes(session: Session, viewers: Viewers, page: str, run: str, word
         await asyncio.sleep(CHECK_IDLE if now[1] == "paused" else CHECK_EVERY * viewers.crowd)
 
 
-def outputs(board: BoardWidgets) -> list[Any]:
+def outputs(board: BoardWidgets) -> list[Block]:
     """The components that `values` fills, in its order."""
     return [board.maps, board.row_chart, board.reason, board.run_chip, board.steps]
 
 
-def values(shown: Shown) -> list[Any]:
+def values(shown: Shown) -> list[object]:
     return [shown.maps, shown.row_chart, shown.reason, shown.run_chip, shown.steps]

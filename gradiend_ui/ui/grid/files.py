@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
+from gradiend_ui.engine.answers.checkpoint import Number
+from gradiend_ui.engine.answers.run import ByDataset, Picture
 from gradiend_ui.engine.files.csv_text import csv_text
 
 FORMATS = ("csv", "json")
@@ -17,29 +19,46 @@ HEAD = ("feature_factor", "learning_rate", "status", "lms", "lms_ratio", "passes
 SHOWN_OF_RUN, LONGEST_WORD = 6, 24
 
 
-def stem_of(model: str, target_class: str, goal: str, run: str) -> str:
+def stem_of(model: str, target_class: str | None, goal: str, run: str) -> str:
     """What files of this view are called: model, class, goal and the start of the run's id, without odd characters
     and short enough for any disk."""
     parts = (model, target_class, goal, run[:SHOWN_OF_RUN])
-    words = (re.sub(r"[^\w.-]+", "-", part).strip("-.")[:LONGEST_WORD].strip("-.") for part in parts)
+    words = (re.sub(r"[^\w.-]+", "-", part).strip("-.")[:LONGEST_WORD].strip("-.") for part in parts if part)
     return "_".join(filter(None, words)) or "grid"
 
 
-def grid_csv(picture: Mapping[str, Any]) -> str:
+class SavedCell(TypedDict):
+    """One line of the files; the base has no place."""
+
+    feature_factor: Number
+    learning_rate: Number
+    status: str
+    metric: Number
+    lms: Number
+    lms_ratio: Number
+    passes: bool | None
+    can_win: bool | None
+    precision: str | None
+    probs_by_dataset: ByDataset
+    reason: str | None
+
+
+def grid_csv(picture: Picture) -> str:
     """One line per cell after the base's: place, status, LMS, every class on the rows of every class, and why."""
     pairs = _pairs(picture)
     names = [f"P({name}) on {dataset} rows" for name, dataset in pairs]
-    lines: list[list[Any]] = [[*HEAD, *names, "reason"]]
+    lines: list[list[object]] = [[*HEAD, *names, "reason"]]
     for cell in _cells(picture):
         numbers = [cell["probs_by_dataset"].get(dataset, {}).get(name) for name, dataset in pairs]
-        head = [cell[key] for key in ("feature_factor", "learning_rate", "status", "lms", "lms_ratio")]
+        place = [cell["feature_factor"], cell["learning_rate"], cell["status"]]
+        head = [*place, cell["lms"], cell["lms_ratio"]]
         flags = [_flag(cell["passes"]), _flag(cell["can_win"])]
         flags.append(cell["precision"] or "")
         lines.append([*head, *flags, *numbers, cell["reason"]])
     return csv_text(lines)
 
 
-def grid_json(picture: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+def grid_json(picture: Picture, about: Mapping[str, object]) -> str:
     """{**about, state, feature_factors, learning_rates, selection, winners, base, cells}; unknown numbers are null."""
     base, *cells = _cells(picture)
     content = {
@@ -58,52 +77,50 @@ def grid_json(picture: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
-def _cells(picture: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _cells(picture: Picture) -> list[SavedCell]:
     """The base, then all cells ascending in (feature factor, learning rate)."""
     factors, rates = picture["feature_factors"], picture["learning_rates"]
     return [_base(picture), *(_cell(picture, row, k) for row in range(len(factors)) for k in range(len(rates)))]
 
 
-def _base(picture: Mapping[str, Any]) -> dict[str, Any]:
-    base = picture["base"] or {"lms": None, "metric": None, "probs_by_dataset": {}, "precision": None}
+def _base(picture: Picture) -> SavedCell:
+    base = picture["base"]
     return {
         "feature_factor": None,
         "learning_rate": None,
         "status": "base",
-        "metric": base["metric"],
-        "lms": base["lms"],
-        "lms_ratio": None if base["lms"] is None else 1.0,
+        "metric": base and base["metric"],
+        "lms": base and base["lms"],
+        "lms_ratio": None if base is None or base["lms"] is None else 1.0,
         "passes": None,
         "can_win": None,
-        "precision": base["precision"],
-        "probs_by_dataset": base["probs_by_dataset"],
+        "precision": base and base["precision"],
+        "probs_by_dataset": base["probs_by_dataset"] if base else {},
         "reason": None,
     }
 
 
-def _cell(picture: Mapping[str, Any], row: int, column: int) -> dict[str, Any]:
-    def at(key: str) -> Any:
-        return picture[key][row][column]
-
+def _cell(picture: Picture, row: int, column: int) -> SavedCell:
+    is_scored = picture["rows_done"][row][column] > 0
     return {
         "feature_factor": picture["feature_factors"][row],
         "learning_rate": picture["learning_rates"][column],
-        "status": at("status"),
-        "metric": at("metric"),
-        "lms": at("lms"),
-        "lms_ratio": at("lms_ratio"),
-        "passes": at("passes"),
+        "status": picture["status"][row][column],
+        "metric": picture["metric"][row][column],
+        "lms": picture["lms"][row][column],
+        "lms_ratio": picture["lms_ratio"][row][column],
+        "passes": picture["passes"][row][column],
         "can_win": (picture.get("can_win") or [True] * len(picture["feature_factors"]))[row],
-        "precision": at("precisions") if at("rows_done") else None,
+        "precision": picture["precisions"][row][column] if is_scored else None,
         "probs_by_dataset": {
             dataset: {name: values[row][column] for name, values in classes.items()}
             for dataset, classes in picture["by_dataset"].items()
         },
-        "reason": at("reason"),
+        "reason": picture["reason"][row][column],
     }
 
 
-def _pairs(picture: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _pairs(picture: Picture) -> list[tuple[str, str]]:
     return [(name, dataset) for dataset, classes in picture["by_dataset"].items() for name in classes]
 
 

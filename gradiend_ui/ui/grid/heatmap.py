@@ -8,8 +8,9 @@ page's language. Knows nothing of runs or sessions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import gradio as gr
 
@@ -46,6 +47,16 @@ def plot_script(*files: str, mount: str) -> str:
     return "\n".join([*sources, f"{mount}(element, props, trigger, watch);"])
 
 
+class Picked(TypedDict, total=False):
+    """What a `select` of the maps tells: the cell, how it came about, the picture's revision, the page's count."""
+
+    feature_factor: float
+    learning_rate: float
+    how: str
+    rev: int
+    nth: float
+
+
 class Heatmap(gr.HTML):
     """Its events carry plain values.
 
@@ -56,11 +67,11 @@ class Heatmap(gr.HTML):
 
     def __init__(
         self,
-        value: dict[str, Any] | None = None,
+        value: Mapping[str, object] | None = None,
         *,
-        goto: list[Any] | None = None,
+        goto: list[str | float] | None = None,
         texts: dict[str, str] | None = None,
-        **keywords: Any,
+        **keywords: object,
     ) -> None:
         super().__init__(
             value=value,
@@ -73,8 +84,8 @@ class Heatmap(gr.HTML):
             **keywords,
         )
 
-    def postprocess(self, value: dict[str, Any] | None) -> str | None:
+    def postprocess(self, value: Mapping[str, object] | None) -> str | None:
         return as_json(value)
 
-    def api_info(self) -> dict[str, Any]:
+    def api_info(self) -> dict[str, str]:
         return {"type": "string", "description": "payload of the linked maps as JSON"}

@@ -5,11 +5,10 @@ Measures for `figures.maps` from one picture, the options and what the page want
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from gradiend_ui.figures.maps import MOST_LINES, LineKind, Measure, Table, difference
+from gradiend_ui.engine.answers.run import Numbers, Picture, SelectOptions
+from gradiend_ui.figures.maps import MOST_LINES, LineKind, Measure, difference
 from gradiend_ui.ui.kit.words import Words
 
 OTHER, OWN, CHANGE, ALL = "other", "own", "change", "all"
@@ -26,14 +25,14 @@ class Board:
     matrix: int = 0
 
 
-def shown_of(shows: str, options: Mapping[str, Any]) -> str:
+def shown_of(shows: str, options: SelectOptions) -> str:
     """What the maps show; by default the rows by which the goal decides."""
     if shows in SHOWS:
         return shows
     return OWN if options.get("goal") == "weaken" else OTHER
 
 
-def board_of(picture: Mapping[str, Any], options: Mapping[str, Any], shows: str, words: Words) -> Board:
+def board_of(picture: Picture, options: SelectOptions, shows: str, words: Words) -> Board:
     """The measures for a picture (the keys of `Session.picture`)."""
     chosen = shown_of(shows, options)
     kept = kept_measure(picture, words)
@@ -50,7 +49,7 @@ def board_of(picture: Mapping[str, Any], options: Mapping[str, Any], shows: str,
     return Board(chosen, (first, kept), details)
 
 
-def metric_title(picture: Mapping[str, Any], options: Mapping[str, Any], words: Words) -> str:
+def metric_title(picture: Picture, options: SelectOptions, words: Words) -> str:
     """The name of the number that decides: P(class) on the other class's rows, or 1 - P(class) on its own."""
     name = str(options["target_class"])
     if options.get("goal") == "weaken":
@@ -58,7 +57,7 @@ def metric_title(picture: Mapping[str, Any], options: Mapping[str, Any], words: 
     return words("grid.probability_on", name=name, rows=picture.get("other") or name)
 
 
-def rows_measure(picture: Mapping[str, Any], options: Mapping[str, Any], chosen: str, words: Words) -> Measure:
+def rows_measure(picture: Picture, options: SelectOptions, chosen: str, words: Words) -> Measure:
     """P(class) on the other class's rows or on its own; the deciding number where these rows decide."""
     weakens = options.get("goal") == "weaken"
     if (chosen == OWN) == weakens:
@@ -70,7 +69,7 @@ def rows_measure(picture: Mapping[str, Any], options: Mapping[str, Any], chosen:
     return Measure(measure.key, measure.title, "probability", measure.values, measure.base, tip, "metric")
 
 
-def change_measure(picture: Mapping[str, Any], options: Mapping[str, Any], words: Words) -> Measure:
+def change_measure(picture: Picture, options: SelectOptions, words: Words) -> Measure:
     """The deciding number minus the base's."""
     base = picture["base"] and picture["base"]["metric"]
     title = words("grid.change_of", measure=metric_title(picture, options, words))
@@ -80,7 +79,7 @@ def change_measure(picture: Mapping[str, Any], options: Mapping[str, Any], words
     )
 
 
-def matrix(picture: Mapping[str, Any], words: Words) -> tuple[Measure, ...]:
+def matrix(picture: Picture, words: Words) -> tuple[Measure, ...]:
     """Every class (one line of maps each) on the rows of every class."""
     datasets = _datasets(picture)
     names = dict.fromkeys(name for dataset in datasets for name in picture["by_dataset"][dataset])
@@ -88,7 +87,7 @@ def matrix(picture: Mapping[str, Any], words: Words) -> tuple[Measure, ...]:
     return tuple(probability(picture, name, dataset, words) for name in order or sorted(names) for dataset in datasets)
 
 
-def row_lines(picture: Mapping[str, Any], options: Mapping[str, Any], words: Words) -> list[tuple[LineKind, Measure]]:
+def row_lines(picture: Picture, options: SelectOptions, words: Words) -> list[tuple[LineKind, Measure]]:
     """The class on every kind of rows, the deciding ones first, then what is kept of the LMS."""
     name, other = str(options["target_class"]), str(picture.get("other"))
     deciding, second = (name, other) if options.get("goal") == "weaken" else (other, name)
@@ -102,7 +101,7 @@ def row_lines(picture: Mapping[str, Any], options: Mapping[str, Any], words: Wor
     return [*lines[:MOST_LINES], ("kept", kept_measure(picture, words))]
 
 
-def probability(picture: Mapping[str, Any], name: str, dataset: str, words: Words) -> Measure:
+def probability(picture: Picture, name: str, dataset: str, words: Words) -> Measure:
     """P(class) on the rows of a class; nothing known where there are no such rows."""
     base = picture["base"]
     return Measure(
@@ -115,26 +114,26 @@ def probability(picture: Mapping[str, Any], name: str, dataset: str, words: Word
     )
 
 
-def probabilities(picture: Mapping[str, Any], words: Words) -> tuple[Measure, ...]:
+def probabilities(picture: Picture, words: Words) -> tuple[Measure, ...]:
     """Every class on the rows of every class, as details."""
     pairs = ((name, dataset) for dataset, classes in picture["by_dataset"].items() for name in classes)
     return tuple(probability(picture, name, dataset, words) for name, dataset in pairs)
 
 
-def kept_measure(picture: Mapping[str, Any], words: Words) -> Measure:
+def kept_measure(picture: Picture, words: Words) -> Measure:
     base = 1.0 if picture["base"] else None
     return Measure("lms", words("grid.kept"), "kept", picture["lms_ratio"], base, words.help("grid.kept"))
 
 
-def lms_measure(picture: Mapping[str, Any], words: Words) -> Measure:
+def lms_measure(picture: Picture, words: Words) -> Measure:
     base = picture["base"] and picture["base"]["lms"]
     return Measure("score", words("grid.lms"), "number", picture["lms"], base, words.help("grid.lms"))
 
 
-def _metric(picture: Mapping[str, Any], options: Mapping[str, Any], words: Words) -> Measure:
+def _metric(picture: Picture, options: SelectOptions, words: Words) -> Measure:
     weakens = options.get("goal") == "weaken"
     name = str(options["target_class"])
-    same = picture["by_dataset"].get(picture.get("other"), {}).get(name) is not None and not weakens
+    same = picture["by_dataset"].get(picture.get("other") or "", {}).get(name) is not None and not weakens
     base = picture["base"]
     return Measure(
         f"{name}|{picture['other']}" if same else "metric",
@@ -147,10 +146,10 @@ def _metric(picture: Mapping[str, Any], options: Mapping[str, Any], words: Words
     )
 
 
-def _datasets(picture: Mapping[str, Any]) -> list[str]:
+def _datasets(picture: Picture) -> list[str]:
     found = picture["by_dataset"]
     return [name for name in picture.get("classes", ()) if name in found] or list(found)
 
 
-def _nothing(picture: Mapping[str, Any]) -> Table:
+def _nothing(picture: Picture) -> Numbers:
     return [[None] * len(picture["learning_rates"]) for _ in picture["feature_factors"]]

@@ -8,9 +8,18 @@ Knows no widget.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from gradiend_ui.engine.answers.run import (
+    CellPlace,
+    Imported,
+    Numbers,
+    Picture,
+    Search,
+    SelectionAnswer,
+    SelectOptions,
+    Winner,
+)
 from gradiend_ui.engine.selection.policies import POLICIES
 from gradiend_ui.engine.selection.winner_facts import OtherCell, WinnerFacts, facts_of
 from gradiend_ui.engine.values import DEFAULT_PRECISION
@@ -22,12 +31,12 @@ from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.kit.words import Words
 
 
-def threshold_asked(options: Mapping[str, Any]) -> float | None:
+def threshold_asked(options: SelectOptions) -> float | None:
     """The share of the base's LMS that the page's question asks for; None where its policy asks for none."""
     return options["ratio"] if POLICIES[options["policy"]].takes_ratio else None
 
 
-def verdict(won: WinnerFacts, options: Mapping[str, Any], words: Words) -> str:
+def verdict(won: WinnerFacts, options: SelectOptions, words: Words) -> str:
     """One or two sentences: the winner with its numbers, then the first better cell that was turned down."""
     ratio = plain(options["ratio"])
     kept = None if won.lms_ratio is None else words("grid.why_kept", kept=f"{won.lms_ratio:.3f}")
@@ -55,7 +64,7 @@ def verdict(won: WinnerFacts, options: Mapping[str, Any], words: Words) -> str:
     return f"{words('grid.why_wins', **told)} {words('grid.why_rejected', **turned_down)}"
 
 
-def search_notes(picture: Mapping[str, Any], options: Mapping[str, Any], words: Words) -> list[Node]:
+def search_notes(picture: Picture, options: SelectOptions, words: Words) -> list[Node]:
     """What a search for the winner left unfinished, and whether that matters for what is asked now; [] without one."""
     search, skipped = picture["search"], picture["skipped"]
     if search is None or not skipped:
@@ -68,7 +77,7 @@ def search_notes(picture: Mapping[str, Any], options: Mapping[str, Any], words: 
     return notes
 
 
-def is_searched(search: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+def is_searched(search: Search, options: SelectOptions) -> bool:
     """Whether the question is one whose winner the search made certain."""
     return (
         threshold_asked(options) == search["ratio"]
@@ -81,9 +90,7 @@ def is_searched(search: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
 CHECKED = {"verified": "good", "partly": "warn", "differs": "danger", "unchecked": "warn"}
 
 
-def build_reason(
-    picture: Mapping[str, Any] | None, options: Mapping[str, Any], cell: Mapping[str, Any] | None, words: Words
-) -> Node:
+def build_reason(picture: Picture | None, options: SelectOptions, cell: CellPlace | None, words: Words) -> Node:
     """`cell` is the selected one; the winner is in the picture's selection."""
     if picture is None:
         waiting = node("p", words("grid.waiting"), cls="quiet")
@@ -110,11 +117,11 @@ def picked_cell(value: str) -> tuple[float, float]:
     return float(feature_factor), float(learning_rate)
 
 
-def _error(picture: Mapping[str, Any], words: Words) -> Node | None:
+def _error(picture: Picture, words: Words) -> Node | None:
     return node("p", why_ended(picture["error"], words), cls="danger", role="alert") if picture["error"] else None
 
 
-def _imported(imported: Mapping[str, Any] | None, words: Words) -> Node | None:
+def _imported(imported: Imported | None, words: Words) -> Node | None:
     """Where the numbers of a run come from that was not swept here, and whether they still hold."""
     if imported is None:
         return None
@@ -126,7 +133,7 @@ def _imported(imported: Mapping[str, Any] | None, words: Words) -> Node | None:
     return node("p", word, node("span", imported["note"] + advice), cls=f"imported {kind}", role=role)
 
 
-def _precision(picture: Mapping[str, Any], words: Words) -> Node | None:
+def _precision(picture: Picture, words: Words) -> Node | None:
     """What the numbers were computed in, where it is not float32, and how far that moves the base model's."""
     if picture["precision"] == DEFAULT_PRECISION:
         return None
@@ -139,13 +146,12 @@ def _precision(picture: Mapping[str, Any], words: Words) -> Node | None:
     return node("p", explained(text, words.help("grid.rounded")), cls="line quiet precision")
 
 
-def _headline(picture: Mapping[str, Any], cell: Mapping[str, Any] | None, words: Words) -> Node:
+def _headline(picture: Picture, cell: CellPlace | None, words: Words) -> Node:
     if cell is None:
         return node("p", node("span", words("grid.no_cell"), cls="quiet"), cls="headline")
     selection = picture["selection"]
-    is_best = bool(selection) and place_of(picture, selection) == place_of(picture, cell)
     badge = "selected_badge"
-    if is_best:
+    if selection is not None and place_of(picture, selection) == place_of(picture, cell):
         badge = "fallback_badge" if selection["fallback"] else "best_badge"
     name = node("strong", cell_name(cell["feature_factor"], cell["learning_rate"]), cls="num")
     return node(
@@ -156,21 +162,17 @@ def _headline(picture: Mapping[str, Any], cell: Mapping[str, Any] | None, words:
     )
 
 
-def _numbers(
-    picture: Mapping[str, Any] | None, options: Mapping[str, Any], place: list[int] | None, words: Words
-) -> Node:
+def _numbers(picture: Picture | None, options: SelectOptions, place: list[int] | None, words: Words) -> Node:
     rows = [_number_row("–", None, None)] * 3 if picture is None else _measures(picture, options, place, words)
     columns = ("column_base", "column_here", "column_change")
     heads = (node("th", explained(words(f"grid.{key}"), words.help(f"grid.{key}")), scope="col") for key in columns)
     return node("table", node("thead", node("tr", node("td"), *heads)), node("tbody", *rows), cls="numbers")
 
 
-def _measures(
-    picture: Mapping[str, Any], options: Mapping[str, Any], place: list[int] | None, words: Words
-) -> list[Node]:
+def _measures(picture: Picture, options: SelectOptions, place: list[int] | None, words: Words) -> list[Node]:
     base = picture["base"]
 
-    def at(table: list[list[float | None]]) -> float | None:
+    def at(table: Numbers) -> float | None:
         return table[place[0]][place[1]] if place else None
 
     def label(text: str, key: str) -> Node:
@@ -184,7 +186,7 @@ def _measures(
     ]
 
 
-def _weakens(options: Mapping[str, Any]) -> bool:
+def _weakens(options: SelectOptions) -> bool:
     return bool(options.get("goal") == "weaken")
 
 
@@ -200,7 +202,7 @@ def _number_row(label: Node | str, base: float | None, here: float | None, cls: 
     )
 
 
-def _cell_note(picture: Mapping[str, Any], place: list[int] | None, options: Mapping[str, Any], words: Words) -> Node:
+def _cell_note(picture: Picture, place: list[int] | None, options: SelectOptions, words: Words) -> Node:
     """One line, always there, so that nothing moves when a value arrives."""
     if place is None:
         could = picture["selection"] is not None or any(picture.get("can_win") or [True])
@@ -213,7 +215,7 @@ def _cell_note(picture: Mapping[str, Any], place: list[int] | None, options: Map
     return node("p", text, cls=f"line {kind}".strip())
 
 
-def _cell_state(picture: Mapping[str, Any], place: list[int], words: Words) -> tuple[str, str]:
+def _cell_state(picture: Picture, place: list[int], words: Words) -> tuple[str, str]:
     """(sentence, class) of a cell's status and threshold."""
     row, column = place
     status, reason = picture["status"][row][column], picture["reason"][row][column]
@@ -234,7 +236,7 @@ def _cell_state(picture: Mapping[str, Any], place: list[int], words: Words) -> t
     return words("grid.passes" if passes else "grid.final_line"), "good"
 
 
-def _errors(picture: Mapping[str, Any], row: int, column: int, words: Words) -> str:
+def _errors(picture: Picture, row: int, column: int, words: Words) -> str:
     """How far a provisional value may still move; nothing where that is not known."""
     metric, lms = (picture[key][row][column] for key in ("metric_error", "lms_error"))
     if metric is None or lms is None:
@@ -242,9 +244,7 @@ def _errors(picture: Mapping[str, Any], row: int, column: int, words: Words) -> 
     return " · " + words("grid.provisional_error", metric=three_digits(metric), lms=three_digits(lms))
 
 
-def _winner(
-    selection: Mapping[str, Any] | None, options: Mapping[str, Any], partial: bool, words: Words
-) -> Node | None:
+def _winner(selection: SelectionAnswer | None, options: SelectOptions, partial: bool, words: Words) -> Node | None:
     """partial: some cells were left unfinished, so that nobody knows which one is second or how few tokens decide."""
     if selection is None:
         return node("div", cls="winner")
@@ -283,7 +283,7 @@ def _other(cell: OtherCell | None, words: Words) -> str:
     return words("grid.other_cell", kept=three_digits(cell.lms_ratio), **named)
 
 
-def _winners(winners: Sequence[Mapping[str, Any]], cell: Mapping[str, Any] | None, words: Words) -> Node | None:
+def _winners(winners: Sequence[Winner], cell: CellPlace | None, words: Words) -> Node | None:
     """The best cell of every class and goal; each can be selected."""
     if not winners:
         return None
@@ -295,7 +295,7 @@ def _winners(winners: Sequence[Mapping[str, Any]], cell: Mapping[str, Any] | Non
     return node("div", table, cls="all")
 
 
-def _winner_row(winner: Mapping[str, Any], cell: Mapping[str, Any] | None, words: Words) -> Node:
+def _winner_row(winner: Winner, cell: CellPlace | None, words: Words) -> Node:
     place = winner["feature_factor"], winner["learning_rate"]
     name = cell_name(*place)
     here = cell is not None and place == (cell["feature_factor"], cell["learning_rate"])

@@ -6,7 +6,7 @@ its SVG on every update. Knows no metric.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import gradio as gr
 
@@ -23,7 +23,7 @@ class RowChart(gr.HTML):
     """`select` events carry `index` [row, column] of the clicked learning rate."""
 
     def __init__(
-        self, value: dict[str, Any] | None = None, *, texts: dict[str, str] | None = None, **keywords: Any
+        self, value: Mapping[str, object] | None = None, *, texts: dict[str, str] | None = None, **keywords: object
     ) -> None:
         super().__init__(
             value=value,
@@ -35,8 +35,8 @@ class RowChart(gr.HTML):
             **keywords,
         )
 
-    def postprocess(self, value: dict[str, Any] | None) -> str | None:
+    def postprocess(self, value: Mapping[str, object] | None) -> str | None:
         return as_json(value)
 
-    def api_info(self) -> dict[str, Any]:
+    def api_info(self) -> dict[str, str]:
         return {"type": "string", "description": "payload of the row chart as JSON"}

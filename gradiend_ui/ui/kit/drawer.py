@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from gradiend_ui.ui.kit.tree import Tree, node
 from gradiend_ui.ui.kit.words import Words
@@ -26,6 +26,6 @@ def drawer(name: str, title: str, words: Words) -> Iterator[None]:
         yield
 
 
-def opens(button: gr.Button, name: str) -> Any:
+def opens(button: gr.Button, name: str) -> Dependency:
     """Let a button open the drawer `name`; gives the event, for what has to be filled in then."""
     return button.click(None, js=f"() => globalThis.gradiendPage.openDrawer('{name}')", api_visibility="private")

@@ -7,16 +7,15 @@ after the page was closed. Knows Gradio's session state and nothing of the page.
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
 
 import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
 
-class _Forgotten(dict[int, Any]):
+class _Forgotten(dict[int, object]):
     """Takes descriptions and keeps none."""
 
-    def __setitem__(self, key: int, value: Any) -> None:
+    def __setitem__(self, key: int, value: object) -> None:
         return
 
 
@@ -30,7 +29,7 @@ class LeanState(SessionState):
     def _update_config(self, key: int) -> None:
         return
 
-    def _update_value_in_config(self, key: int, value: Any) -> None:
+    def _update_value_in_config(self, key: int, value: object) -> None:
         return
 
 

@@ -18,13 +18,13 @@ import inspect
 import logging
 import reprlib
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from types import TracebackType
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import BlockFunction
 from gradio.components import Component
 from gradio.context import LocalContext
 
@@ -77,7 +77,7 @@ def unsent_file(error: BaseException) -> str | None:
     return shown(name) if is_value else None
 
 
-def _raised_by(frames: TracebackType | None) -> tuple[Component, Any] | None:
+def _raised_by(frames: TracebackType | None) -> tuple[Component, object] | None:
     """The widget whose reading of a value failed, and the value."""
     found = None
     while frames is not None:
@@ -88,17 +88,17 @@ def _raised_by(frames: TracebackType | None) -> tuple[Component, Any] | None:
     return found
 
 
-def _no_choice(value: Any, choices: list[Any]) -> Any:
+def _no_choice(value: object, choices: Sequence[object]) -> object:
     """Of several values the first that is none of the choices."""
     return next((one for one in value if one not in choices), value) if isinstance(value, list) else value
 
 
-def _told(value: Any) -> str:
+def _told(value: object) -> str:
     """As `shown`, and in no language: of lists and objects their beginning."""
     return reprlib.repr(value)[:MOST_TOLD] if isinstance(value, (list, dict)) else shown(value)
 
 
-def _file_name(value: Any) -> str:
+def _file_name(value: object) -> str:
     """The name that a file has for who sent it, in quotation marks."""
     several = getattr(value, "root", value)
     one = several[0] if isinstance(several, list) and several else several
@@ -106,7 +106,7 @@ def _file_name(value: Any) -> str:
     return shown(str(name))
 
 
-def _listed(names: Any) -> str:
+def _listed(names: Iterable[object]) -> str:
     told = ", ".join(str(name) for name in names)
     return told if len(told) <= MOST_TOLD else f"{told[: MOST_TOLD - 1]}…"
 
@@ -159,19 +159,19 @@ def guard(blocks: gr.Blocks, visitors: Visitors) -> None:
     process = blocks.process_api
 
     @functools.wraps(process)
-    async def process_api(block_fn: Any, *values: Any, **named: Any) -> Any:
+    async def process_api(block_fn: BlockFunction, *values: object, **named: object) -> object:
         with last_resort(_words_of(block_fn), codes=getattr(block_fn, "api_visibility", "") == "public"):
             return await process(block_fn, *values, **named)
 
     blocks.process_api = process_api
 
 
-def guarded(function: Callable[..., Any], visitors: Visitors, words: Words) -> Callable[..., Any]:
+def guarded(function: Callable[..., object], visitors: Visitors, words: Words) -> Callable[..., object]:
     """The same function, of the same kind, whose unexpected errors are logged and told as one sentence."""
     if inspect.isasyncgenfunction(function):
 
         @functools.wraps(function)
-        async def follow(*values: Any) -> AsyncIterator[Any]:
+        async def follow(*values: object) -> AsyncIterator[object]:
             visitor, steps = _visitor(visitors), function(*values)
             try:
                 while True:
@@ -188,7 +188,7 @@ def guarded(function: Callable[..., Any], visitors: Visitors, words: Words) -> C
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
-        def go_on(*values: Any) -> Iterator[Any]:
+        def go_on(*values: object) -> Iterator[object]:
             visitor, steps = _visitor(visitors), function(*values)
             try:
                 while True:
@@ -204,7 +204,7 @@ def guarded(function: Callable[..., Any], visitors: Visitors, words: Words) -> C
         return go_on
 
     @functools.wraps(function)
-    def call(*values: Any) -> Any:
+    def call(*values: object) -> object:
         with last_resort(words), asked_by(_visitor(visitors)):
             return function(*values)
 
@@ -216,7 +216,7 @@ def _visitor(visitors: Visitors) -> str:
     return visitors.of(LocalContext.request.get(None))
 
 
-def _words_of(function: Any) -> Words:
+def _words_of(function: BlockFunction) -> Words:
     """The texts of the page that a function belongs to."""
     page = getattr(function, "page", "")
     return Words(page if page in LANGUAGES else FIRST_LANGUAGE)

@@ -103,7 +103,7 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-def app_kwargs(doors: Doors, visitors: Visitors) -> dict[str, Any]:
+def app_kwargs(doors: Doors, visitors: Visitors) -> dict[str, object]:
     """For `launch(app_kwargs=)`: the routes and the middleware."""
     policy = POLICY + (FRAMES_SPACE if os.environ.get("SPACE_ID") else FRAMES_LOCAL)
     return {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.run import Picture
 from gradiend_ui.engine.values import DEFAULT_PRECISION
 from gradiend_ui.figures.numbers import big, clock
 from gradiend_ui.ui.kit.tree import Node, node
@@ -16,7 +16,7 @@ INTERRUPTED = ("page.run_lost", "page.run_cut_short", "page.run_ended", "page.ru
 """Why a run ended before it was finished, as the store keeps it."""
 
 
-def build_model_chip(card: Mapping[str, Any] | None, words: Words) -> Node:
+def build_model_chip(card: Card | None, words: Words) -> Node:
     if card is None:
         return node("div", node("span", words("page.no_model")), cls="chip empty")
     size = words("page.weights", size=big(card["base_parameters"]))
@@ -31,7 +31,7 @@ def build_model_chip(card: Mapping[str, Any] | None, words: Words) -> Node:
     )
 
 
-def build_run_chip(picture: Mapping[str, Any] | None, words: Words, run: str = "") -> Node:
+def build_run_chip(picture: Picture | None, words: Words, run: str = "") -> Node:
     """State, what is going on, cells done, time left or place in the queue, or that the numbers come from a file.
     run: the id of the run that the picture is of."""
     if picture is None:
@@ -64,7 +64,7 @@ def why_ended(error: object, words: Words) -> str:
     return words.again(str(error), INTERRUPTED)
 
 
-def phase_of(picture: Mapping[str, Any]) -> str:
+def phase_of(picture: Picture) -> str:
     """What a running sweep is at: "look" (at all cells, before any is finished), "finish" (those that were seen) or
     "search" (for the winner alone); "" where that says nothing more than that it runs."""
     if picture["state"] != "running":
@@ -78,7 +78,7 @@ def phase_of(picture: Mapping[str, Any]) -> str:
     return "finish" if seen and not unseen else ""
 
 
-def seen_share(picture: Mapping[str, Any]) -> float:
+def seen_share(picture: Picture) -> float:
     """The share of rows and texts that most provisional cells are scored on, in [0, 1]."""
     rows = zip(picture["status"], picture["rows_done"], strict=True)
     counts = Counter(
@@ -124,7 +124,7 @@ def _sweep_stage(loaded: bool, state: str) -> str:
     return "now" if loaded else "later"
 
 
-def _note(picture: Mapping[str, Any], words: Words) -> str:
+def _note(picture: Picture, words: Words) -> str:
     if picture["state"] == "queued" and picture["position"]:
         return words("page.ahead", count=picture["position"])
     if picture["state"] == "running" and picture["eta_seconds"] is not None:

@@ -6,16 +6,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import gradio as gr
 
-Node = dict[str, Any]
+Attribute = str | int | float
 TREE_JS = Path(__file__).with_name("tree.js")
 
 
-def as_json(value: dict[str, Any] | None) -> str | None:
+class Node(TypedDict):
+    """One element as tree.js paints it."""
+
+    tag: str
+    attributes: dict[str, Attribute]
+    children: list[Node | str]
+
+
+def as_json(value: Mapping[str, object] | None) -> str | None:
     """A component's value as one string: nested ones are cloned and proxied by the frontend on every update."""
     return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
 
@@ -26,7 +35,7 @@ class Tree(gr.HTML):
     `select` events come from its `pick()` buttons; `event.value` is the button's text value.
     """
 
-    def __init__(self, value: Node | None = None, **keywords: Any) -> None:
+    def __init__(self, value: Node | None = None, **keywords: object) -> None:
         super().__init__(
             value=value,
             html_template='<div class="tree"></div>',
@@ -38,11 +47,11 @@ class Tree(gr.HTML):
     def postprocess(self, value: Node | None) -> str | None:
         return as_json(value)
 
-    def api_info(self) -> dict[str, Any]:
+    def api_info(self) -> dict[str, str]:
         return {"type": "string", "description": "{tag, attributes, children} as JSON"}
 
 
-def node(tag: str, *children: Node | str | None, cls: str = "", **attributes: Any) -> Node:
+def node(tag: str, *children: Node | str | None, cls: str = "", **attributes: Attribute | None) -> Node:
     """One element: strings are text, None is left out; `aria_label="x"` becomes `aria-label`."""
     named = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items() if value is not None}
     if cls:
@@ -50,7 +59,7 @@ def node(tag: str, *children: Node | str | None, cls: str = "", **attributes: An
     return {"tag": tag, "attributes": named, "children": [child for child in children if child is not None]}
 
 
-def pick(value: str, *children: Node | str | None, cls: str = "", **attributes: Any) -> Node:
+def pick(value: str, *children: Node | str | None, cls: str = "", **attributes: Attribute | None) -> Node:
     """A button inside a tree: a press is the tree's `select` event with `value`."""
     return node("button", *children, cls=f"pick {cls}".strip(), type="button", data_pick=value, **attributes)
 

@@ -7,8 +7,6 @@ these kinds all the same: assets/page.js says which, by `offered`. Knows no step
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from gradiend_ui.ui.kit.tree import Node, node
@@ -17,7 +15,7 @@ from gradiend_ui.ui.kit.tree import Node, node
 class UploadButton(gr.UploadButton):
     """As Gradio's; only its configuration for the page has no `file_types`."""
 
-    def get_config(self, *arguments: Any, **named: Any) -> dict[str, Any]:
+    def get_config(self, *arguments: object, **named: object) -> dict[str, object]:
         return {**super().get_config(*arguments, **named), "file_types": None}
 
     def get_block_name(self) -> str:

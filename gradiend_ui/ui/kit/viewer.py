@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gradiend_ui.engine.answers.run import SelectOptions
 from gradiend_ui.server.roles import CONTROLLING
 
 MOST_VIEWERS = 5000
@@ -33,11 +34,11 @@ class View:
     """
 
     run: str = ""
-    options: dict[str, Any] = field(default_factory=dict)
+    options: SelectOptions = field(default_factory=SelectOptions)
     chosen: tuple[float, float] | None = None
     shows: str = ""
     follower: int = 0
-    compared: tuple[Any, ...] | None = None
+    compared: tuple[object, bool] | None = None
     pinned: tuple[tuple[float, float], ...] = ()
     nth: float = 0.0
     role: str = ""

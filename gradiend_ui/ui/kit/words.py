@@ -1,4 +1,4 @@
-"""Every text of the page in each of its languages: `words("sweep.start")`, `words("sweep.cells", count=32)` with values.
+"""Every text of the page in each of its languages: `words("sweep.start")`, with values `words("sweep.rows", count=3)`.
 
 The texts are in `language/<code>/<section>.toml`, one file per step; a key is `section.name`. A folder is a language:
 `register_language` takes one from anywhere. `<name>_help` is the
@@ -15,7 +15,6 @@ import tomllib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from gradiend_ui.engine.errors import BadData, GradiendUIError
 from gradiend_ui.engine.registry import Labels, Registry, label_of
@@ -32,7 +31,7 @@ class Words:
         self.language = language
         self._texts = texts_of(language)
 
-    def __call__(self, key: str, **values: Any) -> str:
+    def __call__(self, key: str, **values: object) -> str:
         """The text of `section.name`, its {places} filled in."""
         text = self._texts[key]
         return text.format(**values) if values else text
@@ -43,7 +42,7 @@ class Words:
             return str(error)
         return str(self.told(error.text))
 
-    def told(self, part: Any) -> Any:
+    def told(self, part: object) -> object:
         """A text with the texts among its values; of any other value itself. One that came as JSON is a list."""
         if not isinstance(part, (tuple, list)):
             return part
@@ -71,7 +70,7 @@ class Words:
         start = f"{name}."
         return {key.removeprefix(start): text for key, text in self._texts.items() if key.startswith(start)}
 
-    def counted(self, key: str, count: int, **values: Any) -> str:
+    def counted(self, key: str, count: int, **values: object) -> str:
         """`<key>_one` for a single thing, `<key>_many` for any other number; {count} is filled in."""
         return self(f"{key}_one" if count == 1 else f"{key}_many", count=count, **values)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
+from gradio.events import Dependency
 
+from gradiend_ui.engine.answers.run import CellPlace
 from gradiend_ui.ui.compare import asking
 from gradiend_ui.ui.compare import panel as compare
 from gradiend_ui.ui.compare.answers import example_text
@@ -21,20 +21,20 @@ KEEP_FOCUS = "() => { if (document.activeElement === document.body) document.que
 """The last pin takes its button with it: the focus goes to where it came from."""
 
 
-def wire_compare(page: Page, cell_selected: Any) -> None:
+def wire_compare(page: Page, cell_selected: Dependency) -> None:
     answer_after(page, cell_selected)
     wire_sentences(page)
     wire_pins(page)
     wire_copies(page)
 
 
-def read_question(page: Page, view: View, checkpoint: str, text: str) -> tuple[asking.Question, Any]:
+def read_question(page: Page, view: View, checkpoint: str, text: str) -> tuple[asking.Question, CellPlace | None]:
     """(what the page compares now, the selected cell)."""
     cell = board.selected_cell(page.session, view) if view.run else None
     return asking.question(view.run, checkpoint, view.pinned, cell, text), cell
 
 
-def answer(page: Page, name: str, run: str, checkpoint: str, text: str) -> list[Any]:
+def answer(page: Page, name: str, run: str, checkpoint: str, text: str) -> list[object]:
     """Key, pin button and answers of what the page looks at; nothing where that is shown already or has moved on."""
     view = known_view(page, name, run)
     asked, cell = read_question(page, view, checkpoint, text)
@@ -54,10 +54,10 @@ def answer(page: Page, name: str, run: str, checkpoint: str, text: str) -> list[
     ]
 
 
-def answer_listener(page: Page) -> dict[str, Any]:
+def answer_listener(page: Page) -> dict[str, object]:
     """Function, inputs and outputs of a listener that shows the answers."""
 
-    def show(run: str, checkpoint: str, text: str, request: gr.Request) -> list[Any]:
+    def show(run: str, checkpoint: str, text: str, request: gr.Request) -> list[object]:
         with for_people(page.words):
             return answer(page, page_of(request), run, checkpoint, text)
 
@@ -69,13 +69,13 @@ def answer_listener(page: Page) -> dict[str, Any]:
     }
 
 
-def answer_after(page: Page, event: Any) -> Any:
+def answer_after(page: Page, event: Dependency) -> Dependency:
     """Show the answers once `event` has happened; gives the next event."""
     return event.then(**answer_listener(page), **AT_ONCE)
 
 
 def wire_sentences(page: Page) -> None:
-    def take_examples(name: str, checkpoint: str) -> Any:
+    def take_examples(name: str, checkpoint: str) -> object:
         with for_people(page.words):
             return example_text(name, page.session.card(checkpoint)) if checkpoint else gr.skip()
 
@@ -85,7 +85,7 @@ def wire_sentences(page: Page) -> None:
 
 
 def wire_pins(page: Page) -> None:
-    def pin(run: str, request: gr.Request) -> Any:
+    def pin(run: str, request: gr.Request) -> object:
         with for_people(page.words):
             name = page_of(request)
             view = known_view(page, name, run)
@@ -94,12 +94,12 @@ def wire_pins(page: Page) -> None:
                 return gr.skip()
             return repin(name, toggled(view.pinned, pair_of(cell)))
 
-    def unpin(run: str, event: gr.SelectData, request: gr.Request) -> Any:
+    def unpin(run: str, event: gr.SelectData, request: gr.Request) -> object:
         with for_people(page.words):
             name = page_of(request)
             return repin(name, without(known_view(page, name, run).pinned, str(event.value)))
 
-    def repin(name: str, pinned: tuple[tuple[float, float], ...]) -> Any:
+    def repin(name: str, pinned: tuple[tuple[float, float], ...]) -> board.BoardPayload:
         view = page.viewers.change(name, pinned=pinned)
         return board.show(page.session, view, page.words).maps
 
@@ -110,7 +110,7 @@ def wire_pins(page: Page) -> None:
 
 
 def wire_copies(page: Page) -> None:
-    def make_csv(run: str, checkpoint: str, text: str, request: gr.Request) -> Any:
+    def make_csv(run: str, checkpoint: str, text: str, request: gr.Request) -> gr.DownloadButton:
         with for_people(page.words):
             view = known_view(page, page_of(request), run)
             asked, _ = read_question(page, view, checkpoint, text)

@@ -7,20 +7,23 @@ never undo each other. Then the worker is asked what it comes to.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from secrets import token_hex
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
+from gradiend_ui.engine.answers.data import ChosenData, DataSpec, GivenData, RowsReport
 from gradiend_ui.engine.errors import BadData, GradiendUIError
 from gradiend_ui.engine.sweep.data_report import ALL, default_split
 from gradiend_ui.ui.data import panel as data
 from gradiend_ui.ui.data import report
-from gradiend_ui.ui.data.choice import NONE, OWN, ROW_WISE, Choice, data_of, own_table, splits
+from gradiend_ui.ui.data.choice import NONE, OWN, ROW_WISE, Choice, OwnRows, OwnTexts, data_of, own_table, splits
 from gradiend_ui.ui.kit.downloads import press, shelve_text
 from gradiend_ui.ui.kit.drawer import opens
 from gradiend_ui.ui.kit.refusals import for_people
+from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.listeners.sweep import estimate_after
 from gradiend_ui.ui.page.following import AT_ONCE, NEWEST, QUIET
 from gradiend_ui.ui.page.page import Page
@@ -35,7 +38,7 @@ def wire_data(page: Page) -> None:
     wire_neutral(page)
 
 
-def choice_inputs(page: Page) -> list[Any]:
+def choice_inputs(page: Page) -> list[Block]:
     """What a `Choice` is made of, in its order."""
     widgets, rows = page.data, page.data_drawer.rows
     return [
@@ -58,7 +61,7 @@ def touch() -> str:
 def wire_choice(page: Page) -> None:
     widgets, drawer = page.data, page.data_drawer
 
-    def compose(checkpoint: str, *values: Any) -> list[Any]:
+    def compose(checkpoint: str, *values: Any) -> list[object]:
         choice = Choice(*values)
         if not checkpoint or not choice.split:
             return [gr.skip()] * len(composed)
@@ -72,24 +75,24 @@ def wire_choice(page: Page) -> None:
             report.build_measuring(page.words),
         ]
 
-    def show_words(checkpoint: str, chosen: dict[str, Any]) -> list[Any]:
+    def show_words(checkpoint: str, chosen: ChosenData) -> list[object]:
         return words_shown(page, checkpoint, chosen)
 
-    def measure(checkpoint: str, chosen: dict[str, Any], ratio: float) -> list[Any]:
+    def measure(checkpoint: str, chosen: ChosenData, ratio: float) -> list[object]:
         if not checkpoint:
             return [gr.skip()] * 2
         try:
             found = page.session.data.neutral(checkpoint, chosen["spec"], ratio)
         except GradiendUIError as error:
             return [report.build_refusal(page.words.of(error)), None]
-        measured = {"spec": chosen["spec"], "seconds_per_cell": found["seconds_per_cell"]}
+        measured: ChosenData = {"spec": chosen["spec"], "seconds_per_cell": found["seconds_per_cell"]}
         return [report.build_measured(found, page.words), measured]
 
-    def take_over(checkpoint: str, chosen: dict[str, Any], measured: dict[str, Any] | None, *values: Any) -> list[Any]:
+    def take_over(checkpoint: str, chosen: ChosenData, measured: ChosenData | None, *values: Any) -> list[object]:
         """The measured time, unless something else was chosen while it was measured."""
         if not checkpoint or not measured or measured["spec"] != chosen["spec"]:
             return [gr.skip()] * 2
-        data_now = {**chosen, "seconds_per_cell": measured["seconds_per_cell"]}
+        data_now: ChosenData = {**chosen, "seconds_per_cell": measured["seconds_per_cell"]}
         line = data.time_line(Choice(*values), page.session.card(checkpoint), data_now, page.words)
         return [data_now, line]
 
@@ -112,7 +115,7 @@ def wire_choice(page: Page) -> None:
     estimate_after(page, taken)
 
 
-def words_shown(page: Page, checkpoint: str, chosen: Mapping[str, Any]) -> list[Any]:
+def words_shown(page: Page, checkpoint: str, chosen: ChosenData) -> list[object]:
     """Values for the chips and for the button that goes back to the words of the rows."""
     if not checkpoint:
         return [gr.skip()] * 2
@@ -131,7 +134,7 @@ def wire_rows(page: Page) -> None:
     shown = [rows.reading, rows.first, rows.rejected, rows.download, rows.mapping, *rows.columns]
     replaced = [widgets.own_rows, rows.split, rows.back, *shown, widgets.touched]
 
-    def describe(checkpoint: str, own_rows: dict[str, Any] | None) -> list[Any]:
+    def describe(checkpoint: str, own_rows: OwnRows | None) -> list[object]:
         """What the drawer tells of the rows in use."""
         if not checkpoint:
             return [gr.skip()] * (len(shown) + 1)
@@ -141,9 +144,9 @@ def wire_rows(page: Page) -> None:
             return [*refused(page, page.words.of(error)), touch()]
         return [*rows_shown(page, found, own_rows), touch()]
 
-    def replace_rows(checkpoint: str, given: dict[str, str], columns: dict[str, str] | None) -> list[Any]:
+    def replace_rows(checkpoint: str, given: GivenData, columns: dict[str, str] | None) -> list[object]:
         """Own rows in place of those beside the checkpoint, or the same ones with other columns."""
-        spec = {"rows": given} if columns is None else {"rows": given, "columns": columns}
+        spec: DataSpec = {"rows": given} if columns is None else {"rows": given, "columns": columns}
         found = page.session.data.rows(checkpoint, spec)
         own = own_table(given, found)
         card = page.session.card(checkpoint)
@@ -152,25 +155,25 @@ def wire_rows(page: Page) -> None:
         update = data.split_update(Choice(own, None, None, None, split, None, None), card, page.words)
         return [own, update, gr.update(visible=True), *rows_shown(page, found, own), touch()]
 
-    def upload(checkpoint: str, path: str, request: gr.Request) -> list[Any]:
+    def upload(checkpoint: str, path: str, request: gr.Request) -> list[object]:
         with for_people(page.words):
             given = page.session.data.keep_table(path, page.visitors.of(request))
             return replace_rows(require(checkpoint), given, None)
 
-    def paste(checkpoint: str, text: str) -> list[Any]:
+    def paste(checkpoint: str, text: str) -> list[object]:
         with for_people(page.words):
             name = page.words("data.pasted_name")
             given = page.session.data.keep_pasted(text or "", name, is_table=True)
             return [gr.update(open=False), *replace_rows(require(checkpoint), given, None)]
 
-    def correct(checkpoint: str, own_rows: dict[str, Any] | None, *columns: str | None) -> list[Any]:
+    def correct(checkpoint: str, own_rows: OwnRows | None, *columns: str | None) -> list[object]:
         if own_rows is None:
             return [gr.skip()] * len(replaced)
         with for_people(page.words):
             chosen = {role: column or "" for role, column in zip(report.ROLES, columns, strict=True)}
             return replace_rows(checkpoint, own_rows["rows"], chosen)
 
-    def go_back(checkpoint: str) -> list[Any]:
+    def go_back(checkpoint: str) -> list[object]:
         with for_people(page.words):
             card = page.session.card(require(checkpoint))
             choice = Choice(None, None, None, None, None, None, None)
@@ -179,7 +182,7 @@ def wire_rows(page: Page) -> None:
             first, *others = describe(checkpoint, None)
             return [None, update, gr.update(visible=False), first, *others]
 
-    def download(checkpoint: str, own_rows: dict[str, Any] | None) -> str:
+    def download(checkpoint: str, own_rows: OwnRows | None) -> str:
         with for_people(page.words):
             return shelve_text(REJECTED_NAME, page.session.data.rejected(checkpoint, table_spec(own_rows)))
 
@@ -208,15 +211,16 @@ def require(checkpoint: str) -> str:
     return checkpoint
 
 
-def table_spec(own_rows: Mapping[str, Any] | None) -> dict[str, Any]:
+def table_spec(own_rows: OwnRows | None) -> DataSpec:
     """The part of a spec that names the rows."""
     if own_rows is None:
         return {}
-    spec = {"rows": own_rows["rows"]}
-    return spec if own_rows.get("columns") is None else {**spec, "columns": own_rows["columns"]}
+    spec: DataSpec = {"rows": own_rows["rows"]}
+    columns = own_rows.get("columns")
+    return spec if columns is None else {**spec, "columns": columns}
 
 
-def rows_shown(page: Page, found: Mapping[str, Any], own_rows: Mapping[str, Any] | None) -> list[Any]:
+def rows_shown(page: Page, found: RowsReport, own_rows: OwnRows | None) -> list[object]:
     """Values for what the drawer shows of rows; the dropdowns of the columns only for an own table."""
     words = page.words
     name = None if own_rows is None else report.shown_name(own_rows["rows"], words)
@@ -232,7 +236,7 @@ def rows_shown(page: Page, found: Mapping[str, Any], own_rows: Mapping[str, Any]
     ]
 
 
-def refused(page: Page, sentence: str) -> list[Any]:
+def refused(page: Page, sentence: str) -> list[object]:
     """The same where nothing can be told of the rows but why not."""
     nothing = report.build_first_rows(None, page.words), report.build_rejected(None, page.words)
     hidden = gr.update(visible=False)
@@ -247,27 +251,27 @@ def wire_words(page: Page) -> None:
     inputs = [page.checkpoint, widgets.chosen]
     outputs = [widgets.targets, targets.row_wise, widgets.touched]
 
-    def edit(checkpoint: str, chosen: dict[str, Any], change: Callable[[dict[str, list[str]]], None]) -> list[Any]:
+    def edit(checkpoint: str, chosen: ChosenData, change: Callable[[dict[str, list[str]]], None]) -> list[object]:
         """The words in use with a change, as own words."""
         spec = {key: value for key, value in chosen["spec"].items() if value != ROW_WISE or key != "targets"}
         words = {name: list(own) for name, own in page.session.data.targets(checkpoint, spec)["words"].items()}
         change(words)
         return [words, gr.update(value=False), touch()]
 
-    def remove(checkpoint: str, chosen: dict[str, Any], event: gr.SelectData) -> list[Any]:
+    def remove(checkpoint: str, chosen: ChosenData, event: gr.SelectData) -> list[object]:
         with for_people(page.words):
             _, name, spellings = json.loads(str(event.value))
             return edit(checkpoint, chosen, lambda words: take_away(words, name, spellings, page.words))
 
-    def add(checkpoint: str, chosen: dict[str, Any], name: str | None, word: str) -> list[Any]:
+    def add(checkpoint: str, chosen: ChosenData, name: str | None, word: str) -> list[object]:
         with for_people(page.words):
             require(checkpoint)
             return ["", *edit(checkpoint, chosen, lambda words: put_in(words, name, word, page.words))]
 
-    def go_back() -> list[Any]:
+    def go_back() -> list[object]:
         return [None, gr.update(value=False), touch()]
 
-    def score_row_wise(checked: bool) -> list[Any]:
+    def score_row_wise(checked: bool) -> list[object]:
         return [ROW_WISE if checked else None, touch()]
 
     targets.chips.select(remove, inputs, outputs, **{**QUIET, "trigger_mode": "multiple"})
@@ -282,7 +286,7 @@ def wire_words(page: Page) -> None:
     targets.row_wise.input(score_row_wise, targets.row_wise, [widgets.targets, widgets.touched], **QUIET)
 
 
-def take_away(words: dict[str, list[str]], name: str, spellings: list[str], texts: Any) -> None:
+def take_away(words: dict[str, list[str]], name: str, spellings: list[str], texts: Words) -> None:
     """Raises BadData for the last word of a class."""
     left = [word for word in words[name] if word not in spellings]
     if not left:
@@ -290,7 +294,7 @@ def take_away(words: dict[str, list[str]], name: str, spellings: list[str], text
     words[name] = left
 
 
-def put_in(words: dict[str, list[str]], name: str | None, word: str, texts: Any) -> None:
+def put_in(words: dict[str, list[str]], name: str | None, word: str, texts: Words) -> None:
     """Raises BadData for an empty word and for one that the class has."""
     plain = (word or "").strip()
     if not plain or name not in words:
@@ -307,25 +311,25 @@ def wire_neutral(page: Page) -> None:
     widgets, neutral = page.data, page.data_drawer.neutral
     outputs = [widgets.own_neutral, widgets.neutral_set, widgets.touched]
 
-    def use(checkpoint: str, own: dict[str, Any] | None, event: gr.SelectData) -> list[Any]:
+    def use(checkpoint: str, own: OwnTexts | None, event: gr.SelectData) -> list[object]:
         value = str(event.value)
         with for_people(page.words):
             known = value in (OWN, NONE, *page.session.card(checkpoint)["neutral_sets"])
             return [gr.update(value=value) if known else gr.skip(), touch()]
 
-    def take(checkpoint: str, own_rows: dict[str, Any] | None, given: dict[str, str]) -> list[Any]:
+    def take(checkpoint: str, own_rows: OwnRows | None, given: GivenData) -> list[object]:
         """Own texts in use; refused before anything changes where they hold none."""
-        spec = {**table_spec(own_rows), "split": ALL, "neutral": given}
+        spec: DataSpec = {**table_spec(own_rows), "split": ALL, "neutral": given}
         found = page.session.data.neutral(require(checkpoint), spec, 1.0)
-        own = {"neutral": given, "count": found["texts"]}
+        own: OwnTexts = {"neutral": given, "count": found["texts"]}
         choice = Choice(None, own, None, OWN, None, None, None)
         return [own, data.neutral_update(choice, page.session.card(checkpoint), page.words), touch()]
 
-    def upload(checkpoint: str, own_rows: dict[str, Any] | None, path: str, request: gr.Request) -> list[Any]:
+    def upload(checkpoint: str, own_rows: OwnRows | None, path: str, request: gr.Request) -> list[object]:
         with for_people(page.words):
             return take(checkpoint, own_rows, page.session.data.keep_texts(path, page.visitors.of(request)))
 
-    def paste(checkpoint: str, own_rows: dict[str, Any] | None, text: str) -> list[Any]:
+    def paste(checkpoint: str, own_rows: OwnRows | None, text: str) -> list[object]:
         with for_people(page.words):
             given = page.session.data.keep_pasted(text or "", page.words("data.pasted_texts"), is_table=False)
             return take(checkpoint, own_rows, given)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from gradiend_ui.engine.answers.run import CellPlace, SelectOptions
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.ui.export import panel as export
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.downloads import press, shelve
 from gradiend_ui.ui.kit.drawer import opens
 from gradiend_ui.ui.kit.refusals import refusal
+from gradiend_ui.ui.kit.tree import Node
 from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.page.following import AT_ONCE, QUIET, known_view, page_of
 from gradiend_ui.ui.page.page import Page
@@ -38,14 +40,14 @@ COPY = """async () => {
 
 
 def chosen_options(
-    cell: Mapping[str, float] | None,
-    question: Mapping[str, Any],
+    cell: CellPlace | None,
+    question: SelectOptions,
     words: Words,
     classes: list[str] | None = None,
     **form: str | None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Options of an export: the winner of each ticked class, else the selected cell. Raises NotFound without either."""
-    asked = {key: question[key] for key in QUESTION if question.get(key) is not None}
+    asked = {key: value for key, value in question.items() if key in QUESTION and value is not None}
     given = {key: value for key, value in form.items() if value}
     if classes:
         return {**asked, **given, "target_classes": list(classes)}
@@ -56,8 +58,8 @@ def chosen_options(
 
 
 def steps(
-    session: Session, run: str, options: Mapping[str, Any], words: Words, keep: bool, visitor: str = ""
-) -> Iterator[tuple[Any, str]]:
+    session: Session, run: str, options: Mapping[str, object], words: Words, keep: bool, visitor: str = ""
+) -> Iterator[tuple[Node, str]]:
     """(note, path of the downloadable copy, "" until it is there) for each step. Raises GradiendUIError."""
     for step in session.exports.write(run, options, keep=keep, visitor=visitor):
         path = shelve(step["path"]) if step["step"] == "done" and not keep else ""
@@ -70,18 +72,18 @@ def wire_export(page: Page) -> None:
 
     def options_of(
         run: str, request: gr.Request, classes: list[str] | None = None, **given: str | None
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         if not run:
             raise NotFound(words("export.no_cell"))
         view = known_view(page, page_of(request), run)
         cell = None if classes else board.selected_cell(page.session, view)
         return chosen_options(cell, view.options, words, classes, **given)
 
-    def written(run: str, options: dict[str, Any], keep: bool, request: gr.Request) -> Iterator[list[Any]]:
+    def written(run: str, options: dict[str, object], keep: bool, request: gr.Request) -> Iterator[list[object]]:
         for note, path in steps(page.session, run, options, words, keep, page.visitors.of(request)):
             yield [note, gr.DownloadButton(value=path) if path else gr.skip()]
 
-    def make(run: str, request: gr.Request) -> Iterator[list[Any]]:
+    def make(run: str, request: gr.Request) -> Iterator[list[object]]:
         try:
             yield from written(run, options_of(run, request), False, request)
         except GradiendUIError as error:
@@ -90,7 +92,7 @@ def wire_export(page: Page) -> None:
 
     def make_chosen(
         run: str, name: str, dtype: str, classes: list[str], target: str, request: gr.Request
-    ) -> Iterator[list[Any]]:
+    ) -> Iterator[list[object]]:
         try:
             options = options_of(run, request, classes, name=name, dtype=dtype)
             yield from written(run, options, target == export.FOLDER, request)
@@ -98,7 +100,7 @@ def wire_export(page: Page) -> None:
             yield [export.build_note(page.words.of(error), "danger"), gr.skip()]
             raise refusal(error, words, words("export.failed")) from error
 
-    def describe(run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request) -> list[Any]:
+    def describe(run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request) -> list[object]:
         known = page.session.run_info(run)["classes"] if run else []
         ticked = [item for item in classes or [] if item in known]
         choices = gr.update(choices=known, value=ticked, visible=bool(known))

@@ -4,9 +4,10 @@ winner, the file of all cells."""
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
+from gradio.events import Dependency
 
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.files.json_files import shown
@@ -27,10 +28,10 @@ CAME_PAINTED = ("follows", "arrived")
 """Selections that a repainted board told of: row chart and reasons came with it."""
 
 
-def wire_grid(page: Page) -> Any:
+def wire_grid(page: Page) -> Dependency:
     """Gives the event after which a cell is selected."""
 
-    def select(run: str, event: gr.SelectData, request: gr.Request) -> list[Any]:
+    def select(run: str, event: gr.SelectData, request: gr.Request) -> list[object]:
         name = page_of(request)
         with for_people(page.words):
             known_view(page, name, run)
@@ -41,13 +42,13 @@ def wire_grid(page: Page) -> Any:
             is_newest = page.viewers.get(name).nth == view.nth
             return list(shown) if is_newest else [gr.skip(), gr.skip()]
 
-    def select_in_row(event: gr.SelectData) -> Any:
+    def select_in_row(event: gr.SelectData) -> object:
         return gr.update(goto=[int(event.index[0]), int(event.index[1]), time.time()])
 
-    def select_winner(event: gr.SelectData) -> Any:
+    def select_winner(event: gr.SelectData) -> object:
         return gr.update(goto=["cell", *picked_cell(event.value), time.time()])
 
-    def change_shows(run: str, event: gr.EventData, request: gr.Request) -> Any:
+    def change_shows(run: str, event: gr.EventData, request: gr.Request) -> object:
         name = page_of(request)
         with for_people(page.words):
             known_view(page, name, run)
@@ -59,7 +60,7 @@ def wire_grid(page: Page) -> Any:
             cell = event._data if isinstance(event._data, dict) else {}
             page.session.finish_cell(run, cell, asker_of(page, request, key))
 
-    def save(run: str, event: gr.EventData, request: gr.Request) -> Any:
+    def save(run: str, event: gr.EventData, request: gr.Request) -> gr.DownloadButton:
         with for_people(page.words):
             view = known_view(page, page_of(request), run)
             return gr.DownloadButton(value=write_grid(page.session, view, event._data))
@@ -76,7 +77,7 @@ def wire_grid(page: Page) -> Any:
     return selected
 
 
-def known_shows(data: Any) -> str:
+def known_shows(data: object) -> str:
     """What the maps are to show, as the page asked for it. Raises BadGrid."""
     shows = data.get("shows") if isinstance(data, dict) else None
     if shows not in SHOWS:
@@ -84,12 +85,12 @@ def known_shows(data: Any) -> str:
     return str(shows)
 
 
-def held_by(data: Any) -> str:
+def held_by(data: object) -> str:
     """The ground that the page's maps hold, "" for none."""
     return str(data.get("held") or "") if isinstance(data, dict) else ""
 
 
-def write_grid(session: Session, view: View, data: Any) -> str:
+def write_grid(session: Session, view: View, data: object) -> str:
     """Path of a download with all cells of the view's run. Raises BadGrid, Failed."""
     kind = data.get("format") if isinstance(data, dict) else None
     if kind not in FORMATS:

@@ -6,10 +6,14 @@ Opening takes a while, so its callbacks are generators: first what is being done
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
+from gradio.events import Dependency
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.data import ChosenData
+from gradiend_ui.engine.answers.run import RunInfo
 from gradiend_ui.engine.base.demos import DEMO, NUMBER_DEMO
 from gradiend_ui.engine.errors import BadBase, GradiendUIError
 from gradiend_ui.ui.data import panel as data
@@ -18,14 +22,13 @@ from gradiend_ui.ui.listeners.compare import answer_after
 from gradiend_ui.ui.listeners.sweep import estimate_after
 from gradiend_ui.ui.load import health, questions
 from gradiend_ui.ui.load import panel as load
+from gradiend_ui.ui.load.panel import Pending
 from gradiend_ui.ui.load.questions import Asked
 from gradiend_ui.ui.page.following import AT_ONCE, EVERY, QUIET, claim_after, follow_after, page_of, show_run_in_url
 from gradiend_ui.ui.page.opening import opened, opened_outputs
 from gradiend_ui.ui.page.page import Page
 
-Updates = dict[Any, Any]
-Chosen = Mapping[str, Any]
-"""What the step Data holds, see `data.panel.DataWidgets`."""
+Updates = dict[Block, object]
 Answer = tuple[Mapping[str, float | None], str, str]
 """Signs that were picked per class; else the names of two classes that were typed."""
 OWN_DATA = ("rows", "neutral", "targets")
@@ -102,7 +105,7 @@ def wire_card(page: Page) -> None:
     """Buttons on the card: another seed, a finished sweep, a correction of what was assumed."""
     widgets, everything = page.load, opened_outputs(page)
 
-    def open_seed(checkpoint: str, chosen: Chosen, event: gr.SelectData, request: gr.Request) -> Iterator[Updates]:
+    def open_seed(checkpoint: str, chosen: ChosenData, event: gr.SelectData, request: gr.Request) -> Iterator[Updates]:
         yield progress(page, "loading")
         yield read_again(page, checkpoint, {"seed": int(str(event.value))}, chosen, page_of(request))
 
@@ -113,7 +116,7 @@ def wire_card(page: Page) -> None:
             return load.failed(widgets, page.words.of(error), True, page.words)
         return updates(page, page_of(request), info)
 
-    def correct(checkpoint: str, chosen: Chosen, event: gr.SelectData, request: gr.Request) -> Iterator[Updates]:
+    def correct(checkpoint: str, chosen: ChosenData, event: gr.SelectData, request: gr.Request) -> Iterator[Updates]:
         what = str(event.value)
         if what in health.CHANGES:
             yield progress(page, "loading")
@@ -139,13 +142,13 @@ def wire_questions(page: Page) -> None:
 
     def answer(
         what: str,
-        pending: Mapping[str, Any],
+        pending: Pending,
         base: str,
         draft: Mapping[str, float | None],
         plus: str,
         minus: str,
         checkpoint: str,
-        chosen: Chosen,
+        chosen: ChosenData,
         request: gr.Request,
     ) -> Iterator[Updates]:
         yield progress(page, "loading")
@@ -156,7 +159,7 @@ def wire_questions(page: Page) -> None:
         else:
             yield directed(page, checkpoint, (draft, plus, minus), chosen, page_of(request))
 
-    def pick_sign(draft: Mapping[str, float | None], event: gr.SelectData) -> list[Any]:
+    def pick_sign(draft: Mapping[str, float | None], event: gr.SelectData) -> list[object]:
         changed = questions.picked_sign(draft, str(event.value))
         return [changed, questions.build_signs(changed, page.words)]
 
@@ -164,9 +167,9 @@ def wire_questions(page: Page) -> None:
         card = page.session.card(checkpoint) if checkpoint else None
         return {widgets.pending: {}, **asked(page, Asked(), card)}
 
-    def own_data(checkpoint: str, pending: Mapping[str, Any], chosen: Chosen) -> Updates:
+    def own_data(checkpoint: str, pending: Pending, chosen: ChosenData) -> Updates:
         if not checkpoint or pending:
-            return {widgets.pending: dict(pending)}
+            return {widgets.pending: pending.copy()}
         card = page.session.card(checkpoint)
         assumed = health.build_assumed(card, page.words, questions.own_codes(chosen))
         return {widgets.assumed: assumed, **asked(page, questions.next_question(card, chosen), card)}
@@ -186,7 +189,7 @@ def wire_questions(page: Page) -> None:
     )
 
 
-def opened_or_asked(page: Page, pending: Mapping[str, Any], checkpoint: str, name: str) -> Updates:
+def opened_or_asked(page: Page, pending: Pending, checkpoint: str, name: str) -> Updates:
     """The page with what was pending; else the question for its base, or why it was not opened.
 
     checkpoint: the model that is open, "" without one; it stays open when this one cannot be.
@@ -200,7 +203,7 @@ def opened_or_asked(page: Page, pending: Mapping[str, Any], checkpoint: str, nam
     return dict(zip(opened_outputs(page), opened(page, name, card, None), strict=True))
 
 
-def read_again(page: Page, checkpoint: str, changes: Mapping[str, Any], chosen: Chosen, name: str) -> Updates:
+def read_again(page: Page, checkpoint: str, changes: Mapping[str, object], chosen: ChosenData, name: str) -> Updates:
     """The page with the same source read in another way; rows, texts and words of one's own stay chosen."""
     try:
         card = page.session.card(page.session.uploads.reload(checkpoint, changes))
@@ -215,7 +218,7 @@ def read_again(page: Page, checkpoint: str, changes: Mapping[str, Any], chosen: 
     return {widget: value for widget, value in values if id(widget) not in kept}
 
 
-def directed(page: Page, checkpoint: str, answer: Answer, chosen: Chosen, name: str) -> Updates:
+def directed(page: Page, checkpoint: str, answer: Answer, chosen: ChosenData, name: str) -> Updates:
     """The page with the directions that were picked or typed; the sentence of what is missing in them otherwise."""
     try:
         towards = questions.directions(*answer, page.words)
@@ -224,12 +227,12 @@ def directed(page: Page, checkpoint: str, answer: Answer, chosen: Chosen, name: 
     return read_again(page, checkpoint, {"towards": towards}, chosen, name)
 
 
-def asked(page: Page, question: Asked, card: Mapping[str, Any] | None) -> Updates:
+def asked(page: Page, question: Asked, card: Card | None) -> Updates:
     widgets = questions.outputs(page.load.question)
     return dict(zip(widgets, questions.shown(question, card, page.words), strict=True))
 
 
-def updates(page: Page, name: str, info: Mapping[str, Any]) -> Updates:
+def updates(page: Page, name: str, info: RunInfo) -> Updates:
     """The page with a run."""
     return dict(zip(opened_outputs(page), opened(page, name, info["card"], info), strict=True))
 
@@ -238,7 +241,7 @@ def progress(page: Page, what: str) -> Updates:
     return {page.load.note: load.build_progress(page.words(f"load.{what}"))}
 
 
-def after_opening(page: Page, event: Any) -> None:
+def after_opening(page: Page, event: Dependency) -> None:
     """What follows once `event` has filled the page by `opening.opened`."""
     then = show_run_in_url(page, event)
     estimate_after(page, then)

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import gradio as gr
 
+from gradiend_ui.engine.answers.run import RunEntry, SelectOptions
 from gradiend_ui.engine.errors import GradiendUIError, NotAllowed, NotFound
 from gradiend_ui.server.visitors import THIS_MACHINE, Asker
 from gradiend_ui.ui.kit.downloads import press, shelve_text
 from gradiend_ui.ui.kit.refusals import for_people
+from gradiend_ui.ui.kit.tree import Node
 from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.listeners.load import after_opening
 from gradiend_ui.ui.page.following import AT_ONCE, EVERY, QUIET, WITH_RING, asker_of, page_of
@@ -22,11 +24,11 @@ from gradiend_ui.ui.page.opening import opened, opened_outputs
 from gradiend_ui.ui.page.page import Page
 from gradiend_ui.ui.runs import listing, pair
 from gradiend_ui.ui.runs import panel as runs
+from gradiend_ui.ui.runs.panel import Hand
 
 if TYPE_CHECKING:
     from gradiend_ui.server.session import Session
 
-QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
 DO_WANTED = f"""(wanted) => {{
   if (/^(run|card):/.test(wanted)) document.querySelector('#{runs.OPEN_ID}').click();
   if (wanted !== 'form') return;
@@ -48,14 +50,14 @@ class Desk:
     session: Session
     words: Words
     current: str
-    hand: Mapping[str, Any]
-    options: Mapping[str, Any]
+    hand: Hand
+    options: SelectOptions
     said: str = ""
     said_kind: str = "quiet"
     wanted: str = ""
     asker: Asker = THIS_MACHINE
 
-    def having(self, **changes: Any) -> Desk:
+    def having(self, **changes: Unpack[Hand]) -> Desk:
         return replace(self, hand={**self.hand, **changes})
 
     def press(self, value: str) -> Desk:
@@ -93,7 +95,7 @@ class Desk:
         self.session.shelf.label(self.hand["editing"], name, note, self.asker)
         return replace(self.having(editing=""), said=self.words("runs.saved"), said_kind="good")
 
-    def shown(self) -> list[Any]:
+    def shown(self) -> list[object]:
         """Values for `panel.shown_outputs`."""
         answer = self.session.shelf.runs(self.hand["most"], self.asker)
         marks = listing.Marks(self.current, self.hand["asked"], tuple(self.hand["pair"]))
@@ -101,7 +103,7 @@ class Desk:
         said = self.said or (self.words.counted("runs.count", answer["count"]) if answer["count"] else "")
         tree, both = self._pair()
         return [
-            dict(self.hand),
+            self.hand.copy(),
             listed,
             listing.build_status(said, self.said_kind),
             tree,
@@ -110,11 +112,11 @@ class Desk:
             self.wanted,
         ]
 
-    def entry(self, run: str) -> dict[str, Any]:
+    def entry(self, run: str) -> RunEntry:
         """Raises NotAllowed, NotFound."""
         return self.session.shelf.entry(run, self.asker)
 
-    def _form(self) -> list[Any]:
+    def _form(self) -> list[object]:
         if not self.hand["editing"]:
             return [gr.update(visible=False), gr.skip(), gr.skip()]
         entry = self.entry(self.hand["editing"])
@@ -140,7 +142,7 @@ class Desk:
             return pair.asked_number(numbers, question.get("target_class"), question.get("goal"))
         return numbers[min(int(self.hand["number"]), len(numbers) - 1)]
 
-    def _pair(self) -> tuple[Any, bool]:
+    def _pair(self) -> tuple[Node, bool]:
         if not self.hand["pair"]:
             return listing.build_nothing(), False
         if len(self.hand["pair"]) == 1:
@@ -149,11 +151,12 @@ class Desk:
         return pair.build_pair(first, second, self.number(first, second), self.words), True
 
 
-def common_question(entries: list[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+def common_question(entries: Sequence[RunEntry], options: SelectOptions) -> SelectOptions:
     """The page's question as far as both runs can answer it; the class is the page's, else the first common one."""
     classes = [set(entry["all_classes"]) for entry in entries]
     common = [name for name in entries[0]["all_classes"] if name in classes[1]]
-    question = {key: options[key] for key in QUESTION if key in options}
+    question = options.copy()
+    question.pop("target_class", None)
     if not common:
         return question
     wanted = options.get("target_class")
@@ -171,35 +174,31 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
     inputs = [page.run, page.run_buttons.control.key, widgets.hand]
     keyed = {"js": WITH_RING}
 
-    def desk_of(run: str, ring: str, hand: Mapping[str, Any] | None, request: gr.Request) -> Desk:
+    def desk_of(run: str, ring: str, hand: Hand | None, request: gr.Request) -> Desk:
         options = page.viewers.get(page_of(request)).options
         asker = asker_of(page, request, ring=ring)
         return Desk(page.session, page.words, run, {**runs.FIRST, **(hand or {})}, options, asker=asker)
 
-    def refresh(run: str, ring: str, hand: Mapping[str, Any], request: gr.Request) -> list[Any]:
+    def refresh(run: str, ring: str, hand: Hand, request: gr.Request) -> list[object]:
         desk = desk_of(run, ring, hand, request)
         try:
             return desk.having(asked="", editing="").shown()
         except (NotFound, NotAllowed):  # a run of this page's hand was deleted elsewhere, or its key is no longer here
             return desk.having(**runs.FIRST).shown()
 
-    def press_pick(
-        run: str, ring: str, hand: Mapping[str, Any], event: gr.SelectData, request: gr.Request
-    ) -> list[Any]:
+    def press_pick(run: str, ring: str, hand: Hand, event: gr.SelectData, request: gr.Request) -> list[object]:
         desk = desk_of(run, ring, hand, request)
         try:
             return desk.press(str(event.value)).shown()
         except GradiendUIError as error:
-            refused = replace(
-                desk.having(**{**runs.FIRST, "most": desk.hand["most"]}), said=page.words.of(error), said_kind="danger"
-            )
-            return refused.shown()
+            fresh: Hand = {**runs.FIRST, "most": desk.hand["most"]}
+            return replace(desk.having(**fresh), said=page.words.of(error), said_kind="danger").shown()
 
-    def save(run: str, ring: str, hand: Mapping[str, Any], name: str, note: str, request: gr.Request) -> list[Any]:
+    def save(run: str, ring: str, hand: Hand, name: str, note: str, request: gr.Request) -> list[object]:
         with for_people(page.words):
             return desk_of(run, ring, hand, request).labelled(name, note).shown()
 
-    def open_wanted(wanted: str, request: gr.Request) -> list[Any]:
+    def open_wanted(wanted: str, request: gr.Request) -> list[object]:
         kind, _, name = wanted.partition(":")
         with for_people(page.words):
             if kind == "run":
@@ -207,7 +206,7 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
                 return opened(page, page_of(request), info["card"], info)
             return opened(page, page_of(request), page.session.card(name), None)
 
-    def make_csv(run: str, ring: str, hand: Mapping[str, Any], request: gr.Request) -> Any:
+    def make_csv(run: str, ring: str, hand: Hand, request: gr.Request) -> gr.DownloadButton:
         with for_people(page.words):
             desk = desk_of(run, ring, hand, request)
             first, second = desk.sides()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
+from gradio.events import Dependency
 
+from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.errors import BadGrid, GradiendUIError
 from gradiend_ui.engine.sweep.axes import fine_axes, spelled
 from gradiend_ui.server.roles import HOLDER, OWNER
@@ -48,12 +50,13 @@ def wire_sweep(page: Page) -> None:
     wire_control(page)
 
 
-def read(values: tuple[Any, ...]) -> tuple[Form, dict[str, Any]]:
+def read(values: tuple[Any, ...]) -> tuple[Form, ChosenData]:
     """The values of `Page.form_inputs` as the form and what the step Data holds."""
-    return Form(*values[:-1]), values[-1] or {}
+    data: ChosenData | None = values[-1]
+    return Form(*values[:-1]), data or {}
 
 
-def estimate_of(page: Page, checkpoint: str, form: Form, data: Mapping[str, Any]) -> Node:
+def estimate_of(page: Page, checkpoint: str, form: Form, data: ChosenData) -> Node:
     """What the sweep that form and data describe would cost."""
     if not checkpoint:
         return build_estimate(form, data, None, page.words)
@@ -61,7 +64,7 @@ def estimate_of(page: Page, checkpoint: str, form: Form, data: Mapping[str, Any]
     return build_estimate(form, data, card, page.words, lambda spec: page.session.known_cells(checkpoint, spec))
 
 
-def estimate_after(page: Page, event: Any) -> None:
+def estimate_after(page: Page, event: Dependency) -> None:
     """Tell how many cells and how long, once `event` has succeeded."""
 
     def estimate(checkpoint: str, *values: Any) -> Node:
@@ -70,7 +73,7 @@ def estimate_after(page: Page, event: Any) -> None:
     event.success(estimate, [page.checkpoint, *page.form_inputs], page.run_buttons.estimate, **AT_ONCE)
 
 
-def preview(page: Page, checkpoint: str, run: str, form: Form) -> list[Any]:
+def preview(page: Page, checkpoint: str, run: str, form: Form) -> list[object]:
     """The empty grid that the form describes; the board is left alone where a run is shown or nothing can be."""
     nothing = [gr.skip()] * len(page.board_outputs)
     if run or not checkpoint:
@@ -114,7 +117,7 @@ def wire_question(page: Page) -> None:
     a number out of range is snapped into it by the browser without an `input`.
     """
 
-    def move_winner(held: str, run: str, request: gr.Request, *values: Any) -> list[Any]:
+    def move_winner(held: str, run: str, request: gr.Request, *values: Any) -> list[object]:
         if not run:
             return [gr.skip()] * len(answers)
         with for_people(page.words):
@@ -122,7 +125,7 @@ def wire_question(page: Page) -> None:
             shown = board.show(page.session, view, page.words, held)
             return [shown.maps, shown.row_chart, shown.reason]
 
-    def change_form(checkpoint: str, run: str, *values: Any) -> list[Any]:
+    def change_form(checkpoint: str, run: str, *values: Any) -> list[object]:
         with for_people(page.words):
             form, data = read(values)
             both = gr.update(visible=form.goal == described.BOTH)
@@ -140,13 +143,13 @@ def wire_question(page: Page) -> None:
     gr.on(changed, change_form, inputs, outputs, **NEWEST)
 
 
-def told_outputs(page: Page) -> list[Any]:
+def told_outputs(page: Page) -> list[Block]:
     """The two lists, what each is read as, and the estimate."""
     widgets = page.form.lists
     return [widgets.factors, widgets.rates, widgets.factors_read, widgets.rates_read, page.run_buttons.estimate]
 
 
-def told(page: Page, checkpoint: str, form: Form, data: Mapping[str, Any], *, typing: bool = False) -> list[Any]:
+def told(page: Page, checkpoint: str, form: Form, data: ChosenData, *, typing: bool = False) -> list[object]:
     """Values for `told_outputs`; while somebody types, the lists themselves are left alone."""
     texts = [gr.skip(), gr.skip()] if typing or form.preset == TYPED else [form.typed_factors, form.typed_rates]
     return [
@@ -160,14 +163,14 @@ def told(page: Page, checkpoint: str, form: Form, data: Mapping[str, Any], *, ty
 def wire_grid(page: Page) -> None:
     """The lists are watched by `change`: Gradio swallows the first `input` of a box that was filled while hidden."""
 
-    def change_preset(checkpoint: str, run: str, *values: Any) -> list[Any]:
+    def change_preset(checkpoint: str, run: str, *values: Any) -> list[object]:
         form, data = read(values)
         form = with_lists(page, checkpoint, run, form)
         has_lists = form.preset in LISTED and bool(form.preset == TYPED or form.typed_rates)
         shown = preview(page, checkpoint, run, form)
         return [gr.update(visible=has_lists), *told(page, checkpoint, form, data), *shown]
 
-    def change_lists(checkpoint: str, run: str, *values: Any) -> list[Any]:
+    def change_lists(checkpoint: str, run: str, *values: Any) -> list[object]:
         form, data = read(values)
         if form.preset not in LISTED:
             return [gr.skip()] * len(outputs)
@@ -185,21 +188,23 @@ def wire_grid(page: Page) -> None:
 def wire_range(page: Page) -> None:
     widgets = page.form.lists
 
-    def write(adds: bool, axis: str, first: Any, last: Any, count: Any, spacing: str, *texts: str) -> list[Any]:
+    def write(
+        adds: bool, axis: str, first: float | None, last: float | None, count: float | None, spacing: str, *texts: str
+    ) -> list[object]:
         try:
             written = lists.written_range(first, last, count, spacing)
         except GradiendUIError as error:
             return [gr.skip(), gr.skip(), node("p", page.words.of(error), cls="danger", role="alert")]
         place = 0 if axis == described.FACTORS else 1
         before = texts[place].strip().rstrip(",;") if adds else ""
-        updates: list[Any] = [gr.skip(), gr.skip()]
+        updates: list[object] = [gr.skip(), gr.skip()]
         updates[place] = f"{before}, {written}" if before else written
         return [*updates, node("p", page.words("sweep.range_written", range=written), cls="quiet", role="status")]
 
-    def fill(*values: Any) -> list[Any]:
+    def fill(*values: Any) -> list[object]:
         return write(False, *values)
 
-    def add(*values: Any) -> list[Any]:
+    def add(*values: Any) -> list[object]:
         return write(True, *values)
 
     inputs = [widgets.axis, widgets.first, widgets.last, widgets.count, widgets.spacing, widgets.factors, widgets.rates]
@@ -209,7 +214,7 @@ def wire_range(page: Page) -> None:
 
 
 def wire_run(page: Page) -> None:
-    def start(checkpoint: str, request: gr.Request, *values: Any) -> list[Any]:
+    def start(checkpoint: str, request: gr.Request, *values: Any) -> list[object]:
         with for_people(page.words):
             form, data = read(values)
             asker = asker_of(page, request)
@@ -233,7 +238,7 @@ def wire_run(page: Page) -> None:
     started = buttons.start.click(start, [page.checkpoint, *page.form_inputs], shown, **QUIET)
     estimate_after(page, follow_after(page, show_run_in_url(page, started)))
     started.success(None, [page.run, widgets.key], None, js=KEEP_KEY, api_visibility="private")
-    keyed: dict[str, Any] = {"inputs": [page.run, widgets.key], "outputs": None, "js": WITH_KEY, **QUIET}
+    keyed: dict[str, object] = {"inputs": [page.run, widgets.key], "outputs": None, "js": WITH_KEY, **QUIET}
     estimate_after(page, follow_after(page, buttons.resume.click(resume, **keyed)))
     buttons.pause.click(pause, **keyed)
 
@@ -259,7 +264,7 @@ def wire_stop(page: Page) -> None:
             return control.build_nothing()
 
     widgets = page.run_buttons.control
-    keyed: dict[str, Any] = {"inputs": [page.run, widgets.key], "outputs": widgets.question, "js": WITH_KEY, **QUIET}
+    keyed: dict[str, object] = {"inputs": [page.run, widgets.key], "outputs": widgets.question, "js": WITH_KEY, **QUIET}
     page.run_buttons.stop.click(stop, **keyed)
     widgets.question.select(answer_stop, **keyed)
 
@@ -267,7 +272,7 @@ def wire_stop(page: Page) -> None:
 def wire_control(page: Page) -> None:
     """A key that came by a link that was opened, or pasted into the page."""
 
-    def take(run: str, pasted: str, request: gr.Request) -> list[Any]:
+    def take(run: str, pasted: str, request: gr.Request) -> list[object]:
         with for_people(page.words):
             key = control.key_in(pasted, run, page.words)
             asker = asker_of(page, request, key)
@@ -282,7 +287,7 @@ def wire_control(page: Page) -> None:
     claimed_by(page, widgets.claim.click)
 
 
-def start_sweep(page: Page, checkpoint: str, form: Form, data: Mapping[str, Any], visitor: str = "") -> tuple[str, str]:
+def start_sweep(page: Page, checkpoint: str, form: Form, data: ChosenData, visitor: str = "") -> tuple[str, str]:
     """Queue the sweep that form and data describe; gives its run id and its key."""
     if not checkpoint:
         raise BadGrid(described.NO_MODEL).known_as("sweep.no_model")

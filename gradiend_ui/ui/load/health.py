@@ -6,8 +6,8 @@ Trees from a card's plain values. Presses of its buttons are `select` events; kn
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from gradiend_ui.engine.answers.checkpoint import Assumed, Card, FoundSweep, MemoryNeeded, Seed
 from gradiend_ui.engine.base.objectives import objective_named
 from gradiend_ui.figures.numbers import percent, signed, three_digits
 from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
@@ -70,7 +70,7 @@ def build_empty(words: Words, sentence: str) -> Node:
     )
 
 
-def build_health(card: Mapping[str, Any], words: Words) -> Node:
+def build_health(card: Card, words: Words) -> Node:
     """Short: what it is, which way it pushes, whether it can be trusted."""
     how = objective_named(card["objective"])
     objective = explained(
@@ -93,7 +93,7 @@ def build_health(card: Mapping[str, Any], words: Words) -> Node:
     )
 
 
-def build_assumed(card: Mapping[str, Any], words: Words, own: Sequence[str] = ()) -> Node:
+def build_assumed(card: Card, words: Words, own: Sequence[str] = ()) -> Node:
     """What was assumed, each with its corrections. own: codes that data of one's own has made pointless."""
     assumed = [item for item in card["assumed"] if item["what"] not in own]
     if not assumed:
@@ -103,7 +103,7 @@ def build_assumed(card: Mapping[str, Any], words: Words, own: Sequence[str] = ()
     return node("details", summary, node("ul", *lines), cls="assumed")
 
 
-def build_finished(card: Mapping[str, Any], opened: str | None, words: Words) -> Node:
+def build_finished(card: Card, opened: str | None, words: Words) -> Node:
     """Every finished sweep beside the checkpoint but the one that is open, each with a button that opens it."""
     sweeps = [sweep for sweep in card["finished_sweeps"] if sweep["file"] != opened]
     if not sweeps:
@@ -124,7 +124,7 @@ def size(count: int | None, words: Words) -> str:
     return f"{three_digits(count / MEGABYTE)} MB"
 
 
-def _directions(card: Mapping[str, Any], words: Words) -> tuple[str, Node]:
+def _directions(card: Card, words: Words) -> tuple[str, Node]:
     factors = card["strengthening_feature_factor"]
     lines = [
         node("span", words("load.pushes", factor=signed(factors[name]), name=name), cls="direction")
@@ -134,14 +134,14 @@ def _directions(card: Mapping[str, Any], words: Words) -> tuple[str, Node]:
     return words("load.directions"), explained(node("span", *lines), words.help("load.directions"), cls="block")
 
 
-def _learned(card: Mapping[str, Any], words: Words) -> Node:
+def _learned(card: Card, words: Words) -> Node:
     share = card["mapped_weights"] / card["base_weights"] if card["base_weights"] else None
     source = explained(words(f"load.source_{card['source']}"), words.help(f"load.source_{card['source']}"))
     weights = explained(words("load.share", share=percent(share)), words.help("load.share"))
     return node("span", source, "; ", weights)
 
 
-def _training(card: Mapping[str, Any], words: Words) -> Node:
+def _training(card: Card, words: Words) -> Node:
     correlation = words("load.correlation", value=three_digits(card["correlation"]))
     told = explained(correlation, words.help("load.correlation"))
     if card["converged"] is None:
@@ -151,7 +151,7 @@ def _training(card: Mapping[str, Any], words: Words) -> Node:
     return node("span", told, ", ", explained(words(f"load.{name}"), words.help(f"load.{name}"), cls=cls))
 
 
-def _memory(memory: Mapping[str, Any], words: Words) -> Node:
+def _memory(memory: MemoryNeeded, words: Words) -> Node:
     needed, free = memory["needed"], memory["free"]
     text = words("load.memory_of", needed=size(needed, words), free=size(free, words))
     if needed is not None and free is not None and needed > free:
@@ -159,17 +159,17 @@ def _memory(memory: Mapping[str, Any], words: Words) -> Node:
     return explained(text, words.help("load.memory"))
 
 
-def _recovered(card: Mapping[str, Any], words: Words) -> Node:
+def _recovered(card: Card, words: Words) -> Node:
     return explained(words("load.recovered", count=card["rows_recovered"]), words.help("load.recovered"))
 
 
-def _seeds(seeds: Sequence[Mapping[str, Any]], words: Words) -> Node:
+def _seeds(seeds: Sequence[Seed], words: Words) -> Node:
     """Every seed of the run with its encoder's correlation; the best is marked, others that were kept can be opened."""
     lines = [node("li", *_seed(seed, words)) for seed in seeds]
     return node("ul", *lines, cls="seeds", tabindex="0", aria_label=words("load.seeds"))
 
 
-def _seed(seed: Mapping[str, Any], words: Words) -> list[Node | str]:
+def _seed(seed: Seed, words: Words) -> list[Node | str]:
     told = [f"{seed['seed']}: {three_digits(seed['correlation'])}"]
     told += [words("load.best")] if seed["best"] else []
     told += [words("load.not_converged")] if seed["converged"] is False else []
@@ -183,7 +183,7 @@ def _seed(seed: Mapping[str, Any], words: Words) -> list[Node | str]:
     return line
 
 
-def _sentence(item: Mapping[str, Any], words: Words) -> Node:
+def _sentence(item: Assumed, words: Words) -> Node:
     """In the page's language where it is a known assumption, as the engine says it otherwise."""
     if item["what"] not in CORRECTIONS:
         return node("span", str(item["sentence"]))
@@ -194,7 +194,7 @@ def _corrections(what: str, words: Words) -> list[Node]:
     return [pick(name, words(f"load.correct_{name}"), cls="small") for name in CORRECTIONS.get(what, ())]
 
 
-def _told(sweep: Mapping[str, Any], words: Words) -> str:
+def _told(sweep: FoundSweep, words: Words) -> str:
     """What one finished sweep is: cells, goal, classes, split, part, who wrote it."""
     goal = words(f"load.sweep_{sweep['goal'] or 'scores'}", classes=words("load.and").join(map(str, sweep["classes"])))
     pieces = [words.counted("load.cells", sweep["cells"]), goal, words("load.split", split=sweep["split"])]

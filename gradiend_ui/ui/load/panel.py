@@ -5,12 +5,14 @@ Knows the session, not how a checkpoint is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import gradio as gr
+from gradio.blocks import Block
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.run import RunInfo
 from gradiend_ui.engine.base.demos import DEMO
 from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.ui.kit.tree import Node, Tree, node
@@ -29,9 +31,17 @@ ACCEPTED = {"load-zip": ZIPS}
 """Upload button: the files that it takes."""
 
 
+class Pending(TypedDict, total=False):
+    """What is to be opened. name: marks an upload, by what its zip is called. base: given by hand, "" for none."""
+
+    source: str
+    name: str
+    base: str | None
+
+
 @dataclass(frozen=True)
 class LoadWidgets:
-    """pending: {source, name?, base?} of what could not be opened yet. beside: the drawer that a correction opens."""
+    """pending: what could not be opened yet, see `Pending`. beside: the drawer that a correction opens."""
 
     health: Tree
     assumed: Tree
@@ -82,7 +92,7 @@ def build(words: Words, allows_paths: bool) -> LoadWidgets:
     )
 
 
-def opened_outputs(widgets: LoadWidgets) -> list[Any]:
+def opened_outputs(widgets: LoadWidgets) -> list[Block]:
     return [
         widgets.health,
         widgets.assumed,
@@ -94,7 +104,7 @@ def opened_outputs(widgets: LoadWidgets) -> list[Any]:
     ]
 
 
-def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
+def opened_values(card: Card, info: RunInfo | None, words: Words) -> list[object]:
     return [
         health.build_health(card, words),
         health.build_assumed(card, words),
@@ -106,12 +116,12 @@ def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words
     ]
 
 
-def opened_file(info: Mapping[str, Any] | None) -> str | None:
+def opened_file(info: RunInfo | None) -> str | None:
     """The finished sweep's file that a run was opened from."""
     return None if info is None or info["imported"] is None else str(info["imported"]["file"])
 
 
-def failed(widgets: LoadWidgets, sentence: str, still_open: bool, words: Words) -> dict[Any, Any]:
+def failed(widgets: LoadWidgets, sentence: str, still_open: bool, words: Words) -> dict[Block, object]:
     """Updates for a model that was not opened: the sentence, and that the previous one is still there."""
     if not still_open:
         return {widgets.health: health.build_empty(words, sentence), widgets.more: gr.update(open=True)}
@@ -119,14 +129,14 @@ def failed(widgets: LoadWidgets, sentence: str, still_open: bool, words: Words) 
 
 
 def asked_for_base(
-    widgets: LoadWidgets, pending: Mapping[str, Any], reason: str, still_open: bool, words: Words
-) -> dict[Any, Any]:
+    widgets: LoadWidgets, pending: Pending, reason: str, still_open: bool, words: Words
+) -> dict[Block, object]:
     """Updates that ask for the base model of what is pending; nothing typed is lost."""
     values = questions.shown(Asked(questions.BASE, reason), None, words)
-    shown = dict(zip(questions.outputs(widgets.question), values, strict=True))
+    shown: dict[Block, object] = dict(zip(questions.outputs(widgets.question), values, strict=True))
     if not still_open:
         shown[widgets.health] = node("div", node("h2", words("load.title")), cls="health")
-    return {**shown, widgets.pending: dict(pending), widgets.note: build_note("")}
+    return {**shown, widgets.pending: pending.copy(), widgets.note: build_note("")}
 
 
 def build_note(sentence: str, words: Words | None = None) -> Node:
@@ -143,7 +153,7 @@ def build_progress(sentence: str) -> Node:
     return node("div", node("p", sentence), cls="progress", role="status")
 
 
-def load_card(session: Session, pending: Mapping[str, Any]) -> dict[str, Any]:
+def load_card(session: Session, pending: Pending) -> Card:
     """Load what is pending, {source, name?, base?}, and give its card; a name marks an upload."""
     base = str(pending.get("base") or "").strip()
     options = {"base_model": base} if base else {}
@@ -153,9 +163,8 @@ def load_card(session: Session, pending: Mapping[str, Any]) -> dict[str, Any]:
     return session.card(answer["checkpoint"])
 
 
-def open_finished(session: Session, checkpoint: str, file: str | None = None) -> dict[str, Any]:
+def open_finished(session: Session, checkpoint: str, file: str | None = None) -> RunInfo:
     """Open a finished sweep that lies beside the checkpoint (None: the first) and give its run's info."""
     if not checkpoint:
         raise NotFound("There is no model yet. Load a folder first.").known_as("load.no_model")
-    run: str = session.open_finished(checkpoint, {"file": file} if file else None)["run"]
-    return session.run_info(run)
+    return session.run_info(session.open_finished(checkpoint, {"file": file} if file else None)["run"])

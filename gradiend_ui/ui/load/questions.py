@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.figures.numbers import signed
 from gradiend_ui.ui.kit.drawer import opens
@@ -66,7 +68,7 @@ def build(words: Words) -> QuestionWidgets:
     return QuestionWidgets(panel, gr.State(""), asked, base, signs, gr.State({}), plus, minus, go, rows, close)
 
 
-def outputs(widgets: QuestionWidgets) -> list[Any]:
+def outputs(widgets: QuestionWidgets) -> list[Block]:
     """The widgets that `shown` fills, in its order; what a person typed stays."""
     return [
         widgets.panel,
@@ -82,7 +84,7 @@ def outputs(widgets: QuestionWidgets) -> list[Any]:
     ]
 
 
-def next_question(card: Mapping[str, Any], chosen: Mapping[str, Any]) -> Asked:
+def next_question(card: Card, chosen: ChosenData) -> Asked:
     """The first thing that is still missing. chosen: what the step Data holds. Without classes, rows come first."""
     has_rows = bool(chosen.get("spec", {}).get("rows")) or ROWS not in card["missing"]
     lacks_direction = DIRECTION in card["missing"]
@@ -91,7 +93,7 @@ def next_question(card: Mapping[str, Any], chosen: Mapping[str, Any]) -> Asked:
     return Asked() if has_rows else Asked(ROWS)
 
 
-def own_codes(chosen: Mapping[str, Any]) -> list[str]:
+def own_codes(chosen: ChosenData) -> list[str]:
     """The assumptions that data of one's own has made pointless. chosen: what the step Data holds."""
     spec = chosen.get("spec", {})
     codes = ["rows_recovered"] if spec.get("rows") else []
@@ -100,12 +102,12 @@ def own_codes(chosen: Mapping[str, Any]) -> list[str]:
     return codes + (["neutral_recovered"] if is_other else [])
 
 
-def classes_of(card: Mapping[str, Any]) -> list[str]:
+def classes_of(card: Card) -> list[str]:
     """The classes whose direction can be asked: those of the rows, else those that the checkpoint knows."""
     return [str(name) for name in (card["row_classes"] or card["classes"])]
 
 
-def shown(asked: Asked, card: Mapping[str, Any] | None, words: Words) -> list[Any]:
+def shown(asked: Asked, card: Card | None, words: Words) -> list[object]:
     """Values for `outputs`. card: of the open model, None without one."""
     classes = classes_of(card) if card and asked.what == DIRECTION else []
     draft = first_draft(card, classes) if card else {}
@@ -141,7 +143,7 @@ def build_signs(draft: Mapping[str, float | None], words: Words) -> Node:
     return node("div", *(_signs_of(name, sign, words) for name, sign in draft.items()), cls="signs")
 
 
-def first_draft(card: Mapping[str, Any], classes: list[str]) -> dict[str, float | None]:
+def first_draft(card: Card, classes: list[str]) -> dict[str, float | None]:
     factors = card["strengthening_feature_factor"]
     return {name: factors.get(name) for name in classes}
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 
 import gradio as gr
+from gradio.blocks import Block
+from gradio.events import Dependency
 
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.server.roles import KEYLESS, WATCHER, ring_of
@@ -18,15 +19,15 @@ from gradiend_ui.ui.page.page import Page
 from gradiend_ui.ui.sweep import control
 from gradiend_ui.ui.sweep import panel as sweep
 
-QUIET: dict[str, Any] = {
+QUIET: dict[str, object] = {
     "api_visibility": "private",
     "show_progress": "hidden",
     "show_progress_on": [],  # else each event updates every component that was ever an output, some 100 ms each time
     "concurrency_limit": None,
 }
-AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
-NEWEST: dict[str, Any] = {**AT_ONCE, "trigger_mode": "always_last"}
-EVERY: dict[str, Any] = {**AT_ONCE, "trigger_mode": "multiple"}
+AT_ONCE: dict[str, object] = {**QUIET, "queue": False}
+NEWEST: dict[str, object] = {**AT_ONCE, "trigger_mode": "always_last"}
+EVERY: dict[str, object] = {**AT_ONCE, "trigger_mode": "multiple"}
 WITH_HELD = """(_, ...values) => [document.querySelector('#maps [data-held]')?.dataset.held || '', ...values]"""
 """The first of the inputs becomes the ground that the maps hold: what the page has need not be sent again."""
 WITH_KEY = """(run, _, ...values) => [run, globalThis.gradiendPage.keyOf(run), ...values]"""
@@ -49,7 +50,7 @@ def page_of(request: gr.Request) -> str:
     return str(request.session_hash or "")
 
 
-def asker_of(page: Page, request: gr.Request, key: Any = "", ring: Any = "") -> Asker:
+def asker_of(page: Page, request: gr.Request, key: object = "", ring: object = "") -> Asker:
     """Who presses, with the key or the keys that their browser sent."""
     return page.visitors.asker(request, key, ring_of(ring))
 
@@ -74,19 +75,20 @@ def known_view(page: Page, name: str, run: str) -> View:
 
 def painted(
     shown: board.Shown, loaded: bool, page: Page, last_state: str | None = None, controls: bool = True
-) -> list[Any]:
+) -> list[object]:
     """Values for `Page.board_outputs`; buttons are left alone while the state stays the same.
 
     controls: whether the page may control the run, as far as it has shown.
     """
-    can_export = shown.run_chip["attributes"].get("data-done", 0) > 0
+    done = shown.run_chip["attributes"].get("data-done")
+    can_export = isinstance(done, int) and done > 0
     if last_state == shown.state and not can_export:
         return [*board.values(shown), *[gr.skip()] * 5]
     buttons = sweep.button_states(shown.state, loaded, page.words, controls)
     return [*board.values(shown), *buttons, gr.update(interactive=can_export)]
 
 
-def without_run(page: Page) -> list[Any]:
+def without_run(page: Page) -> list[object]:
     """Values for `Page.board_outputs` once the run is gone: its picture stays, the chip and the buttons know."""
     chip, buttons = build_run_chip(None, page.words), sweep.button_states("", True, page.words)
     known = {id(page.board.run_chip): chip}
@@ -94,10 +96,10 @@ def without_run(page: Page) -> list[Any]:
     return [*shown, *buttons, gr.update(interactive=False)]
 
 
-def follow_after(page: Page, event: Any) -> Any:
+def follow_after(page: Page, event: Dependency) -> Dependency:
     """Watch the page's run once `event` has succeeded; gives the event of the run's end."""
 
-    async def follow_run(run: str, request: gr.Request) -> AsyncIterator[list[Any]]:
+    async def follow_run(run: str, request: gr.Request) -> AsyncIterator[list[object]]:
         nothing = [gr.skip()] * len(page.board_outputs)
         yield nothing
         if not run:
@@ -119,12 +121,12 @@ def follow_after(page: Page, event: Any) -> Any:
     return event.success(follow_run, page.run, page.board_outputs, **QUIET)
 
 
-def claim_after(page: Page, event: Any) -> Any:
+def claim_after(page: Page, event: Dependency) -> Dependency:
     """Show what the page is to its run, once `event` has succeeded; gives the next event."""
     return claimed_by(page, event.success)
 
 
-def claimed_by(page: Page, event: Any) -> Any:
+def claimed_by(page: Page, event: Callable[..., Dependency]) -> Dependency:
     """The same for a listener (`success`, `click`) that has no function yet. A key that does not fit is given up."""
     widgets = page.run_buttons.control
     outputs = [*claim_outputs(page), widgets.unfit]
@@ -133,10 +135,10 @@ def claimed_by(page: Page, event: Any) -> Any:
     return claimed
 
 
-def claimer(page: Page) -> Any:
+def claimer(page: Page) -> Callable[[str, str, gr.Request], list[object]]:
     """The function that shows a key of the page's browser and fills `claim_outputs` and the key that does not fit."""
 
-    def claim(run: str, key: str, request: gr.Request) -> list[Any]:
+    def claim(run: str, key: str, request: gr.Request) -> list[object]:
         try:
             view = role_noted(page, request, run, asker_of(page, request, key))
             state = page.session.revision(run)[1] if run else ""
@@ -150,17 +152,17 @@ def claimer(page: Page) -> Any:
     return claim
 
 
-def claim_outputs(page: Page) -> list[Any]:
+def claim_outputs(page: Page) -> list[Block]:
     buttons = page.run_buttons
     return [*control.shown_outputs(buttons.control), buttons.pause, buttons.resume, buttons.stop]
 
 
-def claimed_values(page: Page, view: View, run: str, state: str, *, unfit: bool = False) -> list[Any]:
+def claimed_values(page: Page, view: View, run: str, state: str, *, unfit: bool = False) -> list[object]:
     """Values for `claim_outputs`. unfit: whether a key was shown that does not fit."""
     buttons = sweep.button_states(state, True, page.words, view.controls)[1:]
     return [*control.shown_values(view.role, run, page.words, unfit=unfit), *buttons]
 
 
-def show_run_in_url(page: Page, event: Any) -> Any:
+def show_run_in_url(page: Page, event: Dependency) -> Dependency:
     """Keep the run's id in the page's address once `event` has succeeded; gives the next event."""
     return event.success(None, page.run, None, js=PUT_RUN_IN_URL, api_visibility="private")

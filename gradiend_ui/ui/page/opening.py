@@ -5,9 +5,10 @@ Each step says in its panel which widgets it fills (`opened_outputs`) and with w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from gradio.blocks import Block
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.run import RunInfo, SelectOptions
 from gradiend_ui.ui.compare import panel as compare
 from gradiend_ui.ui.data import panel as data
 from gradiend_ui.ui.export import panel as export
@@ -19,7 +20,7 @@ from gradiend_ui.ui.page.page import Page
 from gradiend_ui.ui.sweep import panel as sweep
 
 
-def opened_outputs(page: Page) -> list[Any]:
+def opened_outputs(page: Page) -> list[Block]:
     """The widgets that `opened` fills, in its order."""
     return [
         page.checkpoint,
@@ -34,7 +35,7 @@ def opened_outputs(page: Page) -> list[Any]:
     ]
 
 
-def opened(page: Page, name: str, card: Mapping[str, Any], info: Mapping[str, Any] | None) -> list[Any]:
+def opened(page: Page, name: str, card: Card, info: RunInfo | None) -> list[object]:
     """All values of the page for a card, and for a run where one is attached."""
     spec = info["spec"] if info else None
     run = str(info["run"]) if info else ""
@@ -60,7 +61,7 @@ def opened(page: Page, name: str, card: Mapping[str, Any], info: Mapping[str, An
     ]
 
 
-def _empty(page: Page, card: Mapping[str, Any], options: Mapping[str, Any]) -> board.Shown:
+def _empty(page: Page, card: Card, options: SelectOptions) -> board.Shown:
     preset = card["presets"][sweep.DEFAULT]
     label = sweep.metric_label(options, page.words)
     return board.show_empty(preset["feature_factors"], preset["learning_rates"], label, page.words)

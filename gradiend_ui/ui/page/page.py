@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
+from gradio.blocks import Block
 
 from gradiend_ui.server.visitors import Visitors
 from gradiend_ui.ui.compare.panel import CompareWidgets
@@ -57,12 +58,12 @@ class Page:
     runs: RunsWidgets
 
     @property
-    def form_inputs(self) -> list[Any]:
+    def form_inputs(self) -> list[Block]:
         """What describes a sweep: the form of the step Sweep, then what the step Data holds (one value)."""
         return [*(getattr(self.form, name) for name in FORM_FIELDS), self.data.chosen]
 
     @property
-    def board_outputs(self) -> list[Any]:
+    def board_outputs(self) -> list[Block]:
         """The board, the four run buttons and the export button: what a follower repaints."""
         buttons = self.run_buttons
         return [*outputs(self.board), buttons.start, buttons.pause, buttons.resume, buttons.stop, self.export.button]

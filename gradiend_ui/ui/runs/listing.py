@@ -5,17 +5,15 @@ A button's value is "<action>:<run>", see `wiring`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from gradiend_ui.engine.answers.run import MadeBy, RunEntry, RunWinner, SelectionAnswer
 from gradiend_ui.engine.values import lms_ratio
 from gradiend_ui.figures.numbers import cell_name, three_digits
 from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.kit.words import Words
-
-Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Marks:
     pair: tuple[str, ...] = ()
 
 
-def build_list(entries: Sequence[Entry], count: int, marks: Marks, words: Words, own: bool = False) -> Node:
+def build_list(entries: Sequence[RunEntry], count: int, marks: Marks, words: Words, own: bool = False) -> Node:
     """All entries, and a button for older ones where `count` says that there are more.
 
     own: these are the sweeps whose keys the browser keeps, not all of the server's.
@@ -55,7 +53,7 @@ def build_status(sentence: str, kind: str = "quiet") -> Node:
     return node("p", sentence, cls=f"runs-status {kind}", role="status")
 
 
-def title_of(entry: Entry) -> str:
+def title_of(entry: RunEntry) -> str:
     """The person's name for the run, else its model's."""
     return str(entry["name"] or entry["checkpoint"])
 
@@ -73,7 +71,7 @@ def size(count: float) -> str:
     return f"{count:g} B"
 
 
-def _build_entry(entry: Entry, marks: Marks, words: Words) -> Node:
+def _build_entry(entry: RunEntry, marks: Marks, words: Words) -> Node:
     is_current = entry["run"] == marks.current
     state = node("span", words(f"page.state_{entry['state']}"), cls=f"shelf-state is-{entry['state']}")
     done = explained(f"{entry['done']}/{entry['total']}", words.help("runs.cells"), cls="num")
@@ -100,7 +98,7 @@ def _build_entry(entry: Entry, marks: Marks, words: Words) -> Node:
     )
 
 
-def _settings(entry: Entry, words: Words) -> str:
+def _settings(entry: RunEntry, words: Words) -> str:
     """One line: model, classes, goal, neutral set, and what is not as usual."""
     settings = entry["settings"]
     neutral = (
@@ -117,7 +115,7 @@ def _settings(entry: Entry, words: Words) -> str:
     return " · ".join(parts)
 
 
-def _build_winner(entry: Entry, words: Words) -> Node:
+def _build_winner(entry: RunEntry, words: Words) -> Node:
     winner = entry["winner"]
     disk = explained(size(entry["bytes"]), words.help("runs.size"), cls="num")
     if winner is None:
@@ -135,7 +133,7 @@ def _build_winner(entry: Entry, words: Words) -> Node:
     )
 
 
-def _build_made(made: Mapping[str, Any] | None, words: Words) -> Node | None:
+def _build_made(made: MadeBy | None, words: Words) -> Node | None:
     """How the run's numbers were made, closed at first; nothing for a run that noted none."""
     if not made:
         return None
@@ -157,16 +155,16 @@ def _build_made(made: Mapping[str, Any] | None, words: Words) -> Node | None:
     )
 
 
-def kept(winner: Mapping[str, Any]) -> str:
+def kept(winner: RunWinner | SelectionAnswer) -> str:
     """LMS relative to the base, three digits."""
     return three_digits(lms_ratio(winner["lms"], winner["base_lms"]))
 
 
-def _build_buttons(entry: Entry, marks: Marks, words: Words) -> Node:
+def _build_buttons(entry: RunEntry, marks: Marks, words: Words) -> Node:
     """The safe answer takes the place of "Delete", so that a second press there deletes nothing."""
     run, title = entry["run"], title_of(entry)
 
-    def button(action: str, **attributes: Any) -> Node:
+    def button(action: str, **attributes: str) -> Node:
         label = words(f"runs.{action}")
         return pick(f"{action}:{run}", label, aria_label=f"{label}: {title}, {moment(entry['created'])}", **attributes)
 

@@ -5,10 +5,10 @@ Pure functions of two pictures (`Session.picture`) and two entries (`RunShelf.en
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from gradiend_ui.engine.answers.run import Picture, RunEntry, SelectionAnswer
 from gradiend_ui.engine.files.csv_text import csv_text
 from gradiend_ui.engine.selection.winner_facts import facts_of
 from gradiend_ui.figures.numbers import MISSING, cell_name, plain, signed, six_digits, three_digits
@@ -17,6 +17,8 @@ from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.runs.listing import moment, title_of
 
 Table = Sequence[Sequence[float | None]]
+Paint = Callable[[float, float, float | None], Node]
+"""A table's cell from its feature factor, its learning rate and its number."""
 MANY_COLUMNS = 10
 SETTINGS = (
     "checkpoint", "classes", "goal", "part", "token_boundary", "split", "rows", "neutral_set", "neutral_tokens",
@@ -29,8 +31,8 @@ class Side:
     """One of the two runs: what the list tells of it, and its picture."""
 
     letter: str
-    entry: Mapping[str, Any]
-    picture: Mapping[str, Any]
+    entry: RunEntry
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,11 @@ class Number:
     def label(self, words: Words) -> str:
         return words("runs.number_p", name=self.name, dataset=self.dataset) if self.name else words("runs.number_lms")
 
-    def table(self, picture: Mapping[str, Any]) -> Table:
+    def table(self, picture: Picture) -> Table:
         table: Table = picture["by_dataset"][self.dataset][self.name] if self.name else picture["lms_ratio"]
         return table
 
-    def base(self, picture: Mapping[str, Any]) -> float | None:
+    def base(self, picture: Picture) -> float | None:
         if not picture["base"]:
             return None
         return picture["base"]["probs_by_dataset"].get(self.dataset, {}).get(self.name) if self.name else 1.0
@@ -96,7 +98,7 @@ def build_pair(first: Side, second: Side, number: Number, words: Words) -> Node:
     )
 
 
-def build_half(entry: Mapping[str, Any], words: Words) -> Node:
+def build_half(entry: RunEntry, words: Words) -> Node:
     """One run is chosen, the second is not."""
     return node("p", words("runs.second", name=f"{title_of(entry)}, {moment(entry['created'])}"), cls="quiet half")
 
@@ -124,14 +126,14 @@ def difference(first: Side, second: Side, number: Number) -> tuple[list[float], 
 def csv_of(first: Side, second: Side, number: Number) -> str:
     """Every cell of either grid: feature_factor, learning_rate, a, b, difference; empty where there is no number."""
     left, right = (_by_cell(number.table(side.picture), side.picture) for side in (first, second))
-    lines: list[list[Any]] = [["feature_factor", "learning_rate", "a", "b", "difference"]]
+    lines: list[list[object]] = [["feature_factor", "learning_rate", "a", "b", "difference"]]
     for cell in sorted({*left, *right}):
         a, b = left.get(cell), right.get(cell)
         lines.append([*cell, a, b, _minus(b, a)])
     return csv_text(lines)
 
 
-def _by_cell(table: Table, picture: Mapping[str, Any]) -> dict[tuple[float, float], float | None]:
+def _by_cell(table: Table, picture: Picture) -> dict[tuple[float, float], float | None]:
     return {
         (factor, rate): table[row][column]
         for row, factor in enumerate(picture["feature_factors"])
@@ -229,7 +231,7 @@ def short(value: float | None, narrow: bool, change: bool = False) -> str:
 
 
 def _build_grid(
-    caption: Node, factors: Sequence[float], rates: Sequence[float], table: Table, cell: Any, words: Words, label: str
+    caption: Node, factors: Sequence[float], rates: Sequence[float], table: Table, cell: Paint, words: Words, label: str
 ) -> Node:
     """Feature factors downwards from the largest, learning rates to the right."""
     head = node(
@@ -285,7 +287,7 @@ def _build_facts(first: Side, second: Side, words: Words) -> Node:
     )
 
 
-def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+def differing(first: RunEntry, second: RunEntry) -> list[str]:
     """The settings of two entries that are not the same, in the order in which they are told."""
     return [key for key in SETTINGS if first["settings"][key] != second["settings"][key]]
 
@@ -303,7 +305,7 @@ def _said(key: str, value: object, words: Words) -> str:
     return words(absent.get(key, "runs.not_known"))
 
 
-def _winner(selection: Mapping[str, Any] | None, words: Words) -> str:
+def _winner(selection: SelectionAnswer | None, words: Words) -> str:
     if selection is None:
         return words("runs.no_winner")
     won = facts_of(selection, None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import gradio as gr
+from gradio.blocks import Block
 
 from gradiend_ui.server.runs import LONGEST_NAME, LONGEST_NOTE
 from gradiend_ui.ui.kit.drawer import drawer
@@ -16,8 +17,21 @@ from gradiend_ui.ui.runs.listing import build_loading, build_status
 EXPLAINED = {"run-name": "runs.name", "run-note": "runs.note"}
 """Widget id: the text that explains it."""
 PAGE_OF_RUNS = 20
-FIRST: dict[str, Any] = {"asked": "", "editing": "", "pair": [], "number": None, "most": PAGE_OF_RUNS}
-"""What a page has in hand: the run asked about, the one being named, those side by side, how many are listed."""
+
+
+class Hand(TypedDict, total=False):
+    """What a page has in hand: the run asked about, the one being named, those side by side, which number of them is
+    shown (None: the one that the page's question is about), how many are listed. A page has all of it."""
+
+    asked: str
+    editing: str
+    pair: list[str]
+    number: int | None
+    most: int
+
+
+FIRST: Hand = {"asked": "", "editing": "", "pair": [], "number": None, "most": PAGE_OF_RUNS}
+"""What a page begins with."""
 OPEN_ID, CSV_ID = "open-listed-run", "pair-csv-file"
 
 
@@ -76,7 +90,7 @@ def build_drawer(words: Words) -> RunsWidgets:
     )
 
 
-def shown_outputs(widgets: RunsWidgets) -> list[Any]:
+def shown_outputs(widgets: RunsWidgets) -> list[Block]:
     """What every action in the drawer repaints, in the order of `wiring`'s answers."""
     return [
         widgets.hand,

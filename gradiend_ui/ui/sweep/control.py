@@ -8,10 +8,10 @@ Lays out and fills in; what somebody is to a run is decided by `server.roles`. T
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import gradio as gr
+from gradio.blocks import Block
 
 from gradiend_ui.engine.errors import NotAllowed
 from gradiend_ui.server.roles import HOLDER, KEYLESS, LONGEST_KEY, WATCHER
@@ -54,11 +54,11 @@ def build(words: Words) -> ControlWidgets:
     return ControlWidgets(said, question, take, link, go, key, claim, unfit)
 
 
-def shown_outputs(widgets: ControlWidgets) -> list[Any]:
+def shown_outputs(widgets: ControlWidgets) -> list[Block]:
     return [widgets.said, widgets.question, widgets.take, widgets.link]
 
 
-def shown_values(role: str, run: str, words: Words, *, unfit: bool = False) -> list[Any]:
+def shown_values(role: str, run: str, words: Words, *, unfit: bool = False) -> list[object]:
     """Values for `shown_outputs`: nothing for the owner of a local server, and where there is no run.
 
     unfit: whether the page has shown a key, and it does not fit."""

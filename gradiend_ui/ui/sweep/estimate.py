@@ -6,8 +6,9 @@ Trees from the form's values, the data that was chosen and a card; knows no widg
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.selection.winner import Question, wanted_feature_factors, winning_feature_factors
 from gradiend_ui.engine.sweep.axes import read_axis
@@ -29,13 +30,13 @@ from gradiend_ui.ui.sweep.form import (
     read_grid,
 )
 
-CountKnown = Callable[[dict[str, Any]], int]
+CountKnown = Callable[[dict[str, object]], int]
 
 
 def build_estimate(
     form: Form,
-    data: Mapping[str, Any],
-    card: Mapping[str, Any] | None,
+    data: ChosenData,
+    card: Card | None,
     words: Words,
     count_known: CountKnown | None = None,
 ) -> Node:
@@ -75,7 +76,7 @@ def _is_told_above(form: Form) -> bool:
     return False
 
 
-def _cost(form: Form, grid: Grid, known: int, data: Mapping[str, Any], card: Mapping[str, Any], words: Words) -> str:
+def _cost(form: Form, grid: Grid, known: int, data: ChosenData, card: Card, words: Words) -> str:
     """Cells and time; a cell's time was measured in float32, and a search for the winner finishes some cells only."""
     rows, columns = len(grid.feature_factors), len(grid.learning_rates)
     size = words.counted("sweep.cells", len(grid), rows=rows, columns=columns)
@@ -90,7 +91,7 @@ def _cost(form: Form, grid: Grid, known: int, data: Mapping[str, Any], card: Map
     return size + share + time + (words("sweep.in_float32") if form.arithmetic == BFLOAT16 else "")
 
 
-def _notes(form: Form, grid: Grid, card: Mapping[str, Any], words: Words) -> list[str]:
+def _notes(form: Form, grid: Grid, card: Card, words: Words) -> list[str]:
     """What the grid cannot answer as it is described."""
     notes = [] if form.part == DECODER else [words("sweep.part_ignores_factor")]
     if form.winner_only and form.arithmetic == LOOK_BFLOAT16:

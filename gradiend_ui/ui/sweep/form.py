@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.data import ChosenData
+from gradiend_ui.engine.answers.run import RunSpec, SelectOptions
 from gradiend_ui.engine.base.objectives import objective_named
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY
@@ -77,7 +79,7 @@ ASKED_FIELDS = tuple(item.name for item in fields(Asked))
 FORM_FIELDS = tuple(item.name for item in fields(Form))
 
 
-def read_options(asked: Asked) -> dict[str, Any]:
+def read_options(asked: Asked) -> SelectOptions:
     """What moves the winner (`Session.select`), without any new computation."""
     return {
         "target_class": asked.asked_class,
@@ -88,7 +90,7 @@ def read_options(asked: Asked) -> dict[str, Any]:
     }
 
 
-def read_grid(form: Form, card: Mapping[str, Any]) -> Grid:
+def read_grid(form: Form, card: Card) -> Grid:
     """The grid that the form describes. Raises BadGrid and TooLarge in a sentence."""
     if form.preset == FINE and not (form.typed_factors.strip() or form.typed_rates.strip()):
         raise BadGrid(NO_WINNER).known_as("sweep.no_winner")
@@ -100,7 +102,7 @@ def read_grid(form: Form, card: Mapping[str, Any]) -> Grid:
     return Grid(tuple(preset["feature_factors"]), tuple(preset["learning_rates"]))
 
 
-def _directions(card: Mapping[str, Any], name: str | None) -> Mapping[str, float]:
+def _directions(card: Card, name: str | None) -> Mapping[str, float]:
     known: Mapping[str, float] = card["strengthening_feature_factor"]
     if name not in known:
         raise BadGrid(
@@ -110,10 +112,10 @@ def _directions(card: Mapping[str, Any], name: str | None) -> Mapping[str, float
     return known
 
 
-def build_spec(form: Form, data: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]:
+def build_spec(form: Form, data: ChosenData, card: Card) -> dict[str, object]:
     """The spec for `Session.start_sweep`."""
     grid = read_grid(form, card)
-    spec: dict[str, Any] = {
+    spec: dict[str, object] = {
         "goal": form.goal,
         "feature_factors": list(grid.feature_factors),
         "learning_rates": list(grid.learning_rates),
@@ -131,12 +133,12 @@ def build_spec(form: Form, data: Mapping[str, Any], card: Mapping[str, Any]) -> 
     return spec
 
 
-def is_causal(card: Mapping[str, Any]) -> bool:
+def is_causal(card: Card) -> bool:
     """Whether the two readings of a word's beginning differ for this model."""
     return objective_named(card["objective"]).token_boundary
 
 
-def preset_of(spec: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+def preset_of(spec: RunSpec, card: Card) -> str:
     """Which preset a spec's grid is; `typed` where it is none."""
     wanted = (sorted(spec["feature_factors"]), sorted(spec["learning_rates"]))
     for name in (DEFAULT, DENSE):
@@ -146,33 +148,33 @@ def preset_of(spec: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     return TYPED
 
 
-def arithmetic_of(spec: Mapping[str, Any]) -> str:
+def arithmetic_of(spec: Mapping[str, object]) -> str:
     """Which of `ARITHMETICS` a spec asks for; a spec of an earlier version asks for none."""
     if spec.get("precision", DEFAULT_PRECISION) != DEFAULT_PRECISION:
         return BFLOAT16
     return LOOK_BFLOAT16 if spec.get("first_look") == BFLOAT16 else DEFAULT_PRECISION
 
 
-def first_class(card: Mapping[str, Any], spec: Mapping[str, Any] | None) -> str:
-    targets = (spec or {}).get("target_classes")
+def first_class(card: Card, spec: RunSpec | None) -> str:
+    targets = spec.get("target_classes") if spec else None
     return str(targets[-1] if targets else card["classes"][-1])
 
 
-def first_goals(spec: Mapping[str, Any] | None) -> tuple[str, str]:
+def first_goals(spec: RunSpec | None) -> tuple[str, str]:
     """(goal of the sweep, goal of the winner) of a page that has just opened."""
-    goal = (spec or {}).get("goal")
+    goal = spec.get("goal") if spec else None
     known = goal if goal in GOALS else STRENGTHEN
     return known, STRENGTHEN if known == BOTH else known
 
 
-def first_ratio(spec: Mapping[str, Any] | None) -> float:
+def first_ratio(spec: RunSpec | None) -> float:
     """The threshold of a page that has just opened: the one whose winner a sweep looked for, else the usual one."""
     if not spec or not spec.get("winner_only"):
         return RATIO
     return min(max(float(spec["winner_ratio"]), LOWEST_RATIO), 1.0)
 
 
-def first_options(card: Mapping[str, Any], spec: Mapping[str, Any] | None) -> dict[str, Any]:
+def first_options(card: Card, spec: RunSpec | None) -> SelectOptions:
     """The options of a page that has just opened."""
     return {
         "target_class": first_class(card, spec),

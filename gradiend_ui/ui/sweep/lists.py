@@ -6,7 +6,6 @@ Lays out and reads back; the syntax itself is the engine's (`engine.sweep.axes`)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
@@ -95,7 +94,7 @@ def _repeated(axis: Axis, words: Words) -> Node | None:
     return node("span", " " + words.counted("sweep.repeated", len(axis.repeated), values=named), cls="warn")
 
 
-def written_range(first: Any, last: Any, count: Any, spacing: str) -> str:
+def written_range(first: float | None, last: float | None, count: float | None, spacing: str) -> str:
     """A range as it is typed. Raises BadGrid and TooLarge in a sentence."""
     if first is None or last is None or count is None:
         told = BadGrid("A range needs its two ends and how many numbers it has, for example from 0.01 to 1, 9 numbers.")

@@ -10,12 +10,13 @@ Lays out and fills in; what the values mean is in `form`, what they cost in `est
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
+from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.run import RunInfo, RunSpec, SelectOptions
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, POLICIES
 from gradiend_ui.engine.sweep.axes import spelled
 from gradiend_ui.engine.values import DEFAULT_PRECISION, PARTS, TOKEN_BOUNDARIES
@@ -215,7 +216,7 @@ def _build_more(words: Words) -> _More:
     return _More(part, token_boundary, arithmetic, any_factor, again)
 
 
-def _parts(card: Mapping[str, Any] | None, words: Words) -> list[tuple[str, str]]:
+def _parts(card: Card | None, words: Words) -> list[tuple[str, str]]:
     """The parts that this GRADIEND has as one update."""
     single = card is None or card["latent_dim"] == 1
     names = [name for name in PARTS if single or name in SINGLE_UPDATE_PARTS]
@@ -232,25 +233,25 @@ def _build_buttons(words: Words) -> RunWidgets:
     return RunWidgets(start, pause, resume, stop, estimate, control.build(words))
 
 
-def opened_outputs(form: FormWidgets, run: RunWidgets) -> list[Any]:
+def opened_outputs(form: FormWidgets, run: RunWidgets) -> list[Block]:
     named = [getattr(form, name) for name in FORM_FIELDS]
     return [*named, form.lists.group, form.lists.factors_read, form.lists.rates_read]
 
 
-def opened_values(card: Mapping[str, Any], info: Mapping[str, Any] | None, words: Words) -> list[Any]:
+def opened_values(card: Card, info: RunInfo | None, words: Words) -> list[object]:
     """The form for a card; with a run, as that sweep was started."""
     values = form_values(card, info["spec"] if info else None, words)
     return [values[name] for name in (*FORM_FIELDS, "group", "factors_read", "rates_read")]
 
 
-def form_values(card: Mapping[str, Any], spec: Mapping[str, Any] | None, words: Words) -> dict[str, Any]:
+def form_values(card: Card, spec: RunSpec | None, words: Words) -> dict[str, object]:
     """Updates of the form and its lists by name; with a spec, as that sweep was started."""
     goal, winner_goal = described.first_goals(spec)
     preset = described.preset_of(spec, card) if spec else DEFAULT
     grid = spec or card["presets"][DEFAULT]
     factors, rates = spelled(grid["feature_factors"]), spelled(grid["learning_rates"])
-    part = (spec or {}).get("part", DECODER)
-    boundary = (spec or {}).get("token_boundary", REFERENCE)
+    part = spec.get("part", DECODER) if spec else DECODER
+    boundary = spec.get("token_boundary", REFERENCE) if spec else REFERENCE
     return {
         **_class_values(card, described.first_class(card, spec)),
         "goal": gr.update(value=goal),
@@ -264,7 +265,7 @@ def form_values(card: Mapping[str, Any], spec: Mapping[str, Any] | None, words: 
         "part": gr.update(choices=_parts(card, words), value=part if part in PARTS else DECODER),
         "token_boundary": gr.update(value=boundary, visible=described.is_causal(card)),
         "arithmetic": gr.update(value=described.arithmetic_of(spec or {})),
-        "winner_only": gr.update(value=bool((spec or {}).get("winner_only"))),
+        "winner_only": gr.update(value=bool(spec and spec.get("winner_only"))),
         "again": gr.update(value=False),
         "group": gr.update(visible=preset in LISTED),
         "factors_read": lists.build_read_back(factors, described.FACTORS, words),
@@ -272,7 +273,7 @@ def form_values(card: Mapping[str, Any], spec: Mapping[str, Any] | None, words: 
     }
 
 
-def _class_values(card: Mapping[str, Any], chosen: str) -> dict[str, Any]:
+def _class_values(card: Card, chosen: str) -> dict[str, object]:
     classes = [str(name) for name in card["classes"]]
     few = len(classes) <= MOST_BUTTONS
     return {
@@ -281,12 +282,12 @@ def _class_values(card: Mapping[str, Any], chosen: str) -> dict[str, Any]:
     }
 
 
-def metric_label(options: Mapping[str, Any], words: Words) -> str:
+def metric_label(options: SelectOptions, words: Words) -> str:
     """Title of the empty map, before a run gives the exact one."""
     return words(f"sweep.metric_{options['goal']}", name=options["target_class"])
 
 
-def button_states(state: str, loaded: bool, words: Words, controls: bool = True) -> list[dict[str, Any]]:
+def button_states(state: str, loaded: bool, words: Words, controls: bool = True) -> list[dict[str, object]]:
     """Updates of start, pause, resume, stop for a run's state ("" without one); who watches can start."""
     start = words("sweep.start_new" if state else "sweep.start")
     return [

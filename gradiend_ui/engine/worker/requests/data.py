@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gradiend_ui.engine.answers.data import NeutralReport, RowsReport, RowsSummary, TargetsReport
 from gradiend_ui.engine.data.columns import words_by_class
 from gradiend_ui.engine.data.rows import EvalData, as_read, check_rows
 from gradiend_ui.engine.data.table_reading import ReadTable
@@ -21,17 +22,17 @@ from gradiend_ui.engine.worker.health_card import Loaded
 from gradiend_ui.engine.worker.tables import report_rows, report_table, summary
 
 
-def data_facts(loaded: Loaded) -> dict[str, Any]:
+def data_facts(loaded: Loaded) -> RowsSummary:
     """`rows_summary` of the rows beside the checkpoint, for its card."""
     return rows_summary(loaded, loaded.companions.rows or EvalData(()))
 
 
-def rows_summary(loaded: Loaded, data: EvalData, words: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+def rows_summary(loaded: Loaded, data: EvalData, words: Mapping[str, Sequence[str]] | None = None) -> RowsSummary:
     """How many rows of which kind, and a few words of each class (its `words` as given, else those of the rows)."""
     return summary(data, loaded.model.encoding_direction, words)
 
 
-def describe_rows(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+def describe_rows(bench: Bench, request: Mapping[str, Any]) -> RowsReport:
     """{checkpoint, spec} -> how the rows of the spec were read, which columns are which, what can be scored.
 
     Columns that the spec does not name are guessed. A table that cannot be scored (yet) has its reason in "problem";
@@ -41,7 +42,7 @@ def describe_rows(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     direction = loaded.model.encoding_direction
     _, options = asked_options(request["spec"])
     if options.get("rows") is None:
-        return report_rows(bench.rows(loaded, options), direction, {"own": False})
+        return report_rows(bench.rows(loaded, options), direction)
     given = columns_of(options)
     known = [word for words in data_facts(loaded)["target_words"].values() for word in words]
     source = bench.given(options, "rows")
@@ -49,7 +50,7 @@ def describe_rows(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
         path = bench.slow_upload(source)
         if path is None:
             return report_table(_read(bench, source), given, direction, known)
-        told: dict[str, Any] = bench.beside.value("report_table", path, given=given, direction=direction, known=known)
+        told: RowsReport = bench.beside.value("report_table", path, given=given, direction=direction, known=known)
         return told
 
 
@@ -68,7 +69,7 @@ def rejected_rows(bench: Bench, request: Mapping[str, Any]) -> str:
         return rejected_csv(check_rows(read, columns_of(options), fill_alternatives=True).rejected, read)
 
 
-def resolve_targets(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_targets(bench: Bench, request: Mapping[str, Any]) -> TargetsReport:
     """{checkpoint, spec} -> {"mode": "rows", "own" or "label", "row_wise", "classes": [{name, words, more}], "words"}.
 
     words: {class: all of its words}, as a spec takes them; more: how many of them were not looked up. Raises BadData.
@@ -96,7 +97,7 @@ def resolve_targets(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def describe_neutral(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+def describe_neutral(bench: Bench, request: Mapping[str, Any]) -> NeutralReport:
     """{checkpoint, spec, ratio, most?, seconds?} -> what `measure_neutral` tells of the spec's texts and rows; "name":
     of the set. most: as for a sweep; seconds: of scoring, for this request.
 

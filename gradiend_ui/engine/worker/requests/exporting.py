@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig
 
+from gradiend_ui.engine.answers.model import RewriteAnswer
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.export.checkpoint import export_checkpoint, written_bytes, zip_folder
 from gradiend_ui.engine.export.model_card import DTYPES, Rewrite, dtype_name, model_card, script
@@ -42,7 +43,7 @@ def pack(bench: Bench, request: Mapping[str, Any]) -> str:
     return str(zip_folder(Path(request["folder"]), Path(request["zip"])))
 
 
-def describe(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+def describe(bench: Bench, request: Mapping[str, Any]) -> RewriteAnswer:
     """As for `export`, with "shown_source" (None or the GRADIEND's folder as told) -> what would be written.
 
     {"card": Markdown, "script": Python, "bytes": {dtype: bytes of the weights}, "stored": the dtype of the base's

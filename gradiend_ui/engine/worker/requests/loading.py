@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.answers.checkpoint import StoredCard
+from gradiend_ui.engine.answers.run import OpenedSweep
 from gradiend_ui.engine.base.demos import DEMOS
 from gradiend_ui.engine.base.finding import base_beside
 from gradiend_ui.engine.base.uploaded import notes_on
@@ -43,7 +45,7 @@ CHANGES = (TOWARDS, SWAP, AS_FILES_SAY, BASE, "chat_prompt", SEED)
 ZIP = ".zip"
 
 
-def load(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+def load(bench: Bench, request: Mapping[str, Any]) -> StoredCard:
     """{source, options, name?, kept?} -> the health card with its handle; the checkpoint stays in memory.
 
     name: what to call it instead of its folder; shown: the same with the seed that is open. kept: how many loaded
@@ -75,7 +77,7 @@ def _by_name(error: GradiendUIError, folder: str, name: str) -> GradiendUIError:
     return error_from(error.code, str(error).replace(folder, name), text)
 
 
-def reload(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+def reload(bench: Bench, request: Mapping[str, Any]) -> StoredCard:
     """{checkpoint, changes} -> the card of the same source, read in another way. Raises as `load` does.
 
     changes: towards {class: feature factor that pushes towards it}, swap (every direction turned round),
@@ -102,7 +104,7 @@ def reload(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     return load(bench, again)
 
 
-def open_finished(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+def open_finished(bench: Bench, request: Mapping[str, Any]) -> OpenedSweep:
     """A finished sweep that lies beside a loaded checkpoint as a run of the store; nothing is swept."""
     handle = str(request["checkpoint"])
     loaded = bench.checkpoint(handle)
@@ -116,7 +118,7 @@ def open_finished(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"run": run_id, "cells": len(scores) - 1, "check": imported["check"], "note": imported["note"]}
 
 
-def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: str) -> dict[str, Any]:
+def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: str) -> StoredCard:
     if source not in DEMOS and bench.trust.public and not Path(source).is_dir():
         raise NotFound("This upload is not on the server any more: upload it again.").known_as("load.upload_gone")
     if source not in DEMOS:
@@ -142,14 +144,20 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     free = available_bytes()
     loaded, options, reading = _read(bench, source, options)
     bench.keep_checkpoint(handle, loaded)
-    card = {"checkpoint": handle, "run": name, **card_of(loaded, shown, reading, free)}
+    facts = card_of(loaded, shown, reading, free)
     seconds, warnings = probe(loaded, PLANNED if bench.is_strangers(source) else None)
     left_out = notes_on(loaded.model.checkpoint.folder, bench.data_dir / UPLOADS)
     aside = bench.left_aside(source, loaded.model.checkpoint) if reading.base != GIVEN else ()
-    said = (*card["warnings"], *left_out, *aside, *warnings, *_twins(bench, loaded))
-    told = [bench.trust.told(sentence) for sentence in said]
-    card |= {**data_facts(loaded), "seconds_per_cell": seconds, "warnings": told}
-    card["notes"] = notes_of(card)
+    said = (*facts["warnings"], *left_out, *aside, *warnings, *_twins(bench, loaded))
+    facts["warnings"] = [bench.trust.told(sentence) for sentence in said]
+    card: StoredCard = {
+        "checkpoint": handle,
+        "run": name,
+        **facts,
+        **data_facts(loaded),
+        "seconds_per_cell": seconds,
+        "notes": notes_of(facts),
+    }
     bench.store.save_checkpoint(handle, source, options, card)
     return card
 

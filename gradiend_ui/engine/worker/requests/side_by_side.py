@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gradiend_ui.engine.answers.model import CompareAnswer, ComparedText
 from gradiend_ui.engine.compare.side_by_side import Comparison, read_ahead, side_by_side
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.files.json_files import shown
@@ -17,7 +18,7 @@ from gradiend_ui.engine.worker.health_card import Loaded
 OPTIONS = frozenset({"top_k", "continuation", "skip_bad"})
 
 
-def compare(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+def compare(bench: Bench, request: Mapping[str, Any]) -> CompareAnswer:
     """{run, cells, texts, options} -> {texts: ...} of `engine.compare.side_by_side.side_by_side`.
 
     With skip_bad a run without the words of its classes is compared all the same, and `note` says what is missing.
@@ -25,7 +26,7 @@ def compare(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     asked, options, note = _asked(bench, request)
     cells = [cell_of(cell) for cell in request["cells"]]
     texts = side_by_side(asked, cells, list(request["texts"]), **options)
-    return {"texts": texts, **({"note": note} if note else {})}
+    return _with_note(texts, note)
 
 
 def compare_ahead(bench: Bench, request: Mapping[str, Any]) -> None:
@@ -57,7 +58,7 @@ def _asked(bench: Bench, request: Mapping[str, Any]) -> tuple[Comparison, dict[s
     return asked, options, note
 
 
-def compare_base(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+def compare_base(bench: Bench, request: Mapping[str, Any]) -> CompareAnswer:
     """{checkpoint, texts, options} -> what the base alone predicts, before there is any sweep."""
     loaded = bench.checkpoint(str(request["checkpoint"]))
     options = checked_options(request.get("options"))
@@ -65,7 +66,11 @@ def compare_base(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     owner = f"{request['checkpoint']} {loaded.model.fingerprint}"
     asked = Comparison(loaded.model, loaded.workspace, targets, memory=bench.answers, owner=owner)
     texts = side_by_side(asked, [], list(request["texts"]), **options)
-    return {"texts": texts, **({"note": note} if note else {})}
+    return _with_note(texts, note)
+
+
+def _with_note(texts: list[ComparedText], note: str | None) -> CompareAnswer:
+    return {"texts": texts, "note": note} if note else {"texts": texts}
 
 
 def checked_options(given: object) -> dict[str, Any]:

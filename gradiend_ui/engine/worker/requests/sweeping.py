@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from gradiend_ui.engine.answers.run import RunState, StartedSweep
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.queue import check_turn
@@ -27,7 +28,7 @@ GPU_LIMITS = BatchLimits(rows=256, tokens=32_768, points=8192)
 GIGABYTE = 2**30
 
 
-def start(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+def start(bench: Bench, request: Mapping[str, Any]) -> StartedSweep:
     """{checkpoint, spec, visitor?, key_hash?, most?} -> {run, cells, position}; the run is queued.
 
     visitor: whose turn it takes. key_hash: of the key that controls the run; the key itself is not known here. most:
@@ -128,7 +129,7 @@ def course_of(bench: Bench, run_id: str, plan: PreparedSweep) -> Course:
     return WholeGrid(plan, known, first_look)
 
 
-def finish_cell(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
+def finish_cell(bench: Bench, request: Mapping[str, Any]) -> RunState:
     """{run, cell} -> {state}: score a cell that a search for the winner skipped. Raises NotFound, BadGrid.
 
     The run goes on for it; nothing else of it is computed again.

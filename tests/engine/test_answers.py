@@ -1,0 +1,108 @@
+"""The shapes of `engine.answers` against what the session really tells of the demo: a key on one side only fails."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Iterator
+from typing import Any, is_typeddict
+
+import pytest
+from answer_shapes import Seen, misfits, required_keys
+
+from gradiend_ui.engine.answers import checkpoint, data, model, run
+from gradiend_ui.server.data import DATA_KEYS
+from gradiend_ui.server.session import SELECT_OPTIONS, Session
+
+SMALL = {"learning_rates": [0.2, 0.05], "max_rows": 10, "max_neutral": 20, "winner_only": True, "goal": "both"}
+TABLE = (
+    "masked,label,label_class,alternative,alternative_class\nthe cook said that [MASK] ate.,he,M,she,F\n,he,M,she,F\n"
+)
+NOT_OF_THE_DEMO = {
+    "Assumed", "Continuations", "FoundSweep", "Imported", "OpenedSweep", "RewriteAnswer", "RunLabel", "Said",
+    "SaidToken", "Seed", "TableRead", "Unpacked",
+}  # fmt: skip
+FROM_A_PAGE = {"ChosenData", "DataSpec", "GivenData", "SelectOptions"}
+NOT_IN_THE_DEMO = {
+    "NeutralReport": {"perplexity", "perplexity_limit"},
+    "ComparedText": {"continuation"},
+    "CompareAnswer": {"note"},
+}
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    opened = Session.open(tmp_path_factory.mktemp("data"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def told(session: Session) -> list[tuple[Any, object]]:
+    """(shape, answer) of everything that is told of the demo, with a small sweep."""
+    loaded = session.load("demo")
+    handle = loaded["checkpoint"]
+    started = session.start_sweep(handle, SMALL)
+    sweep = started["run"]
+    while session.revision(sweep)[1] in ("queued", "running"):
+        time.sleep(0.02)
+    best = session.select(sweep)
+    cell = {"feature_factor": best["feature_factor"], "learning_rate": best["learning_rate"]}
+    own = session.data.keep_pasted(TABLE, "mine.csv", is_table=True)
+    odd = session.data.keep_pasted("a,b\n1,2\n", "odd.csv", is_table=True)
+    texts = ["john was [MASK] .", "no gap"]
+    return [
+        (checkpoint.About, session.about()),
+        (checkpoint.LoadAnswer, loaded),
+        (checkpoint.Card, session.card(handle)),
+        (data.RowsReport, session.data.rows(handle, {})),
+        (data.RowsReport, session.data.rows(handle, {"rows": own})),
+        (data.RowsReport, session.data.rows(handle, {"rows": odd})),
+        (data.TargetsReport, session.data.targets(handle, {})),
+        (data.NeutralReport, session.data.neutral(handle, {"max_rows": 10, "max_neutral": 20}, 0.99)),
+        (run.StartedRun, started),
+        (run.RunState, session.pause(sweep)),
+        (run.RunInfo, session.run_info(sweep)),
+        (run.CellsAnswer, session.cells(sweep)),
+        (run.SelectionAnswer, best),
+        (run.SelectionAnswer, session.select(sweep, {"policy": "lms_times_metric", "any_feature_factor": True})),
+        (run.Picture, session.picture(sweep)),
+        (run.RunList, session.shelf.runs()),
+        (model.CompareAnswer, session.compare(sweep, [cell], texts, {"skip_bad": True})),
+        (model.ExportAnswer, session.exports.describe(sweep, cell)),
+        *((model.ExportStep, step) for step in session.exports.write(sweep, cell)),
+    ]
+
+
+def test_what_is_told_of_the_demo_has_the_keys_of_its_shapes(told: list[tuple[Any, object]]) -> None:
+    seen: Seen = {}
+    assert [line for shape, answer in told for line in misfits(shape, answer, seen)] == []
+    for shape in shapes():
+        unseen = set(shape.__annotations__) - seen.get(shape, set()) - NOT_IN_THE_DEMO.get(shape.__name__, set())
+        is_told = shape.__name__ not in NOT_OF_THE_DEMO | FROM_A_PAGE and not is_base(shape)
+        assert not (is_told and unseen), f"{shape.__name__}: nothing tells {sorted(unseen)}"
+
+
+def test_a_key_on_one_side_is_noticed(told: list[tuple[Any, object]]) -> None:
+    for shape, answer in told:
+        if is_typeddict(shape):
+            assert isinstance(answer, dict)
+            assert misfits(shape, {**answer, "new": 1}, {}), shape.__name__
+            some = next(iter(required_keys(shape)))
+            assert misfits(shape, {key: value for key, value in answer.items() if key != some}, {}), shape.__name__
+
+
+def test_what_comes_from_a_page_has_the_keys_that_the_server_takes() -> None:
+    assert set(run.SelectOptions.__annotations__) == SELECT_OPTIONS
+    assert set(data.DataSpec.__annotations__) == set(DATA_KEYS)
+
+
+def is_base(shape: Any) -> bool:
+    """Whether another shape has all of its keys and more."""
+    own = shape.__annotations__.items()
+    return any(own < other.__annotations__.items() for other in shapes())
+
+
+def shapes() -> list[Any]:
+    modules = (checkpoint, data, model, run)
+    return [one for module in modules for _, one in inspect.getmembers(module, is_typeddict)]
