@@ -1,7 +1,7 @@
 """The one exception tree: every refusal a person can meet, each with a short code and a sentence.
 
 Knows nothing else. A sentence says what failed, the value seen, what is accepted and what to do next; the
-code is what scripts test for (see the API section of the README).
+code is what scripts test for (assets/docs/api.md).
 
     GradiendUIError
     ├── BadCheckpoint   bad_checkpoint   the GRADIEND folder is incomplete, damaged or contradicts itself

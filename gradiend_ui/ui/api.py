@@ -1,4 +1,4 @@
-"""The app's public functions, exactly as the README's API section lists them; everything else of the page is private.
+"""The app's public functions, exactly as assets/docs/api.md lists them; everything else of the page is private.
 
 JSON in, JSON out. A number that is not finite leaves as null with a reason; a refusal leaves as `[code] sentence`.
 Knows nothing of the page.
