@@ -23,7 +23,7 @@ from gradiend_ui.engine.files.json_files import listed, shown
 from gradiend_ui.engine.files.whole_or_absent import reason_of, sync_names, unfinished, with_advice
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
 from gradiend_ui.engine.selection.winner_sentences import chosen_for
-from gradiend_ui.engine.values import DEFAULT_RATIO, PARTS, exact
+from gradiend_ui.engine.values import DEFAULT_RATIO, PARTS, exact, finite
 from gradiend_ui.server.leftovers import KEPT, STAGES, drop, drop_exports
 from gradiend_ui.server.parts import Ground
 
@@ -263,7 +263,7 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 def reason(target_class: str, question: Mapping[str, object], winner: SelectionAnswer) -> str:
     """What the card says on why this cell."""
-    policy, ratio = question.get("policy", DEFAULT_POLICY), question.get("ratio", DEFAULT_RATIO)
+    policy, ratio = str(question.get("policy", DEFAULT_POLICY)), finite(question.get("ratio", DEFAULT_RATIO), "ratio")
     return chosen_for(_goal(question), target_class, policy, ratio, winner["fallback"])
 
 
