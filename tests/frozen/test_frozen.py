@@ -5,7 +5,7 @@
                                    Modules may change, so their names are taken out, with the list of sub-packages
     demos.json                     card, scores and winners of a small sweep of every bundled demo
     exports.json                   every file of an export of each kind: json and text as they are, of a large text its
-                                   hash, of tensors names, dtypes, shapes and one mean; it holds the fingerprints
+                                   hash, of tensors names, dtypes, shapes and changes; the fingerprints are in it
     data_folder, data_folder.json  a data folder with a finished sweep and an interrupted one, and what it gives
     experiment, experiment.json    a trained experiment with its decoder results, and what it gives
     written.json                   by which version they were written, and why
@@ -123,6 +123,7 @@ def test_fixtures_name_no_place_of_this_machine() -> None:
 
 
 def test_nothing_is_written_without_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     monkeypatch.setattr(write, "everything", lambda work: {"api.json": "other"})
     monkeypatch.setattr(write, "HERE", tmp_path)
     assert write.main([]) == 1
