@@ -291,13 +291,27 @@ def finished_facts(app: App, run: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def interrupted_facts(app: App, run: str) -> dict[str, Any]:
-    """A sweep that its server's end interrupted: whether it is listed, what is there of it, and what is made of it."""
+def interrupted_facts(app: App, run: str, data: Path) -> dict[str, Any]:
+    """A sweep that its server's end interrupted: whether it is listed, what is there of it, and what is made of it.
+
+    data: the server's folder, where nothing may lie twice afterwards.
+    """
     listed = INTERRUPTED in app.listed_runs()
     before = _portable(app.ask("cells", run, 0))
     app.ask("resume", run)
     after = _portable(app.finish(run))
-    return {"listed": listed, "before": before, "after": after, "kept": _kept(before, after)}
+    found = {"listed": listed, "before": before, "after": after, "kept": _kept(before, after)}
+    return {**found, "blocks": _stored_blocks(data, run)}
+
+
+def _stored_blocks(data: Path, run: str) -> dict[str, int]:
+    """{cell as the store spells it: scored blocks} of what the run's numbers are made of."""
+    query = (
+        "SELECT cell, COUNT(*) FROM results WHERE fingerprint = "
+        "(SELECT json_extract(info, '$.fingerprint') FROM runs WHERE id = ?) GROUP BY cell ORDER BY cell"
+    )
+    with closing(sqlite3.connect(data / "runs.sqlite")) as store:
+        return dict(store.execute(query, (run,)).fetchall())
 
 
 def _kept(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

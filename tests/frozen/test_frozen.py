@@ -47,6 +47,7 @@ class Server:
     """The app on a copy of the data folder of before, and what it told of the demos, asked once."""
 
     app: App
+    data: Path
     finished: str
     interrupted: str
 
@@ -63,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     runs = [observed.run_named(data, name) for name in (observed.FINISHED, observed.INTERRUPTED)]
     app = App(data, place / "log")
     try:
-        yield Server(app, *runs)
+        yield Server(app, data, *runs)
     finally:
         app.close()
 
@@ -114,7 +115,7 @@ def test_finished_sweep_of_the_data_folder(server: Server, tmp_path: Path) -> No
 
 
 def test_interrupted_sweep_of_the_data_folder(server: Server) -> None:
-    seen = observed.interrupted_facts(server.app, server.interrupted)
+    seen = observed.interrupted_facts(server.app, server.interrupted, server.data)
     assert_same(frozen("data_folder.json")["interrupted"], seen)
 
 

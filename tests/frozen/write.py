@@ -90,7 +90,7 @@ def everything(work: Path) -> dict[str, Any]:
         }
         seen["data_folder.json"] = {
             "finished": observed.finished_facts(app, finished, work / "stored"),
-            "interrupted": observed.interrupted_facts(app, interrupted),
+            "interrupted": observed.interrupted_facts(app, interrupted, data),
         }
     seen["experiment.json"] = observed.experiment_facts(observed.own_copy(EXPERIMENT, work / "experiment"))
     return seen
