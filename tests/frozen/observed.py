@@ -101,10 +101,12 @@ def _said_of(thing: Any) -> dict[str, Any]:
 
 
 def _signature(thing: Any) -> str:
-    try:
-        return without_modules(str(inspect.signature(thing)))
-    except ValueError:
-        return "as its base class takes it"
+    """As it is written down; what a class takes only where the class or one of ours says so."""
+    if inspect.isclass(thing):
+        made = thing.__init__
+        if not (inspect.isfunction(made) and made.__module__.startswith("gradiend_ui")):
+            return "as its base class takes it"
+    return without_modules(str(inspect.signature(thing)))
 
 
 # --- the API ---------------------------------------------------------------------------------------------------------
@@ -216,19 +218,34 @@ def _file_facts(path: Path) -> Any:
 
 
 def tensor_facts(path: Path) -> dict[str, Any]:
-    """How many tensors there are, a hash of names, dtypes and shapes, and the mean absolute value of all that count
-    with halves: float64 in each dtype's own precision."""
+    """How many tensors there are, of which dtypes, a hash of names, dtypes and shapes, and what is not the base's."""
     from safetensors.torch import load_file
 
     tensors = load_file(path)
     listed = [[name, str(tensor.dtype), list(tensor.shape)] for name, tensor in sorted(tensors.items())]
-    sizes = [tensor.double().abs().mean().item() for _, tensor in sorted(tensors.items())]
     return {
         "tensors": len(listed),
         "dtypes": sorted({dtype for _, dtype, _ in listed}),
         "sha256 of names, dtypes, shapes": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
-        "mean absolute value": sum(sizes) / len(sizes),
+        "changed": changes(tensors),
     }
+
+
+def changes(tensors: Mapping[str, Any]) -> dict[str, str]:
+    """{name of a tensor that differs from the demo's base: mean absolute change, and in float32 also a sum of the
+    changes under weights that tell signs and places apart (narrow dtypes may round to the other side elsewhere)}."""
+    import torch
+    from safetensors.torch import load_file
+
+    base = load_file(DEMO / "base" / "model.safetensors")
+    found: dict[str, str] = {}
+    for name in sorted(base):
+        change = (tensors[name].double() - base[name].double()).flatten()
+        if bool(change.any()):
+            weighted = float(change @ torch.cos(torch.arange(change.numel(), dtype=torch.float64)))
+            exact = tensors[name].dtype == torch.float32
+            found[name] = f"{float(change.abs().mean()):.4e}" + (f", weighted {weighted:.4e}" if exact else "")
+    return found
 
 
 def _sha256(path: Path) -> str:
@@ -274,13 +291,27 @@ def finished_facts(app: App, run: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def interrupted_facts(app: App, run: str) -> dict[str, Any]:
-    """A sweep that its server's end interrupted: whether it is listed, what is there of it, and what is made of it."""
+def interrupted_facts(app: App, run: str, data: Path) -> dict[str, Any]:
+    """A sweep that its server's end interrupted: whether it is listed, what is there of it, and what is made of it.
+
+    data: the server's folder, where nothing may lie twice afterwards.
+    """
     listed = INTERRUPTED in app.listed_runs()
     before = _portable(app.ask("cells", run, 0))
     app.ask("resume", run)
     after = _portable(app.finish(run))
-    return {"listed": listed, "before": before, "after": after, "kept": _kept(before, after)}
+    found = {"listed": listed, "before": before, "after": after, "kept": _kept(before, after)}
+    return {**found, "blocks": _stored_blocks(data, run)}
+
+
+def _stored_blocks(data: Path, run: str) -> dict[str, int]:
+    """{cell as the store spells it: scored blocks} of what the run's numbers are made of."""
+    query = (
+        "SELECT cell, COUNT(*) FROM results WHERE fingerprint = "
+        "(SELECT json_extract(info, '$.fingerprint') FROM runs WHERE id = ?) GROUP BY cell ORDER BY cell"
+    )
+    with closing(sqlite3.connect(data / "runs.sqlite")) as store:
+        return dict(store.execute(query, (run,)).fetchall())
 
 
 def _kept(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -364,6 +395,5 @@ def experiment_facts(experiment: Path) -> dict[str, Any]:
     (experiment / "gradiend_ui.sqlite").rename(experiment / "elsewhere.sqlite")
     with one_thread(), passes_of_the_base() as asked:
         model = trainer_of(experiment).rewrite_base_model(target_class="M")
-    sizes = [tensor.double().abs().mean().item() for tensor in model.state_dict().values()]
-    by_grid = {"mean absolute value": sum(sizes) / len(sizes), "scored again": len(asked) > TRIALS}
+    by_grid = {"changed": changes(model.state_dict()), "scored again": len(asked) > TRIALS}
     return {**found, "by the grid alone": by_grid}

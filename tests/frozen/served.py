@@ -34,7 +34,7 @@ class App:
         self.url = f"http://127.0.0.1:{port}"
         self._log = log
         command = [sys.executable, "app.py", "--port", str(port), "--data-dir", str(data)]
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment
@@ -67,9 +67,9 @@ class App:
         if joined.status_code != 200:
             raise Refused(f"{name}: {joined.status_code} {joined.text[:300]}")
         answer = self._http.get(f"/gradio_api/call/{name}/{joined.json()['event_id']}")
-        event, _, rest = answer.text.partition("\n")
-        content = json.loads(rest.partition("data:")[2])
-        if event.partition(":")[2].strip() != "complete":
+        event, _, told = answer.text.strip().rpartition("event:")[2].partition("\n")  # heartbeats come before it
+        content = json.loads(told.partition("data:")[2])
+        if event.strip() != "complete":
             raise Refused(f"{name}: {content}")
         return content[0]
 

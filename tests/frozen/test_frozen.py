@@ -5,7 +5,7 @@
                                    Modules may change, so their names are taken out, with the list of sub-packages
     demos.json                     card, scores and winners of a small sweep of every bundled demo
     exports.json                   every file of an export of each kind: json and text as they are, of a large text its
-                                   hash, of tensors names, dtypes, shapes and one mean; it holds the fingerprints
+                                   hash, of tensors names, dtypes, shapes and changes; the fingerprints are in it
     data_folder, data_folder.json  a data folder with a finished sweep and an interrupted one, and what it gives
     experiment, experiment.json    a trained experiment with its decoder results, and what it gives
     written.json                   by which version they were written, and why
@@ -47,6 +47,7 @@ class Server:
     """The app on a copy of the data folder of before, and what it told of the demos, asked once."""
 
     app: App
+    data: Path
     finished: str
     interrupted: str
 
@@ -63,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     runs = [observed.run_named(data, name) for name in (observed.FINISHED, observed.INTERRUPTED)]
     app = App(data, place / "log")
     try:
-        yield Server(app, *runs)
+        yield Server(app, data, *runs)
     finally:
         app.close()
 
@@ -114,7 +115,7 @@ def test_finished_sweep_of_the_data_folder(server: Server, tmp_path: Path) -> No
 
 
 def test_interrupted_sweep_of_the_data_folder(server: Server) -> None:
-    seen = observed.interrupted_facts(server.app, server.interrupted)
+    seen = observed.interrupted_facts(server.app, server.interrupted, server.data)
     assert_same(frozen("data_folder.json")["interrupted"], seen)
 
 
@@ -123,6 +124,7 @@ def test_fixtures_name_no_place_of_this_machine() -> None:
 
 
 def test_nothing_is_written_without_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     monkeypatch.setattr(write, "everything", lambda work: {"api.json": "other"})
     monkeypatch.setattr(write, "HERE", tmp_path)
     assert write.main([]) == 1
