@@ -224,7 +224,7 @@ def build_maps(
         **cells,
         "errors": _errors(picture),
         "passes": picture["passes"],
-        "can_win": picture.get("can_win") or [True] * len(picture["feature_factors"]),
+        "can_win": picture["can_win"],
         "cannot": marks.cannot,
         "pinned": [place for cell in marks.pinned if (place := _place(picture, *cell))],
         "chosen": _place(picture, *marks.chosen) if marks.chosen else None,
@@ -245,7 +245,7 @@ def _of_cells(picture: Picture) -> CellsPayload:
 
 def _errors(picture: Picture) -> dict[str, Numbers] | None:
     """Standard errors of the deciding number and of the LMS in every cell; None where no value is provisional."""
-    tables = {"metric": picture.get("metric_error") or [], "lms": picture.get("lms_error") or []}
+    tables = {"metric": picture["metric_error"], "lms": picture["lms_error"]}
     if not any(value is not None for table in tables.values() for row in table for value in row):
         return None
     return {name: finite_table(table) for name, table in tables.items()}

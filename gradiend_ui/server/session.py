@@ -72,7 +72,7 @@ LOAD_KEYS = (
 )  # fmt: skip
 OLDER_CARD: dict[str, object] = {
     "finished_sweeps": [], "seeds": [], "memory": {"needed": None, "free": None}, "assumed": [], "missing": [],
-    "rows_recovered": None, "row_classes": [],
+    "rows_recovered": None, "row_classes": [], "row_counts": [], "target_words": {},
 }  # fmt: skip
 LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_prompt", "seed"})
 SELECT_OPTIONS = frozenset({"target_class", "goal", "policy", "ratio", "any_feature_factor"})

@@ -155,9 +155,7 @@ def test_rows_that_cannot_win_and_pinned_cells_are_in_the_payload(make_picture, 
     marks = Marks(pinned=((1.0, 0.5), (7.0, 0.5)), cannot="cannot win for F")
     payload = payload_of(make_picture(can_win=[True, False]), options, marks=marks)
     assert (payload["can_win"], payload["cannot"], payload["pinned"]) == ([True, False], "cannot win for F", [[1, 2]])
-    older = make_picture()
-    older.pop("can_win", None)
-    assert payload_of(older, options)["can_win"] == [True, True]
+    assert payload_of(make_picture(), options)["can_win"] == [True, True]
 
 
 def test_the_empty_grid_is_sorted_and_pending() -> None:

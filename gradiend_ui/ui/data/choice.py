@@ -108,7 +108,7 @@ def spec_of(choice: Choice) -> DataSpec:
 
 def data_of(choice: Choice, card: Card) -> ChosenData:
     """What `page.data.chosen` holds: the spec, and about how long one cell takes with it."""
-    usual = chosen_count(card.get("row_counts", []), card["classes"], "test", None)
+    usual = chosen_count(card["row_counts"], card["classes"], "test", None)
     usual += card["neutral_sets"].get(card["neutral_set"] or "", usual)
     now = scored_rows(choice, card)
     now += scored_texts(choice, card, now)
@@ -119,7 +119,7 @@ def table_of(choice: Choice, card: Card) -> tuple[RowCounts, Sequence[str]]:
     """(counts, classes) of the rows in use."""
     if choice.own_rows is not None:
         return choice.own_rows.get("row_counts") or [], choice.own_rows.get("classes") or card["classes"]
-    return card.get("row_counts", []), card["classes"]
+    return card["row_counts"], card["classes"]
 
 
 def scored_rows(choice: Choice, card: Card) -> int:
@@ -160,7 +160,7 @@ def opened_choice(card: Card, data: RunData | None) -> Choice:
     own_neutral: OwnTexts | None = {"neutral": spec["neutral"], "count": None} if "neutral" in spec else None
     neutral_set = OWN if own_neutral else spec.get("neutral_set") or (None if data else card["neutral_set"])
     known = neutral_set in (OWN, *card["neutral_sets"])
-    splits = splits_of(card.get("row_counts", []), card["classes"])
+    splits = splits_of(card["row_counts"], card["classes"])
     return Choice(
         own_rows=own_rows,
         own_neutral=own_neutral,

@@ -68,7 +68,7 @@ def grid_json(picture: Picture, about: Mapping[str, object]) -> str:
         "learning_rates": picture["learning_rates"],
         "metric": picture["metric_label"],
         "selection": picture["selection"],
-        "winners": picture.get("winners"),
+        "winners": picture["winners"],
         "precision": picture["precision"],
         "precision_error": picture["precision_error"],
         "base": base,
@@ -110,7 +110,7 @@ def _cell(picture: Picture, row: int, column: int) -> SavedCell:
         "lms": picture["lms"][row][column],
         "lms_ratio": picture["lms_ratio"][row][column],
         "passes": picture["passes"][row][column],
-        "can_win": (picture.get("can_win") or [True] * len(picture["feature_factors"]))[row],
+        "can_win": picture["can_win"][row],
         "precision": picture["precisions"][row][column] if is_scored else None,
         "probs_by_dataset": {
             dataset: {name: values[row][column] for name, values in classes.items()}

@@ -54,7 +54,7 @@ def metric_title(picture: Picture, options: SelectOptions, words: Words) -> str:
     name = str(options["target_class"])
     if options.get("goal") == "weaken":
         return words("grid.weakened_on", name=name, rows=name)
-    return words("grid.probability_on", name=name, rows=picture.get("other") or name)
+    return words("grid.probability_on", name=name, rows=picture["other"] or name)
 
 
 def rows_measure(picture: Picture, options: SelectOptions, chosen: str, words: Words) -> Measure:
@@ -63,7 +63,7 @@ def rows_measure(picture: Picture, options: SelectOptions, chosen: str, words: W
     if (chosen == OWN) == weakens:
         return _metric(picture, options, words)
     name = str(options["target_class"])
-    dataset = name if chosen == OWN else str(picture.get("other") or name)
+    dataset = name if chosen == OWN else str(picture["other"] or name)
     measure = probability(picture, name, dataset, words)
     tip = words.help("grid.own" if chosen == OWN else "grid.probability")
     return Measure(measure.key, measure.title, "probability", measure.values, measure.base, tip, "metric")
@@ -83,13 +83,13 @@ def matrix(picture: Picture, words: Words) -> tuple[Measure, ...]:
     """Every class (one line of maps each) on the rows of every class."""
     datasets = _datasets(picture)
     names = dict.fromkeys(name for dataset in datasets for name in picture["by_dataset"][dataset])
-    order = [name for name in picture.get("classes", ()) if name in names]
+    order = [name for name in picture["classes"] if name in names]
     return tuple(probability(picture, name, dataset, words) for name in order or sorted(names) for dataset in datasets)
 
 
 def row_lines(picture: Picture, options: SelectOptions, words: Words) -> list[tuple[LineKind, Measure]]:
     """The class on every kind of rows, the deciding ones first, then what is kept of the LMS."""
-    name, other = str(options["target_class"]), str(picture.get("other"))
+    name, other = str(options["target_class"]), str(picture["other"])
     deciding, second = (name, other) if options.get("goal") == "weaken" else (other, name)
     order = dict.fromkeys((deciding, second, *_datasets(picture)))
     kinds: dict[str, LineKind] = {deciding: "target", second: "other"}
@@ -133,7 +133,7 @@ def lms_measure(picture: Picture, words: Words) -> Measure:
 def _metric(picture: Picture, options: SelectOptions, words: Words) -> Measure:
     weakens = options.get("goal") == "weaken"
     name = str(options["target_class"])
-    same = picture["by_dataset"].get(picture.get("other") or "", {}).get(name) is not None and not weakens
+    same = picture["by_dataset"].get(picture["other"] or "", {}).get(name) is not None and not weakens
     base = picture["base"]
     return Measure(
         f"{name}|{picture['other']}" if same else "metric",
@@ -148,7 +148,7 @@ def _metric(picture: Picture, options: SelectOptions, words: Words) -> Measure:
 
 def _datasets(picture: Picture) -> list[str]:
     found = picture["by_dataset"]
-    return [name for name in picture.get("classes", ()) if name in found] or list(found)
+    return [name for name in picture["classes"] if name in found] or list(found)
 
 
 def _nothing(picture: Picture) -> Numbers:
