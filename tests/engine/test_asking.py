@@ -18,12 +18,7 @@ import pytest
 from gradiend_ui.engine.errors import Busy, Failed
 from gradiend_ui.engine.worker import client as worker_client
 from gradiend_ui.engine.worker.client import WorkerClient
-from gradiend_ui.engine.worker.turns import (
-    Places,
-    Turns,
-    asked_by,
-    who_asks,
-)
+from gradiend_ui.engine.worker.turns import Places, Turns, asked_by, who_asks
 
 PLACES = Places(waiting=10, waiting_each=4, sent=2, sent_each=1)
 

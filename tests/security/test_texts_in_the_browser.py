@@ -19,7 +19,7 @@ import texts_hostile as hostile
 from browser.conftest import browser  # noqa: F401
 
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
-from gradiend_ui.trainer.plots import save_figure
+from gradiend_ui.trainer.figures import save_figure
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect

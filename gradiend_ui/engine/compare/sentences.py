@@ -11,14 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from gradiend_ui.engine.base.base_model import (
-    CLM,
-    CLOZE,
-    ENCODER_MLM,
-    MLM,
-    SEQ2SEQ,
-    BaseModel,
-)
+from gradiend_ui.engine.base.base_model import CLM, CLOZE, ENCODER_MLM, MLM, SEQ2SEQ, BaseModel
 from gradiend_ui.engine.data.rows import MASK, MAX_TEXT
 from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.scoring.objectives.candidates import gap_mark, gap_mark_id, plain_ids

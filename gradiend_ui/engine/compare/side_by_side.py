@@ -15,14 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.base_model import (
-    CLM,
-    ENCODER_MLM,
-    MASKED,
-    MLM,
-    SEQ2SEQ,
-    Model,
-)
+from gradiend_ui.engine.base.base_model import CLM, ENCODER_MLM, MASKED, MLM, SEQ2SEQ, Model
 from gradiend_ui.engine.compare.continuation import Continuation, changed_tokens, continue_texts, spelled_pieces
 from gradiend_ui.engine.compare.sentences import NATURAL, Sentence, batch_of, continued_ids, read_sentence
 from gradiend_ui.engine.data.rows import MASK, EvalRow

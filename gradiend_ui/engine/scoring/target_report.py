@@ -10,13 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gradiend_ui.engine.base.base_model import (
-    CLM,
-    CLOZE,
-    ENCODER_MLM,
-    MLM,
-    BaseModel,
-)
+from gradiend_ui.engine.base.base_model import CLM, CLOZE, ENCODER_MLM, MLM, BaseModel
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.scoring.objectives.candidates import plain_ids

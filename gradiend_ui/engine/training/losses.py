@@ -15,15 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradiend_ui.engine.base.base_model import (
-    CLM,
-    CLOZE,
-    DECODER,
-    DECODER_CLOZE,
-    ENCODER_MLM,
-    MLM,
-    BaseModel,
-)
+from gradiend_ui.engine.base.base_model import CLM, CLOZE, DECODER, DECODER_CLOZE, ENCODER_MLM, MLM, BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadBase, BadData
 from gradiend_ui.engine.scoring.objectives.candidates import (

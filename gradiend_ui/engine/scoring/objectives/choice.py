@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradiend_ui.engine.base.base_model import (
-    CLM,
-    CLOZE,
-    ENCODER_MLM,
-    MLM,
-    BaseModel,
-)
+from gradiend_ui.engine.base.base_model import CLM, CLOZE, ENCODER_MLM, MLM, BaseModel
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.scoring.objectives.causal import ClmNextToken
 from gradiend_ui.engine.scoring.objectives.mlm import MlmMaskToken
