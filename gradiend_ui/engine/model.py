@@ -7,26 +7,20 @@ those of the `gradiend` package.
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.base.base_model import (
-    BaseModel,
-    DeviceMap,
-    Model,
-    Tokenizer,
-)
+from gradiend_ui.engine.base.base_model import BaseModel, DeviceMap, Model, Tokenizer
 from gradiend_ui.engine.base.finding import Scoring, load_base, stated_location, unwrapped
 from gradiend_ui.engine.base.loading import checked_device
-from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder, latent_point, plain_number
+from gradiend_ui.engine.checkpoint.autoencoder import latent_point, plain_number
 from gradiend_ui.engine.checkpoint.importance import (
+    enhancer_mask,
     feature_rows,
     global_indices,
     index_mask,
@@ -41,17 +35,15 @@ from gradiend_ui.engine.checkpoint.loaded import (
     converted,
     directed,
     inverted,
-    param_map_hash,
     pruned,
     read_trained,
     save_trained,
 )
-from gradiend_ui.engine.checkpoint.reading import Checkpoint
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.values import finite
-from gradiend_ui.engine.weights.parameter_map import MappedParameter, match_parameters
-from gradiend_ui.engine.weights.workspace import Workspace, check_finite, mapped_values, write_update
+from gradiend_ui.engine.weights.joined import Joined, JoinedModel
+from gradiend_ui.engine.weights.workspace import Workspace, check_finite, rewritten_copy
 
 Part = str
 
@@ -69,40 +61,7 @@ class FeatureDefinition(Protocol):
     classes: Sequence[str] | None
 
 
-@dataclass(frozen=True, eq=False)
-class _State:
-    """Everything a rewrite depends on, in one value that is replaced as a whole: never half changed."""
-
-    trained: Trained
-    base: BaseModel
-    location: str
-
-    @cached_property
-    def mapped(self) -> tuple[MappedParameter, ...]:
-        return match_parameters(self.base.model, self.trained.entries, self.trained.positions)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        return self._fingerprint(self.base.fingerprints()[0])
-
-    @cached_property
-    def former_fingerprint(self) -> str:
-        return self._fingerprint(self.base.fingerprints()[1])
-
-    def _fingerprint(self, of_base: str) -> str:
-        digest = hashlib.sha256(of_base.encode())
-        digest.update(repr(self.trained.gradiend.architecture).encode())
-        for name, tensor in sorted(self.trained.gradiend.weights.items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-        for part in self.mapped:
-            digest.update(f"{part.name}:{part.start}:{part.stop}".encode())
-            if part.positions is not None:
-                digest.update(part.positions.contiguous().numpy().data)
-        return digest.hexdigest()
-
-
-class ModelWithGradiend:
+class ModelWithGradiend(JoinedModel):
     """A checkpoint, its autoencoder and its base model.
 
     No method ever changes a weight of the base model, except `to`, which moves or converts it. `invert_encoding`,
@@ -116,7 +75,7 @@ class ModelWithGradiend:
         Raises BadBase with the first mapped parameter that the base model does not have in that shape.
         """
         self.gradient_creator: GradientCreator | None = None
-        self._set(_State(trained, base, location))
+        self._set(Joined(trained, base, location))
 
     @classmethod
     def from_pretrained(
@@ -166,69 +125,9 @@ class ModelWithGradiend:
             model.set_feature_class_encoding_direction(_labels(feature_definition))
         return model
 
-    def _set(self, state: _State) -> None:
+    def _set(self, state: Joined) -> None:
         _ = state.mapped  # raises before anything is changed
         self._state = state
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """What the checkpoint's files said, kept up to date with inversions, prunings and directions."""
-        return self._state.trained.checkpoint
-
-    @property
-    def gradiend(self) -> Autoencoder:
-        """Encoder and decoder: `gradiend.encoder[0].weight` (latent_dim, input_dim), `gradiend.decoder`, ..."""
-        return self._state.trained.gradiend
-
-    @property
-    def base(self) -> BaseModel:
-        """Base model, tokenizer and objective."""
-        return self._state.base
-
-    @property
-    def mapped(self) -> tuple[MappedParameter, ...]:
-        """The mapped parameters by the base model's own names, in map order."""
-        return self._state.mapped
-
-    @property
-    def positions(self) -> Mapping[str, Tensor]:
-        """{parameter name in the checkpoint: flat int64 positions}; parameters mapped whole have none."""
-        return self._state.trained.positions
-
-    @property
-    def base_model(self) -> Model:
-        """The transformers model as loaded, never rewritten."""
-        return self.base.model
-
-    @property
-    def tokenizer(self) -> Any:
-        """The base model's tokenizer, or the one that was given."""
-        return self.base.tokenizer
-
-    @property
-    def name(self) -> str:
-        """The name of the checkpoint's folder."""
-        return self.checkpoint.folder.name
-
-    @property
-    def name_or_path(self) -> str:
-        """The checkpoint's folder."""
-        return str(self.checkpoint.folder)
-
-    @property
-    def source(self) -> str:
-        """Which gradients the encoder was trained on: "factual", "alternative" or "diff"."""
-        return self.checkpoint.source
-
-    @property
-    def target(self) -> str:
-        """Which gradients the decoder was trained to give: "factual", "alternative" or "diff"."""
-        return self.checkpoint.target
-
-    @property
-    def encoding_direction(self) -> dict[str, float]:
-        """{class: +1, -1 or 0}: the sign of the encoder's output; empty when no file tells."""
-        return dict(self.checkpoint.encoding_direction)
 
     @property
     def feature_class_encoding_direction(self) -> dict[str, float] | None:
@@ -253,18 +152,6 @@ class ModelWithGradiend:
         """{class: the feature factor that strengthens it}, for the classes that have a direction."""
         signed = {name: sign for name, sign in self.encoding_direction.items() if sign}
         return strengthening_feature_factors(signed, self.source)
-
-    def __len__(self) -> int:
-        """How many weights of the base model are mapped."""
-        return self.gradiend.input_dim
-
-    def pruned_length(self) -> int:
-        """How many weights are mapped now."""
-        return len(self)
-
-    def unpruned_length(self) -> int:
-        """How many weights the mapped parameters have in all."""
-        return sum(entry.numel for entry in self.checkpoint.entries)
 
     def __repr__(self) -> str:
         return (
@@ -347,12 +234,7 @@ class ModelWithGradiend:
         step = finite(plain_number(learning_rate), "learning_rate")
         point = latent_point(feature_factor, self._latent_dim(part, feature_factor))
         update = self.update_vector(part, point)
-        model = copy.deepcopy(self.base_model)
-        parameters = dict(model.named_parameters())
-        with torch.no_grad():
-            for part_of_map in self.mapped:
-                parameters[part_of_map.name].add_(0.0)  # -0.0 becomes 0.0, as in the reference and in a sweep
-        write_update(parameters, mapped_values(parameters, self.mapped), self.mapped, update, step)
+        model = rewritten_copy(self.base_model, self.mapped, update, step)
         check_finite(model, point, step)
         return model
 
@@ -393,13 +275,7 @@ class ModelWithGradiend:
         topk: above 1 a number of weights, up to 1 a share of them, rounded down; 0 gives an empty mask.
         The mask is in local order: it fits gradients and update vectors also of a pruned GRADIEND.
         """
-        number = finite(plain_number(topk), "topk")
-        size = len(self)
-        count = max(0, min(int(number) if number > 1.0 else int(number * size), size))
-        mask = torch.zeros(size, dtype=torch.bool)
-        if count:
-            mask[top_indices(self.get_weight_importance(part), count)] = True
-        return mask.to(self.gradiend.device)
+        return enhancer_mask(self.get_weight_importance(part), topk).to(self.gradiend.device)
 
     def prune_gradiend(
         self,
@@ -462,11 +338,6 @@ class ModelWithGradiend:
         other._set(replace(self._state, base=replace(self.base, model=unwrapped(new_base))))
         return other
 
-    @property
-    def param_map_hash(self) -> str:
-        """A key for the parameter map, equal to the reference's for the same map."""
-        return param_map_hash(self._state.trained)
-
     def save_pretrained(self, save_directory: str | Path, *, use_safetensors: bool | None = None) -> None:
         """Write the GRADIEND (not the base model) in the format of the `gradiend` package, whole or absent.
 
@@ -482,20 +353,6 @@ class ModelWithGradiend:
             keep_tokenizer=self._state.location == stated_location(self.checkpoint),
             use_safetensors=use_safetensors is not False,
         )
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 over base model, tokenizer, autoencoder and mapping: equal only for equal rewrites."""
-        return self._state.fingerprint
-
-    @property
-    def former_fingerprint(self) -> str:
-        """As versions before this one spelled it: it covers the place that the base model was loaded from."""
-        return self._state.former_fingerprint
-
-    def is_called(self, fingerprint: object) -> bool:
-        """Whether it is this model's, by today's spelling or the former one."""
-        return fingerprint == self.fingerprint or fingerprint == self.former_fingerprint
 
 
 def _labels(definition: FeatureDefinition) -> dict[str, float]:

@@ -21,12 +21,7 @@ from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.data.uploaded_tables import is_upload_id
 from gradiend_ui.engine.errors import Busy, NotFound
 from gradiend_ui.engine.files.file_names import followed
-from gradiend_ui.engine.store.inventory import (
-    Inventory,
-    Kind,
-    Noted,
-    sha256_of,
-)
+from gradiend_ui.engine.store.inventory import Inventory, Kind, Noted, sha256_of
 from gradiend_ui.engine.store.store import Store
 
 log = logging.getLogger(__name__)

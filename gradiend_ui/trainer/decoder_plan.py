@@ -5,12 +5,14 @@ Chooses rows, targets and neutral texts as the `gradiend` package does; scores n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
 
 from gradiend_ui.engine.data.forms.choice import evaluation_rows
 from gradiend_ui.engine.data.forms.sources import neutral_texts
@@ -22,6 +24,7 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
 from gradiend_ui.engine.sweep.plan import PreparedSweep, plan_sweep
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Grid, SweepSpec
+from gradiend_ui.trainer.arguments import TrainingArguments
 from gradiend_ui.trainer.config import TextPredictionConfig
 
 Split = str | Sequence[str]
@@ -209,6 +212,44 @@ class DecoderData:
             named = self.targets.words
             words = sorted(own if named is None else {word for group in named.values() for word in group})
         return texts, ignored_ids(self.model.tokenizer, words or ())
+
+
+def axes_of(
+    args: TrainingArguments, feature_factors: Any, learning_rates: Any
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """(feature factors, learning rates) of a request: as given to the call, else as configured, else None."""
+    return (
+        _axis("feature_factors", _first_given(feature_factors, args.decoder_eval_feature_factors)),
+        _axis("lrs", _first_given(learning_rates, args.decoder_eval_lrs)),
+    )
+
+
+def caps_of(
+    args: TrainingArguments, config: TextPredictionConfig, both: int | None, rows: int | None, texts: int | None
+) -> tuple[int | None, int | None]:
+    """At most how many (rows, neutral texts): as given to the call, else as configured, else None."""
+    samples = config.decoder_eval_lms_max_samples
+    return (
+        _first_given(rows, both, args.decoder_eval_max_size_training_like, samples),
+        _first_given(texts, both, args.decoder_eval_max_size_neutral, samples),
+    )
+
+
+def _first_given(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _axis(name: str, values: Any) -> tuple[float, ...] | None:
+    """The values as given, arrays as plain numbers, None for a default. Their range is checked with the grid."""
+    if values is None:
+        return None
+    plain = values.tolist() if isinstance(values, (np.ndarray, torch.Tensor)) else values
+    if isinstance(plain, str) or not isinstance(plain, Iterable):
+        raise BadGrid(f"{name} must be a list of numbers, not {values!r}.")
+    found = tuple(value.item() if isinstance(value, np.generic) else value for value in plain)
+    if not found:
+        raise BadGrid(f"{name} is empty: give at least one number, or leave it out for the default.")
+    return found
 
 
 def _require_words(name: str, words: Any) -> None:

@@ -1,20 +1,46 @@
-"""The trainer's figures: draw, write, show. Imported on first use: it loads plotly."""
+"""The trainer's figures: drawn, written as files, shown. Imported on first use: it loads plotly.
+
+A figure is a page that opens without a network, its numbers as CSV, and images where kaleido is installed. The page
+carries plotly.js and follows the reader's light or dark setting. What is drawn is told in `gradiend_ui.figures`.
+"""
 
 from __future__ import annotations
 
+import html
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.files.csv_text import csv_text
+from gradiend_ui.engine.files.file_names import WHY, is_device
+from gradiend_ui.engine.files.whole_or_absent import write_whole
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
 from gradiend_ui.figures.encoder_distributions import encoder_distribution_table, encoder_distributions
+from gradiend_ui.figures.palette import DARK, FONT, LIGHT, light_to_dark
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
 from gradiend_ui.figures.training_convergence import training_convergence, training_convergence_table
-from gradiend_ui.trainer.plots import save_figure
+
+IMAGES = ("png", "svg", "pdf")
+FORMATS = ("html", "csv", *IMAGES)
+FOREIGN = ("jpg", "jpeg", "webp", "gif", "eps", "ps", "tif", "tiff", "bmp")
+PAGE_WIDTH = 1100  # pixels of an image whose figure leaves the width to the page
+PIXELS_PER_INCH = 96
+
+NO_KALEIDO = (
+    "Writing {format} takes the package kaleido, which is not installed: pip install gradiend_ui[images]. "
+    "kaleido in turn needs Chrome or Chromium on this machine. Written without it: {written}."
+)
+NO_BROWSER = (
+    "kaleido could not draw the {format}; it needs Chrome or Chromium on this machine (install one, or name it in the "
+    "environment variable BROWSER_PATH). Written without it: {written}. It said: {reason}"
+)
 
 
 @dataclass(frozen=True)
@@ -89,3 +115,129 @@ def draw_encoder(frame: pd.DataFrame, options: Mapping[str, Any], destination: D
     figure = encoder_distributions(frame, **options)
     table = encoder_distribution_table(frame, options["classes"])
     return destination.take(figure, table, "encoder_distributions")
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def save_figure(
+    figure: go.Figure,
+    table: pd.DataFrame,
+    path: str | Path,
+    formats: Sequence[str] = ("html",),
+    *,
+    name: str = "decoder_probability_shifts",
+    dpi: int | None = None,
+) -> list[str]:
+    """Write the figure in `formats`, and always also as HTML and its numbers as CSV. Returns the paths, as asked first.
+
+    path: a folder (the files are called `name`), or a file whose ending, if it is a format, is one of those asked for
+    formats: of html, csv, png, svg, pdf; dpi: pixels per inch of a png (None: 150)
+    Raises BadName for an unknown format or a folder that cannot be made, Failed where an image needs kaleido or a
+    browser that is not there (HTML and CSV are written by then).
+    """
+    stem, ending = _split(path, name)
+    asked = list(dict.fromkeys([*ending, *(_checked(item) for item in formats)]))
+    _make_folder(stem.parent)
+    written = {kind: Path(f"{stem}.{kind}") for kind in (*asked, "html", "csv")}
+    write_whole(written["html"], page(figure))
+    lines = csv_text([table.columns, *table.itertuples(index=False)])
+    write_whole(written["csv"], lines)
+    done = f"{written['html']} and {written['csv']}"
+    for kind in IMAGES:
+        if kind in asked:
+            write_whole(written[kind], image(figure, kind, dpi or 150, done))
+    return [str(file) for file in written.values()]
+
+
+def image(figure: go.Figure, kind: str, dpi: int, written: str) -> bytes:
+    """The figure as png, svg or pdf. Raises Failed, naming what is `written` already, without kaleido or a browser."""
+    if find_spec("kaleido") is None:
+        raise Failed(NO_KALEIDO.format(format=kind, written=written))
+    width = figure.layout.width or PAGE_WIDTH
+    try:
+        drawn = figure.to_image(format=kind, width=width, height=figure.layout.height, scale=dpi / PIXELS_PER_INCH)
+    except (RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise Failed(NO_BROWSER.format(format=kind, written=written, reason=reason)) from error
+    return bytes(drawn)
+
+
+def page(figure: go.Figure) -> str:
+    """A whole HTML document with plotly.js inside. A light figure turns dark where the reader's system is dark."""
+    heading = str(figure.layout.title.text or "Figure").split("<br>")[0]
+    plain = html.unescape(heading.removeprefix("<b>").removesuffix("</b>"))
+    drawing = figure.to_html(
+        full_html=False,
+        include_plotlyjs=True,
+        div_id="figure",
+        config={"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["lasso2d", "select2d"]},
+        post_script=_FOLLOW_THEME.replace("SWAPS", json.dumps(light_to_dark())),
+    )
+    return _PAGE.format(
+        title=html.escape(plain), font=html.escape(FONT, quote=False), light=LIGHT.surface, dark=DARK.surface,
+        drawing=drawing,
+    )  # fmt: skip
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 0; padding: 12px; background: {light}; font-family: {font}; }}
+@media (prefers-color-scheme: dark) {{ body {{ background: {dark}; }} }}
+</style>
+</head>
+<body>
+{drawing}
+</body>
+</html>
+"""
+
+# The figure is plain values and its colours are known: the dark one is the same text with other colours.
+_FOLLOW_THEME = """
+const shown = document.getElementById('{plot_id}');
+const swaps = SWAPS;
+const light = JSON.stringify({ data: shown.data, layout: shown.layout });
+const dark = light.replace(/#[0-9a-f]{6}/g, (colour) => swaps[colour] || colour);
+const system = window.matchMedia('(prefers-color-scheme: dark)');
+const redraw = () => {
+  const { data, layout } = JSON.parse(system.matches ? dark : light);
+  Plotly.react(shown, data, layout);
+};
+if (system.matches) redraw();
+system.addEventListener('change', redraw);
+"""
+
+
+def _split(path: str | Path, name: str) -> tuple[Path, list[str]]:
+    """The files' common beginning, and the format that `path` itself asks for."""
+    if not str(path).strip():
+        raise BadName("The path for the figure is empty: give a folder or a file name.")
+    file = Path(path)
+    if is_device(file.name):
+        raise BadName(f"{file.name!r} {WHY} a figure: choose another name.")
+    if file.is_dir() or str(path).endswith(("/", "\\")):
+        return file / name, []
+    ending = file.suffix.removeprefix(".").lower()
+    if ending in FOREIGN:
+        _checked(ending)
+    return (file.with_suffix(""), [ending]) if ending in FORMATS else (file, [])
+
+
+def _checked(kind: str) -> str:
+    plain = kind.removeprefix(".").lower()
+    if plain not in FORMATS:
+        raise BadName(f"A figure cannot be written as {kind!r}: choose from {', '.join(FORMATS)}.")
+    return plain
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadName(f"The folder {folder} for the figure cannot be made: {error.strerror}.") from error

@@ -11,9 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
@@ -21,77 +19,22 @@ from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionP
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.trainer.arguments import check_whole
 from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation, Evaluated
-from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request, Split
+from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request, Split, axes_of, caps_of
 from gradiend_ui.trainer.decoder_summary import Extractor, Inquiry, Results, grid_of, results_of
-from gradiend_ui.trainer.encoder_evaluation import evaluate_encoder_of
-from gradiend_ui.trainer.model_and_data import ModelAndData
+from gradiend_ui.trainer.encoder_evaluation import EncoderEvaluation, check_split
 from gradiend_ui.trainer.rewriting import NOT_CHOICES, RewriteRequest, rewrite
 
 log = logging.getLogger(__name__)
 Names = str | Sequence[str] | None
 
 
-class TextPredictionTrainer(ModelAndData):
+class TextPredictionTrainer(EncoderEvaluation):
     """Train a GRADIEND, evaluate its encoder and decoder, rewrite its base model.
 
     Every argument and method is named as in the `gradiend` package; errors are `GradiendUIError`s, one sentence each.
     """
 
     # --- evaluation --------------------------------------------------------------------------------------------------
-
-    def evaluate_encoder(
-        self,
-        model_with_gradiend: ModelWithGradiend | None = None,
-        encoder_df: pd.DataFrame | Mapping[str, Any] | None = None,
-        split: Split = "test",
-        source: str | None = None,
-        max_size: int | None = None,
-        neutral_data_df: pd.DataFrame | Sequence[str] | None = None,
-        use_cache: bool | None = None,
-        return_df: bool = False,
-        plot: bool = False,
-        plot_kwargs: Mapping[str, Any] | None = None,
-        include_other_classes: bool | None = None,
-        device: Any = None,
-    ) -> dict[str, Any]:
-        """How well the encoder tells the classes apart, in the reference's shape.
-
-        Returns {"correlation" in [-1, 1] between encoded values and labels (+1 and -1 for the pair), "mean_by_class"
-        {label: mean encoded value, with tanh in [-1, 1]}, "mean_by_feature_class" {class: mean}, "all_data",
-        "training_only" and "target_classes_only" {"correlation", "accuracy" in [0, 1]}, "n_samples", spreads, ...},
-        with "encoder_df" after return_df=True: a row per text, its value in the column `encoded`.
-
-        encoder_df: a table of an earlier call (`return_df=True`), measured without encoding again.
-        split: one, several or "all"; source: gradients that are encoded, None as in the training.
-        max_size: at most so many rows per class; neutral_data_df: texts encoded as neutral, None the configured ones.
-        use_cache: accepted for scripts of the reference; nothing is taken from files here.
-        include_other_classes: also rows of classes outside the pair, with label 0. plot: draw
-        `plot_encoder_distributions` too, with plot_kwargs. device: where to encode.
-        Raises BadData when the rows do not define a correlation or a split has none, NotFound before any training.
-        """
-        check_whole("max_size", max_size, 1, optional=True)
-        _check_split(split)
-        if not isinstance(model_with_gradiend, (ModelWithGradiend, type(None))):
-            raise BadBase("model_with_gradiend must be a ModelWithGradiend; a folder is opened by load_model().")
-        model = model_with_gradiend or self.get_model()
-        if device is not None:
-            model.to(device)
-        result = evaluate_encoder_of(
-            model,
-            self._unified,
-            self.training_args,
-            self.config,
-            split=split,
-            source=source,
-            max_size=max_size,
-            neutral=neutral_data_df,
-            include_other_classes=include_other_classes,
-            table=encoder_df,
-        )
-        table = result.pop("encoder_df")
-        if plot:
-            self.plot_encoder_distributions(table, **dict(plot_kwargs or {}))
-        return {**result, "encoder_df": table} if return_df else result
 
     def evaluate_decoder(
         self,
@@ -142,50 +85,56 @@ class TextPredictionTrainer(ModelAndData):
         """
         counts = {"max_size": max_size, "max_size_training_like": max_size_training_like}
         counts |= {"max_size_neutral": max_size_neutral, "eval_batch_size": eval_batch_size}
-        for name, value in counts.items():
-            check_whole(name, value, 1, optional=True)
-        _check_split(split)
-        _yes_or_no("use_cache", False if use_cache is None else use_cache)
-        if selector is not None and not callable(getattr(selector, "select", None)):
-            raise BadGrid(f"selector must be a policy with a method select, not {selector!r}.")
-        _yes_or_no("plot", plot)
-        _yes_or_no("show", False if show is None else show)
+        _check_decoder_call(counts, split, selector, use_cache=use_cache, plot=plot, show=show)
         if device is not None:
             self.get_model().to(device)
-        args = self.training_args
-        rows_cap = _first_given(
-            max_size_training_like, max_size, args.decoder_eval_max_size_training_like,
-            self.config.decoder_eval_lms_max_samples,
-        )  # fmt: skip
-        texts_cap = _first_given(
-            max_size_neutral, max_size, args.decoder_eval_max_size_neutral, self.config.decoder_eval_lms_max_samples
+        factors, rates = axes_of(self.training_args, feature_factors, lrs)
+        most_rows, most_texts = caps_of(
+            self.training_args, self.config, max_size, max_size_training_like, max_size_neutral
         )
         request = Request(
             goal=_goal(increase_target_probabilities),
             asked=self._asked(target_class),
-            feature_factors=_axis("feature_factors", _first_given(feature_factors, args.decoder_eval_feature_factors)),
-            learning_rates=_axis("lrs", _first_given(lrs, args.decoder_eval_lrs)),
             part=part,
             split=split if isinstance(split, str) else tuple(split),
-            max_rows=rows_cap,
-            max_neutral=texts_cap,
             every_dataset=summary_metrics is not None,
             eval_batch_size=eval_batch_size,
+            feature_factors=factors,
+            learning_rates=rates,
+            max_rows=most_rows,
+            max_neutral=most_texts,
         )
+        data = self._decoder_data()
+        inquiry = self._inquiry(data, request, selector, summary_metrics, summary_extractor)
         frames = None if training_like_df is None and neutral_df is None else Frames(training_like_df, neutral_df)
-        wanted = args.use_cache if use_cache is None else use_cache
-        data, evaluation = self._decoder_data(), self._evaluation()
+        wanted = self.training_args.use_cache if use_cache is None else use_cache
+        results = self._answered(data, request, inquiry, frames, wanted, every_dataset=plot)
+        if not plot:
+            return results
+        return results | self._plot_every_class(results, request, show, dict(plot_kwargs or {}), inquiry)
+
+    def _answered(
+        self,
+        data: DecoderData,
+        request: Request,
+        inquiry: Inquiry,
+        frames: Frames | None,
+        wanted: Any,
+        *,
+        every_dataset: bool,
+    ) -> Results:
+        """Sweep, choose and keep the choices. wanted: see `use_cache`; every_dataset: also score, for the figures
+        alone, the datasets that the goal did not need."""
+        evaluation = self._evaluation()
         found = evaluation.evaluate(data, request, frames, reuse=wanted is not False, foreign=bool(wanted))
         for sentence in found.warnings:
             log.warning("%s", sentence)
-        inquiry = self._inquiry(data, request, selector, summary_metrics, summary_extractor)
         results = results_of(inquiry, found.scores)
         evaluation.keep_choices(found, {key: choice for key, choice in results.items() if key != "grid"})
-        if not plot:
-            return results
-        more = evaluation.with_other_datasets(data, found, frames, reuse=wanted is not False)
-        results["grid"] = grid_of(more.scores, inquiry)
-        return results | self._plot_every_class(results, request, show, dict(plot_kwargs or {}), inquiry)
+        if every_dataset:
+            more = evaluation.with_other_datasets(data, found, frames, reuse=wanted is not False)
+            results["grid"] = grid_of(more.scores, inquiry)
+        return results
 
     def evaluate(
         self, *, kwargs_encoder: Mapping[str, Any] | None = None, kwargs_decoder: Mapping[str, Any] | None = None
@@ -357,101 +306,6 @@ class TextPredictionTrainer(ModelAndData):
             theme=theme,
         )
 
-    def plot_training_convergence(
-        self,
-        *,
-        plot_mean_by_class: bool = True,
-        plot_mean_by_feature_class: bool | None = None,
-        plot_correlation: bool = True,
-        class_spread: str | None = None,
-        output: str | Path | None = None,
-        show: bool = False,
-        title: str | bool = True,
-        figsize: tuple[float, float] | None = None,
-        img_format: str | None = None,
-        dpi: int | None = None,
-        highlight_non_convergence: bool | None = None,
-        return_fig_ax: bool = False,
-        theme: str = "light",
-    ) -> Any:
-        """Correlation, class means (both in [-1, 1]) and loss over the steps of the training, from training.json.
-
-        plot_mean_by_class, plot_correlation: which lines; plot_mean_by_feature_class: means per class of the
-        data, None where they add to the means per label. class_spread: "minmax", "iqr" or "ci95" shades their spread.
-        title: True writes one, a text is used, False leaves it out. figsize: (width, height) in inches of 96 pixels;
-        dpi: pixels per inch of a png; theme: "light" or "dark". output, show, img_format, return_fig_ax,
-        highlight_non_convergence and the return value: as for `plot_probability_shifts`.
-        Raises NotFound without training.json, BadData for another spread, BadName for an unusable file.
-        """
-        from gradiend_ui.trainer.figures import draw_training
-
-        stats = self.get_training_stats()
-        if stats is None:
-            raise NotFound("This GRADIEND has no training.json: its training cannot be drawn.")
-        options: dict[str, Any] = {
-            "plot_mean_by_class": plot_mean_by_class,
-            "plot_mean_by_feature_class": plot_mean_by_feature_class,
-            "plot_correlation": plot_correlation,
-            "class_spread": class_spread,
-            "title": title,
-            "figsize": figsize,
-            "theme": theme,
-        }
-        return draw_training(stats, options, self._destination(output, img_format, dpi, show, return_fig_ax))
-
-    def plot_encoder_distributions(
-        self,
-        encoder_df: pd.DataFrame | None = None,
-        *,
-        output: str | Path | None = None,
-        show: bool = False,
-        title: str | bool = True,
-        target_and_neutral_only: bool = True,
-        figsize: tuple[float, float] | None = None,
-        img_format: str | None = None,
-        dpi: int | None = None,
-        highlight_non_convergence: bool | None = None,
-        return_fig_ax: bool = False,
-        theme: str = "light",
-    ) -> Any:
-        """Where the encoder puts the texts of each class: a violin per class over its values, in [-1, 1] with tanh.
-
-        encoder_df: of `evaluate_encoder(return_df=True)`; None encodes the test split now.
-        target_and_neutral_only: leave out rows of classes that are no targets. The other arguments and the return
-        value: as for `plot_training_convergence`.
-        Raises BadData for a table without encoded values, BadName for an unusable file.
-        """
-        from gradiend_ui.trainer.figures import draw_encoder
-
-        table = self.evaluate_encoder(return_df=True)["encoder_df"] if encoder_df is None else encoder_df
-        options: dict[str, Any] = {
-            "classes": self.target_classes,
-            "target_and_neutral_only": target_and_neutral_only,
-            "title": title,
-            "figsize": figsize,
-            "theme": theme,
-        }
-        return draw_encoder(table, options, self._destination(output, img_format, dpi, show, return_fig_ax))
-
-    def _destination(
-        self, output: str | Path | None, img_format: str | None, dpi: int | None, show: bool, as_figure: bool
-    ) -> Any:
-        """Where a figure goes: `output`, else the experiment folder; images beside HTML and CSV where they are asked
-        for, in the call or by a configured format that is not the default."""
-        from gradiend_ui.trainer.figures import Destination
-
-        if output is None and self.experiment_dir is not None:
-            Path(self.experiment_dir).mkdir(parents=True, exist_ok=True)  # so that it counts as a folder
-        path = output or self.experiment_dir
-        image = img_format or (None if self.config.img_format == "png" else self.config.img_format)
-        return Destination(
-            path=None if path is None else Path(path),
-            formats=() if image is None else (image,),
-            dpi=dpi or self.config.img_dpi,
-            show=show,
-            as_figure=as_figure,
-        )
-
     def _shift_source(self, results: Mapping[str, Any] | None, target_class: str | None, increase: bool) -> Any:
         from gradiend_ui.trainer.figures import ShiftSource
 
@@ -496,6 +350,20 @@ class TextPredictionTrainer(ModelAndData):
         return {"plot_paths": paths, "plot_path": paths[0] if len(paths) == 1 else None}
 
 
+def _check_decoder_call(
+    counts: Mapping[str, object], split: object, selector: object, *, use_cache: object, plot: object, show: object
+) -> None:
+    """Raises BadGrid or BadData for an argument of `evaluate_decoder` that is not of its kind."""
+    for name, value in counts.items():
+        check_whole(name, value, 1, optional=True)
+    check_split(split)
+    _yes_or_no("use_cache", False if use_cache is None else use_cache)
+    if selector is not None and not callable(getattr(selector, "select", None)):
+        raise BadGrid(f"selector must be a policy with a method select, not {selector!r}.")
+    _yes_or_no("plot", plot)
+    _yes_or_no("show", False if show is None else show)
+
+
 def _goal(increase: object) -> str:
     return "strengthen" if _yes_or_no("increase_target_probabilities", increase) else "weaken"
 
@@ -506,11 +374,6 @@ def _yes_or_no(name: str, value: object) -> bool:
     return value
 
 
-def _check_split(split: object) -> None:
-    if not isinstance(split, str) and not (isinstance(split, Sequence) and all(isinstance(s, str) for s in split)):
-        raise BadData(f"split must be the name of a split, several, or 'all', not {split!r}.")
-
-
 def _class_names(given: Any) -> tuple[str, ...]:
     """Several classes as a list, tuple, array or series of names; () for None."""
     if given is None:
@@ -519,20 +382,3 @@ def _class_names(given: Any) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names):
         raise BadData(f"target_class must be a class name or a list of them, not {given!r}.")
     return names
-
-
-def _first_given(*values: Any) -> Any:
-    return next((value for value in values if value is not None), None)
-
-
-def _axis(name: str, values: Any) -> tuple[float, ...] | None:
-    """The values as given, arrays as plain numbers, None for a default. Their range is checked with the grid."""
-    if values is None:
-        return None
-    plain = values.tolist() if isinstance(values, (np.ndarray, torch.Tensor)) else values
-    if isinstance(plain, str) or not isinstance(plain, Iterable):
-        raise BadGrid(f"{name} must be a list of numbers, not {values!r}.")
-    found = tuple(value.item() if isinstance(value, np.generic) else value for value in plain)
-    if not found:
-        raise BadGrid(f"{name} is empty: give at least one number, or leave it out for the default.")
-    return found

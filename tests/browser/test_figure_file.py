@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
-from gradiend_ui.trainer.plots import save_figure
+from gradiend_ui.trainer.figures import save_figure
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -14,7 +14,7 @@ from gradiend_ui.engine.files.file_names import DEVICES as DEVICES_KNOWN
 from gradiend_ui.engine.files.file_names import is_device, without_device
 from gradiend_ui.engine.uploads.archives import checked_members
 from gradiend_ui.server.exports import Piece, _default_name, checked_name, safe, unique_names
-from gradiend_ui.trainer.plots import _split
+from gradiend_ui.trainer.figures import _split
 from gradiend_ui.trainer.rewriting import _safe
 
 DEVICES = ["con", "CON", "nul.txt", "COM1", "aux.zip", "lpt9.tar.gz", "prn", "Prn.x", "COM\u00b9", "lpt\u00b2.x"]

@@ -13,12 +13,7 @@ import pytest
 from gradiend_ui.engine.data.uploaded_tables import keep_upload, upload_path
 from gradiend_ui.engine.errors import Failed
 from gradiend_ui.engine.files.whole_or_absent import keep_whole, noting, replace_folder, unfinished
-from gradiend_ui.engine.store.inventory import (
-    Inventory,
-    Kind,
-    content_of,
-    identity_of,
-)
+from gradiend_ui.engine.store.inventory import Inventory, Kind, content_of, identity_of
 from gradiend_ui.engine.store.opening import opened_store
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell

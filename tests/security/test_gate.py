@@ -16,12 +16,7 @@ from starlette.testclient import TestClient
 
 from gradiend_ui.server.door.addresses import host_name, is_own_name
 from gradiend_ui.server.door.asgi import read_body, within
-from gradiend_ui.server.door.gate import (
-    Doors,
-    Gate,
-    Pages,
-    names_an_address,
-)
+from gradiend_ui.server.door.gate import Doors, Gate, Pages, names_an_address
 from gradiend_ui.server.door.raw_calls import Refusal
 from gradiend_ui.server.quotas import LOCAL, PUBLIC
 from gradiend_ui.server.visitors import Visitors, address_of

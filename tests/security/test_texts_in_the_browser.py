@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
-from gradiend_ui.trainer.plots import save_figure
-from tests.browser.conftest import browser  # noqa: F401
+from gradiend_ui.trainer.figures import save_figure
 from tests.support import texts_hostile as hostile
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

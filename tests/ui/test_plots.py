@@ -14,7 +14,7 @@ import pytest
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.figures.palette import LIGHT
 from gradiend_ui.figures.panels import Panel, stacked
-from gradiend_ui.trainer.plots import page, save_figure
+from gradiend_ui.trainer.figures import page, save_figure
 
 TABLE = pd.DataFrame({"learning_rate": [0.1], "probability": [0.1234567890123456]})
 
@@ -79,7 +79,7 @@ def test_kaleidos_image_is_written_and_named_first(
         asked.append(options)
         return b"image"
 
-    monkeypatch.setattr("gradiend_ui.trainer.plots.find_spec", lambda name: object())
+    monkeypatch.setattr("gradiend_ui.trainer.figures.find_spec", lambda name: object())
     monkeypatch.setattr(go.Figure, "to_image", to_image)
     paths = save_figure(figure, TABLE, tmp_path / "shifts.pdf", ["png"], dpi=192)
     assert [Path(path).suffix for path in paths] == [".pdf", ".png", ".html", ".csv"]
@@ -94,7 +94,7 @@ def test_without_a_browser_the_sentence_says_so(
     def to_image(self: go.Figure, **options: object) -> bytes:
         raise RuntimeError("Kaleido requires\nGoogle Chrome")
 
-    monkeypatch.setattr("gradiend_ui.trainer.plots.find_spec", lambda name: object())
+    monkeypatch.setattr("gradiend_ui.trainer.figures.find_spec", lambda name: object())
     monkeypatch.setattr(go.Figure, "to_image", to_image)
     with pytest.raises(Failed, match="needs Chrome or Chromium.*It said: Kaleido requires Google Chrome"):
         save_figure(figure, TABLE, tmp_path, ["svg"])

@@ -15,11 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForMaskedLM,
-    AutoModelForSeq2SeqLM,
-)
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
 from gradiend_ui.engine.base.chat_prompt import in_chat_prompt
 from gradiend_ui.engine.base.objectives import (

@@ -15,17 +15,10 @@ from torch import nn
 
 from gradiend_ui.engine.base.base_model import WHOLE_RIGHT_CONTEXT, BaseModel, DeviceMap, Model, Tokenizer, base_around
 from gradiend_ui.engine.base.chat_prompt import named_instruct
-from gradiend_ui.engine.base.files import (
-    holds_tokenizer,
-)
+from gradiend_ui.engine.base.files import holds_tokenizer
 from gradiend_ui.engine.base.hub import opened_at
 from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
-from gradiend_ui.engine.base.mask_head import (
-    BASE_FOLDER,
-    HEAD_FILE,
-    base_instead,
-    holds_mask_head,
-)
+from gradiend_ui.engine.base.mask_head import BASE_FOLDER, HEAD_FILE, base_instead, holds_mask_head
 from gradiend_ui.engine.base.objectives import AUTO, OBJECTIVES, objective_names
 from gradiend_ui.engine.checkpoint.companions import run_folder_of
 from gradiend_ui.engine.checkpoint.context import value_at

@@ -15,15 +15,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.base.uploaded import (
-    RAW,
-    STRANGERS,
-    building,
-    home_of,
-    marked,
-    wanted,
-    was_taken_in,
-)
+from gradiend_ui.engine.base.uploaded import RAW, STRANGERS, building, home_of, marked, wanted, was_taken_in
 from gradiend_ui.engine.errors import BadBase, Failed, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.files.confined import Confinement, run_confined
 from gradiend_ui.engine.files.whole_or_absent import reason_of, touch

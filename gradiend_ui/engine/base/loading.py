@@ -13,13 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-from transformers import (
-    CONFIG_MAPPING,
-    AutoConfig,
-    AutoTokenizer,
-    PreTrainedConfig,
-    PreTrainedTokenizerBase,
-)
+from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 
 from gradiend_ui.engine.base.base_model import (
     AUTO_CLASSES,

@@ -41,15 +41,8 @@ from gradiend_ui.engine.files.safetensors_header import (
     header_bytes,
     read_header,
 )
-from gradiend_ui.engine.files.whole_or_absent import (
-    sync_tree,
-)
-from gradiend_ui.engine.uploads.archives import (
-    LIMITS,
-    PUBLIC_LIMITS,
-    by_products_in,
-    unpack_archive,
-)
+from gradiend_ui.engine.files.whole_or_absent import sync_tree
+from gradiend_ui.engine.uploads.archives import LIMITS, PUBLIC_LIMITS, by_products_in, unpack_archive
 from gradiend_ui.engine.uploads.clean_model import OF_WORDS, Clean, clean_config, clean_generation_config
 from gradiend_ui.engine.uploads.tokenizer import check_added_files, check_words
 from gradiend_ui.engine.uploads.tokenizer_classes import without_torch

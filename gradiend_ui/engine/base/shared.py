@@ -17,19 +17,9 @@ from weakref import WeakValueDictionary
 import torch
 from transformers import AutoConfig
 
-from gradiend_ui.engine.base.base_model import (
-    WHOLE_RIGHT_CONTEXT,
-    BaseModel,
-    DeviceMap,
-    Model,
-)
+from gradiend_ui.engine.base.base_model import WHOLE_RIGHT_CONTEXT, BaseModel, DeviceMap, Model
 from gradiend_ui.engine.base.hub import opened_at
-from gradiend_ui.engine.base.loading import (
-    ModelReader,
-    check_source,
-    load_base_model,
-    read_model,
-)
+from gradiend_ui.engine.base.loading import ModelReader, check_source, load_base_model, read_model
 from gradiend_ui.engine.base.mask_head import base_under_head, holds_mask_head
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust

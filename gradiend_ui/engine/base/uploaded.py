@@ -26,11 +26,7 @@ from gradiend_ui.engine.files.whole_or_absent import (
     unfinished,
     with_advice,
 )
-from gradiend_ui.engine.uploads.archives import (
-    LIMITS,
-    PUBLIC_LIMITS,
-    hash_of,
-)
+from gradiend_ui.engine.uploads.archives import LIMITS, PUBLIC_LIMITS, hash_of
 
 MARK = "taken_in.json"
 """Tells that a folder was built here, for whom, what stands for it, and what was left out."""

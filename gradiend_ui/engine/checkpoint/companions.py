@@ -28,14 +28,7 @@ from typing import Any, TypeAlias
 
 from gradiend_ui.engine.checkpoint.run_folder import leads_out
 from gradiend_ui.engine.data.neutral_texts import read_neutral
-from gradiend_ui.engine.data.rows import (
-    MASK,
-    Candidate,
-    EvalData,
-    checked_rows,
-    read_rows,
-    read_table,
-)
+from gradiend_ui.engine.data.rows import MASK, Candidate, EvalData, checked_rows, read_rows, read_table
 from gradiend_ui.engine.data.table_reading import ReadTable, read_file
 from gradiend_ui.engine.data.uploaded_tables import read_file_confined
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge

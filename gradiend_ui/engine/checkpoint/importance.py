@@ -26,6 +26,7 @@ from gradiend_ui.engine.checkpoint.config import DECODER_BIAS, DECODER_WEIGHT, E
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.files.whole_or_absent import discard, with_advice
+from gradiend_ui.engine.values import finite
 
 IMPORTANCE_PARTS = ("encoder-weight", "decoder-weight", "decoder-bias", "decoder-sum")
 COLUMNS = (
@@ -72,6 +73,19 @@ def top_indices(importance: Tensor, topk: int | float) -> list[int]:
     count = _count(topk, importance.numel(), least=0)
     indices: list[int] = torch.topk(importance, k=count, largest=True, sorted=True).indices.tolist()
     return indices
+
+
+def enhancer_mask(importance: Tensor, topk: int | float) -> Tensor:
+    """Which entries of `importance` (size,) are among the top k, bool (size,).
+
+    topk: above 1 a number of entries, up to 1 a share of them, rounded down; 0 gives an empty mask.
+    """
+    number, size = finite(plain_number(topk), "topk"), importance.numel()
+    count = max(0, min(int(number) if number > 1.0 else int(number * size), size))
+    mask = torch.zeros(size, dtype=torch.bool)
+    if count:
+        mask[top_indices(importance, count)] = True
+    return mask
 
 
 def kept_mask(

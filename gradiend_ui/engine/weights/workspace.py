@@ -239,6 +239,17 @@ def rounded(model: Model, dtype: torch.dtype) -> Model:
     return copy.deepcopy(model, memo)
 
 
+def rewritten_copy(model: Model, mapped: Sequence[MappedParameter], update: Tensor, learning_rate: float) -> Model:
+    """A copy of `model` with the weights `base + learning_rate * update`; update: (mapped weights,)."""
+    own = copy.deepcopy(model)
+    parameters = dict(own.named_parameters())
+    with torch.no_grad():
+        for part in mapped:
+            parameters[part.name].add_(0.0)  # -0.0 becomes 0.0, as in the reference and in a sweep
+    write_update(parameters, mapped_values(parameters, mapped), mapped, update, learning_rate)
+    return own
+
+
 def mapped_values(parameters: Mapping[str, nn.Parameter], mapped: Sequence[MappedParameter]) -> tuple[Tensor, ...]:
     """The mapped entries of each parameter, flat (stop - start,); views where the whole parameter is mapped."""
     with torch.no_grad():

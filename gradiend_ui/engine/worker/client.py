@@ -27,12 +27,7 @@ from gradiend_ui.engine.files.fence import put_up
 from gradiend_ui.engine.files.logs import Seldom, kind_of
 from gradiend_ui.engine.registry import import_from_outside, modules_from_outside
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust, fence_around
-from gradiend_ui.engine.worker.turns import (
-    ASIDE,
-    Places,
-    Turns,
-    who_asks,
-)
+from gradiend_ui.engine.worker.turns import ASIDE, Places, Turns, who_asks
 
 log = logging.getLogger(__name__)
 ANSWER_SECONDS = 900.0

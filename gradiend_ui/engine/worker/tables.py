@@ -23,14 +23,7 @@ from gradiend_ui.engine.answers.data import RowsReport, RowsSummary, TableRead
 from gradiend_ui.engine.checkpoint.companions import Companions, find_companions
 from gradiend_ui.engine.data.columns import guess_columns, of_known_classes, ordered_classes, words_by_class
 from gradiend_ui.engine.data.neutral_texts import read_neutral
-from gradiend_ui.engine.data.rows import (
-    EvalData,
-    EvalRow,
-    RejectedRow,
-    check_rows,
-    read_rows,
-    require_rows,
-)
+from gradiend_ui.engine.data.rows import EvalData, EvalRow, RejectedRow, check_rows, read_rows, require_rows
 from gradiend_ui.engine.data.table_reading import ReadTable, read_file
 from gradiend_ui.engine.data.uploaded_tables import read_upload
 from gradiend_ui.engine.errors import BadData

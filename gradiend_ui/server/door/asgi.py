@@ -14,9 +14,7 @@ from typing import Any
 from h11 import LocalProtocolError
 from starlette.responses import JSONResponse
 
-from gradiend_ui.server.door.raw_calls import (
-    Refusal,
-)
+from gradiend_ui.server.door.raw_calls import Refusal
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
