@@ -29,7 +29,7 @@ from gradiend_ui.engine.sweep.order import Course, WholeGrid, WinnerSearch
 from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, CellScore, SweepSpec
-from gradiend_ui.engine.worker.requests.sweeping import winner_questions
+from gradiend_ui.engine.worker.handlers.sweeping import winner_questions
 from tests.benchmarks.workloads import Workload, build
 
 FACTORS = (-1.0, 1.0)

@@ -36,7 +36,7 @@ from gradiend_ui.engine.sweep.plan import SCORER_VERSION, PreparedSweep, prepare
 from gradiend_ui.engine.sweep.provenance import lines_of, provenance
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, SweepSpec
-from gradiend_ui.engine.worker.requests.sweeping import planned_info
+from gradiend_ui.engine.worker.handlers.sweeping import planned_info
 
 CLOSE = 1e-5
 GRID = SweepSpec(feature_factors=(-1.0, 1.0), learning_rates=(0.01, 0.5))

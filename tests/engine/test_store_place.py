@@ -20,8 +20,8 @@ from gradiend_ui.engine.errors import Busy, Failed
 from gradiend_ui.engine.store.opening import log_is_cut, opened_store
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.server.home import find_home
-from gradiend_ui.server.session import Session, locked
+from gradiend_ui.server.home import find_home, locked
+from gradiend_ui.server.session import Session
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and links of a POSIX system")
 CELLS = [Cell(1.0, 0.1 * n) for n in range(1, 5)]

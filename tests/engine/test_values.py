@@ -7,7 +7,7 @@ import math
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid, GradiendUIError, TooLarge, error_from
-from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore, Grid, SweepSpec, spec_from_mapping
+from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore, Grid, SweepSpec
 
 
 def test_default_learning_rates_are_the_decimal_floats() -> None:
@@ -55,7 +55,7 @@ def test_cells_refuse_what_is_no_finite_number(value: object) -> None:
 )
 def test_requests_refuse_in_a_sentence(options: dict[str, object], fragment: str) -> None:
     with pytest.raises(BadGrid, match=fragment):
-        spec_from_mapping(options)
+        SweepSpec.of(options)
 
 
 def test_a_huge_grid_is_too_large() -> None:

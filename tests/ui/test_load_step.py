@@ -14,9 +14,10 @@ import pytest
 from gradiend_ui.engine.base.rebuilding import was_taken_in
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotAllowed, NotFound
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.worker.requests import Load
 from gradiend_ui.server.checkpoints import Uploads
-from gradiend_ui.server.parts import Ground
 from gradiend_ui.server.quotas import LOCAL
+from gradiend_ui.server.shared import Shared
 from gradiend_ui.ui.kit.tree import text_of
 from gradiend_ui.ui.kit.words import Words, texts_of
 from gradiend_ui.ui.load import health, questions
@@ -264,16 +265,16 @@ def test_loading_says_what_happens(words) -> None:
 
 class ScriptedWorker:
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[Any] = []
 
-    def ask(self, kind: str, **body: Any) -> Any:
-        self.asked.append((kind, body))
+    def ask(self, request: Any) -> Any:
+        self.asked.append(request)
         return {"checkpoint": "ck-2"}
 
 
 def uploads(tmp_path: Path, public: bool = False) -> tuple[Uploads, ScriptedWorker]:
     worker = ScriptedWorker()
-    return Uploads(Ground(Store(tmp_path / "runs.sqlite"), worker, tmp_path, public)), worker  # type: ignore[arg-type]
+    return Uploads(Shared(Store(tmp_path / "runs.sqlite"), worker, tmp_path, public)), worker  # type: ignore[arg-type]
 
 
 def zipped_run(path: Path) -> Path:
@@ -292,8 +293,7 @@ def test_an_upload_is_named_by_its_zip(tmp_path: Path) -> None:
     assert worker.asked == [], "a process of its own unpacks it"
     source = str(tmp_path / "uploads" / "abc" / "run")
     assert part.load(source, "my run", {"base_model": "b"}) == "ck-2"
-    request = {"source": source, "options": {"base_model": "b"}, "name": "my run", "kept": LOCAL.kept_loads}
-    assert worker.asked[-1] == ("load", request)
+    assert worker.asked[-1] == Load(source, {"base_model": "b"}, "my run", kept=LOCAL.kept_loads)
     for elsewhere in ("/etc", str(tmp_path / "uploads" / ".." / "runs.sqlite")):
         with pytest.raises(NotAllowed, match="uploaded here"):
             part.load(elsewhere, "x")

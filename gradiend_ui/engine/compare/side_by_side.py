@@ -349,5 +349,5 @@ def spelled(tokenizer: Any, token: int) -> str:
     return str(tokenizer.decode([token])).strip() or str(tokenizer.convert_ids_to_tokens(token))
 
 
-def _where(cell: Cell | None) -> dict[str, float]:
-    return {} if cell is None else {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}
+def _where(cell: Cell | None) -> dict[str, Any]:
+    return {} if cell is None else cell.as_json()

@@ -209,7 +209,7 @@ def candidates_of(question: Question, scores: Sequence[CellScore]) -> list[Candi
             continue
         lms, value = finite_or_none(score.lms_value), finite_or_none(question.metric(score))
         if lms is not None and value is not None:
-            found.append((cell, Candidate(_cell_id(cell), lms, {question.metric_name: value}, _hits_of(score))))
+            found.append((cell, Candidate(cell.as_json(), lms, {question.metric_name: value}, _hits_of(score))))
     return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -295,10 +295,6 @@ def _by_policy(policy: SelectionPolicy, name: str, candidates: Sequence[Candidat
     if isinstance(policy, LMSTimesMetricPolicy):
         return sorted(candidates, key=lambda c: -c.metrics[name] * c.lms)
     return sorted(candidates, key=lambda c: -c.metrics[name])
-
-
-def _cell_id(cell: Cell) -> dict[str, float]:
-    return {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}
 
 
 def _brief(candidate: Candidate | None, name: str) -> dict[str, float] | None:

@@ -14,6 +14,7 @@ from gradiend_ui.ui.kit.tree import Node
 from gradiend_ui.ui.kit.words import Words
 
 if TYPE_CHECKING:
+    from gradiend_ui.engine.worker.requests import Compared
     from gradiend_ui.server.session import Session
 
 TOP_K = 8
@@ -75,7 +76,7 @@ def notes_of(asked: Question, words: Words) -> list[str]:
     return notes
 
 
-def answers_to(session: Session, asked: Question) -> dict[str, Any]:
+def answers_to(session: Session, asked: Question) -> Compared:
     """The engine's answer for the first twenty sentences. Raises GradiendUIError."""
     texts = asked.sentences[:MOST_SENTENCES]
     options: dict[str, Any] = {"top_k": TOP_K, "skip_bad": True}

@@ -1,6 +1,6 @@
 """What is chosen as data, as plain values: from the widgets of the step to the data part of a sweep's spec, and back.
 
-Knows a card and the answers of the session's data desk; no widget.
+Knows a card and the answers of the session's part for data; no widget.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Choice:
 
 
 def own_table(rows: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page keeps of an own table that the desk described."""
+    """What the page keeps of an own table that the session described."""
     kept = ("columns", "row_counts", "classes", "target_words", "rejected_count", "problem")
     return {"rows": dict(rows), **{key: report[key] for key in kept}}
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.axes import quick_axes, read_axis
 from gradiend_ui.engine.values import DEFAULT_PRECISION, Grid
 
@@ -110,8 +111,8 @@ def _directions(card: Mapping[str, Any], name: str | None) -> Mapping[str, float
     return known
 
 
-def build_spec(form: Form, data: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec for `Session.start_sweep`."""
+def asked_sweep(form: Form, data: Mapping[str, Any], card: Mapping[str, Any]) -> AskedSweep:
+    """What `Session.start_sweep` is asked for. Raises BadGrid, BadData, TooLarge."""
     grid = read_grid(form, card)
     spec: dict[str, Any] = {
         "goal": form.goal,
@@ -128,7 +129,7 @@ def build_spec(form: Form, data: Mapping[str, Any], card: Mapping[str, Any]) -> 
         spec["token_boundary"] = form.token_boundary
     if form.preset == QUICK:
         spec["target_classes"] = [form.asked_class]
-    return spec
+    return AskedSweep.of(spec)
 
 
 def is_causal(card: Mapping[str, Any]) -> bool:
