@@ -83,7 +83,7 @@ def again(worker: Worker, request: Request[Answer]) -> Answer:
             wanted.done.exception()
 
 
-def test_the_lane_goes_on_while_a_table_is_read(
+def test_the_worker_goes_on_while_a_table_is_read(
     worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = worker.answer(Load("demo", {}))["checkpoint"]

@@ -74,13 +74,13 @@ def make_run(
     return make
 
 
-def new_lane(folder: Path, store: Store | None = None) -> tuple[Worker, Store]:
+def new_worker(folder: Path, store: Store | None = None) -> tuple[Worker, Store]:
     store = store or Store(":memory:")
     return Worker(store, folder / "data", folder / "no demo"), store
 
 
 def opened(run: Path) -> tuple[Worker, Store, Opened]:
-    worker, store = new_lane(run.parent)
+    worker, store = new_worker(run.parent)
     card = worker.answer(Load(str(run), {}))
     return worker, store, worker.answer(OpenFinished(card["checkpoint"]))
 
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_shown_is_a_warning_on_the_card(
     edit(run, lambda content: content.update({field: value}))
     found, warnings = finished_sweeps(run / "model")
     assert found == () and words in warnings[0]
-    worker, _ = new_lane(run.parent)
+    worker, _ = new_worker(run.parent)
     card = worker.answer(Load(str(run), {}))
     assert card["finished_sweeps"] == [] and warnings[0] in card["warnings"]
 
@@ -242,7 +242,7 @@ def test_other_targets_are_noticed(make_run: Callable[..., Path]) -> None:
 def test_a_fingerprint_of_ours_needs_no_scoring(make_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(fingerprint=True)
     model = ModelWithGradiend.from_pretrained(run)
-    worker, _ = new_lane(run.parent)
+    worker, _ = new_worker(run.parent)
     loaded = worker._resources.read_checkpoint(str(run), {})
     sweep = finished_sweeps(run / "model")[0][0]
 
@@ -292,7 +292,7 @@ def test_an_opened_run_is_not_mixed_with_a_checkpoint_that_changed_later(make_ru
     run = make_run()
     _, store, answer = opened(run)
     scale_decoder(run)
-    later, _ = new_lane(run.parent, store)
+    later, _ = new_worker(run.parent, store)
     run, cell = answer["run"], Cell.of(CELL)
     asked: tuple[Request[Any], ...] = (Export(run, Rewriting(cell), ""), Compare(run, (cell,), ("[MASK] ran .",)))
     for request in asked:

@@ -31,7 +31,7 @@ from gradiend_ui.engine.weights.lower_layers import lower_layers_of
 from gradiend_ui.engine.weights.packed_layers import multiplies_packed, pack_linears, read_by_linears_only
 from gradiend_ui.engine.weights.parameter_map import MappedParameter
 from gradiend_ui.engine.weights.workspace import Workspace, scoring_copy
-from gradiend_ui.engine.worker import worker as lane_module
+from gradiend_ui.engine.worker import worker as worker_module
 from gradiend_ui.engine.worker.handlers import sweeping
 from gradiend_ui.engine.worker.requests import FinishCell, Load, StartSweep
 from gradiend_ui.engine.worker.worker import Worker
@@ -295,7 +295,7 @@ def test_no_memory_for_a_single_row_fails_with_a_sentence(
 
 
 @pytest.mark.parametrize("error", [MemoryError("no"), torch.OutOfMemoryError("no"), NotFound("It is gone.")])
-def test_planning_that_fails_as_well_ends_the_run_and_not_the_lane(
+def test_planning_that_fails_as_well_ends_the_run_and_not_the_worker(
     worker: Worker, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def refuse(*_args: Any) -> Any:
@@ -303,7 +303,7 @@ def test_planning_that_fails_as_well_ends_the_run_and_not_the_lane(
 
     run_id = started(worker, folder)
     monkeypatch.setattr(PreparedSweep, "score_block", lambda *_args: bytearray(1 << 62))
-    monkeypatch.setattr(lane_module, "plan_smaller", refuse)
+    monkeypatch.setattr(worker_module, "plan_smaller", refuse)
     to_the_end(worker)
     record = worker._store.run(run_id)
     assert record.state == "failed" and record.error

@@ -192,7 +192,7 @@ def test_wrong_folders_get_a_helpful_sentence(worker: Worker, bare: Path) -> Non
         load(worker, run / "upload.zip")
 
 
-def test_an_idle_lane_gives_its_memory_back_and_goes_on_when_asked(
+def test_an_idle_worker_gives_its_memory_back_and_goes_on_when_asked(
     worker: Worker, checkpoint_folder: Path, rows: pd.DataFrame
 ) -> None:
     rows.to_csv(checkpoint_folder.parent / "eval.csv", index=False)

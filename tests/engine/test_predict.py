@@ -353,6 +353,8 @@ def test_a_run_answers_from_memory_and_its_base_is_the_base_before_it(
     cell = {"feature_factor": -1.0, "learning_rate": 0.5}
     first = worker.answer(Compare(run, (Cell.of(cell),), tuple(TEXTS)))
     assert worker.answer(Compare(run, (Cell.of(cell),), tuple(TEXTS))) == first
+    with pytest.raises(BadGrid, match="This sweep is of part decoder"):
+        worker.answer(Compare(run, (Cell(-1.0, 0.5, "encoder-weight"),), tuple(TEXTS)))
     for old, new in zip(before["texts"], first["texts"], strict=True):
         assert [mask["base"]["top"] for mask in old["masks"]] == [mask["base"]["top"] for mask in new["masks"]]
         assert set(new["masks"][0]["base"]["classes"]) == {"M", "F"}

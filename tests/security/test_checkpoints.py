@@ -66,7 +66,7 @@ class Desk:
     """Opens damaged copies of a run, one at a time, and says what came of each."""
 
     def __init__(self, worker: Worker, home: Path) -> None:
-        self._lane, self._home, self._number = worker, home, 0
+        self._worker, self._home, self._number = worker, home, 0
 
     def outcome(self, run: Path, damage: hostile.Damage, given: str = "", **options: Any) -> str:
         """ "ok", or the sentence; asserts everything that holds for both."""
@@ -86,9 +86,9 @@ class Desk:
         OPENED.clear()
         _watching.append(True)
         try:
-            card = self._lane.answer(Load(str(folder), options))
+            card = self._worker.answer(Load(str(folder), options))
             if card["finished_sweeps"]:
-                self._lane.answer(OpenFinished(card["checkpoint"]))
+                self._worker.answer(OpenFinished(card["checkpoint"]))
         except GradiendUIError as error:
             sentence = str(error)
             assert sentence and "\n" not in sentence and len(sentence) < 900, sentence[:300]

@@ -88,7 +88,9 @@ def test_a_base_of_the_hub_is_fetched_before_the_worker_needs_it(
     assert str(uploads) not in json.dumps({key: value for key, value in card.items() if key != "source"})
 
 
-def test_the_lane_fetches_nothing_while_others_wait(stub: HubStub, zipped: Path, uploads: Path, worker: Worker) -> None:
+def test_the_worker_fetches_nothing_while_others_wait(
+    stub: HubStub, zipped: Path, uploads: Path, worker: Worker
+) -> None:
     source = take_in(zipped, uploads, strangers=True)
     assert not hub_base.is_fetched(source, uploads)
     with pytest.raises(BadBase, match="was not fetched from the Hub: upload the GRADIEND again"):

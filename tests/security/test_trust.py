@@ -117,7 +117,7 @@ def test_a_folder_that_is_named_like_a_model_of_the_hub_is_not_read(
 
 
 @pytest.fixture
-def own_lane(home: Path, tmp_path: Path) -> Iterator[Worker]:
+def own_worker(home: Path, tmp_path: Path) -> Iterator[Worker]:
     """A worker of one person on their own machine, over the same uploads."""
     store = Store(":memory:")
     yield Worker(store, home, tmp_path / "none", LOCAL)
@@ -130,7 +130,7 @@ PLACES = ["/home/somebody/base", "/etc", "C:\\Users\\me\\base", "~/base", "{ther
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("public", [True, False])
 def test_a_tokenizer_of_another_machine_is_left_aside_for_the_bases_own(
-    worker: Worker, own_lane: Worker, upload: Path, tmp_path: Path, tiny_bert: Path, public: bool, place: str
+    worker: Worker, own_worker: Worker, upload: Path, tmp_path: Path, tiny_bert: Path, public: bool, place: str
 ) -> None:
     """What lies there on this machine is not read, and the card says so; without a base that has one it is refused."""
     there = Path(shutil.copytree(tiny_bert, tmp_path / "there"))
@@ -138,7 +138,7 @@ def test_a_tokenizer_of_another_machine_is_left_aside_for_the_bases_own(
     words["model"]["vocab"] = {f"canary{word}"[-6:] + str(number): number for word, number in
                                words["model"]["vocab"].items()}  # fmt: skip
     (there / "tokenizer.json").write_text(json.dumps(words))
-    reader = worker if public else own_lane
+    reader = worker if public else own_worker
     set_base(upload, "../base", tokenizer=place.format(there=there))
     card = load(reader, upload)
     told = [one for one in card["warnings"] if "metadata.tokenizer" in one]
@@ -156,9 +156,9 @@ def test_a_tokenizer_of_another_machine_is_left_aside_for_the_bases_own(
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("public", [True, False])
 def test_a_mask_head_of_another_machine_takes_the_base_beside_it(
-    worker: Worker, own_lane: Worker, upload: Path, tmp_path: Path, tiny_gpt2: Path, public: bool, place: str
+    worker: Worker, own_worker: Worker, upload: Path, tmp_path: Path, tiny_gpt2: Path, public: bool, place: str
 ) -> None:
-    reader, head = worker if public else own_lane, upload / "decoder_mlm_head"
+    reader, head = worker if public else own_worker, upload / "decoder_mlm_head"
     shutil.rmtree(upload / "base")
     there = Path(shutil.copytree(tiny_gpt2, tmp_path / "there"))
     shutil.copytree(tiny_gpt2, head)
@@ -194,7 +194,7 @@ def test_a_mask_head_names_what_can_be_a_folder(upload: Path, base: str, public:
 
 @pytest.mark.parametrize("key", ["base_model", "tokenizer", "mask head"])
 def test_an_upload_names_no_folder_of_the_owner_either(
-    own_lane: Worker, upload: Path, tmp_path: Path, key: str, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+    own_worker: Worker, upload: Path, tmp_path: Path, key: str, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever packed it does not choose what is read: the owner does, by hand, and any folder at all."""
     monkeypatch.chdir(tiny_bert.parent)
@@ -207,26 +207,26 @@ def test_an_upload_names_no_folder_of_the_owner_either(
             (upload / "base").rename(tmp_path / "kept") if key == "base_model" and (upload / "base").exists() else None
         (upload / MARK).unlink(missing_ok=True)  # as an earlier version left it
         with pytest.raises(BadBase, match="an upload chooses none|no folder beside|leads out|put the base"):
-            load(own_lane, upload)
-    assert load(own_lane, upload, base_model=str(tiny_bert))["checkpoint"]
+            load(own_worker, upload)
+    assert load(own_worker, upload, base_model=str(tiny_bert))["checkpoint"]
 
 
 def test_what_is_no_upload_names_any_folder_of_its_owner(
-    own_lane: Worker, run: Path, tmp_path: Path, tiny_bert: Path
+    own_worker: Worker, run: Path, tmp_path: Path, tiny_bert: Path
 ) -> None:
     folder = Path(shutil.copytree(run, tmp_path / "mine"))
     set_base(folder, str(tiny_bert), tokenizer=str(tiny_bert))
-    assert load(own_lane, folder)["checkpoint"]
+    assert load(own_worker, folder)["checkpoint"]
 
 
 def test_base_beside_is_taken_where_an_owners_upload_names_a_path(
-    own_lane: Worker, upload: Path, tiny_bert: Path
+    own_worker: Worker, upload: Path, tiny_bert: Path
 ) -> None:
     set_base(upload, str(tiny_bert))
-    card = load(own_lane, upload)
+    card = load(own_worker, upload)
     told = next(one for one in card["assumed"] if one["what"] == "base_beside")
     assert told["values"] == {"base": "base", "stated": tiny_bert.name}
-    kept = own_lane._resources.store.checkpoint(card["checkpoint"])[1]
+    kept = own_worker._resources.store.checkpoint(card["checkpoint"])[1]
     assert kept == {"base_model": str((upload / "base").resolve())}
 
 
@@ -239,12 +239,12 @@ def test_only_plain_names_of_the_hub_are_asked_for(name: str) -> None:
 
 @pytest.mark.parametrize("public", [True, False])
 def test_a_base_that_reads_no_text_is_refused_as_it_is_loaded(
-    worker: Worker, own_lane: Worker, upload: Path, public: bool
+    worker: Worker, own_worker: Worker, upload: Path, public: bool
 ) -> None:
     config = json.loads((upload / "base/config.json").read_text())
     (upload / "base/config.json").write_text(json.dumps(config | {"chunk_size_feed_forward": 1000}))
     with pytest.raises(BadBase, match=r"The base model \(bert\) cannot be run: .* give the model as it was saved"):
-        load(worker if public else own_lane, upload)
+        load(worker if public else own_worker, upload)
 
 
 def test_pickled_weights_are_not_read(worker: Worker, uploaded: Upload) -> None:
