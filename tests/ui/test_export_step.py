@@ -221,12 +221,12 @@ def test_a_name_that_is_none_is_refused_in_a_sentence(exporting: Exporting, name
 
 def test_cells_that_differ_have_names_that_differ(exporting: Exporting) -> None:
     numbers = [0.1, 0.1000001, 0.10000000000000002, -0.1, 1, 1.5, 1e5, 1e-5, 123456.0, 1234567.0, 1e308, 1e-308, 2 / 3]
-    names = [_default_name("m", (Piece({"feature_factor": f, "learning_rate": r}, "", None),)) for f in numbers
+    names = [_default_name("m", (Piece(Cell(f, r), "", None),)) for f in numbers
              for r in numbers]  # fmt: skip
     assert len(set(names)) == len(numbers) ** 2 and all(checked_name(name) == name for name in names)
     assert names[0] == "m-ff0.1-lr0.1" and names[1] == "m-ff0.1-lr0.1000001"
     for model in ("x" * 300, "漢" * 300, "\U00020000" * 300, "con.", "..."):
-        long = [_default_name(model, (Piece({"feature_factor": -2 / 3, "learning_rate": r}, "", None),))
+        long = [_default_name(model, (Piece(Cell(-2 / 3, r), "", None),))
                 for r in (0.1 + 0.2, 0.3)]  # fmt: skip
         assert long[0] != long[1] and all(checked_name(name) == name for name in long)
 
