@@ -1,17 +1,9 @@
 """Opening checkpoints: places as people type them, uploads, and the model of the server's owner.
 
-Folders and names as people type them: bounded before anything is done with them.
-
-Looks at the text only; what lies there is for whoever opens it.
-
-The session's part for opening: uploaded zips, checked and kept under the data folder, and reading a model again.
-
-Plain JSON-like values in and out; every refusal is a `GradiendUIError`. A confined process unpacks, the worker reads.
-
-The model that a server's owner names with --checkpoint: what its owner is told of it, and what visitors are not.
-
-On a public server it has a name, "default": visitors ask for it by that, and never see or guess its path. What is wrong
-with it stands on the owner's console. Knows files by their names only; the worker reads them.
+Places are bounded by a look at their text; what lies there is for whoever opens it. Uploaded zips are checked and kept
+under the data folder by a confined process, and read by the worker. The model that a server's owner names with
+--checkpoint has a name on a public server, "default": visitors ask for it by that, and never see its path; what is
+wrong with it stands on the owner's console. Plain JSON-like values in and out; every refusal is a `GradiendUIError`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ class Session:
             data_dir / STORE_FILE,
             data_dir,
             demo_folder,
-            self._on_worker_death,
+            partial(self._interrupt, states=("running",)),
             trust,
             number,
             places_of(PUBLIC if public else LOCAL_QUOTAS),
@@ -396,6 +397,3 @@ class Session:
     def export(self, run: str, options: Mapping[str, Any], visitor: str = "") -> str:
         """The API's /export: path of a zip, kept for an hour. Raises BadGrid, BadName, NotFound, Busy, Failed."""
         return self.exports.zip_of(run, options, visitor)
-
-    def _on_worker_death(self, why: str) -> None:
-        self._interrupt(why, ("running",))

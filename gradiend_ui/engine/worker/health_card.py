@@ -1,13 +1,8 @@
-"""The health card: what is told of a loaded checkpoint, what was assumed, and what is missing.
+"""The health card: what is told of a loaded checkpoint, what was assumed, and what is missing before a sweep.
 
-What had to be assumed to open a checkpoint, and what is missing before a sweep: each with a code and a sentence.
-
-A page says the code in its own language and offers a correction; scripts read the sentence. Knows loaded values, no
-page.
-
-What is told of a loaded checkpoint before any sweep, and of a cell when it is exported.
-
-Plain JSON-like values from loaded models and plans; knows no process and no page.
+What was assumed has a code and a sentence: a page says the code in its own language and offers a correction, scripts
+read the sentence. Also what is told of a cell when it is exported. Plain JSON-like values from loaded models and plans;
+knows no process and no page.
 """
 
 from __future__ import annotations
