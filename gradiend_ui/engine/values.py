@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any, Literal, NotRequired, TypedDict, get_args
 
 from gradiend_ui.engine.errors import BadGrid, TooLarge
 from gradiend_ui.engine.files.json_files import is_broken, shown
@@ -69,18 +70,79 @@ def exact(number: float) -> str:
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Cell:
-    """One grid point: the update `u(part, feature_factor)` is added `learning_rate` times. Sorts as the grid does."""
+class Shape:
+    """Which of the update a cell takes: share of the decoder's bias, parameter groups, top_k (share of W's entries),
+    slope over depth. Nothing computes another one than the whole update yet: it is refused."""
+
+    share: float = 1.0
+    groups: str | tuple[str, ...] = "all"
+    top_k: float = 1.0
+    slope: float = 0.0
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            given = getattr(self, item.name)
+            if given != item.default:
+                raise BadGrid(f"{item.name} of a cell can only be {shown(item.default)} so far, not {shown(given)}.")
+
+
+WHOLE = Shape()
+SHAPE_NAMES = frozenset(item.name for item in fields(Shape))
+NO_CELL: Mapping[str, None] = {"feature_factor": None, "learning_rate": None}
+"""How the base is named where a cell is."""
+
+
+class CellPlace(TypedDict):
+    """Which cell, in JSON: the update of `feature_factor` is added `learning_rate` times; part: where it is not the
+    sweep's own."""
 
     feature_factor: float
     learning_rate: float
+    part: NotRequired[Part]
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Cell:
+    """One grid point: the update `u(part, feature_factor)` is added `learning_rate` times. Sorts as the grid does.
+
+    part: None is the sweep's own. The one name of a cell: `as_json` is its spelling in every answer, file and record.
+    """
+
+    feature_factor: float
+    learning_rate: float
+    part: Part | None = field(default=None, hash=False)
+    shape: Shape = field(default=WHOLE, hash=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "feature_factor", finite(self.feature_factor, "feature_factor"))
         object.__setattr__(self, "learning_rate", finite(self.learning_rate, "learning_rate"))
+        if self.part is not None:
+            _one_of(self.part, PARTS, "part")
+
+    @classmethod
+    def of(cls, data: object) -> Cell:
+        """A cell from JSON; what else an answer tells of one (its score, say) is passed over. Raises BadGrid."""
+        if not isinstance(data, Mapping) or not NO_CELL.keys() <= data.keys():
+            raise BadGrid("A cell needs feature_factor and learning_rate.")
+        more = {name: data[name] for name in SHAPE_NAMES & data.keys() if data[name] is not None}
+        shape = Shape(**more) if more else WHOLE
+        return cls(data["feature_factor"], data["learning_rate"], data.get("part"), shape)
+
+    def as_json(self) -> CellPlace:
+        """The two numbers, and the part where it is not the sweep's own: `Cell.of` makes an equal cell of it."""
+        named: CellPlace = {"feature_factor": self.feature_factor, "learning_rate": self.learning_rate}
+        if self.part is not None:
+            named["part"] = self.part
+        return named
+
+    def in_sweep_of(self, part: str) -> Cell:
+        """The same cell among those of a sweep of this part. Raises BadGrid for one of another part."""
+        if self.part not in (None, part):
+            raise BadGrid(f"This sweep is of part {part}: a cell of part {self.part} does not belong to it.")
+        return Cell(self.feature_factor, self.learning_rate)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Grid:
     """Every pair of the two axes; both ascending and free of duplicates, at most `MAX_CELLS` pairs."""
 
@@ -96,9 +158,9 @@ class Grid:
     def __len__(self) -> int:
         return len(self.feature_factors) * len(self.learning_rates)
 
-    @property
+    @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """All cells in ascending (feature_factor, learning_rate): the order of every tie and every table."""
+        """All cells in ascending (feature_factor, learning_rate): the order of every tie and every table. Made once."""
         return tuple(Cell(ff, lr) for ff in self.feature_factors for lr in self.learning_rates)
 
 
@@ -201,8 +263,7 @@ class CellScore:
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary; numbers that are not finite become None (JSON has no NaN)."""
         return {
-            "feature_factor": None if self.cell is None else self.cell.feature_factor,
-            "learning_rate": None if self.cell is None else self.cell.learning_rate,
+            **(NO_CELL if self.cell is None else self.cell.as_json()),
             "status": self.status,
             "probs_by_dataset": {
                 d: {c: finite_or_none(p) for c, p in row.items()} for d, row in self.probs_by_dataset.items()
@@ -222,7 +283,7 @@ class CellScore:
 
         is_base = data["feature_factor"] is None
         return cls(
-            cell=None if is_base else Cell(data["feature_factor"], data["learning_rate"]),
+            cell=None if is_base else Cell.of(data),
             status=data["status"],
             probs_by_dataset={d: {c: number(p) for c, p in row.items()} for d, row in data["probs_by_dataset"].items()},
             lms={name: number(value) for name, value in data["lms"].items()},
@@ -305,9 +366,29 @@ class SweepSpec:
         if self.feature_factors is not None:
             Grid(self.feature_factors, self.learning_rates)
 
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> SweepSpec:
+        """From JSON-like options; an unknown key is refused, a missing one takes its default. Raises BadGrid."""
+        known = {item.name for item in fields(cls)}
+        unknown = sorted(set(options) - known)
+        if unknown:
+            raise BadGrid(f"Unknown sweep option {shown(unknown[0])}. Known: {', '.join(sorted(known))}.")
+        return cls(**{name: value for name, value in options.items() if value is not None})
+
+    def as_json(self) -> dict[str, Any]:
+        """Every option that has a value: `SweepSpec.of` makes an equal request of it."""
+        told = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: _plain(value) for name, value in told.items() if value is not None}
+
     def grid(self, default_feature_factors: Sequence[float]) -> Grid:
         """The grid of this request; `default_feature_factors` stand in when none were given."""
         return Grid(self.feature_factors or tuple(default_feature_factors), self.learning_rates)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _one_of(value: object, accepted: Sequence[str], what: str) -> None:
@@ -347,17 +428,3 @@ def _checked_targets(value: object) -> Targets:
             )
         checked[str(name)] = words
     return checked
-
-
-SPEC_FIELDS: frozenset[str] = frozenset(SweepSpec.__dataclass_fields__)
-
-
-def spec_from_mapping(options: Mapping[str, Any]) -> SweepSpec:
-    """A `SweepSpec` from JSON-like options; an unknown key is refused, a missing one takes its default.
-
-    Raises BadGrid naming the key.
-    """
-    unknown = sorted(set(options) - SPEC_FIELDS)
-    if unknown:
-        raise BadGrid(f"Unknown sweep option {shown(unknown[0])}. Known: {', '.join(sorted(SPEC_FIELDS))}.")
-    return SweepSpec(**{name: value for name, value in options.items() if value is not None})

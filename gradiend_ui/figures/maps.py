@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict, TypeVar
 
 from gradiend_ui.engine.answers.checkpoint import Number
-from gradiend_ui.engine.answers.run import CellPlace, Flags, Numbers, Picture
-from gradiend_ui.engine.values import DEFAULT_PRECISION
+from gradiend_ui.engine.answers.run import Flags, Numbers, Picture
+from gradiend_ui.engine.values import DEFAULT_PRECISION, CellPlace
 from gradiend_ui.figures.numbers import finite_row, finite_table
 
 MOST_LINES = 4

@@ -1,17 +1,9 @@
 """Opening checkpoints: places as people type them, uploads, and the model of the server's owner.
 
-Folders and names as people type them: bounded before anything is done with them.
-
-Looks at the text only; what lies there is for whoever opens it.
-
-The session's part for opening: uploaded zips, checked and kept under the data folder, and reading a model again.
-
-Plain JSON-like values in and out; every refusal is a `GradiendUIError`. A confined process unpacks, the worker reads.
-
-The model that a server's owner names with --checkpoint: what its owner is told of it, and what visitors are not.
-
-On a public server it has a name, "default": visitors ask for it by that, and never see or guess its path. What is wrong
-with it stands on the owner's console. Knows files by their names only; the worker reads them.
+Places are bounded by a look at their text; what lies there is for whoever opens it. Uploaded zips are checked and kept
+under the data folder by a confined process, and read by the worker. The model that a server's owner names with
+--checkpoint has a name on a public server, "default": visitors ask for it by that, and never see its path; what is
+wrong with it stands on the owner's console. Plain JSON-like values in and out; every refusal is a `GradiendUIError`.
 """
 
 from __future__ import annotations
@@ -32,8 +24,9 @@ from gradiend_ui.engine.files.file_names import RING, followed, is_ring, is_writ
 from gradiend_ui.engine.files.json_files import is_broken, shown
 from gradiend_ui.engine.files.whole_or_absent import noting
 from gradiend_ui.engine.worker.client import WorkerEnded
+from gradiend_ui.engine.worker.requests import Load, Reload
 from gradiend_ui.engine.worker.turns import who_asks
-from gradiend_ui.server.parts import Ground
+from gradiend_ui.server.shared import Shared
 
 LONGEST, LONGEST_PIECE = 4096, 255
 
@@ -70,47 +63,47 @@ FOLDER = "uploads"
 
 
 class Uploads:
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
 
     def unpack(self, path: str, visitor: str = "") -> Unpacked:
         """{source, name} of an uploaded zip, for `load`; the same file is unpacked once.
 
         Raises BadCheckpoint, NotAllowed, TooLarge, Busy, Failed.
         """
-        if self._ground.public and not was_uploaded(path):
+        if self._shared.public and not was_uploaded(path):
             told = NotAllowed("This server reads no paths of its own: upload the model as a zip.")
             raise told.known_as("load.no_paths")
         checked_location(path, "An upload is the path of its file")
-        with self._ground.uploads.held(visitor):
-            self._ground.check_room()
-            uploads = self._ground.data_dir / FOLDER
-            with noting(self._ground.made):
-                source = take_in(Path(path), uploads, strangers=self._ground.public)
+        with self._shared.uploads.held(visitor):
+            self._shared.check_room()
+            uploads = self._shared.data_dir / FOLDER
+            with noting(self._shared.made):
+                source = take_in(Path(path), uploads, strangers=self._shared.public)
         return {"source": str(source), "name": Path(path).stem}
 
     def load(self, source: str, name: str, options: Mapping[str, object] | None = None) -> str:
         """Load what `unpack` gave, under its zip's name; gives the checkpoint. Raises as `Session.load` does."""
         checked_location(source, "source must be what an upload gave")
-        if home_of(Path(source), self._ground.data_dir / FOLDER) is None:
+        if home_of(Path(source), self._shared.data_dir / FOLDER) is None:
             told = NotAllowed("Only a model that was uploaded here can be opened this way.")
             raise told.known_as("load.not_uploaded")
-        self._ground.loads.count(who_asks())
-        kept = self._ground.quotas.kept_loads
-        problems = self._fetched(Path(source), who_asks()) if self._ground.public else []
+        self._shared.loads.count(who_asks())
+        kept = self._shared.quotas.kept_loads
+        problems = self._fetched(Path(source), who_asks()) if self._shared.public else []
         try:
-            card = self._ground.worker.ask("load", source=source, options=dict(options or {}), name=name, kept=kept)
+            card = self._shared.worker.ask(Load(source, dict(options or {}), name, kept=kept))
         except BadBase as error:
             raise (problems[0] if problems else error) from error
         return str(card["checkpoint"])
 
     def _fetched(self, source: Path, visitor: str) -> list[GradiendUIError]:
         """What went wrong where the upload names models of the Hub; what is here already costs nothing."""
-        uploads = self._ground.data_dir / FOLDER
+        uploads = self._shared.data_dir / FOLDER
         if is_fetched(source, uploads):
             return []
-        with self._ground.uploads.held(visitor), noting(self._ground.made):
-            self._ground.check_room()
+        with self._shared.uploads.held(visitor), noting(self._shared.made):
+            self._shared.check_room()
             return fetch_named(source, uploads)
 
     def reload(self, checkpoint: str, changes: Mapping[str, object]) -> str:
@@ -119,13 +112,13 @@ class Uploads:
         changes: towards {class: +1 or -1 or 0}, the feature factor that pushes towards it; swap; as_files_say;
         base_model; chat_prompt; seed. Raises BadGrid, BadBase, BadCheckpoint, NotFound, NotAllowed, Busy.
         """
-        if self._ground.public and changes.get("base_model"):
+        if self._shared.public and changes.get("base_model"):
             raise NotAllowed("This server does not open other base models.").known_as("load.no_other_base")
         if changes.get("base_model") is not None:
             checked_location(changes["base_model"], "base_model must be a folder or the id of a model, as text")
-        self._ground.loads.count(who_asks())
-        kept = self._ground.quotas.kept_loads
-        card = self._ground.worker.ask("reload", checkpoint=checkpoint, changes=dict(changes), kept=kept)
+        self._shared.loads.count(who_asks())
+        kept = self._shared.quotas.kept_loads
+        card = self._shared.worker.ask(Reload(checkpoint, dict(changes), kept))
         return str(card["checkpoint"])
 
 

@@ -5,6 +5,7 @@ Plain JSON-like values in and out; every refusal is a `GradiendUIError`. The wor
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,27 +14,31 @@ from typing import Any, cast
 from gradiend_ui.engine.answers.data import DataSpec, GivenData, NeutralReport, RowsReport, RunData, TargetsReport
 from gradiend_ui.engine.data.table_reading import decode, suffix_of_text
 from gradiend_ui.engine.data.uploaded_tables import TEXT_SUFFIX, keep_upload
-from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge
+from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.files.file_names import is_writable
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.files.whole_or_absent import noting
 from gradiend_ui.engine.store.runs import Run
+from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice
 from gradiend_ui.engine.values import finite
+from gradiend_ui.engine.worker.requests import DescribeNeutral, DescribeRows, RejectedRows, ResolveTargets
+from gradiend_ui.server.checkpoints import was_uploaded
 from gradiend_ui.server.leftovers import make_room
-from gradiend_ui.server.parts import Ground
+from gradiend_ui.server.shared import Shared
 
 DATA_KEYS = ("rows", "columns", "split", "max_rows", "max_neutral", "targets", "neutral", "neutral_set")
 """The keys of a sweep's spec that are about data."""
 
 NEUTRAL_SECONDS = 0.5
 """So long one request may score neutral texts on a public server; the next one goes on where it stopped."""
+NO_PATHS = "This server reads no paths: send {key} as records or texts."
 
 Spec = Mapping[str, object]
 
 
-class DataDesk:
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+class Data:
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
 
     # --- uploads -------------------------------------------------------------------------------------------------
 
@@ -42,8 +47,8 @@ class DataDesk:
 
         Raises BadData, TooLarge, Busy, Failed.
         """
-        with self._ground.uploads.held(visitor):
-            content, name = _content(path, self._ground.quotas.table_bytes)
+        with self._shared.uploads.held(visitor):
+            content, name = _content(path, self._shared.quotas.table_bytes)
             suffix = Path(name).suffix.lower()
             if suffix == TEXT_SUFFIX:
                 suffix = suffix_of_text(decode(content)[0])
@@ -51,8 +56,8 @@ class DataDesk:
 
     def keep_texts(self, path: str, visitor: str = "") -> GivenData:
         """Keep uploaded neutral texts: a table with a column text, or a text file with one text per line."""
-        with self._ground.uploads.held(visitor):
-            content, name = _content(path, self._ground.quotas.table_bytes)
+        with self._shared.uploads.held(visitor):
+            content, name = _content(path, self._shared.quotas.table_bytes)
             return self._kept(content, Path(name).suffix.lower(), name)
 
     def keep_pasted(self, text: str, name: str, *, is_table: bool) -> GivenData:
@@ -61,37 +66,33 @@ class DataDesk:
 
     def _kept(self, content: bytes, suffix: str, name: str) -> GivenData:
         """Strangers' tables are never dropped to make room: somebody's sweep may need them."""
-        self._ground.check_room()
-        with noting(self._ground.made):
-            upload = keep_upload(self._ground.data_dir, content, suffix)
-        if not self._ground.public:
+        self._shared.check_room()
+        with noting(self._shared.made):
+            upload = keep_upload(self._shared.data_dir, content, suffix)
+        if not self._shared.public:
             with suppress(GradiendUIError):  # the upload is kept; the next one makes room
-                make_room(self._ground.made, upload)
+                make_room(self._shared.made, upload)
         return {"upload": upload, "name": name}
 
     # --- reports -------------------------------------------------------------------------------------------------
 
     def rows(self, checkpoint: str, spec: Spec) -> RowsReport:
-        """See `requests.data.describe_rows`. Raises BadData, TooLarge, NotFound."""
-        report: RowsReport = self._ask("describe_rows", checkpoint, spec)
-        return report
+        """See `requests.DescribeRows`. Raises BadData, TooLarge, NotFound."""
+        return self._shared.worker.ask(DescribeRows(checkpoint, DataChoice.of(spec)))
 
     def rejected(self, checkpoint: str, spec: Spec) -> str:
         """Every row that cannot be scored, as the text of a csv."""
-        return str(self._ground.worker.ask("rejected_rows", checkpoint=checkpoint, spec=dict(spec)))
+        return self._shared.worker.ask(RejectedRows(checkpoint, DataChoice.of(spec)))
 
     def targets(self, checkpoint: str, spec: Spec) -> TargetsReport:
-        """See `requests.data.resolve_targets`. Raises BadData, BadGrid, NotFound."""
-        report: TargetsReport = self._ask("resolve_targets", checkpoint, spec)
-        return report
+        """See `requests.ResolveTargets`. Raises BadData, BadGrid, NotFound."""
+        return self._shared.worker.ask(ResolveTargets(checkpoint, AskedSweep.of(spec)))
 
     def neutral(self, checkpoint: str, spec: Spec, ratio: float) -> NeutralReport:
-        """See `requests.data.describe_neutral`. Raises BadData, BadGrid, NotFound."""
-        quotas = self._ground.quotas
-        most, seconds = quotas.sweep_size, NEUTRAL_SECONDS if self._ground.public else None
-        asked = {"ratio": finite(ratio, "ratio"), "most": most, "seconds": seconds}
-        report: NeutralReport = self._ask("describe_neutral", checkpoint, spec, **asked)
-        return report
+        """See `requests.DescribeNeutral`. Raises BadData, BadGrid, NotFound."""
+        most, seconds = self._shared.quotas.sweep_size, NEUTRAL_SECONDS if self._shared.public else None
+        asked = AskedSweep.of(spec)
+        return self._shared.worker.ask(DescribeNeutral(checkpoint, asked, finite(ratio, "ratio"), most, seconds))
 
     def of_run(self, record: Run) -> RunData:
         """{"spec": the data part of a run's request, "row_counts", "target_words"} for a page to show and use again.
@@ -110,9 +111,26 @@ class DataDesk:
             "target_words": record.info.get("target_words", {}),
         }
 
-    def _ask(self, kind: str, checkpoint: str, spec: Spec, **more: object) -> Any:
-        """The worker names the upload that it cannot read (see `uploaded_tables.told_by_name`)."""
-        return self._ground.worker.ask(kind, checkpoint=checkpoint, spec=dict(spec), **more)
+    def taken_in(self, options: Mapping[str, Any], visitor: str) -> dict[str, Any]:
+        """A sweep's options as a stranger may send them: rows and texts as data or as an upload's id; a file in the
+        download cache is taken in like one of the page's.
+
+        Raises NotAllowed for any other path, and as `keep_table` does.
+        """
+        taken = dict(options)
+        for key, keep in (("rows", self.keep_table), ("neutral", self.keep_texts)):
+            table = taken.get(key)
+            if isinstance(table, (str, os.PathLike)):
+                raise NotAllowed(NO_PATHS.format(key=key))
+            if not isinstance(table, Mapping):
+                continue
+            kept = {"upload", "run"} & set(table)
+            if kept and "path" not in table:
+                continue
+            if kept or not was_uploaded(table.get("path")):
+                raise NotAllowed(NO_PATHS.format(key=key))
+            taken[key] = {"upload": keep(table["path"], visitor)["upload"]}
+        return taken
 
 
 def _content(path: str, most: int) -> tuple[bytes, str]:
@@ -127,7 +145,7 @@ def _content(path: str, most: int) -> tuple[bytes, str]:
             raise told.known_as("data.file_large", name=file.name, most=most // 2**20)
         content = file.read_bytes()
     except OSError as error:
-        unread = Failed(f"{file.name} could not be read: {error.strerror}. GivenData it again.")
+        unread = Failed(f"{file.name} could not be read: {error.strerror}. Upload it again.")
         raise unread.known_as("data.file_unread", name=file.name, why=str(error.strerror)) from error
     if not content.strip():
         raise BadData(f"{file.name} is empty.").known_as("data.file_empty", name=file.name)

@@ -13,19 +13,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Any, cast
+from typing import Any
 
 from gradiend_ui.engine.answers.model import ExportAnswer, ExportStep
-from gradiend_ui.engine.answers.run import CellPlace, SelectionAnswer
+from gradiend_ui.engine.answers.run import SelectionAnswer
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
 from gradiend_ui.engine.files.file_names import WHY, is_device, without_device
 from gradiend_ui.engine.files.json_files import listed, shown
 from gradiend_ui.engine.files.whole_or_absent import reason_of, sync_names, unfinished, with_advice
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
 from gradiend_ui.engine.selection.winner_sentences import chosen_for
-from gradiend_ui.engine.values import DEFAULT_RATIO, PARTS, exact, finite
+from gradiend_ui.engine.values import DEFAULT_RATIO, NO_CELL, PARTS, Cell, exact, finite
+from gradiend_ui.engine.worker.requests import DescribeExport, Export, Pack, Rewriting
 from gradiend_ui.server.leftovers import KEPT, STAGES, drop, drop_exports
-from gradiend_ui.server.parts import Ground
+from gradiend_ui.server.shared import Shared
 
 LONGEST_NAME = 80
 GOALS = ("strengthen", "weaken")
@@ -40,7 +41,7 @@ Select = Callable[[str, Mapping[str, object]], SelectionAnswer]
 class Piece:
     """One model of an export: its cell, the folder's name inside the export ("" for the only one), and the reason."""
 
-    cell: CellPlace
+    cell: Cell
     folder: str
     chosen_for: str | None
 
@@ -51,15 +52,14 @@ class Plan:
 
     name: str
     pieces: tuple[Piece, ...]
-    part: str | None
     dtype: str | None
 
 
-class ExportDesk:
+class Exports:
     """`select` answers which cell wins (as the API's /select)."""
 
-    def __init__(self, ground: Ground, select: Select) -> None:
-        self._ground = ground
+    def __init__(self, shared: Shared, select: Select) -> None:
+        self._shared = shared
         self._select = select
 
     def plan(self, run: str, options: Mapping[str, Any]) -> Plan:
@@ -73,23 +73,25 @@ class ExportDesk:
             raise BadGrid(f"Unknown option {shown(unknown[0])}; export knows {', '.join(sorted(OPTIONS))}.")
         if options.get("kind", "checkpoint") != "checkpoint":
             raise BadGrid(f"kind must be checkpoint, not {shown(options['kind'])}.")
-        record = self._ground.store.run(run)
-        card = self._ground.store.checkpoint(record.checkpoint)[2]
+        record = self._shared.store.run(run)
+        card = self._shared.store.checkpoint(record.checkpoint)[2]
         _check_kinds(options, record.info["classes"])
         pieces = self._pieces(run, options, record.info["classes"])
         given = options.get("name")
         name = _default_name(card["name"], pieces) if given is None or given == "" else checked_name(given)
-        return Plan(name, pieces, options.get("part"), options.get("dtype"))
+        return Plan(name, pieces, options.get("dtype"))
 
     def describe(self, run: str, options: Mapping[str, object]) -> ExportAnswer:
         """The plan's name and, per model, its card and script; {dtype: bytes of all weights} and the base's dtype."""
         plan = self.plan(run, options)
         answers = [
-            self._ground.worker.ask(
-                "describe_export",
-                **_request(run, plan, piece),
-                name=f"{plan.name}-{piece.folder}" if piece.folder else plan.name,
-                tells_paths=not self._ground.public,
+            self._shared.worker.ask(
+                DescribeExport(
+                    run,
+                    _rewriting(plan, piece),
+                    f"{plan.name}-{piece.folder}" if piece.folder else plan.name,
+                    tells_paths=not self._shared.public,
+                )
             )
             for piece in plan.pieces
         ]
@@ -99,7 +101,12 @@ class ExportDesk:
             "scored": answers[0]["scored"],
             "bytes": {name: size * len(answers) for name, size in answers[0]["bytes"].items()},
             "pieces": [
-                {"folder": piece.folder, "cell": piece.cell, "card": answer["card"], "script": answer["script"]}
+                {
+                    "folder": piece.folder,
+                    "cell": piece.cell.as_json(),
+                    "card": answer["card"],
+                    "script": answer["script"],
+                }
                 for piece, answer in zip(plan.pieces, answers, strict=True)
             ],
         }
@@ -113,23 +120,24 @@ class ExportDesk:
         the data folder (or the folder that the server was given for them). Nothing half is left behind.
         Raises as `plan`, and NotAllowed, BadName, Failed, Busy.
         """
-        with self._ground.exports.held(visitor):
+        with self._shared.exports.held(visitor):
             yield from self._write(run, options, keep)
 
     def _write(self, run: str, options: Mapping[str, object], keep: bool) -> Iterator[ExportStep]:
         plan = self.plan(run, options)
         target = self._kept_folder(plan.name) if keep else None
-        drop_exports(self._ground.made, time.time())
+        drop_exports(self._shared.made, time.time())
         place = target or self._download_folder() / f"{plan.name}.zip"
         with self._stage_beside(place) as stage:
             root = stage / plan.name
             for number, piece in enumerate(plan.pieces, 1):
-                yield {"step": "writing", "number": number, "count": len(plan.pieces), "cell": piece.cell}
-                self._ground.worker.ask("export", **_request(run, plan, piece), folder=str(root / piece.folder))
+                cell = piece.cell.as_json()
+                yield {"step": "writing", "number": number, "count": len(plan.pieces), "cell": cell}
+                self._shared.worker.ask(Export(run, _rewriting(plan, piece), str(root / piece.folder)))
             if target is None:
                 yield {"step": "packing", "name": place.name}
-                packed = Path(self._ground.worker.ask("pack", folder=str(root), zip=str(stage / place.name)))
-                self._ground.made.keeps(place, packed, kind="export")
+                packed = Path(self._shared.worker.ask(Pack(str(root), str(stage / place.name))))
+                self._shared.made.keeps(place, packed, kind="export")
                 _moved(packed, place)
             else:
                 _moved(root, place)
@@ -140,19 +148,19 @@ class ExportDesk:
         """A new folder beside its place: a rename works within one disk only. Raises Failed."""
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished(place, folder=True, notes=self._ground.made) as stage:
+            with unfinished(place, folder=True, notes=self._shared.made) as stage:
                 yield stage
         except OSError as error:
             raise _no_place(error) from error
         finally:
-            if place.parent.parent == self._ground.data_dir / STAGES and not os.path.lexists(place):
-                drop(self._ground.made, place.parent)
+            if place.parent.parent == self._shared.data_dir / STAGES and not os.path.lexists(place):
+                drop(self._shared.made, place.parent)
 
     def _download_folder(self) -> Path:
         """A new folder with an unguessable name. Raises Failed."""
-        folder = self._ground.data_dir / STAGES / token_urlsafe(12)
+        folder = self._shared.data_dir / STAGES / token_urlsafe(12)
         try:
-            return self._ground.made.folder(folder, "place")
+            return self._shared.made.folder(folder, "place")
         except OSError as error:
             raise _no_place(error) from error
 
@@ -160,7 +168,7 @@ class ExportDesk:
         """The API's /export: path of a finished zip, kept for an hour. Raises as `write`."""
         return str([step for step in self.write(run, options, visitor=visitor) if step["step"] == "done"][0]["path"])
 
-    def _pieces(self, run: str, options: Mapping[str, object], known: Sequence[str]) -> tuple[Piece, ...]:
+    def _pieces(self, run: str, options: Mapping[str, Any], known: Sequence[str]) -> tuple[Piece, ...]:
         question = {key: options[key] for key in QUESTION if options.get(key) is not None}
         wanted = options.get("target_classes")
         if wanted is None:
@@ -175,7 +183,7 @@ class ExportDesk:
         folders = unique_names([safe(name) for name in names]) if len(names) > 1 else [""]
         return tuple(
             Piece(
-                place_of(winner),
+                Cell(winner["feature_factor"], winner["learning_rate"], options.get("part")),
                 folder,
                 reason(name, question, winner),
             )
@@ -184,13 +192,18 @@ class ExportDesk:
 
     def _single(self, run: str, options: Mapping[str, Any], question: Mapping[str, object]) -> Piece:
         """One cell; where `target_class` says what was looked for, the card says whether the cell is the answer."""
-        named = {key: options.get(key) for key in ("feature_factor", "learning_rate")}
-        cell = cast(CellPlace, named)  # the worker refuses what is no number
+        given = {key: options.get(key) for key in NO_CELL}
+        if not all(isinstance(number, (int, float)) for number in given.values()):
+            raise BadGrid(f"A cell needs the two numbers feature_factor and learning_rate, not {shown(given)}.")
+        cell = Cell(options["feature_factor"], options["learning_rate"], options.get("part"))
         target, why = options.get("target_class"), None
         if target is not None:
             with suppress(NotFound):  # nothing can be chosen yet: nothing is said
                 winner = self._select(run, {**question, "target_class": target})
-                is_winner = cell == place_of(winner)
+                is_winner = (winner["feature_factor"], winner["learning_rate"]) == (
+                    cell.feature_factor,
+                    cell.learning_rate,
+                )
                 why = (
                     reason(target, question, winner)
                     if is_winner
@@ -199,18 +212,14 @@ class ExportDesk:
         return Piece(cell, "", why)
 
     def _kept_folder(self, name: str) -> Path:
-        if self._ground.public:
+        if self._shared.public:
             told = NotAllowed("This server keeps no folders for its visitors: download the zip.")
             raise told.known_as("export.no_folders")
-        target = (self._ground.export_dir or self._ground.data_dir / KEPT) / name
+        target = (self._shared.export_dir or self._shared.data_dir / KEPT) / name
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             taken = BadName(f"{name!r} exists already in {str(target.parent)!r} and is not empty: choose another name.")
             raise taken.known_as("export.exists", name=name, folder=str(target.parent))
         return target
-
-
-def place_of(winner: SelectionAnswer) -> CellPlace:
-    return {"feature_factor": winner["feature_factor"], "learning_rate": winner["learning_rate"]}
 
 
 def checked_name(given: object) -> str:
@@ -288,15 +297,12 @@ def _default_name(model: str, pieces: Sequence[Piece]) -> str:
     if len(pieces) > 1:
         return safe("-".join([str(model)[:40], *(piece.folder for piece in pieces)]))
     cell = pieces[0].cell
-    try:
-        ending = f"-ff{exact(cell['feature_factor'])}-lr{exact(cell['learning_rate'])}".replace("+", "")
-        return _short(safe(model), LONGEST_NAME - len(ending)) + ending
-    except (TypeError, ValueError, OverflowError):
-        raise BadGrid(f"A cell needs the two numbers feature_factor and learning_rate, not {shown(cell)}.") from None
+    ending = f"-ff{exact(cell.feature_factor)}-lr{exact(cell.learning_rate)}".replace("+", "")
+    return _short(safe(model), LONGEST_NAME - len(ending)) + ending
 
 
-def _request(run: str, plan: Plan, piece: Piece) -> dict[str, Any]:
-    return {"run": run, "cell": piece.cell, "part": plan.part, "dtype": plan.dtype, "chosen_for": piece.chosen_for}
+def _rewriting(plan: Plan, piece: Piece) -> Rewriting:
+    return Rewriting(piece.cell, plan.dtype, piece.chosen_for)
 
 
 def _no_place(error: OSError) -> Failed:

@@ -10,18 +10,22 @@ import os
 import shutil
 import sqlite3
 import stat
+import sys
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradiend_ui.engine.errors import BadName, Failed
+from filelock import FileLock, Timeout
+
+from gradiend_ui.engine.errors import BadName, Busy, Failed
 from gradiend_ui.engine.files.file_names import followed, is_ring, lies_in
 from gradiend_ui.engine.files.whole_or_absent import sync_names, write_durably
 from gradiend_ui.engine.store.store import OPTIONAL_TABLES, expected_columns
 
 DATA_OPTION, EXPORT_OPTION = "--data-dir", "--export-dir"
 STORE_FILE = "runs.sqlite"
+LOCK_FILE = "lock"
 MARKER = "gradiend-ui-folder.txt"
 MARKER_LINE = "This folder belongs to GRADIEND UI, which knows it by this line and keeps its sweeps and uploads here.\n"
 MARKER_TEXT = MARKER_LINE + "It clears away only what it made itself. Please leave this file where it is.\n"
@@ -69,6 +73,35 @@ def home_and_exports(
         return home, _export_folder(export_dir)
     kept = _export_folder(export_dir)
     return find_home(data_dir), kept
+
+
+def locked(data_dir: Path) -> FileLock:
+    """The data folder's lock, held; the system frees it when the process ends, however it ends. Raises Busy, Failed."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        check_lock(data_dir / LOCK_FILE)
+        lock = FileLock(data_dir / LOCK_FILE)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Busy(
+            f"Another server already uses the data folder {str(data_dir)!r}: stop it, or choose another --data-dir."
+        ) from None
+    except OSError as error:
+        raise Failed(
+            f"The data folder {str(data_dir)!r} cannot be used ({error.strerror or error}): choose another --data-dir."
+        ) from error
+    return lock
+
+
+def default_data_dir() -> Path:
+    """The user's data folder of this program, as the platform has it (XDG, Library, AppData)."""
+    if sys.platform == "win32":
+        home = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        home = Path.home() / "Library" / "Application Support"
+    else:
+        home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return home / "gradiend_ui"
 
 
 def _export_folder(asked: str | os.PathLike[str]) -> Path:

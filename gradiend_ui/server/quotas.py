@@ -60,6 +60,11 @@ class Quotas:
         """How large one sweep may be."""
         return {"cells": self.cells, "rows": self.rows, "texts": self.texts, "characters": self.characters}
 
+    @property
+    def turns(self) -> dict[str, int]:
+        """How many sweeps may be queued or going on."""
+        return {"runs": self.runs, "runs_each": self.runs_each}
+
 
 LOCAL = Quotas(
     runs=100,

@@ -13,7 +13,8 @@ from gradiend_ui.engine.answers.run import RunEntry, RunLabel, RunList, RunWinne
 from gradiend_ui.engine.errors import BadName, Failed, NotFound, TooLarge
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.store.runs import Run
-from gradiend_ui.server.parts import Ground
+from gradiend_ui.engine.worker.requests import DeleteRun
+from gradiend_ui.server.shared import Shared
 from gradiend_ui.server.visitors import THIS_MACHINE, Asker
 
 log = logging.getLogger(__name__)
@@ -21,24 +22,24 @@ LONGEST_NAME, LONGEST_NOTE = 80, 500
 Select = Callable[[str, Mapping[str, object]], SelectionAnswer]
 
 
-class RunShelf:
+class Runs:
     """`select` answers which cell wins (as the API's /select)."""
 
-    def __init__(self, ground: Ground, select: Select) -> None:
-        self._ground = ground
+    def __init__(self, shared: Shared, select: Select) -> None:
+        self._shared = shared
         self._select = select
 
-    def runs(self, most: int = 20, asker: Asker = THIS_MACHINE) -> RunList:
+    def newest(self, most: int = 20, asker: Asker = THIS_MACHINE) -> RunList:
         """{"runs": the `most` newest of those that the asker may control, newest first, see `entry`; "count": of all
         of these}."""
         records, count = self._records(most, asker)
         return {"runs": [entry for record in records if (entry := self._entry_or_none(record))], "count": count}
 
     def _records(self, most: int, asker: Asker) -> tuple[list[Run], int]:
-        store = self._ground.store
-        if asker.owner and not self._ground.public:
+        store = self._shared.store
+        if asker.owner and not self._shared.public:
             return store.runs(most), store.count_runs()
-        held = self._ground.keys.held(asker.ring)
+        held = self._shared.keys.held(asker.ring)
         records = [record for run in held if (record := self._record_or_none(run))]
         return sorted(records, key=lambda record: record.created, reverse=True)[:most], len(records)
 
@@ -47,15 +48,15 @@ class RunShelf:
 
         Raises NotAllowed, NotFound.
         """
-        self._ground.keys.check(run, asker)
-        return self._entry(self._ground.store.run(run))
+        self._shared.keys.check(run, asker)
+        return self._entry(self._shared.store.run(run))
 
     def label(self, run: str, name: str, note: str, asker: Asker = THIS_MACHINE) -> RunLabel:
         """Keep a name and a note for the run, "" takes them away; gives both as they are kept.
 
         Raises NotAllowed, NotFound, BadName, TooLarge.
         """
-        self._ground.keys.check(run, asker)
+        self._shared.keys.check(run, asker)
         for what, text, longest in (("name", name, LONGEST_NAME), ("note", note, LONGEST_NOTE)):
             if not isinstance(text, str | None):
                 raise BadName(f"The {what} is text of at most {longest} characters, not {shown(text)}.")
@@ -64,7 +65,7 @@ class RunShelf:
             if len(text) > longest:
                 told = TooLarge(f"The {what} has {len(text):,} characters; at most {longest} are kept.")
                 raise told.known_as(f"runs.long_{what}", count=len(text), most=longest)
-        self._ground.store.label_run(run, name, note)
+        self._shared.store.label_run(run, name, note)
         return {"name": name, "note": note}
 
     def delete(self, run: str, asker: Asker = THIS_MACHINE) -> None:
@@ -72,13 +73,13 @@ class RunShelf:
 
         Exports stay. Raises NotAllowed, NotFound, Failed.
         """
-        self._ground.keys.check(run, asker)
-        self._ground.worker.ask("delete_run", run=run)
+        self._shared.keys.check(run, asker)
+        self._shared.worker.ask(DeleteRun(run))
 
     def _record_or_none(self, run: str) -> Run | None:
         """None for a damaged run, and one that was deleted just now: it must not take the list with it."""
         try:
-            return self._ground.store.run(run)
+            return self._shared.store.run(run)
         except (Failed, NotFound) as error:
             log.warning("run %s cannot be listed: %s", run, error)
             return None
@@ -102,14 +103,14 @@ class RunShelf:
             "done": record.done,
             "total": record.total,
             "created": record.created,
-            "checkpoint": self._ground.store.checkpoint(record.checkpoint)[2]["name"],
+            "checkpoint": self._shared.store.checkpoint(record.checkpoint)[2]["name"],
             "classes": list(spec["target_classes"]),
             "all_classes": list(info["classes"]),
             "winner": self._winner(record),
-            "bytes": self._ground.store.size_of(record),
+            "bytes": self._shared.store.size_of(record),
             "made_by": info.get("made_by"),
             "settings": {
-                "checkpoint": self._ground.store.checkpoint(record.checkpoint)[2]["name"],
+                "checkpoint": self._shared.store.checkpoint(record.checkpoint)[2]["name"],
                 "classes": ", ".join(map(str, spec["target_classes"])),
                 "goal": spec["goal"],
                 "part": spec["part"],

@@ -7,76 +7,58 @@ worker process; torch is never imported here. Thread-safe.
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
-
-from filelock import FileLock, Timeout
 
 from gradiend_ui.engine.answers.checkpoint import About, Card, LoadAnswer
 from gradiend_ui.engine.answers.model import CompareAnswer
 from gradiend_ui.engine.answers.run import (
-    CellAnswer,
     CellsAnswer,
-    Imported,
     OpenedSweep,
     Picture,
     RunInfo,
     RunSpec,
     RunState,
-    Search,
     SelectionAnswer,
     StartedRun,
-    StartedSweep,
 )
 from gradiend_ui.engine.base.demos import DEMOS
-from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed
+from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError, NotAllowed
 from gradiend_ui.engine.files.fence import fence_version
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.selection.picture import Pictures
-from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
-from gradiend_ui.engine.selection.winner import Question, select
+from gradiend_ui.engine.selection.winner import select
 from gradiend_ui.engine.store.inventory import Inventory
-from gradiend_ui.engine.store.known_cells import known_cells
 from gradiend_ui.engine.store.opening import opened_store
 from gradiend_ui.engine.store.queue import check_turn
-from gradiend_ui.engine.store.runs import Run
+from gradiend_ui.engine.sweep.asked import AskedSweep
+from gradiend_ui.engine.sweep.known_cells import known_cells
 from gradiend_ui.engine.uploads.trust import LOCAL, public_trust
-from gradiend_ui.engine.values import DEFAULT_PRECISION, DEFAULT_RATIO, CellScore, Grid, finite_or_none
+from gradiend_ui.engine.values import DEFAULT_PRECISION, Cell, Grid
 from gradiend_ui.engine.worker.client import WorkerClient
+from gradiend_ui.engine.worker.requests import Compare, FinishCell, Load, OpenFinished, StartSweep, Wake
 from gradiend_ui.engine.worker.turns import who_asks
-from gradiend_ui.server.checkpoints import OwnModel, Uploads, absolute, checked_location, was_uploaded
-from gradiend_ui.server.data import DataDesk
-from gradiend_ui.server.exports import ExportDesk
+from gradiend_ui.server import answers
+from gradiend_ui.server.checkpoints import OwnModel, Uploads, absolute, checked_location
+from gradiend_ui.server.comparing import Comparisons
+from gradiend_ui.server.data import Data
+from gradiend_ui.server.exports import Exports
 from gradiend_ui.server.home import STORE_FILE as STORE_FILE
-from gradiend_ui.server.home import Home, check_lock, home_and_exports, mark
+from gradiend_ui.server.home import Home, default_data_dir, home_and_exports, locked, mark
 from gradiend_ui.server.housekeeping import Housekeeping
 from gradiend_ui.server.leftovers import adopt
-from gradiend_ui.server.parts import CompareDesk, Ground
 from gradiend_ui.server.quotas import LOCAL as LOCAL_QUOTAS
 from gradiend_ui.server.quotas import PUBLIC, Quotas, places_of
 from gradiend_ui.server.roles import hashed, new_key
-from gradiend_ui.server.runs import RunShelf
+from gradiend_ui.server.runs import Runs
+from gradiend_ui.server.shared import Shared
 from gradiend_ui.server.visitors import THIS_MACHINE, Asker
 
 log = logging.getLogger(__name__)
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo"
-LOCK_FILE = "lock"
-LOAD_KEYS = (
-    "checkpoint", "name", "base_model", "objective", "classes", "encoding_direction", "strengthening_feature_factor",
-    "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "seeds", "memory", "rows",
-    "rows_recovered", "neutral_sets", "finished_sweeps", "assumed", "missing", "warnings",
-)  # fmt: skip
-OLDER_CARD: dict[str, object] = {
-    "finished_sweeps": [], "seeds": [], "memory": {"needed": None, "free": None}, "assumed": [], "missing": [],
-    "rows_recovered": None, "row_classes": [], "row_counts": [], "target_words": {},
-}  # fmt: skip
-LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_prompt", "seed"})
-SELECT_OPTIONS = frozenset({"target_class", "goal", "policy", "ratio", "any_feature_factor"})
-OPEN_OPTIONS = frozenset({"file"})
 MOST_REV = 2**53
 NO_FENCE = (
     "This system has no fence around processes (Landlock, Linux 5.13 or newer): what visitors upload is checked and "
@@ -88,8 +70,8 @@ RESUMABLE = ("paused", "stopped", "interrupted", "failed")
 class Session:
     """One server's engine: a data folder, its lock and its worker. Open it with `Session.open`.
 
-    Sweeps and what is read of them are methods here; `data`, `shelf` and `uploads` are its parts for data before a
-    sweep, earlier runs and uploaded checkpoints.
+    Sweeps and what is read of them are methods here; its parts are `data` (before a sweep), `compared` (one's own
+    sentences), `runs` (earlier ones), `exports` and `uploads` (checkpoints).
     """
 
     def __init__(
@@ -129,17 +111,17 @@ class Session:
             data_dir / STORE_FILE,
             data_dir,
             demo_folder,
-            self._on_worker_death,
+            partial(self._interrupt, states=("running",)),
             trust,
             number,
             places_of(PUBLIC if public else LOCAL_QUOTAS),
         )
-        self._ground = ground = Ground(self._store, self._worker, data_dir, public, export_dir)
-        self.data = DataDesk(ground)
-        self.compared = CompareDesk(ground)
-        self.shelf = RunShelf(ground, self.select)
-        self.exports = ExportDesk(ground, self.select)
-        self.uploads = Uploads(ground)
+        self._shared = shared = Shared(self._store, self._worker, data_dir, public, export_dir)
+        self.data = Data(shared)
+        self.compared = Comparisons(shared)
+        self.runs = Runs(shared, self.select)
+        self.exports = Exports(shared, self.select)
+        self.uploads = Uploads(shared)
 
     @classmethod
     def open(
@@ -207,7 +189,7 @@ class Session:
     @property
     def quotas(self) -> Quotas:
         """What this server takes, of one visitor and of all."""
-        return self._ground.quotas
+        return self._shared.quotas
 
     @property
     def downloads_dir(self) -> Path:
@@ -218,7 +200,7 @@ class Session:
 
     def load(self, source: str, options: Mapping[str, object] | None = None) -> LoadAnswer:
         """The API's /load. Raises BadCheckpoint, BadBase, NotAllowed."""
-        chosen = _options(options, LOAD_OPTIONS, "load")
+        chosen = answers.checked_options(options, answers.LOAD_OPTIONS, "load")
         source = checked_location(source, f"source must be {' or '.join(map(repr, DEMOS))}, or a folder")
         if source not in DEMOS and not self._own.is_meant(source):
             if self._public:
@@ -232,68 +214,49 @@ class Session:
         if chosen.pop("revision", None) is not None:
             raise BadGrid("revision applies to Hub ids only; a folder has none.")
         if chosen:
-            self._ground.loads.count(who_asks())
+            self._shared.loads.count(who_asks())
         kept = self.quotas.kept_loads
         if self._own.is_meant(source):
             with self._own.kept_from_visitors():
-                card = self._worker.ask("load", source=self._own.source, options=chosen, kept=kept)
+                card = self._worker.ask(Load(self._own.source, chosen, kept=kept))
         else:
-            card = self._worker.ask("load", source=source, options=chosen, kept=kept)
-        return cast(LoadAnswer, {key: card[key] for key in LOAD_KEYS})
+            card = self._worker.ask(Load(source, chosen, kept=kept))
+        known: Mapping[str, object] = card
+        return cast(LoadAnswer, {key: known[key] for key in answers.LOAD_KEYS})
 
     def card(self, checkpoint: str) -> Card:
         """The /load answer plus what the page's form needs; an older card tells no finished sweeps. Raises NotFound."""
         card = self._store.checkpoint(checkpoint)[2]
-        whole = {**OLDER_CARD, "notes": card["warnings"], **card, "base_parameters": card["base_weights"]}
+        whole = {**answers.OLDER_CARD, "notes": card["warnings"], **card, "base_parameters": card["base_weights"]}
         return cast(Card, whole)
 
     # --- sweep ---------------------------------------------------------------------------------------------------
 
-    def start_sweep(self, checkpoint: str, spec: Mapping[str, Any] | None = None, visitor: str = "") -> StartedRun:
+    def start_sweep(
+        self, checkpoint: str, spec: AskedSweep | Mapping[str, Any] | None = None, visitor: str = ""
+    ) -> StartedRun:
         """The API's /start_sweep: with the run's key, which is told here and never again.
 
         Raises BadGrid, BadData, NotFound, NotAllowed, Busy, TooLarge.
         """
         self._store.checkpoint(checkpoint)
-        if spec is not None and not isinstance(spec, Mapping):
+        if spec is not None and not isinstance(spec, AskedSweep | Mapping):
             raise BadGrid(f"spec must be an object of options, not {shown(spec)}.")
-        request = dict(spec or {})
-        for key in ("rows", "neutral"):
-            if self._public:
-                request[key] = self._given_by_a_stranger(key, request.get(key), visitor)
-        key, most = new_key(), {**self.quotas.sweep_size, **self._turn_limits}
-        answer: StartedSweep = self._worker.ask(
-            "start", checkpoint=checkpoint, spec=request, visitor=visitor, most=most, key_hash=hashed(key)
-        )
-        return {**answer, "key": key}
+        options = spec.as_json() if isinstance(spec, AskedSweep) else spec or {}
+        asked = AskedSweep.of(self.data.taken_in(options, visitor) if self._public else options)
+        key, most = new_key(), {**self.quotas.sweep_size, **self.quotas.turns}
+        started = self._worker.ask(StartSweep(checkpoint, asked, visitor, hashed(key), most))
+        return {**started, "key": key}
 
-    def _given_by_a_stranger(self, key: str, table: Any, visitor: str) -> Any:
-        """Rows or texts as data or as an upload's id; a file in the download cache is taken in like one of the page's.
-
-        Raises NotAllowed for any other path, and as `DataDesk.keep_table` does.
-        """
-        if not isinstance(table, Mapping):
-            if isinstance(table, (str, os.PathLike)):
-                raise NotAllowed(f"This server reads no paths: send {key} as records or texts.")
-            return table
-        kept = {"upload", "run"} & set(table)
-        if kept and "path" not in table:
-            return table
-        if kept or not was_uploaded(table.get("path")):
-            raise NotAllowed(f"This server reads no paths: send {key} as records or texts.")
-        keep = self.data.keep_table if key == "rows" else self.data.keep_texts
-        return {"upload": keep(table["path"], visitor)["upload"]}
-
-    def known_cells(self, checkpoint: str, spec: Mapping[str, Any]) -> int:
-        """How many cells that a spec asks for are scored already (see `engine.store.known_cells`)."""
-        return known_cells(self._store, checkpoint, spec)
+    def known_cells(self, checkpoint: str, asked: AskedSweep) -> int:
+        """How many cells that somebody asks for are scored already (see `engine.sweep.known_cells`)."""
+        return known_cells(self._store, checkpoint, asked)
 
     def open_finished(self, checkpoint: str, options: Mapping[str, object] | None = None) -> OpenedSweep:
         """The API's /open_finished. Raises BadGrid, NotFound."""
         self._store.checkpoint(checkpoint)
-        chosen = _options(options, OPEN_OPTIONS, "open_finished")
-        answer: OpenedSweep = self._worker.ask("open_finished", checkpoint=checkpoint, options=chosen)
-        return answer
+        chosen = answers.checked_options(options, answers.OPEN_OPTIONS, "open_finished")
+        return self._worker.ask(OpenFinished(checkpoint, chosen.get("file")))
 
     def run_info(self, run: str) -> RunInfo:
         """What does not change in a run. Raises NotFound."""
@@ -313,7 +276,7 @@ class Session:
             "data": self.data.of_run(record),
             "warnings": info["warnings"],
             "classes": info["classes"],
-            "imported": _imported(record),
+            "imported": answers.imported(record),
             "neutral_tokens": info["neutral_tokens"],
             "created": record.created,
             "made_by": info.get("made_by"),
@@ -337,19 +300,23 @@ class Session:
             "rev": newest,
             "done": record.done,
             "total": record.total,
-            "eta_seconds": _seconds(record),
-            "base": cell_json(base, classes),
-            "cells": [cell_json(score, classes) for score in changed if score.cell is not None and _touched(score)],
+            "eta_seconds": answers.seconds_left(record),
+            "base": answers.cell_json(base, classes),
+            "cells": [
+                answers.cell_json(score, classes)
+                for score in changed
+                if score.cell is not None and score.status != "pending"
+            ],
             "error": record.error,
         }
 
     def role(self, run: str, asker: Asker) -> str:
         """What the asker is to the run (see `server.roles`). Raises NotFound, NotAllowed."""
-        return self._ground.keys.role(run, asker)
+        return self._shared.keys.role(run, asker)
 
     def check_control(self, run: str, asker: Asker) -> None:
         """Raises NotFound, and NotAllowed where the asker may only watch the run."""
-        self._ground.keys.check(run, asker)
+        self._shared.keys.check(run, asker)
 
     def pause(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
         """The API's /pause. Raises NotFound, NotAllowed."""
@@ -362,7 +329,7 @@ class Session:
         with self._turns:
             self._check_turn(run, RESUMABLE)
             state = self._store.set_state(run, "queued", only_from=RESUMABLE)
-        self._worker.ask("wake")
+        self._worker.ask(Wake())
         return {"state": self._store.revision(run)[1] if state == "queued" else state}
 
     def finish_cell(self, run: str, cell: Mapping[str, Any], asker: Asker = THIS_MACHINE) -> RunState:
@@ -373,18 +340,13 @@ class Session:
         self.check_control(run, asker)
         with self._turns:
             self._check_turn(run, ("finished",))
-            answer: RunState = self._worker.ask("finish_cell", run=run, cell=dict(cell))
-        return answer
+            return self._worker.ask(FinishCell(run, Cell.of(cell)))
 
     def _check_turn(self, run: str, states: Sequence[str]) -> None:
         """Whether the run, if it is in one of `states`, may be queued again. Raises NotFound, Busy."""
         if self._store.revision(run)[1] in states:
             own = self._store.active_runs(self._store.visitor(run))
-            check_turn(own, self._store.active_runs(), self._turn_limits)
-
-    @property
-    def _turn_limits(self) -> dict[str, int]:
-        return {"runs": self.quotas.runs, "runs_each": self.quotas.runs_each}
+            check_turn(own, self._store.active_runs(), self.quotas.turns)
 
     def stop(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
         """The API's /stop. Raises NotFound, NotAllowed."""
@@ -398,25 +360,25 @@ class Session:
         """The API's /select. Raises NotFound while nothing can be selected yet."""
         record = self._store.run(run)
         _, scores = self._store.cells(run)
-        return select(_question(record, options), scores[0], scores[1:]).to_json()
+        return select(answers.question_of(record, options), scores[0], scores[1:]).to_json()
 
     def picture(self, run: str, options: Mapping[str, object] | None = None) -> Picture:
         """Everything a page draws of the run, with the selection for `options` (see `engine.selection.picture`)."""
         record = self._store.run(run)
         grid = Grid(tuple(record.info["feature_factors"]), tuple(record.info["learning_rates"]))
-        rev, picture = self._pictures.of(run, grid, _question(record, options))
+        rev, picture = self._pictures.of(run, grid, answers.question_of(record, options))
         return {
             "rev": rev,
             "state": record.state,
             "done": record.done,
             "total": record.total,
-            "eta_seconds": _seconds(record),
+            "eta_seconds": answers.seconds_left(record),
             "position": self._store.position(run),
             "error": record.error,
-            "imported": _imported(record),
+            "imported": answers.imported(record),
             "neutral_set": record.info["neutral_set"],
             "precision": record.info["spec"].get("precision", DEFAULT_PRECISION),
-            "search": _search(record),
+            "search": answers.search_of(record),
             **picture,
         }
 
@@ -434,118 +396,11 @@ class Session:
         chosen = {} if options is None else options
         if not isinstance(chosen, Mapping):
             raise BadGrid(f"The options of compare must be an object, not {shown(chosen)}.")
+        named = tuple(map(Cell.of, cells))
         if self._public:
-            self.compared.ahead(run, cells, texts, chosen)
-        answer: CompareAnswer = self._worker.ask(
-            "compare", run=run, cells=list(cells), texts=list(texts), options=dict(chosen)
-        )
-        return answer
+            self.compared.ahead(run, named, texts, chosen)
+        return self._worker.ask(Compare(run, named, tuple(texts), dict(chosen)))
 
     def export(self, run: str, options: Mapping[str, object], visitor: str = "") -> str:
         """The API's /export: path of a zip, kept for an hour. Raises BadGrid, BadName, NotFound, Busy, Failed."""
         return self.exports.zip_of(run, options, visitor)
-
-    def _on_worker_death(self, why: str) -> None:
-        self._interrupt(why, ("running",))
-
-
-def locked(data_dir: Path) -> FileLock:
-    """The data folder's lock, held; the system frees it when the process ends, however it ends. Raises Busy, Failed."""
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        check_lock(data_dir / LOCK_FILE)
-        lock = FileLock(data_dir / LOCK_FILE)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise Busy(
-            f"Another server already uses the data folder {str(data_dir)!r}: stop it, or choose another --data-dir."
-        ) from None
-    except OSError as error:
-        raise Failed(
-            f"The data folder {str(data_dir)!r} cannot be used ({error.strerror or error}): choose another --data-dir."
-        ) from error
-    return lock
-
-
-def default_data_dir() -> Path:
-    """The user's data folder of this program, as the platform has it (XDG, Library, AppData)."""
-    if sys.platform == "win32":
-        home = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        home = Path.home() / "Library" / "Application Support"
-    else:
-        home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return home / "gradiend_ui"
-
-
-def _options(given: object, known: frozenset[str], what: str) -> dict[str, Any]:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise BadGrid(f"The options of {what} must be an object, not {shown(given)}.")
-    unknown = sorted(str(key) for key in set(given) - known)
-    if unknown:
-        raise BadGrid(f"Unknown option {shown(unknown[0])}; {what} knows {', '.join(sorted(known))}.")
-    return {key: value for key, value in given.items() if value is not None}
-
-
-def _question(record: Run, options: Mapping[str, object] | None) -> Question:
-    chosen = _options(options, SELECT_OPTIONS, "select")
-    any_factor = chosen.get("any_feature_factor", False)
-    if not isinstance(any_factor, bool):
-        raise BadGrid(f"any_feature_factor must be true or false, not {shown(any_factor)}.")
-    return Question(
-        target_class=chosen.get("target_class", record.info["spec"]["target_classes"][0]),
-        classes=tuple(record.info["classes"]),
-        strengthening=record.info["strengthening"],
-        goal=chosen.get("goal", "weaken" if record.info["spec"]["goal"] == "weaken" else "strengthen"),
-        policy=policy_named(chosen.get("policy", DEFAULT_POLICY), chosen.get("ratio", DEFAULT_RATIO)),
-        any_feature_factor=any_factor,
-    )
-
-
-def _imported(record: Run) -> Imported | None:
-    """{file, check, note} of a run whose numbers come from a file; None for one that was swept here."""
-    imported = record.info.get("imported")
-    if imported is None:
-        return None
-    return {"file": imported["file"], "check": imported["check"], "note": imported["note"]}
-
-
-def _search(record: Run) -> Search | None:
-    """{ratio, goals, target_classes} whose winners a run looks for; None for one that scores every cell."""
-    spec = record.info["spec"]
-    if not spec.get("winner_only"):
-        return None
-    goals = ["strengthen", "weaken"] if spec["goal"] == "both" else [spec["goal"]]
-    return {"ratio": spec["winner_ratio"], "goals": goals, "target_classes": spec["target_classes"]}
-
-
-def _touched(score: CellScore) -> bool:
-    return score.status != "pending"
-
-
-def _seconds(record: Run) -> float | None:
-    return record.eta_seconds if record.state == "running" else None
-
-
-def cell_json(score: CellScore, classes: Sequence[str]) -> CellAnswer:
-    """A cell as the API sends it; probs and probs_factual in the reference's sense."""
-    data = score.to_json()
-    return {
-        "feature_factor": data["feature_factor"],
-        "learning_rate": data["learning_rate"],
-        "status": data["status"],
-        "probs": _known({name: score.strengthen_metric(name, classes) for name in classes}),
-        "probs_factual": _known({name: score.own_probability(name) for name in classes}),
-        "probs_by_dataset": data["probs_by_dataset"],
-        "lms": data["lms"],
-        "rows_done": data["rows_done"],
-        "reason": data["reason"],
-        "errors": data.get("errors", {}),
-        "precision": score.precision,
-    }
-
-
-def _known(values: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {name: finite_or_none(value) for name, value in values.items() if value is not None}

@@ -30,7 +30,7 @@ from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.finished_check import difference_to_today
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.run import run
-from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore
+from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, NO_CELL, Cell, CellScore
 from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request
 
 log = logging.getLogger(__name__)
@@ -232,8 +232,7 @@ def row_records(plan: PreparedSweep, cell: Cell | None, results: Any) -> Iterato
     """One record per scored row, columns as in the reference's row-wise csv, the cell in front."""
     for row, by_class in plan.row_scores(results):
         yield {
-            "feature_factor": None if cell is None else cell.feature_factor,
-            "learning_rate": None if cell is None else cell.learning_rate,
+            **(NO_CELL if cell is None else cell.as_json()),
             "masked": row.masked,
             "factual": row.label,
             "alternative": row.alternative,

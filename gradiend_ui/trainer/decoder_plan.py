@@ -125,8 +125,8 @@ class DecoderData:
                 f"A sweep has one feature factor per cell; this GRADIEND has {self.model.gradiend.latent_dim} latents. "
                 "Use get_model().rewrite_base_model(learning_rate, [one factor per latent])."
             )
-        factors = request.feature_factors or self.default_feature_factors(request)
-        return Grid(tuple(factors), tuple(request.learning_rates or DEFAULT_LEARNING_RATES))
+        spec = self._spec(request)
+        return spec.grid(spec.feature_factors or self.default_feature_factors(request))
 
     def default_feature_factors(self, request: Request) -> tuple[float, ...]:
         """Strengthen: those of the asked classes; weaken: those of the other classes. In class order."""
@@ -169,7 +169,17 @@ class DecoderData:
         return plan_sweep(self.model, self._spec(request), self.grid(request), others, self.targets, ())
 
     def _spec(self, request: Request) -> SweepSpec:
-        return SweepSpec(part=request.part, token_boundary=self.token_boundary)  # type: ignore[arg-type]
+        """The request as every sweep is asked for; rows and texts are chosen here, as the reference does."""
+        return SweepSpec.of(
+            {
+                "target_classes": request.asked,
+                "goal": request.goal,
+                "feature_factors": request.feature_factors,
+                "learning_rates": request.learning_rates or DEFAULT_LEARNING_RATES,
+                "part": request.part,
+                "token_boundary": self.token_boundary,
+            }
+        )
 
     def _datasets(self, request: Request) -> frozenset[str]:
         """Label classes whose rows the goal reads."""

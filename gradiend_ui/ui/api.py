@@ -82,12 +82,12 @@ def register(session: Session, visitors: Visitors) -> None:
     def label(run: str, name: str, note: str, key: str = "", request: gr.Request = None) -> dict[str, Any]:
         """Keep a name and a note for a sweep; "" takes them away."""
         with for_scripts():
-            return answer(session.shelf.label(run, name, note, visitors.asker(request, key)))
+            return answer(session.runs.label(run, name, note, visitors.asker(request, key)))
 
     def delete(run: str, key: str = "", request: gr.Request = None) -> dict[str, Any]:
         """Stop a sweep where it is going on, and remove it with its numbers; exports stay."""
         with for_scripts():
-            session.shelf.delete(run, visitors.asker(request, key))
+            session.runs.delete(run, visitors.asker(request, key))
             return {"deleted": run}
 
     def select(run: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006

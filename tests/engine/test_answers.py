@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import Any, is_typeddict
 
 import pytest
-from answer_shapes import Seen, misfits, required_keys
 
 from gradiend_ui.engine.answers import checkpoint, data, model, run
+from gradiend_ui.server.answers import SELECT_OPTIONS
 from gradiend_ui.server.data import DATA_KEYS
-from gradiend_ui.server.session import SELECT_OPTIONS, Session
+from gradiend_ui.server.session import Session
+from tests.support.answer_shapes import Seen, misfits, required_keys
 
 SMALL = {"learning_rates": [0.2, 0.05], "max_rows": 10, "max_neutral": 20, "winner_only": True, "goal": "both"}
 TABLE = (

@@ -17,8 +17,10 @@ import pytest
 from gradiend_ui.engine.errors import Busy, Failed
 from gradiend_ui.engine.worker import client as worker_client
 from gradiend_ui.engine.worker.client import WorkerClient
+from gradiend_ui.engine.worker.requests import Request
 from gradiend_ui.engine.worker.turns import Places, Turns, asked_by, who_asks
 from tests.engine import echo_worker
+from tests.engine.echo_worker import Aside, Die, Echo, Hold, Release
 
 PLACES = Places(waiting=10, waiting_each=4, sent=2, sent_each=1)
 
@@ -108,15 +110,15 @@ Ask = Callable[..., "Future[Any]"]
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ask, WorkerClient]]:
-    """ask(visitor, kind, ...) sends from a thread of its own; the worker only says in which order requests came."""
+    """ask(visitor, request) sends from a thread of its own; the worker only says in which order requests came."""
     monkeypatch.setattr(worker_client, "_child", echo_worker.serve)
     client = WorkerClient(tmp_path, tmp_path, tmp_path, lambda why: None, places=Places(20, 10, 1, 1))
     pool = ThreadPoolExecutor(20)
 
-    def ask(visitor: str, kind: str, **body: Any) -> Future[Any]:
+    def ask(visitor: str, request: Request[Any]) -> Future[Any]:
         def work() -> Any:
             with asked_by(visitor):
-                return client.ask(kind, **body)
+                return client.ask(request)
 
         before = len(client._turns)
         future = pool.submit(work)
@@ -133,9 +135,9 @@ def test_eight_requests_of_one_do_not_come_before_the_one_of_another(
     client: tuple[Ask, WorkerClient], tmp_path: Path
 ) -> None:
     ask, _ = client
-    held = ask("anna", "hold", until="go")
-    many = [ask("anna", "echo") for _ in range(7)]
-    other = ask("ben", "echo")
+    held = ask("anna", Hold("go"))
+    many = [ask("anna", Echo()) for _ in range(7)]
+    other = ask("ben", Echo())
     (tmp_path / "go").touch()
     assert (held.result(30), other.result(30)) == (1, 2)
     assert [one.result(30) for one in many] == [3, 4, 5, 6, 7, 8, 9]
@@ -143,10 +145,10 @@ def test_eight_requests_of_one_do_not_come_before_the_one_of_another(
 
 def test_others_are_answered_while_a_request_is_aside(client: tuple[Ask, WorkerClient]) -> None:
     ask, _ = client
-    slow, behind = ask("anna", "aside"), ask("anna", "echo")
-    assert ask("ben", "echo").result(30) == 2
+    slow, behind = ask("anna", Aside()), ask("anna", Echo())
+    assert ask("ben", Echo()).result(30) == 2
     assert not slow.done() and not behind.done()
-    assert ask("ben", "release").result(30) == 3
+    assert ask("ben", Release()).result(30) == 3
     assert (slow.result(30), behind.result(30)) == ("released", 4)
 
 
@@ -154,9 +156,9 @@ def test_a_death_fails_what_was_sent_and_what_waited_goes_to_the_next_worker(
     client: tuple[Ask, WorkerClient], tmp_path: Path
 ) -> None:
     ask, _ = client
-    held = ask("anna", "hold", until="go")
-    dying, waiting = ask("anna", "die"), ask("ben", "hold", until="go")
-    later = ask("ben", "echo")
+    held = ask("anna", Hold("go"))
+    dying, waiting = ask("anna", Die()), ask("ben", Hold("go"))
+    later = ask("ben", Echo())
     (tmp_path / "go").touch()
     assert (held.result(30), waiting.result(30)) == (1, 2)
     with pytest.raises(Failed, match="exit code 3"):
@@ -169,7 +171,7 @@ def test_a_thread_of_its_own_sends_and_holds_nothing_meanwhile(
 ) -> None:
     """Who asks would wait with it for a worker that does not read yet."""
     ask, own = client
-    assert ask("anna", "echo").result(30) == 1
+    assert ask("anna", Echo()).result(30) == 1
     sent: list[tuple[str, bool]] = []
     send_bytes = Connection.send_bytes
 
@@ -178,7 +180,7 @@ def test_a_thread_of_its_own_sends_and_holds_nothing_meanwhile(
         send_bytes(connection, content)
 
     monkeypatch.setattr(Connection, "send_bytes", send)
-    assert ask("ben", "echo").result(30) == 2
+    assert ask("ben", Echo()).result(30) == 2
     assert sent == [("worker-requests", False)]
 
 
@@ -187,9 +189,9 @@ def test_a_large_request_that_the_worker_does_not_read_yet_holds_nobody_up(
 ) -> None:
     ask, own = client
     own._turns._places = Places(20, 10, 2, 2)
-    held = ask("anna", "hold", until="go")
-    large = ask("anna", "echo", text="x" * 5_000_000)
-    other = ask("ben", "echo")  # comes back at once: nobody is stuck behind the full pipe
+    held = ask("anna", Hold("go"))
+    large = ask("anna", Echo("x" * 5_000_000))
+    other = ask("ben", Echo())  # comes back at once: nobody is stuck behind the full pipe
     assert len(own._turns) == 3
     (tmp_path / "go").touch()
     assert held.result(30) == 1

@@ -1,32 +1,32 @@
-"""What a lane answers about exports: the card before it is written is the card that is written."""
+"""What a worker answers about exports: the card before it is written is the card that is written."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.engine.worker.bench import Bench
-from gradiend_ui.engine.worker.requests import exporting
+from gradiend_ui.engine.worker.handlers import exporting
+from gradiend_ui.engine.worker.requests import DeleteRun, DescribeExport, Export, Rewriting
+from gradiend_ui.engine.worker.resources import Resources
 
-CELL = {"feature_factor": -1.0, "learning_rate": 0.5}
-
-
-@pytest.fixture
-def bench(tmp_path: Path, checkpoint_folder: Path) -> Bench:
-    return Bench(Store(tmp_path / "runs.sqlite"), tmp_path, tmp_path)
+CELL = Cell(-1.0, 0.5)
 
 
 @pytest.fixture
-def run(bench: Bench, checkpoint_folder: Path) -> str:
+def resources(tmp_path: Path, checkpoint_folder: Path) -> Resources:
+    return Resources(Store(tmp_path / "runs.sqlite"), tmp_path, tmp_path)
+
+
+@pytest.fixture
+def run(resources: Resources, checkpoint_folder: Path) -> str:
     """A finished run of one cell on the tiny BERT, as one opened from a file."""
-    loaded = bench.read_checkpoint(str(checkpoint_folder), {})
-    bench.keep_checkpoint("ck", loaded)
-    bench.store.save_checkpoint("ck", str(checkpoint_folder), {}, {"name": "tiny"})
+    loaded = resources.read_checkpoint(str(checkpoint_folder), {})
+    resources.keep_checkpoint("ck", loaded)
+    resources.store.save_checkpoint("ck", str(checkpoint_folder), {}, {"name": "tiny"})
     imported = {"file": "grid.json", "check": "verified", "lms_known": True, "model": loaded.model.fingerprint}
     spec = {"split": "test", "part": "decoder"}
     info = {"classes": ["M", "F"], "spec": spec, "rows": 3, "neutral_set": "own", "fingerprint": "abc",
@@ -35,16 +35,16 @@ def run(bench: Bench, checkpoint_folder: Path) -> str:
         CellScore(cell, "final", {"M": {"F": p}}, {"lms": p}, 3, 3)
         for cell, p in ((None, 0.125), (Cell(-1.0, 0.5), 0.5))
     ]
-    return bench.store.create_finished_run("ck", {}, info, scores)
+    return resources.store.create_finished_run("ck", {}, info, scores)
 
 
 @pytest.mark.parametrize("dtype", [None, "float16"])
 def test_what_is_described_is_what_is_written(
-    bench: Bench, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str | None
+    resources: Resources, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str | None
 ) -> None:
-    request: dict[str, Any] = {"run": run, "cell": CELL, "dtype": dtype, "chosen_for": "strengthen F"}
-    told = exporting.describe(bench, {**request, "name": "again", "tells_paths": True})
-    folder = Path(exporting.export(bench, {**request, "folder": str(tmp_path / "exports" / "she")}))
+    rewriting = Rewriting(CELL, dtype, "strengthen F")
+    told = exporting.describe(resources, DescribeExport(run, rewriting, "again", tells_paths=True))
+    folder = Path(exporting.export(resources, Export(run, rewriting, str(tmp_path / "exports" / "she"))))
     assert (folder / "README.md").read_text(encoding="utf-8") == told["card"]
     assert "| P(F) on M rows | 0.125 | 0.5 |" in told["card"] and "| chosen for | strengthen F |" in told["card"]
     assert "scores from grid.json (verified)" in told["card"] and "`abc`" in told["card"]
@@ -55,23 +55,23 @@ def test_what_is_described_is_what_is_written(
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
 
 
-def test_no_path_is_told_where_paths_are_not(bench: Bench, run: str, checkpoint_folder: Path) -> None:
-    told = exporting.describe(bench, {"run": run, "cell": CELL, "name": "x", "tells_paths": False})
+def test_no_path_is_told_where_paths_are_not(resources: Resources, run: str, checkpoint_folder: Path) -> None:
+    told = exporting.describe(resources, DescribeExport(run, Rewriting(CELL), "x"))
     assert str(checkpoint_folder.parent) not in told["script"] + told["card"]
     assert f"path/to/{checkpoint_folder.name}" in told["script"]
 
 
-def test_the_dtype_of_the_base_files_is_found(bench: Bench, run: str) -> None:
-    told = exporting.describe(bench, {"run": run, "cell": CELL, "dtype": "base", "name": "x"})
+def test_the_dtype_of_the_base_files_is_found(resources: Resources, run: str) -> None:
+    told = exporting.describe(resources, DescribeExport(run, Rewriting(CELL, "base"), "x"))
     assert (told["stored"], told["scored"]) == ("float32", "float32")
     with pytest.raises(BadGrid, match="dtype must be one of"):
-        exporting.describe(bench, {"run": run, "cell": CELL, "dtype": "int4", "name": "x"})
+        exporting.describe(resources, DescribeExport(run, Rewriting(CELL, "int4"), "x"))
     with pytest.raises(BadGrid, match="part must be one of"):
-        exporting.describe(bench, {"run": run, "cell": CELL, "part": "all", "name": "x"})
+        Cell(-1.0, 0.5, "all")  # type: ignore[arg-type]
 
 
-def test_a_run_is_stopped_and_deleted(bench: Bench) -> None:
-    run = bench.store.create_run("ck", {}, {"fingerprint": "f"}, [Cell(-1.0, 0.5)])
-    bench.store.set_state(run, "running", only_from=("queued",))
-    exporting.delete_run(bench, {"run": run})
-    assert bench.store.count_runs() == 0
+def test_a_run_is_stopped_and_deleted(resources: Resources) -> None:
+    run = resources.store.create_run("ck", {}, {"fingerprint": "f"}, [Cell(-1.0, 0.5)])
+    resources.store.set_state(run, "running", only_from=("queued",))
+    exporting.delete_run(resources, DeleteRun(run))
+    assert resources.store.count_runs() == 0

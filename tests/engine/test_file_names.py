@@ -13,6 +13,7 @@ from gradiend_ui.engine.errors import BadCheckpoint, BadName
 from gradiend_ui.engine.files.file_names import DEVICES as DEVICES_KNOWN
 from gradiend_ui.engine.files.file_names import is_device, without_device
 from gradiend_ui.engine.uploads.archives import checked_members
+from gradiend_ui.engine.values import Cell
 from gradiend_ui.server.exports import Piece, _default_name, checked_name, safe, unique_names
 from gradiend_ui.trainer.figures import _split
 from gradiend_ui.trainer.rewriting import _safe
@@ -72,7 +73,7 @@ def test_names_of_classes_and_checkpoints_become_safe() -> None:
     for name in unique_names([safe(name) for name in ("con", "CON", "nul.txt")]):
         assert not is_device(name)
     assert not is_device(_safe("AUX")) and _safe("F") == "F" and not is_device(_safe("com1.weaken"))
-    pieces = [Piece({"feature_factor": 1.0, "learning_rate": 0.1}, "", None)]
+    pieces = [Piece(Cell(1.0, 0.1), "", None)]
     assert checked_name(_default_name("con.", pieces)) and checked_name(_default_name("con", pieces))
     assert checked_name(safe("con." + "x" * 200)) and len(safe("con." + "x" * 200)) <= 80
 

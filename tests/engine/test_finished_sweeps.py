@@ -29,12 +29,13 @@ from gradiend_ui.engine.selection.winner import Question, select
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.finished_check import check
 from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
-from gradiend_ui.engine.values import CellScore, SweepSpec
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.values import Cell, CellScore, SweepSpec
+from gradiend_ui.engine.worker.requests import Compare, Export, Load, OpenFinished, Request, Rewriting
+from gradiend_ui.engine.worker.worker import Worker
 
 SPEC = SweepSpec(learning_rates=(0.1, 0.5), feature_factors=(-1.0, 1.0))
 CELL = {"feature_factor": -1.0, "learning_rate": 0.5}
-Opened = dict[str, Any]
+OpenedSweep = dict[str, Any]
 
 
 def swept(folder: Path, rows: pd.DataFrame, texts: list[str], spec: SweepSpec) -> tuple[GridCache, PreparedSweep]:
@@ -74,15 +75,15 @@ def make_run(
     return make
 
 
-def new_lane(folder: Path, store: Store | None = None) -> tuple[Lane, Store]:
+def new_worker(folder: Path, store: Store | None = None) -> tuple[Worker, Store]:
     store = store or Store(":memory:")
-    return Lane(store, folder / "data", folder / "no demo"), store
+    return Worker(store, folder / "data", folder / "no demo"), store
 
 
-def opened(run: Path) -> tuple[Lane, Store, Opened]:
-    lane, store = new_lane(run.parent)
-    card = lane.handle("load", {"source": str(run), "options": {}})
-    return lane, store, lane.handle("open_finished", {"checkpoint": card["checkpoint"]})
+def opened(run: Path) -> tuple[Worker, Store, OpenedSweep]:
+    worker, store = new_worker(run.parent)
+    card = worker.answer(Load(str(run), {}))
+    return worker, store, worker.answer(OpenFinished(card["checkpoint"]))
 
 
 # --- found and described -------------------------------------------------------------------------------------------
@@ -120,8 +121,8 @@ def test_a_file_that_cannot_be_shown_is_a_warning_on_the_card(
     edit(run, lambda content: content.update({field: value}))
     found, warnings = finished_sweeps(run / "model")
     assert found == () and words in warnings[0]
-    lane, _ = new_lane(run.parent)
-    card = lane.handle("load", {"source": str(run), "options": {}})
+    worker, _ = new_worker(run.parent)
+    card = worker.answer(Load(str(run), {}))
     assert card["finished_sweeps"] == [] and warnings[0] in card["warnings"]
 
 
@@ -137,10 +138,10 @@ def edit(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def test_it_opens_with_the_files_numbers_and_sweeps_nothing(make_run: Callable[..., Path]) -> None:
     run = make_run()
     written = finished_sweeps(run / "model")[0][0].cache
-    lane, store, answer = opened(run)
+    worker, store, answer = opened(run)
     assert answer["check"] == "verified" and answer["cells"] == 4, answer["note"]
     record = store.run(answer["run"])
-    assert (record.state, record.done, record.total) == ("finished", 4, 4) and not lane.step()
+    assert (record.state, record.done, record.total) == ("finished", 4, 4) and not worker.step()
     scores = store.cells(answer["run"])[1]
     assert [(s.cell, s.probs_by_dataset, s.lms, s.status) for s in scores] == [
         (s.cell, s.probs_by_dataset, s.lms, "final") for s in written.scores
@@ -152,18 +153,18 @@ def test_it_opens_with_the_files_numbers_and_sweeps_nothing(make_run: Callable[.
 
 
 def test_compare_and_export_work_for_its_cells(make_run: Callable[..., Path]) -> None:
-    lane, _, answer = opened(make_run())
+    worker, _, answer = opened(make_run())
     texts = ["when mary came home , [MASK] said hello ."]
-    both = lane.handle("compare", {"run": answer["run"], "cells": [CELL], "texts": texts})
+    both = worker.answer(Compare(answer["run"], (Cell.of(CELL),), tuple(texts)))
     assert set(both["texts"][0]["masks"][0]["cells"][0]["classes"]) == {"M", "F"}
-    card = exported_card(lane, answer)
+    card = exported_card(worker, answer)
     assert "42 rows of split test, scores from decoder_grid_cache.json (verified)" in card and "P(F) on M rows" in card
 
 
-def exported_card(lane: Lane, answer: Opened) -> str:
+def exported_card(worker: Worker, answer: OpenedSweep) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        request = {"run": answer["run"], "cell": CELL, "folder": str(Path(folder) / "model")}
-        return (Path(lane.handle("export", request)) / "README.md").read_text(encoding="utf-8")
+        request = Export(answer["run"], Rewriting(Cell.of(CELL)), str(Path(folder) / "model"))
+        return (Path(worker.answer(request)) / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_cell_that_overflowed_or_is_absent_says_so(make_run: Callable[..., Path]) -> None:
@@ -223,10 +224,10 @@ def test_what_makes_it_stale_is_noticed_and_said(
 ) -> None:
     run = make_run(fingerprint=fingerprint)
     change(run)
-    lane, store, answer = opened(run)
+    worker, store, answer = opened(run)
     assert answer["check"] == "differs" and words in answer["note"] and answer["note"].endswith(" now" + ending(words))
     assert store.run(answer["run"]).info["imported"]["check"] == "differs"
-    card = exported_card(lane, answer)
+    card = exported_card(worker, answer)
     assert "Not measured for exactly these weights" in card and "P(F) on M rows" not in card
 
 
@@ -242,8 +243,8 @@ def test_other_targets_are_noticed(make_run: Callable[..., Path]) -> None:
 def test_a_fingerprint_of_ours_needs_no_scoring(make_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(fingerprint=True)
     model = ModelWithGradiend.from_pretrained(run)
-    lane, _ = new_lane(run.parent)
-    loaded = lane._bench.read_checkpoint(str(run), {})
+    worker, _ = new_worker(run.parent)
+    loaded = worker._resources.read_checkpoint(str(run), {})
     sweep = finished_sweeps(run / "model")[0][0]
 
     def refuse(*_: object) -> None:
@@ -274,11 +275,11 @@ def test_without_the_neutral_texts_only_the_probabilities_are_checked(make_run: 
 def test_without_rows_it_opens_unchecked_and_still_exports(make_run: Callable[..., Path]) -> None:
     run = make_run()
     (run / "eval.csv").unlink()
-    lane, _, answer = opened(run)
+    worker, _, answer = opened(run)
     assert answer["check"] == "unchecked" and "could not be checked" in answer["note"]
     with pytest.raises(BadData, match=r"put eval\.csv"):
-        lane.handle("compare", {"run": answer["run"], "cells": [CELL], "texts": ["[MASK] ran ."]})
-    assert "rows of split test, scores from decoder_grid_cache.json (unchecked)" in exported_card(lane, answer)
+        worker.answer(Compare(answer["run"], (Cell.of(CELL),), ("[MASK] ran .",)))
+    assert "rows of split test, scores from decoder_grid_cache.json (unchecked)" in exported_card(worker, answer)
 
 
 def test_rows_of_another_split_leave_it_unchecked(make_run: Callable[..., Path]) -> None:
@@ -292,7 +293,9 @@ def test_an_opened_run_is_not_mixed_with_a_checkpoint_that_changed_later(make_ru
     run = make_run()
     _, store, answer = opened(run)
     scale_decoder(run)
-    later, _ = new_lane(run.parent, store)
-    for kind, more in (("export", {"options": CELL}), ("compare", {"cells": [CELL], "texts": ["[MASK] ran ."]})):
+    later, _ = new_worker(run.parent, store)
+    run, cell = answer["run"], Cell.of(CELL)
+    asked: tuple[Request[Any], ...] = (Export(run, Rewriting(cell), ""), Compare(run, (cell,), ("[MASK] ran .",)))
+    for request in asked:
         with pytest.raises(BadData, match="changed since decoder_grid_cache.json was opened"):
-            later.handle(kind, {"run": answer["run"], **more})
+            later.answer(request)

@@ -19,18 +19,20 @@ from gradiend_ui.engine.files.processes import usable_cores
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.readout import Batch, Readout
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.order import WholeGrid
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.run import run
-from gradiend_ui.engine.values import BatchLimits, CellScore, SweepSpec
+from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, SweepSpec
 from gradiend_ui.engine.weights import workspace as workspaces
 from gradiend_ui.engine.weights.lower_layers import lower_layers_of
 from gradiend_ui.engine.weights.packed_layers import multiplies_packed, pack_linears, read_by_linears_only
 from gradiend_ui.engine.weights.parameter_map import MappedParameter
 from gradiend_ui.engine.weights.workspace import Workspace, scoring_copy
-from gradiend_ui.engine.worker import lane as lane_module
-from gradiend_ui.engine.worker.lane import Lane
-from gradiend_ui.engine.worker.requests import sweeping
+from gradiend_ui.engine.worker import worker as worker_module
+from gradiend_ui.engine.worker.handlers import sweeping
+from gradiend_ui.engine.worker.requests import FinishCell, Load, StartSweep
+from gradiend_ui.engine.worker.worker import Worker
 from tests.support.checkpoints import BuildCheckpoint
 from tests.support.sweeps import MemoryStore
 
@@ -224,9 +226,9 @@ def test_cores_are_those_that_are_granted(files: dict[str, str], most: int | Non
 
 
 @pytest.fixture()
-def lane(tmp_path: Path) -> Iterator[Lane]:
+def worker(tmp_path: Path) -> Iterator[Worker]:
     store = Store(tmp_path / "runs.sqlite")
-    yield Lane(store, tmp_path / "data", tmp_path / "none")
+    yield Worker(store, tmp_path / "data", tmp_path / "none")
     store.close()
 
 
@@ -241,20 +243,20 @@ def folder(build_checkpoint: BuildCheckpoint, rows: pd.DataFrame, neutral_texts:
 SPEC = {"learning_rates": [0.01, 0.1, 1.0, 10.0, 100.0], "feature_factors": [-1.0, 1.0]}
 
 
-def started(lane: Lane, folder: Path, **spec: Any) -> str:
-    handle = lane.handle("load", {"source": str(folder), "options": {}})["checkpoint"]
-    return str(lane.handle("start", {"checkpoint": handle, "spec": {**SPEC, **spec}})["run"])
+def started(worker: Worker, folder: Path, **spec: Any) -> str:
+    handle = worker.answer(Load(str(folder), {}))["checkpoint"]
+    return str(worker.answer(StartSweep(handle, AskedSweep.of({**SPEC, **spec})))["run"])
 
 
-def to_the_end(lane: Lane) -> None:
-    while lane.step():
+def to_the_end(worker: Worker) -> None:
+    while worker.step():
         pass
 
 
 def test_out_of_memory_plans_anew_with_smaller_blocks_and_says_so(
-    lane: Lane, folder: Path, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = started(lane, folder)
+    run_id = started(worker, folder)
     plain = PreparedSweep.score_block
 
     def fussy(plan: PreparedSweep, weights: Any, block: int) -> Any:
@@ -263,56 +265,56 @@ def test_out_of_memory_plans_anew_with_smaller_blocks_and_says_so(
         return plain(plan, weights, block)
 
     monkeypatch.setattr(PreparedSweep, "score_block", fussy)
-    to_the_end(lane)
-    record = lane._store.run(run_id)
+    to_the_end(worker)
+    record = worker._store.run(run_id)
     assert record.state == "finished" and record.info["batches"]["rows"] == 8
     assert [text for text in record.info["warnings"] if "8 rows at a time" in text]
     assert not [text for text in record.info["warnings"] if "16 rows at a time" in text], "only what holds is said"
-    scores = lane._store.cells(run_id)[1]
+    scores = worker._store.cells(run_id)[1]
     assert all(score.is_final for score in scores)
     monkeypatch.undo()
-    other = started(lane, folder, again=True)
-    to_the_end(lane)
-    for one, two in zip(scores, lane._store.cells(other)[1], strict=True):
+    other = started(worker, folder, again=True)
+    to_the_end(worker)
+    for one, two in zip(scores, worker._store.cells(other)[1], strict=True):
         assert one.lms_value == two.lms_value
         for dataset, row in one.probs_by_dataset.items():
             assert row == pytest.approx(two.probs_by_dataset[dataset], abs=1e-5)
-    lane._store.delete_run(run_id)
-    lane._store.delete_run(other)
-    assert lane._store._one("SELECT COUNT(*) FROM results", ())[0] == 0, "nothing of the given-up plans stays"
+    worker._store.delete_run(run_id)
+    worker._store.delete_run(other)
+    assert worker._store._one("SELECT COUNT(*) FROM results", ())[0] == 0, "nothing of the given-up plans stays"
 
 
 def test_no_memory_for_a_single_row_fails_with_a_sentence(
-    lane: Lane, folder: Path, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = started(lane, folder)
+    run_id = started(worker, folder)
     monkeypatch.setattr(PreparedSweep, "score_block", lambda *_args: bytearray(1 << 62))
-    to_the_end(lane)
-    record = lane._store.run(run_id)
+    to_the_end(worker)
+    record = worker._store.run(run_id)
     assert record.state == "failed" and "does not hold a single row" in (record.error or "")
 
 
 @pytest.mark.parametrize("error", [MemoryError("no"), torch.OutOfMemoryError("no"), NotFound("It is gone.")])
-def test_planning_that_fails_as_well_ends_the_run_and_not_the_lane(
-    lane: Lane, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+def test_planning_that_fails_as_well_ends_the_run_and_not_the_worker(
+    worker: Worker, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def refuse(*_args: Any) -> Any:
         raise error
 
-    run_id = started(lane, folder)
+    run_id = started(worker, folder)
     monkeypatch.setattr(PreparedSweep, "score_block", lambda *_args: bytearray(1 << 62))
-    monkeypatch.setattr(lane_module, "plan_smaller", refuse)
-    to_the_end(lane)
-    record = lane._store.run(run_id)
+    monkeypatch.setattr(worker_module, "plan_smaller", refuse)
+    to_the_end(worker)
+    record = worker._store.run(run_id)
     assert record.state == "failed" and record.error
     assert ("It is gone." in record.error) == isinstance(error, NotFound)
 
 
 def test_little_memory_means_small_blocks_and_none_a_refusal(
-    lane: Lane, folder: Path, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handle = lane.handle("load", {"source": str(folder), "options": {}})["checkpoint"]
-    loaded = lane._bench.checkpoint(handle)
+    handle = worker.answer(Load(str(folder), {}))["checkpoint"]
+    loaded = worker._resources.checkpoint(handle)
     needed = sweeping.sizes_of(loaded.model, BatchLimits()).beyond_loaded
     monkeypatch.setattr(sweeping, "free_bytes", lambda _device: needed)
     assert sweeping.limits_for(loaded, SweepSpec()) == BatchLimits()
@@ -320,32 +322,32 @@ def test_little_memory_means_small_blocks_and_none_a_refusal(
     assert sweeping.limits_for(loaded, SweepSpec()).rows == 16
     monkeypatch.setattr(sweeping, "free_bytes", lambda _device: 1000)
     with pytest.raises(TooLarge, match="GB of memory beside the loaded model"):
-        lane.handle("start", {"checkpoint": handle, "spec": SPEC})
+        worker.answer(StartSweep(handle, AskedSweep.of(SPEC)))
 
 
 # --- a search for the winner, and a skipped cell that is asked for ------------------------------------------------
 
 
-def test_skipped_cells_are_scored_when_they_are_asked_for(lane: Lane, folder: Path) -> None:
-    run_id = started(lane, folder, winner_only=True)
-    to_the_end(lane)
-    scores = lane._store.cells(run_id)[1]
+def test_skipped_cells_are_scored_when_they_are_asked_for(worker: Worker, folder: Path) -> None:
+    run_id = started(worker, folder, winner_only=True)
+    to_the_end(worker)
+    scores = worker._store.cells(run_id)[1]
     skipped = [score for score in scores if score.status == "skipped"]
-    assert skipped and lane._store.run(run_id).state == "finished"
+    assert skipped and worker._store.run(run_id).state == "finished"
     cell = skipped[0].cell
     assert cell is not None
     asked = {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}
-    assert lane.handle("finish_cell", {"run": run_id, "cell": asked})["state"] == "queued"
-    to_the_end(lane)
-    after = {score.cell: score for score in lane._store.cells(run_id)[1]}
+    assert worker.answer(FinishCell(run_id, Cell.of(asked)))["state"] == "queued"
+    to_the_end(worker)
+    after = {score.cell: score for score in worker._store.cells(run_id)[1]}
     assert after[cell].is_final and sum(s.status == "skipped" for s in after.values()) == len(skipped) - 1
     with pytest.raises(NotFound, match="no cell of this sweep"):
-        lane.handle("finish_cell", {"run": run_id, "cell": {"feature_factor": 7, "learning_rate": 7}})
-    whole = started(lane, folder)
-    to_the_end(lane)
-    assert {s.cell: s for s in lane._store.cells(whole)[1]}[cell] == after[cell], "the numbers are shared"
+        worker.answer(FinishCell(run_id, Cell.of({"feature_factor": 7, "learning_rate": 7})))
+    whole = started(worker, folder)
+    to_the_end(worker)
+    assert {s.cell: s for s in worker._store.cells(whole)[1]}[cell] == after[cell], "the numbers are shared"
     with pytest.raises(BadGrid, match="scores every cell by itself"):
-        lane.handle("finish_cell", {"run": whole, "cell": asked})
+        worker.answer(FinishCell(whole, Cell.of(asked)))
 
 
 def test_packing_needs_memory(plan: PreparedSweep, monkeypatch: pytest.MonkeyPatch) -> None:

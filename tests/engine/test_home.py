@@ -238,7 +238,7 @@ def test_a_folder_of_the_version_before_is_taken_over_once(older: Path) -> None:
     try:
         assert len(session.notices) == 1 and "of an earlier version was taken over as it is" in session.notices[0]
         assert session.about()["data_dir"] == str(older)
-        done, stopped = session.shelf.runs()["runs"][::-1]
+        done, stopped = session.runs.newest()["runs"][::-1]
         assert (done["name"], done["note"], done["state"]) == ("Yesterday's sweep", "with a note", "finished")
         assert stopped["state"] == "stopped"
         assert session.cells(done["run"])["cells"][0]["probs"]["F"] == 0.6518800383267601

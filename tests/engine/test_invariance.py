@@ -36,7 +36,7 @@ from gradiend_ui.engine.sweep.plan import SCORER_VERSION, PreparedSweep, prepare
 from gradiend_ui.engine.sweep.provenance import lines_of, provenance
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, SweepSpec
-from gradiend_ui.engine.worker.requests.sweeping import planned_info
+from gradiend_ui.engine.worker.handlers.sweeping import planned_info
 from tests.support.sweeps import finals
 
 ROOT = Path(__file__).parents[2]

@@ -17,6 +17,7 @@ from gradiend_ui.engine.store.inventory import Inventory, Kind, content_of, iden
 from gradiend_ui.engine.store.opening import opened_store
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell
+from gradiend_ui.engine.worker.requests import Load, Pack
 from gradiend_ui.server.housekeeping import Housekeeping
 from gradiend_ui.server.leftovers import (
     CACHE_SECONDS,
@@ -565,7 +566,7 @@ def test_the_worker_notes_what_its_requests_write(made: Inventory, store: Store,
     from gradiend_ui.engine.base.uploaded import take_in, was_taken_in
     from gradiend_ui.engine.errors import BadCheckpoint
     from gradiend_ui.engine.uploads.trust import public_trust
-    from gradiend_ui.engine.worker.lane import Lane
+    from gradiend_ui.engine.worker.worker import Worker
 
     config = '{"architecture": {"input_dim": 2, "latent_dim": 1}, "mapping": {"param_map": []}}'
     with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
@@ -573,11 +574,11 @@ def test_the_worker_notes_what_its_requests_write(made: Inventory, store: Store,
     with noting(made):
         unpacked = take_in(tmp_path / "model.zip", tmp_path / "uploads", strangers=False)
     assert [(noted.place, noted.kind) for noted in made.lines()] == [(f"uploads/{unpacked.name}", "upload")]
-    lane = Lane(store, tmp_path, tmp_path, public_trust())
+    worker = Worker(store, tmp_path, tmp_path, public_trust())
     with pytest.raises(BadCheckpoint):  # the weights are missing; before, it is built anew for strangers
-        lane.handle("load", {"source": str(unpacked), "options": {}})
+        worker.answer(Load(str(unpacked), {}))
     assert was_taken_in(unpacked, strangers=True)
     assert [(noted.place, noted.kind) for noted in made.lines()] == [(f"uploads/{unpacked.name}", "upload")]
-    lane.handle("pack", {"folder": str(unpacked), "zip": str(tmp_path / "packed.zip")})
+    worker.answer(Pack(str(unpacked), str(tmp_path / "packed.zip")))
     assert len(made.lines()) == 1 and (tmp_path / "packed.zip").is_file(), "a finished file is not for clearing"
     assert tidy(made, time.time() + LATER, ()).removed == (f"uploads/{unpacked.name}",)

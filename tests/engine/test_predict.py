@@ -30,9 +30,11 @@ from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.values import Cell
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests import Compare, CompareBase, Load, StartSweep
+from gradiend_ui.engine.worker.worker import Worker
 
 CELL, OTHER, STRONG = Cell(-1, 0.5), Cell(1, 0.2), Cell(-1, 20.0)
 TEXTS = ["john was [MASK] .", "when [MASK] came home , [MASK] was kind ."]
@@ -321,37 +323,39 @@ def test_a_prompt_without_a_mask_is_read_with_the_natural_boundary(gradiend_on: 
 
 
 @pytest.fixture
-def lane(tmp_path: Path) -> Iterator[Lane]:
+def worker(tmp_path: Path) -> Iterator[Worker]:
     store = Store(tmp_path / "store.sqlite")
-    yield Lane(store, tmp_path, tmp_path / "demo")
+    yield Worker(store, tmp_path, tmp_path / "demo")
     store.close()
 
 
-def test_the_base_answers_before_any_sweep(lane: Lane, checkpoint_folder: Path) -> None:
-    handle = lane.handle("load", {"source": str(checkpoint_folder), "options": {}})["checkpoint"]
-    asked = {"checkpoint": handle, "texts": [TEXTS[0], "no mask"], "options": {"skip_bad": True}}
-    answer = lane.handle("compare_base", asked)
+def test_the_base_answers_before_any_sweep(worker: Worker, checkpoint_folder: Path) -> None:
+    handle = worker.answer(Load(str(checkpoint_folder), {}))["checkpoint"]
+    texts = (TEXTS[0], "no mask")
+    answer = worker.answer(CompareBase(handle, texts, {"skip_bad": True}))
     assert answer["texts"][0]["masks"][0]["cells"] == []
     assert answer["texts"][0]["masks"][0]["base"]["classes"] == {}, "no rows lie beside this checkpoint"
     assert "Sentence 2" in answer["texts"][1]["error"]
     with pytest.raises(BadData, match="Sentence 2"):
-        lane.handle("compare_base", {**asked, "options": {}})
+        worker.answer(CompareBase(handle, texts))
     with pytest.raises(BadGrid, match="Unknown option 'nonsense'"):
-        lane.handle("compare_base", {**asked, "options": {"nonsense": 1}})
+        worker.answer(CompareBase(handle, texts, {"nonsense": 1}))
     with pytest.raises(BadGrid, match="skip_bad must be"):
-        lane.handle("compare_base", {**asked, "options": {"skip_bad": 1}})
+        worker.answer(CompareBase(handle, texts, {"skip_bad": 1}))
 
 
 def test_a_run_answers_from_memory_and_its_base_is_the_base_before_it(
-    lane: Lane, checkpoint_folder: Path, rows: pd.DataFrame
+    worker: Worker, checkpoint_folder: Path, rows: pd.DataFrame
 ) -> None:
-    handle = lane.handle("load", {"source": str(checkpoint_folder), "options": {}})["checkpoint"]
-    before = lane.handle("compare_base", {"checkpoint": handle, "texts": TEXTS, "options": {}})
+    handle = worker.answer(Load(str(checkpoint_folder), {}))["checkpoint"]
+    before = worker.answer(CompareBase(handle, tuple(TEXTS), {}))
     spec = {"rows": rows.to_dict("records"), "feature_factors": [-1.0], "learning_rates": [0.5], "max_rows": 4}
-    run = lane.handle("start", {"checkpoint": handle, "spec": spec})["run"]
+    run = worker.answer(StartSweep(handle, AskedSweep.of(spec)))["run"]
     cell = {"feature_factor": -1.0, "learning_rate": 0.5}
-    first = lane.handle("compare", {"run": run, "cells": [cell], "texts": TEXTS})
-    assert lane.handle("compare", {"run": run, "cells": [cell], "texts": TEXTS}) == first
+    first = worker.answer(Compare(run, (Cell.of(cell),), tuple(TEXTS)))
+    assert worker.answer(Compare(run, (Cell.of(cell),), tuple(TEXTS))) == first
+    with pytest.raises(BadGrid, match="This sweep is of part decoder"):
+        worker.answer(Compare(run, (Cell(-1.0, 0.5, "encoder-weight"),), tuple(TEXTS)))
     for old, new in zip(before["texts"], first["texts"], strict=True):
         assert [mask["base"]["top"] for mask in old["masks"]] == [mask["base"]["top"] for mask in new["masks"]]
         assert set(new["masks"][0]["base"]["classes"]) == {"M", "F"}

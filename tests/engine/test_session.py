@@ -127,7 +127,7 @@ def test_pause_resume_stop_and_the_queue(session: Session, handle: str) -> None:
     assert second["position"] == 1 and session.revision(second["run"])[2] == 1
     until(lambda: session.cells(first["run"])["base"]["rows_done"] > 0)
     assert session.pause(first["run"]) == {"state": "paused"}
-    assert finished(session, second["run"])["state"] == "finished"  # the lane is free while the first rests
+    assert finished(session, second["run"])["state"] == "finished"  # the worker is free while the first rests
     rested = session.cells(first["run"])
     assert rested["state"] == "paused"
     assert session.resume(first["run"])["state"] in ("queued", "running")
@@ -249,7 +249,7 @@ def test_one_server_per_folder_and_public_servers_read_no_paths(tmp_path: Path) 
         first.load("demo", {"base_model": "/etc"})
     first._store.save_checkpoint("ck", "demo", {}, {})
     first._store.create_finished_run("ck", {}, {}, [])
-    assert first.shelf.runs()["runs"] == [], "nobody who holds no key is told of a sweep"
+    assert first.runs.newest()["runs"] == [], "nobody who holds no key is told of a sweep"
     for rows in ("/etc/passwd", {"path": "/etc/passwd"}, {"path": 5}, {}):
         with pytest.raises(NotAllowed, match="reads no paths"):
             first.start_sweep("ck", {"rows": rows})

@@ -21,8 +21,10 @@ from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.base.shared import SharedBases, overwritten, stored_at, while_unchanged
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.worker.bench import Bench
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.sweep.asked import AskedSweep
+from gradiend_ui.engine.worker.requests import Load, Reload, StartSweep
+from gradiend_ui.engine.worker.resources import Resources
+from gradiend_ui.engine.worker.worker import Worker
 
 BuildCheckpoint = Callable[..., Path]
 WEIGHTS = "model.safetensors"
@@ -40,15 +42,15 @@ def own_bert(tiny_bert: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lane(tmp_path: Path) -> Iterator[Lane]:
+def worker(tmp_path: Path) -> Iterator[Worker]:
     store = Store(":memory:")
-    yield Lane(store, tmp_path / "data", tmp_path / "none")
+    yield Worker(store, tmp_path / "data", tmp_path / "none")
     store.close()
 
 
 @pytest.fixture
-def bench(lane: Lane) -> Bench:
-    return lane._bench
+def resources(worker: Worker) -> Resources:
+    return worker._resources
 
 
 @pytest.fixture
@@ -64,8 +66,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def load(lane: Lane, source: Path, **options: Any) -> str:
-    return str(lane.handle("load", {"source": str(source), "options": options})["checkpoint"])
+def load(worker: Worker, source: Path, **options: Any) -> str:
+    return str(worker.answer(Load(str(source), options))["checkpoint"])
 
 
 def weights_of(base: BaseModel) -> torch.Tensor:
@@ -90,14 +92,14 @@ def rewrite_in_place(file: Path) -> None:
 
 
 def test_gradiends_of_one_base_share_it(
-    lane: Lane, reads: list[str], build_checkpoint: BuildCheckpoint, tmp_path: Path, tiny_bert: Path
+    worker: Worker, reads: list[str], build_checkpoint: BuildCheckpoint, tmp_path: Path, tiny_bert: Path
 ) -> None:
-    first = load(lane, build_checkpoint(tmp_path / "a"))
-    second = load(lane, build_checkpoint(tmp_path / "b", "all"))
-    given = load(lane, build_checkpoint(tmp_path / "c", base="/no/where"), base_model=str(tiny_bert))
-    bases = [lane._bench.checkpoint(handle).model.base for handle in (first, second, given)]
+    first = load(worker, build_checkpoint(tmp_path / "a"))
+    second = load(worker, build_checkpoint(tmp_path / "b", "all"))
+    given = load(worker, build_checkpoint(tmp_path / "c", base="/no/where"), base_model=str(tiny_bert))
+    bases = [worker._resources.checkpoint(handle).model.base for handle in (first, second, given)]
     assert bases[0] is bases[1] is bases[2] and len(reads) == 1
-    loaded = lane._bench.checkpoint(first)
+    loaded = worker._resources.checkpoint(first)
     twin = loaded.workspace.rewritten(loaded.model.update_vector("decoder", 1.0), 1.0)
     name = "bert.embeddings.position_embeddings.weight"
     assert dict(twin.named_parameters())[name] is dict(bases[0].model.named_parameters())[name]
@@ -105,11 +107,11 @@ def test_gradiends_of_one_base_share_it(
 
 
 def test_another_prompt_is_another_base_around_the_same_weights(
-    lane: Lane, reads: list[str], build_checkpoint: BuildCheckpoint, tmp_path: Path
+    worker: Worker, reads: list[str], build_checkpoint: BuildCheckpoint, tmp_path: Path
 ) -> None:
-    plain = load(lane, build_checkpoint(tmp_path / "a"))
-    prompted = lane.handle("reload", {"checkpoint": plain, "changes": {"chat_prompt": True}})["checkpoint"]
-    one, other = (lane._bench.checkpoint(handle).model.base for handle in (plain, prompted))
+    plain = load(worker, build_checkpoint(tmp_path / "a"))
+    prompted = worker.answer(Reload(plain, {"chat_prompt": True}))["checkpoint"]
+    one, other = (worker._resources.checkpoint(handle).model.base for handle in (plain, prompted))
     assert one is not other and one.model is other.model and len(reads) == 1
     assert (one.chat_prompt, other.chat_prompt) == (False, True)
     assert one.fingerprint() != other.fingerprint()
@@ -189,17 +191,17 @@ def test_only_bases_in_use_and_the_newest_stay(tiny_bert: Path, tiny_gpt2: Path,
 
 
 def test_plans_do_not_keep_dropped_checkpoints_alive(
-    lane: Lane, bench: Bench, build_checkpoint: BuildCheckpoint, tiny_bert: Path, tmp_path: Path
+    worker: Worker, resources: Resources, build_checkpoint: BuildCheckpoint, tiny_bert: Path, tmp_path: Path
 ) -> None:
     handles, models = [], []
     for number in range(5):
         base = shutil.copytree(tiny_bert, tmp_path / f"base{number}")
-        handles.append(load(lane, build_checkpoint(tmp_path / f"gradiend{number}", base=str(base))))
-        models.append(weakref.ref(bench.checkpoint(handles[-1]).model.base_model))
-        lane.handle("start", {"checkpoint": handles[-1], "spec": {"rows": ROWS}})
+        handles.append(load(worker, build_checkpoint(tmp_path / f"gradiend{number}", base=str(base))))
+        models.append(weakref.ref(resources.checkpoint(handles[-1]).model.base_model))
+        worker.answer(StartSweep(handles[-1], AskedSweep.of({"rows": ROWS})))
     gc.collect()
     assert [model() is not None for model in models] == [False, False, True, True, True]
-    assert len(bench._plans) == 3
+    assert len(resources._plans) == 3
 
 
 def test_the_weights_are_hashed_once(monkeypatch: pytest.MonkeyPatch, tiny_bert: Path) -> None:
@@ -235,19 +237,19 @@ def test_a_sweep_stops_when_its_base_is_overwritten(own_bert: Path) -> None:
 
 
 def test_an_overwritten_base_is_read_again_and_its_plan_made_again(
-    lane: Lane, bench: Bench, build_checkpoint: BuildCheckpoint, own_bert: Path, tmp_path: Path
+    worker: Worker, resources: Resources, build_checkpoint: BuildCheckpoint, own_bert: Path, tmp_path: Path
 ) -> None:
-    handle = load(lane, build_checkpoint(tmp_path / "gradiend", base=str(own_bert)))
-    run = lane.handle("start", {"checkpoint": handle, "spec": {"rows": ROWS}})["run"]
-    while bench.store.run(run).done == 0 and lane.step():
+    handle = load(worker, build_checkpoint(tmp_path / "gradiend", base=str(own_bert)))
+    run = worker.answer(StartSweep(handle, AskedSweep.of({"rows": ROWS})))["run"]
+    while resources.store.run(run).done == 0 and worker.step():
         pass
-    before = bench.checkpoint(handle)
+    before = resources.checkpoint(handle)
     rewrite_in_place(own_bert / WEIGHTS)
-    assert lane.step() and bench.store.run(run).state == "failed"
-    assert "overwritten on the disk" in str(bench.store.run(run).error)
-    assert bench.checkpoint(handle) is not before
+    assert worker.step() and resources.store.run(run).state == "failed"
+    assert "overwritten on the disk" in str(resources.store.run(run).error)
+    assert resources.checkpoint(handle) is not before
     with pytest.raises(BadData, match="changed since this run began"):
-        bench.plan(run)
+        resources.plan(run)
 
 
 # --- mapped weights --------------------------------------------------------------------------------------------------

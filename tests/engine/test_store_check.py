@@ -18,7 +18,8 @@ from gradiend_ui.engine.errors import Busy, Failed, NotFound
 from gradiend_ui.engine.store.opening import log_is_cut, opened_store
 from gradiend_ui.engine.store.store import SCHEMA_VERSION, Store
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.server.session import Session, locked
+from gradiend_ui.server.home import locked
+from gradiend_ui.server.session import Session
 
 CELLS = [Cell(1.0, 0.1 * n) for n in range(1, 30)]
 
@@ -205,9 +206,9 @@ def test_a_server_starts_and_lists_whatever_the_rows_hold(path: Path, damage: st
     db.close()
     session = Session(path.parent, public=False, default_source="demo")
     try:
-        assert session.shelf.runs()["runs"] == []
+        assert session.runs.newest()["runs"] == []
         session._store.delete_run(run)
-        assert session.shelf.runs()["count"] == 0
+        assert session.runs.newest()["count"] == 0
     finally:
         session.close()
 
@@ -348,7 +349,7 @@ def test_a_folder_that_cannot_be_used_gives_a_sentence(tmp_path: Path) -> None:
         Session(tmp_path / "file" / "data", public=False, default_source="demo")
 
 
-HOLD = "import sys, time; from pathlib import Path; from gradiend_ui.server.session import locked; " + (
+HOLD = "import sys, time; from pathlib import Path; from gradiend_ui.server.home import locked; " + (
     "held = locked(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
 )
 

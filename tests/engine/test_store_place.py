@@ -20,8 +20,8 @@ from gradiend_ui.engine.errors import Busy, Failed
 from gradiend_ui.engine.store.opening import log_is_cut, opened_store
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.server.home import find_home
-from gradiend_ui.server.session import Session, locked
+from gradiend_ui.server.home import find_home, locked
+from gradiend_ui.server.session import Session
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and links of a POSIX system")
 CELLS = [Cell(1.0, 0.1 * n) for n in range(1, 5)]
@@ -324,7 +324,7 @@ def test_a_server_whose_store_was_taken_over_ends_without_a_word_to_its_caller(
     other = Store(tmp_path / "runs.sqlite")
     other.begin_server()
     with caplog.at_level(logging.WARNING):
-        session._on_worker_death("The worker process ended.")
+        session._worker._on_death("The worker process ended.")
         session.close()
     assert [record.getMessage() for record in caplog.records if record.name.endswith("session")] == [
         "sweeps that were going could not be marked as interrupted: Another server has taken over this data folder: "

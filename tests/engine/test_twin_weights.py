@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from gradiend_ui.engine.checkpoint.loaded import first_difference, twin_warning
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import public_trust
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests import Load
+from gradiend_ui.engine.worker.worker import Worker
 
 WEIGHTS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1.0, torch.nan])}
 
@@ -83,8 +84,8 @@ def test_the_card_says_it(checkpoint_folder: Path, build_checkpoint: Any, tmp_pa
     torch.save({name: tensor + 1 for name, tensor in weights.items()}, folder / "pytorch_model.bin")
     for trust, said in ((None, "differ"), (public_trust(tmp_path / "owner"), "not looked at")):
         store = Store(":memory:")
-        lane = Lane(store, tmp_path / "data", tmp_path / "none", *([trust] if trust else []))
-        card = lane.handle("load", {"source": str(folder), "options": {}})
+        worker = Worker(store, tmp_path / "data", tmp_path / "none", *([trust] if trust else []))
+        card = worker.answer(Load(str(folder), {}))
         assert any("The GRADIEND's folder" in text and said in text for text in card["warnings"]), card["warnings"]
         assert any(said in text for text in card["notes"])
         store.close()

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid, GradiendUIError, TooLarge, error_from
-from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore, Grid, SweepSpec, spec_from_mapping
+from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore, Grid, Shape, SweepSpec
 
 
 def test_default_learning_rates_are_the_decimal_floats() -> None:
@@ -55,7 +55,7 @@ def test_cells_refuse_what_is_no_finite_number(value: object) -> None:
 )
 def test_requests_refuse_in_a_sentence(options: dict[str, object], fragment: str) -> None:
     with pytest.raises(BadGrid, match=fragment):
-        spec_from_mapping(options)
+        SweepSpec.of(options)
 
 
 def test_a_huge_grid_is_too_large() -> None:
@@ -82,3 +82,36 @@ def test_errors_cross_a_process_border() -> None:
     for kind in GradiendUIError.__subclasses__():
         assert type(error_from(kind.code, "why")) is kind
     assert error_from("unheard of", "why").code == "failed"
+
+
+def test_a_cell_has_one_spelling_and_tells_its_part_only_where_it_is_given() -> None:
+    plain, other = Cell(-1.0, 0.1), Cell(-1.0, 0.1, "encoder-weight")
+    assert plain.as_json() == {"feature_factor": -1.0, "learning_rate": 0.1}
+    assert other.as_json() == {"feature_factor": -1.0, "learning_rate": 0.1, "part": "encoder-weight"}
+    assert plain != other and all(Cell.of(cell.as_json()) == cell for cell in (plain, other))
+    assert Cell.of({**plain.as_json(), "status": "final", "lms": {}, "share": 1, "groups": None}) == plain
+    for odd in (None, [], {"feature_factor": 1}, {"learning_rate": 1}):
+        with pytest.raises(BadGrid, match="A cell needs feature_factor and learning_rate"):
+            Cell.of(odd)
+
+
+@pytest.mark.parametrize("more", [{"share": 0.5}, {"groups": ["attention"]}, {"top_k": 0.1}, {"slope": 1}])
+def test_a_cell_that_nothing_computes_yet_is_refused(more: dict[str, object]) -> None:
+    with pytest.raises(BadGrid, match=f"{next(iter(more))} of a cell can only be .* so far"):
+        Cell.of({"feature_factor": 1, "learning_rate": 1, **more})
+    with pytest.raises(BadGrid):
+        Shape(**more)  # type: ignore[arg-type]
+
+
+def test_a_cell_of_another_part_is_not_of_the_sweep() -> None:
+    assert Cell(1, 2, "decoder-bias").in_sweep_of("decoder-bias") == Cell(1, 2) == Cell(1, 2).in_sweep_of("decoder")
+    with pytest.raises(BadGrid, match="This sweep is of part decoder: a cell of part decoder-bias"):
+        Cell(1, 2, "decoder-bias").in_sweep_of("decoder")
+    with pytest.raises(BadGrid, match="part must be one of"):
+        Cell.of({"feature_factor": 1, "learning_rate": 1, "part": "all"})
+
+
+def test_the_cells_of_a_grid_are_made_once() -> None:
+    grid = Grid((1.0,), (0.1, 0.2))
+    assert grid.cells is grid.cells
+    assert grid == Grid((1.0,), (0.2, 0.1)) and hash(grid) == hash(Grid((1.0,), (0.2, 0.1)))

@@ -13,11 +13,13 @@ import pytest
 from gradiend_ui.engine.checkpoint.companions import recover
 from gradiend_ui.engine.selection.winner import Question, select
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.values import Cell
+from gradiend_ui.engine.worker.requests import Compare, Load, OpenFinished
+from gradiend_ui.engine.worker.worker import Worker
 from tests.parity.reference import Reference
 
 RATES = [0.01, 0.1, 0.5]
-Opened = tuple[Lane, Store, dict[str, Any], dict[str, Any]]
+OpenedSweep = tuple[Worker, Store, dict[str, Any], dict[str, Any]]
 MakeRun = Callable[..., tuple[Path, dict[str, Any]]]
 
 
@@ -49,23 +51,23 @@ def finished(make_run: MakeRun) -> tuple[Path, dict[str, Any]]:
     return make_run("alternative", [{}], source="alternative")
 
 
-def opened(run: Path, data: Path) -> Opened:
+def opened(run: Path, data: Path) -> OpenedSweep:
     store = Store(":memory:")
-    lane = Lane(store, data, data)
-    card = lane.handle("load", {"source": str(run), "options": {}})
-    return lane, store, card, lane.handle("open_finished", {"checkpoint": card["checkpoint"]})
+    worker = Worker(store, data, data)
+    card = worker.answer(Load(str(run), {}))
+    return worker, store, card, worker.answer(OpenFinished(card["checkpoint"]))
 
 
-def compare(lane: Lane, run: str) -> dict[str, Any]:
+def compare(worker: Worker, run: str) -> dict[str, Any]:
     cell = {"feature_factor": -1.0, "learning_rate": 0.1}
-    answer = lane.handle("compare", {"run": run, "cells": [cell], "texts": ["john said that [MASK] was tired ."]})
+    answer = worker.answer(Compare(run, (Cell.of(cell),), ("john said that [MASK] was tired .",)))
     classes: dict[str, Any] = answer["texts"][0]["masks"][0]["cells"][0]["classes"]
     return classes
 
 
 def test_it_opens_with_identical_numbers_and_is_verified(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     run, theirs = finished
-    lane, store, card, answer = opened(run, tmp_path)
+    worker, store, card, answer = opened(run, tmp_path)
     assert card["finished_sweeps"][0]["cells"] == 6 and card["finished_sweeps"][0]["written_by"] == "gradiend"
     assert answer["check"] == "verified", answer["note"]
     scores = store.cells(answer["run"])[1]
@@ -80,7 +82,7 @@ def test_it_opens_with_identical_numbers_and_is_verified(finished: tuple[Path, d
         summary = theirs["summary"][name]
         assert (chosen.value, chosen.lms) == (summary["value"], summary["lms"])
         assert (chosen.feature_factor, chosen.learning_rate) == (summary["feature_factor"], summary["learning_rate"])
-    assert set(compare(lane, answer["run"])) == {"M", "F"} and not lane.step()
+    assert set(compare(worker, answer["run"])) == {"M", "F"} and not worker.step()
 
 
 def test_rows_of_the_csv_are_the_rows_of_the_data(

@@ -166,7 +166,6 @@ def _ending(folder: Path, config: dict[str, Any]) -> str:
 
 
 def _open_and_score(folder: Path) -> None:
-    from gradiend_ui.engine.base.base_model import ENCODER_MLM
     from gradiend_ui.engine.base.loading import load_base_model
     from gradiend_ui.engine.compare.sentences import batch_of, read_sentence
     from gradiend_ui.engine.scoring.readout import EncoderReadout, Readout
@@ -175,7 +174,7 @@ def _open_and_score(folder: Path) -> None:
     base = load_base_model(str(folder), trust=public_trust().within(folder.parent))
     text = CAUSAL_TEXT if base.kind == "causal" else MASKED_TEXT
     batch = batch_of(base, [read_sentence(base, text, 0, "reference")])
-    at_encoder = base.objective == ENCODER_MLM
+    at_encoder = base.facts.at_encoder
     readout: EncoderReadout | Readout = EncoderReadout() if at_encoder else Readout.trying(base.model, batch)
     readout.logits(base.model, batch)
 

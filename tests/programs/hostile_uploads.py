@@ -3,7 +3,7 @@
     python -m tests.programs.hostile_uploads --examples 400
 
 Uploads are drawn at random (see `tests/support/hostile_uploads.py`). Each is built by the confined process and opened
-by a lane for strangers in a process behind the worker's fence. strace (Debian's package) notes every file that any of
+by a worker for strangers in a process behind the worker's fence. strace (Debian's package) notes every file that any of
 these processes opened; one outside that was opened, or a canary in what came out, ends the program with 1.
 """
 
@@ -73,13 +73,13 @@ def judge_all(place: Path, examples: int, seed: int) -> int:
     from gradiend_ui.engine.files.fence import put_up
     from gradiend_ui.engine.store.store import Store
     from gradiend_ui.engine.uploads.trust import fence_around, public_trust
-    from gradiend_ui.engine.worker.lane import Lane
+    from gradiend_ui.engine.worker.worker import Worker
     from tests.support import checkpoints_hostile as hostile
     from tests.support.hostile_uploads import do, harms, judged
 
     data, valid, drawn = place / "data", place / "data/valid", place / "data/drawn"
     (data / "uploads").mkdir(parents=True)
-    lane = Lane(Store(":memory:"), data, place / "none", public_trust())
+    worker = Worker(Store(":memory:"), data, place / "none", public_trust())
     ends: Counter[str] = Counter()
     took: list[tuple[float, int, str]] = []
     wrong: list[str] = []
@@ -102,7 +102,7 @@ def judge_all(place: Path, examples: int, seed: int) -> int:
             do(harm, run, place / "outside")
         before, began = resident(), time.perf_counter()
         try:
-            end = judged(lane, run, data / "uploads", work, as_zip=as_zip)
+            end = judged(worker, run, data / "uploads", work, as_zip=as_zip)
         except Exception as error:  # to be told with its damage
             end = "wrong"
             wrong.append(f"{type(error).__name__}: {error} for {[harm.told for harm in damages]}")

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.sweep.asked import AskedSweep
+from gradiend_ui.engine.worker.requests import Load, StartSweep
+from gradiend_ui.engine.worker.worker import Worker
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,11 +49,11 @@ def main() -> int:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     store = TimedStore(folder / "runs.sqlite")
-    lane = Lane(store, folder, ROOT / "assets" / "demo")
-    card = lane.handle("load", {"source": "demo", "options": {}})
-    run = lane.handle("start", {"checkpoint": card["checkpoint"], "spec": {}})["run"]
+    worker = Worker(store, folder, ROOT / "assets" / "demo")
+    card = worker.answer(Load("demo", {}))
+    run = worker.answer(StartSweep(card["checkpoint"], AskedSweep.of({})))["run"]
     store.seconds, begin = 0.0, time.perf_counter()
-    while lane.step():
+    while worker.step():
         pass
     total = time.perf_counter() - begin
     if store.run(run).state != "finished":

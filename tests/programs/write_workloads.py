@@ -40,10 +40,11 @@ from gradiend_ui.engine.store.opening import log_is_cut
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.archives import unpack_archive
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.engine.worker.bench import Bench
-from gradiend_ui.engine.worker.requests import exporting
-from gradiend_ui.server.exports import ExportDesk
-from gradiend_ui.server.parts import Ground
+from gradiend_ui.engine.worker.handlers import exporting
+from gradiend_ui.engine.worker.requests import Export, Pack
+from gradiend_ui.engine.worker.resources import Resources
+from gradiend_ui.server.exports import Exports
+from gradiend_ui.server.shared import Shared
 from tests.support.tiny_models import save_tiny_bert
 
 Say = Callable[[str], None]
@@ -191,7 +192,7 @@ class Materials:
     """A tiny model with a GRADIEND, a run of one cell on it, finished exports and checkpoints to write over, a zip."""
 
     model: ModelWithGradiend
-    bench: Bench
+    resources: Resources
     run: str
     exported: Path
     checkpoints: Mapping[str, Path]
@@ -205,11 +206,12 @@ class Materials:
         say("zip she.zip")
 
     def keep(self, folder: Path, say: Say) -> None:
-        tried(lambda: list(self._desk(folder).write(self.run, _cell("kept"), keep=True)), say)
+        tried(lambda: list(self._exports(folder).write(self.run, _cell("kept"), keep=True)), say)
         say("export kept")
 
     def hand_out(self, folder: Path, say: Say) -> None:
-        say(f"zip {Path(tried(lambda: self._desk(folder).zip_of(self.run, _cell('sent')), say)).parent.name}/sent.zip")
+        path = tried(lambda: self._exports(folder).zip_of(self.run, _cell("sent")), say)
+        say(f"zip {Path(path).parent.name}/sent.zip")
 
     def export_again(self, folder: Path, say: Say) -> None:
         rewritten = self.model.rewrite_base_model(SECOND.learning_rate, SECOND.feature_factor, "decoder")
@@ -231,10 +233,10 @@ class Materials:
         source, uploads = folder / "downloads" / "up.zip", folder / "uploads"
         say(f"unpacked {noted(folder, lambda: unpack_archive(source, uploads, allow_pickled=False), say).name}")
 
-    def _desk(self, folder: Path) -> ExportDesk:
+    def _exports(self, folder: Path) -> Exports:
         made = listed(folder)
-        ground = _Ground(self.bench.store, _Inline(self.bench, made), folder, False)  # type: ignore[arg-type]
-        return ExportDesk(ground, lambda run, options: {})
+        shared = _Shared(self.resources.store, _Inline(self.resources, made), folder, False)  # type: ignore[arg-type]
+        return Exports(shared, lambda run, options: {})
 
     # --- before and after ---
 
@@ -302,7 +304,7 @@ def _is_whole_zip(path: Path) -> bool:
         return False
 
 
-class _Ground(Ground):
+class _Shared(Shared):
     """Runs are read from the materials' store; what is made is listed in the case's own."""
 
     @cached_property
@@ -314,12 +316,14 @@ class _Ground(Ground):
 class _Inline:
     """The worker's part of exports, in this process."""
 
-    bench: Bench
+    resources: Resources
     made: Inventory
 
-    def ask(self, kind: str, **request: Any) -> Any:
+    def ask(self, request: Export | Pack) -> str:
         with noting(self.made):
-            return {"export": exporting.export, "pack": exporting.pack}[kind](self.bench, request)
+            if isinstance(request, Pack):
+                return exporting.pack(self.resources, request)
+            return exporting.export(self.resources, request)
 
 
 def _cell(name: str) -> dict[str, Any]:
@@ -374,26 +378,26 @@ def build_materials(folder: Path) -> Materials:
     checkpoints = {"first": folder / "first", "safetensors": folder / "second", "pickled": folder / "pickled"}
     for name, place in checkpoints.items():
         save_small(place, 1.0 if name == "first" else 2.0, use_safetensors=name != "pickled")
-    bench = Bench(Store(":memory:"), folder, folder)
-    loaded = bench.read_checkpoint(str(folder / "gradiend"), {})
-    bench.keep_checkpoint("ck", loaded)
-    bench.store.save_checkpoint("ck", str(folder / "gradiend"), {}, {"name": "tiny"})
+    resources = Resources(Store(":memory:"), folder, folder)
+    loaded = resources.read_checkpoint(str(folder / "gradiend"), {})
+    resources.keep_checkpoint("ck", loaded)
+    resources.store.save_checkpoint("ck", str(folder / "gradiend"), {}, {"name": "tiny"})
     exported = export_checkpoint(loaded.model, Rewrite(FIRST, "decoder", {}), folder / "own")
     archive = folder / "up.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         for path in sorted(checkpoints["first"].iterdir()):
             packed.write(path, path.name)
-    return Materials(loaded.model, bench, _finished_run(bench, loaded.model), exported, checkpoints, archive)
+    return Materials(loaded.model, resources, _finished_run(resources, loaded.model), exported, checkpoints, archive)
 
 
-def _finished_run(bench: Bench, model: ModelWithGradiend) -> str:
+def _finished_run(resources: Resources, model: ModelWithGradiend) -> str:
     imported = {"file": "grid.json", "check": "verified", "lms_known": True, "model": model.fingerprint}
     info = {
         "classes": ["M", "F"], "spec": {"split": "test", "part": "decoder"}, "rows": 3, "neutral_set": "own",
         "fingerprint": "abc", "imported": imported,
     }  # fmt: skip
     scores = [CellScore(cell, "final", {"M": {"F": 0.5}}, {"lms": 0.5}, 3, 3) for cell in (None, FIRST)]
-    return bench.store.create_finished_run("ck", {}, info, scores)
+    return resources.store.create_finished_run("ck", {}, info, scores)
 
 
 def workloads(materials: Materials) -> tuple[Workload, ...]:

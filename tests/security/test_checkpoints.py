@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from gradiend_ui.engine.errors import BadCheckpoint, GradiendUIError
 from gradiend_ui.engine.files.safetensors_header import read_header
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests import Load, OpenFinished
+from gradiend_ui.engine.worker.worker import Worker
 from tests.support import checkpoints_hostile as hostile
 from tests.support.costs import timed
 
@@ -55,17 +56,17 @@ def runs(tiny_bert: Path, tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
-    store, home = Store(":memory:"), tmp_path_factory.mktemp("lane")
-    yield Lane(store, home / "data", home / "none")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    store, home = Store(":memory:"), tmp_path_factory.mktemp("worker")
+    yield Worker(store, home / "data", home / "none")
     store.close()
 
 
 class Desk:
     """Opens damaged copies of a run, one at a time, and says what came of each."""
 
-    def __init__(self, lane: Lane, home: Path) -> None:
-        self._lane, self._home, self._number = lane, home, 0
+    def __init__(self, worker: Worker, home: Path) -> None:
+        self._worker, self._home, self._number = worker, home, 0
 
     def outcome(self, run: Path, damage: hostile.Damage, given: str = "", **options: Any) -> str:
         """ "ok", or the sentence; asserts everything that holds for both."""
@@ -85,9 +86,9 @@ class Desk:
         OPENED.clear()
         _watching.append(True)
         try:
-            card = self._lane.handle("load", {"source": str(folder), "options": options})
+            card = self._worker.answer(Load(str(folder), options))
             if card["finished_sweeps"]:
-                self._lane.handle("open_finished", {"checkpoint": card["checkpoint"], "options": {}})
+                self._worker.answer(OpenFinished(card["checkpoint"]))
         except GradiendUIError as error:
             sentence = str(error)
             assert sentence and "\n" not in sentence and len(sentence) < 900, sentence[:300]
@@ -108,8 +109,8 @@ def _memory() -> int:
 
 
 @pytest.fixture(scope="module")
-def desk(lane: Lane, tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(lane, tmp_path_factory.mktemp("damaged"))
+def desk(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return Desk(worker, tmp_path_factory.mktemp("damaged"))
 
 
 def places_of(run: Path) -> list[tuple[str, tuple[Any, ...]]]:

@@ -18,7 +18,7 @@ from transformers import AutoModel
 
 from gradiend_ui.engine.base.trouble import load_failure
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.worker import Worker
 from tests.security.test_checkpoints import OPENED, QUIET, Desk
 from tests.support import checkpoints_hostile as hostile
 
@@ -39,8 +39,8 @@ def run(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    store, home = Store(":memory:"), tmp_path_factory.mktemp("lane")
-    yield Desk(Lane(store, home / "data", home / "none"), tmp_path_factory.mktemp("damaged"))
+    store, home = Store(":memory:"), tmp_path_factory.mktemp("worker")
+    yield Desk(Worker(store, home / "data", home / "none"), tmp_path_factory.mktemp("damaged"))
     store.close()
 
 

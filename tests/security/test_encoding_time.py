@@ -17,10 +17,12 @@ from gradiend_ui.engine.errors import TooLarge
 from gradiend_ui.engine.scoring.objectives.candidates import added_ids
 from gradiend_ui.engine.scoring.targets import TargetVocabulary, ignored_ids
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.uploads import limits
 from gradiend_ui.engine.uploads.limits import ENCODED_AT_ONCE, encoded_in_turn, encoding_limited
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust, public_trust
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests import CompareBase, Load, Request, StartSweep
+from gradiend_ui.engine.worker.worker import Worker
 
 TEXTS = ["he went home.", "she " * 400, "x" * 7000, "", "y" * 19_000, "it rains"]
 SMALL = {"learning_rates": [0.1], "feature_factors": [1.0], "max_rows": 4, "max_neutral": 4}
@@ -36,8 +38,8 @@ def no_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(limits, "ENCODING_SECONDS", -1.0)
 
 
-def lane_of(trust: Trust, home: Path, demo: Path) -> Lane:
-    return Lane(Store(home / "runs.sqlite"), home, demo, trust)
+def worker_of(trust: Trust, home: Path, demo: Path) -> Worker:
+    return Worker(Store(home / "runs.sqlite"), home, demo, trust)
 
 
 def test_in_turn_gives_the_same_tokens_and_looks_at_the_clock_in_between(base: BaseModel) -> None:
@@ -74,28 +76,28 @@ def test_every_way_to_tokens_counts(what: str, base: BaseModel, no_time: Callabl
 
 
 def test_every_request_of_a_stranger_is_bounded(tmp_path: Path, demo: Path, no_time: Callable[[], None]) -> None:
-    lane = lane_of(public_trust(), tmp_path, demo)
-    checkpoint = lane.handle("load", {"source": "demo", "options": {}})["checkpoint"]
-    run = lane.handle("start", {"checkpoint": checkpoint, "spec": SMALL})["run"]
+    worker = worker_of(public_trust(), tmp_path, demo)
+    checkpoint = worker.answer(Load("demo", {}))["checkpoint"]
+    run = worker.answer(StartSweep(checkpoint, AskedSweep.of(SMALL)))["run"]
     no_time()
-    card = lane.handle("load", {"source": "demo", "options": {"direction": {"F": 1, "M": -1}}})
+    card = worker.answer(Load("demo", {"direction": {"F": 1, "M": -1}}))
     assert card["seconds_per_cell"] is None and any("takes too long here" in told for told in card["warnings"])
-    asked = {
-        "start": {"checkpoint": checkpoint, "spec": {**SMALL, "max_rows": 5}},
-        "compare_base": {"checkpoint": checkpoint, "texts": ["[MASK] went home."], "options": {}},
-    }
-    for kind, request in asked.items():
+    asked: tuple[Request[Any], ...] = (
+        StartSweep(checkpoint, AskedSweep.of({**SMALL, "max_rows": 5})),
+        CompareBase(checkpoint, ("[MASK] went home.",)),
+    )
+    for request in asked:
         with pytest.raises(TooLarge, match="takes too long here"):
-            lane.handle(kind, request)
-    lane.rest()  # what was planned is forgotten, as after some time
-    while lane._store.run(run).state in ("queued", "running"):
-        lane.step()
-    told = lane._store.run(run)
+            worker.answer(request)
+    worker.rest()  # what was planned is forgotten, as after some time
+    while worker._store.run(run).state in ("queued", "running"):
+        worker.step()
+    told = worker._store.run(run)
     assert told.state == "failed" and "takes too long here" in str(told.error)
 
 
 def test_an_owner_has_all_the_time_there_is(tmp_path: Path, demo: Path, no_time: Callable[[], None]) -> None:
     no_time()
-    lane = lane_of(LOCAL, tmp_path, demo)
-    checkpoint = lane.handle("load", {"source": "demo", "options": {}})["checkpoint"]
-    assert lane.handle("start", {"checkpoint": checkpoint, "spec": SMALL})["run"]
+    worker = worker_of(LOCAL, tmp_path, demo)
+    checkpoint = worker.answer(Load("demo", {}))["checkpoint"]
+    assert worker.answer(StartSweep(checkpoint, AskedSweep.of(SMALL)))["run"]

@@ -36,15 +36,17 @@ from gradiend_ui.engine.files.json_files import read_json, reading_at_most
 from gradiend_ui.engine.files.safetensors_header import STRANGERS_LIMITS, read_header
 from gradiend_ui.engine.scoring.batches import cut
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.uploads.archives import PUBLIC_LIMITS, unpack_archive
 from gradiend_ui.engine.uploads.limits import Extent, check_size
 from gradiend_ui.engine.uploads.trust import public_trust
-from gradiend_ui.engine.values import BatchLimits
-from gradiend_ui.engine.worker import bench as bench_module
-from gradiend_ui.engine.worker.bench import Bench, checked_direction
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.values import BatchLimits, Cell
+from gradiend_ui.engine.worker import data as data_module
+from gradiend_ui.engine.worker.requests import Answer, Compare, CompareAhead, Load, Request, StartSweep
+from gradiend_ui.engine.worker.resources import Resources, checked_direction
 from gradiend_ui.engine.worker.turns import who_asks
-from gradiend_ui.server.parts import CompareDesk
+from gradiend_ui.engine.worker.worker import Worker
+from gradiend_ui.server.comparing import Comparisons
 from gradiend_ui.server.quotas import PUBLIC, Hourly
 from gradiend_ui.server.session import Session
 from gradiend_ui.server.visitors import Visitors
@@ -90,9 +92,9 @@ def test_a_strangers_table_is_small_in_tensors_bytes_and_names(tmp_path: Path) -
 
 
 @pytest.fixture
-def stranger(demo: Path, tmp_path: Path) -> tuple[Lane, Callable[[], Path]]:
-    """A lane of a public server, and what makes an upload of the demo: its model/ beside base/."""
-    lane = Lane(Store(tmp_path / "runs.sqlite"), tmp_path, demo, public_trust())
+def stranger(demo: Path, tmp_path: Path) -> tuple[Worker, Callable[[], Path]]:
+    """A worker of a public server, and what makes an upload of the demo: its model/ beside base/."""
+    worker = Worker(Store(tmp_path / "runs.sqlite"), tmp_path, demo, public_trust())
     made: list[Path] = []
 
     def upload() -> Path:
@@ -102,32 +104,32 @@ def stranger(demo: Path, tmp_path: Path) -> tuple[Lane, Callable[[], Path]]:
         made.append(home)
         return home
 
-    return lane, upload
+    return worker, upload
 
 
-def loaded(lane: Lane, folder: Path, **options: Any) -> dict[str, Any]:
-    card: dict[str, Any] = lane.handle("load", {"source": str(folder), "options": options, "name": "mine", "kept": 500})
+def loaded(worker: Worker, folder: Path, **options: Any) -> dict[str, Any]:
+    card: dict[str, Any] = worker.answer(Load(str(folder), options, name="mine", kept=500))
     return card
 
 
-def test_many_small_shards_of_a_strangers_base_count_together(stranger: tuple[Lane, Callable[[], Path]]) -> None:
-    lane, upload = stranger
+def test_many_small_shards_of_a_strangers_base_count_together(stranger: tuple[Worker, Callable[[], Path]]) -> None:
+    worker, upload = stranger
     home = upload()
     (home / "base" / "model.safetensors").unlink()
     for shard in range(1, 5):
         name = f"model-0000{shard}-of-00004.safetensors"
         written_header(home / "base" / name, [f"s{shard}.{n}" for n in range(1000)])
     with pytest.raises(BadBase, match="more tensors than are read"):
-        loaded(lane, home / "model")
+        loaded(worker, home / "model")
 
 
-def test_a_strangers_base_holds_no_tensors_that_belong_to_nothing(stranger: tuple[Lane, Callable[[], Path]]) -> None:
-    lane, upload = stranger
+def test_a_strangers_base_holds_no_tensors_that_belong_to_nothing(stranger: tuple[Worker, Callable[[], Path]]) -> None:
+    worker, upload = stranger
     home = upload()
     weights = home / "base" / "model.safetensors"
     save_file({**load_file(weights), **{f"spare{n}": torch.zeros(0) for n in range(500)}}, weights, {"format": "pt"})
     with pytest.raises(BadBase, match="hold 542 tensors, and its config.json describes 42 parameters"):
-        loaded(lane, home / "model")
+        loaded(worker, home / "model")
 
 
 @pytest.mark.parametrize("field", ["num_hidden_layers", "n_layer", "decoder_layers"])
@@ -155,9 +157,9 @@ def test_the_files_of_an_upload_are_bounded_together_and_read_once(tmp_path: Pat
 
 
 def test_a_load_with_many_large_records_of_seeds_reads_few_of_them(
-    stranger: tuple[Lane, Callable[[], Path]], monkeypatch: pytest.MonkeyPatch
+    stranger: tuple[Worker, Callable[[], Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lane, upload = stranger
+    worker, upload = stranger
     home = upload()
     for seed in range(30):
         folder = home / "seeds" / f"seed_{seed}"
@@ -172,7 +174,7 @@ def test_a_load_with_many_large_records_of_seeds_reads_few_of_them(
     monkeypatch.setattr(
         json_files, "parse_json", lambda raw, **limits: values.append(raw.count(b",")) or own(raw, **limits)
     )
-    assert loaded(lane, home / "model")["mapped_weights"]
+    assert loaded(worker, home / "model")["mapped_weights"]
     assert sum(values) < 450_000
 
 
@@ -197,11 +199,11 @@ def test_so_many_folders_of_seeds_are_looked_at(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_load_plans_a_part_of_a_strangers_rows(
-    stranger: tuple[Lane, Callable[[], Path]], monkeypatch: pytest.MonkeyPatch
+    stranger: tuple[Worker, Callable[[], Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gradiend_ui.engine.worker import health_card
 
-    lane, upload = stranger
+    worker, upload = stranger
     home = upload()
     head = "masked,label,label_class,alternative,alternative_class,split\n"
     lines = [f"so [MASK] said {n},{'he,M,she,F' if n % 2 else 'she,F,he,M'},test\n" for n in range(5000)]
@@ -213,7 +215,7 @@ def test_a_load_plans_a_part_of_a_strangers_rows(
         "prepare",
         lambda model, spec, rows, neutral: planned.append(len(rows.rows)) or own(model, spec, rows, neutral),
     )
-    card = loaded(lane, home / "model")
+    card = loaded(worker, home / "model")
     assert planned == [1000] and card["rows"] == {"F": {"test": 2500}, "M": {"test": 2500}}
     assert card["seconds_per_cell"] > 0
 
@@ -240,19 +242,19 @@ def test_a_sweep_has_a_largest_number_of_characters() -> None:
     ],
 )
 def test_a_sweep_over_the_limit_is_refused_before_anything_is_tokenized(
-    stranger: tuple[Lane, Callable[[], Path]],
+    stranger: tuple[Worker, Callable[[], Path]],
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
     most: int,
     max_rows: int | None,
     words: str,
 ) -> None:
-    lane, _ = stranger
-    checkpoint = lane.handle("load", {"source": "demo", "options": {}})["checkpoint"]
+    worker, _ = stranger
+    checkpoint = worker.answer(Load("demo", {}))["checkpoint"]
     spec = {"max_rows": max_rows, "learning_rates": [0.1], "feature_factors": [1.0]}
-    monkeypatch.setattr(lane._bench, "prepared", None)
+    monkeypatch.setattr(worker._resources, "prepared", None)
     with pytest.raises(TooLarge, match=words):
-        lane.handle("start", {"checkpoint": checkpoint, "spec": spec, "most": {kind: most}})
+        worker.answer(StartSweep(checkpoint, AskedSweep.of(spec), most={kind: most}))
 
 
 def test_blocks_are_cut_in_one_pass_over_the_groups() -> None:
@@ -331,16 +333,15 @@ def test_loads_have_an_hourly_quota_for_each_visitor() -> None:
     assert set(loads._times) == {"anna"}
 
 
-def test_the_oldest_loads_that_no_sweep_uses_go(stranger: tuple[Lane, Callable[[], Path]]) -> None:
-    lane, _ = stranger
-    store = lane._store
+def test_the_oldest_loads_that_no_sweep_uses_go(stranger: tuple[Worker, Callable[[], Path]]) -> None:
+    worker, _ = stranger
+    store = worker._store
     handles = []
     for direction in ({"M": 1, "F": -1}, {"M": -1, "F": 1}, {"M": 1, "F": -1, "other": 0}, {"M": 0, "F": 1}):
-        request = {"source": "demo", "options": {"encoding_direction": direction}, "kept": 2}
-        handles.append(lane.handle("load", request)["checkpoint"])
+        handles.append(worker.answer(Load("demo", {"encoding_direction": direction}, kept=2))["checkpoint"])
         if len(handles) == 1:
             spec = {"max_rows": 2, "learning_rates": [0.1], "feature_factors": [1.0]}
-            lane.handle("start", {"checkpoint": handles[0], "spec": spec})
+            worker.answer(StartSweep(handles[0], AskedSweep.of(spec)))
     kept = {handle for handle, *_ in store.checkpoint_sources()}
     assert kept == {handles[0], *handles[2:]}
     with pytest.raises(GradiendUIError, match="no longer: load it again"):
@@ -348,12 +349,12 @@ def test_the_oldest_loads_that_no_sweep_uses_go(stranger: tuple[Lane, Callable[[
 
 
 def test_a_demo_that_is_open_already_is_not_read_again(
-    stranger: tuple[Lane, Callable[[], Path]], monkeypatch: pytest.MonkeyPatch
+    stranger: tuple[Worker, Callable[[], Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lane, _ = stranger
-    card = lane.handle("load", {"source": "demo", "options": {}})
-    monkeypatch.setattr(lane._bench, "read_checkpoint", None)
-    assert lane.handle("load", {"source": "demo", "options": {}}) == card
+    worker, _ = stranger
+    card = worker.answer(Load("demo", {}))
+    monkeypatch.setattr(worker._resources, "read_checkpoint", None)
+    assert worker.answer(Load("demo", {})) == card
 
 
 def test_options_of_a_load_are_small() -> None:
@@ -434,30 +435,30 @@ def test_functions_of_every_kind_ask_for_their_visitor(blocks: gr.Blocks, name: 
 
 
 def test_a_large_comparison_is_asked_for_in_pieces_and_says_the_same(demo: Path, tmp_path: Path) -> None:
-    lane = Lane(Store(tmp_path / "runs.sqlite"), tmp_path, demo)
-    checkpoint = lane.handle("load", {"source": "demo", "options": {}})["checkpoint"]
+    worker = Worker(Store(tmp_path / "runs.sqlite"), tmp_path, demo)
+    checkpoint = worker.answer(Load("demo", {}))["checkpoint"]
     spec = {"max_rows": 2, "learning_rates": [0.1], "feature_factors": [1.0]}
-    run = lane.handle("start", {"checkpoint": checkpoint, "spec": spec})["run"]
-    kinds: list[str] = []
+    run = worker.answer(StartSweep(checkpoint, AskedSweep.of(spec)))["run"]
+    asked: list[Request[Any]] = []
 
-    class Worker:
-        def ask(self, kind: str, **body: Any) -> Any:
-            kinds.append(kind)
-            return lane.handle(kind, body)
+    class Client:
+        def ask(self, request: Request[Answer]) -> Answer:
+            asked.append(request)
+            return worker.answer(request)
 
-    ground: Any = SimpleNamespace(worker=Worker())
-    cells = [{"feature_factor": 1.0, "learning_rate": 0.1}, {"feature_factor": -1.0, "learning_rate": 0.1}]
+    shared: Any = SimpleNamespace(worker=Client())
+    cells = (Cell(1.0, 0.1), Cell(-1.0, 0.1))
     texts = [f"{n} the cook slept and so [MASK] said." + " and so on" * 20 for n in range(8)] + ["no mask"]
-    asked = {"run": run, "cells": cells, "texts": texts, "options": {"skip_bad": True}}
-    CompareDesk(ground).ahead(run, cells, texts[:1], {})
-    assert not kinds, "a small one is asked for at once"
-    CompareDesk(ground).ahead(run, cells, texts, asked["options"])
-    assert kinds == ["compare_ahead"] * 6
-    known = len(lane._bench.answers)
-    pieced = lane.handle("compare", asked)
-    assert len(lane._bench.answers) == known, "nothing is left to compute"
-    lane._bench.answers = Memory()
-    whole = lane.handle("compare", asked)
+    Comparisons(shared).ahead(run, cells, texts[:1], {})
+    assert not asked, "a small one is asked for at once"
+    Comparisons(shared).ahead(run, cells, texts, {"skip_bad": True})
+    assert [type(request) for request in asked] == [CompareAhead] * 6
+    compared = Compare(run, cells, tuple(texts), {"skip_bad": True})
+    known = len(worker._resources.answers)
+    pieced = worker.answer(compared)
+    assert len(worker._resources.answers) == known, "nothing is left to compute"
+    worker._resources.answers = Memory()
+    whole = worker.answer(compared)
     for one, other in zip(pieced["texts"], whole["texts"], strict=True):
         assert one.get("error") == other.get("error")
         for mask, same in zip(one["masks"], other["masks"], strict=True):
@@ -471,34 +472,34 @@ def test_a_public_server_has_comparisons_worked_out_ahead(public: bool) -> None:
     session: Any = SimpleNamespace(
         _public=public,
         _store=SimpleNamespace(revision=lambda run: None),
-        _worker=SimpleNamespace(ask=lambda kind, **body: told.append(kind)),
+        _worker=SimpleNamespace(ask=lambda request: told.append(type(request).__name__)),
         compared=SimpleNamespace(ahead=lambda *asked: told.append("ahead")),
     )
     Session.compare(session, "run", [], ["a"], {})
-    assert told == (["ahead", "compare"] if public else ["compare"])
+    assert told == (["ahead", "Compare"] if public else ["Compare"])
 
 
 def test_tables_of_all_visitors_together_are_kept_up_to_so_many_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_module, "KEPT_DATA_BYTES", 400_000)
-    bench = Bench(Store(tmp_path / "runs.sqlite"), tmp_path, tmp_path / "demos", public_trust())
+    monkeypatch.setattr(data_module, "KEPT_DATA_BYTES", 400_000)
+    resources = Resources(Store(tmp_path / "runs.sqlite"), tmp_path, tmp_path / "demos", public_trust())
     small = keep_upload(tmp_path, b"text\n" + b"a word\n" * 100, ".csv")
-    kept = bench.read_upload(small)
-    assert bench.read_upload(small) is kept
+    kept = resources.data.read_upload(small)
+    assert resources.data.read_upload(small) is kept
     for number in range(20):
         table = b"text\n" + b"".join(b"%d words of a row\n" % row for row in range(number, number + 2000))
-        bench.read_upload(keep_upload(tmp_path, table, ".csv"))
-        assert len(bench._data) <= 3
-    assert bench.read_upload(small) is not kept
-    bench.store.close()
+        resources.data.read_upload(keep_upload(tmp_path, table, ".csv"))
+        assert len(resources.data.kept) <= 3
+    assert resources.data.read_upload(small) is not kept
+    resources.store.close()
 
 
 def test_of_every_kind_of_data_the_size_is_known() -> None:
     rows = read_rows([{"masked": "A [MASK] b " + "c " * 500, "label": "x", "label_class": "X", "alternative": "y",
                        "alternative_class": "Y", "split": "test"}] * 50)  # fmt: skip
     texts = ("a text of some words " * 50,) * 40
-    assert bench_module._size_of(rows) > 50 * 1000
-    assert bench_module._size_of(texts) > 40 * 1000
-    assert bench_module._size_of(Companions(rows, {"own": texts})) > 90_000
-    assert bench_module._size_of(None) == 0
+    assert data_module._size_of(rows) > 50 * 1000
+    assert data_module._size_of(texts) > 40 * 1000
+    assert data_module._size_of(Companions(rows, {"own": texts})) > 90_000
+    assert data_module._size_of(None) == 0

@@ -93,7 +93,7 @@ def test_a_folder_in_use_is_as_it_was_after_all_that_a_server_does(folder: Path,
     try:
         run = worked(session)
         tidied_for_years(session)
-        session.shelf.delete(run)
+        session.runs.delete(run)
         tidied_for_years(session)
     finally:
         session.close()
@@ -125,7 +125,7 @@ def test_what_a_user_puts_into_the_apps_own_folder_stays(tmp_path: Path) -> None
         (home / "exported" / "kept" / "mine.txt").write_text("mine")
         (zipped.parent / "mine.txt").write_text("mine")
         tidied_for_years(session)
-        session.shelf.delete(run)
+        session.runs.delete(run)
         tidied_for_years(session)
         assert not zipped.exists()
     finally:
@@ -148,10 +148,10 @@ def test_of_an_older_folder_only_what_is_certainly_ours_is_cleared(tmp_path: Pat
     try:
         tidied_for_years(session)
         unchanged(home, before)
-        states = [run["state"] for run in session.shelf.runs()["runs"]]
+        states = [run["state"] for run in session.runs.newest()["runs"]]
         assert sorted(states) == ["finished", "stopped"], "what was swept is there, with its tables"
-        for run in session.shelf.runs()["runs"]:
-            session.shelf.delete(run["run"])
+        for run in session.runs.newest()["runs"]:
+            session.runs.delete(run["run"])
         (home / "runs.damaged-20260101").rename(home / "elsewhere")  # such a store may refer to uploads
         tidied_for_years(session)
         (home / "elsewhere").rename(home / "runs.damaged-20260101")

@@ -24,8 +24,8 @@ from gradiend_ui.engine.base import hub, uploaded
 from gradiend_ui.engine.files.processes import Beside
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import public_trust
-from gradiend_ui.engine.worker.lane import Lane
-from gradiend_ui.engine.worker.requests import loading
+from gradiend_ui.engine.worker.handlers import loading
+from gradiend_ui.engine.worker.worker import Worker
 from tests.support import checkpoints_hostile as hostile
 from tests.support.hostile_uploads import do, harms, in_this_process, judged, save_canary, save_upload
 
@@ -66,14 +66,14 @@ def outside(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     monkeypatch.setattr(uploaded, "run_confined", in_this_process)
     monkeypatch.setattr(hub, "run_confined", refuse_to_fetch)
     monkeypatch.setattr(loading, "probe", lambda *_: (0.0, ()))  # a trial sweep, which takes most of the time
     store = Store(":memory:")
-    lane = Lane(store, tmp_path / "data", tmp_path / "none", public_trust())
-    monkeypatch.setattr(lane._bench, "beside", Beside(waits=True, run=in_this_process))
-    yield lane
+    worker = Worker(store, tmp_path / "data", tmp_path / "none", public_trust())
+    monkeypatch.setattr(worker._resources, "beside", Beside(waits=True, run=in_this_process))
+    yield worker
     store.close()
 
 
@@ -83,12 +83,12 @@ def refuse_to_fetch(*_: Any, **__: Any) -> None:
     raise BadBase("There is no Hub here.")
 
 
-def test_the_valid_upload_is_opened(lane: Lane, valid: Path, tmp_path: Path) -> None:
+def test_the_valid_upload_is_opened(worker: Worker, valid: Path, tmp_path: Path) -> None:
     for as_zip in (True, False):
-        assert judged(lane, valid, tmp_path / "data/uploads", made(tmp_path / str(as_zip)), as_zip=as_zip) == "ok"
+        assert judged(worker, valid, tmp_path / "data/uploads", made(tmp_path / str(as_zip)), as_zip=as_zip) == "ok"
 
 
-def test_random_hostile_uploads_end_well(lane: Lane, valid: Path, outside: Path, tmp_path: Path) -> None:
+def test_random_hostile_uploads_end_well(worker: Worker, valid: Path, outside: Path, tmp_path: Path) -> None:
     (tmp_path / "data/uploads").mkdir(parents=True)
     ends: Counter[str] = Counter()
     numbers = itertools.count()
@@ -103,7 +103,7 @@ def test_random_hostile_uploads_end_well(lane: Lane, valid: Path, outside: Path,
         for harm in damages:
             do(harm, run, outside)
         OPENED.clear()
-        ends[judged(lane, run, tmp_path / "data/uploads", place, as_zip=as_zip)] += 1
+        ends[judged(worker, run, tmp_path / "data/uploads", place, as_zip=as_zip)] += 1
         assert not OPENED, f"read: {OPENED[:3]}"
 
     gc.freeze()  # what is here already is not looked through again after each upload

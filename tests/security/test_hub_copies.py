@@ -22,7 +22,8 @@ from gradiend_ui.engine.errors import BadBase, GradiendUIError, TooLarge
 from gradiend_ui.engine.files import confined
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import public_trust
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests import Load
+from gradiend_ui.engine.worker.worker import Worker
 from gradiend_ui.server.session import Session
 from tests.support import checkpoints_hostile as hostile
 from tests.support.hub_stub import HubStub, hub
@@ -51,9 +52,9 @@ def uploads(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lane(tmp_path: Path) -> Iterator[Lane]:
+def worker(tmp_path: Path) -> Iterator[Worker]:
     store = Store(":memory:")
-    yield Lane(store, tmp_path / "data", tmp_path / "none", public_trust())
+    yield Worker(store, tmp_path / "data", tmp_path / "none", public_trust())
     store.close()
 
 
@@ -67,19 +68,19 @@ def zipped(tiny_bert: Path, tmp_path: Path) -> Path:
     return Path(shutil.make_archive(str(tmp_path / "run"), "zip", run))
 
 
-def loaded(lane: Lane, source: Path) -> tuple[dict[str, Any], Any]:
-    card = lane.handle("load", {"source": str(source), "options": {}})
-    return card, lane._bench.checkpoint(card["checkpoint"]).model
+def loaded(worker: Worker, source: Path) -> tuple[dict[str, Any], Any]:
+    card = worker.answer(Load(str(source), {}))
+    return card, worker._resources.checkpoint(card["checkpoint"]).model
 
 
 def test_a_base_of_the_hub_is_fetched_before_the_worker_needs_it(
-    stub: HubStub, zipped: Path, uploads: Path, lane: Lane, tiny_bert: Path
+    stub: HubStub, zipped: Path, uploads: Path, worker: Worker, tiny_bert: Path
 ) -> None:
     source = take_in(zipped, uploads, strangers=True)
     hub_base.fetch_named(source, uploads)
     count = len(stub.asked)
     assert count and not stub.tokens, "the server's token is never sent"
-    card, model = loaded(lane, source)
+    card, model = loaded(worker, source)
     assert len(stub.asked) == count, "nobody waits for the Hub any more"
     assert card["base_model"] == NAME and model.base.name == NAME
     weights = load_file(tiny_bert / "model.safetensors")
@@ -87,14 +88,16 @@ def test_a_base_of_the_hub_is_fetched_before_the_worker_needs_it(
     assert str(uploads) not in json.dumps({key: value for key, value in card.items() if key != "source"})
 
 
-def test_the_lane_fetches_nothing_while_others_wait(stub: HubStub, zipped: Path, uploads: Path, lane: Lane) -> None:
+def test_the_worker_fetches_nothing_while_others_wait(
+    stub: HubStub, zipped: Path, uploads: Path, worker: Worker
+) -> None:
     source = take_in(zipped, uploads, strangers=True)
     assert not hub_base.is_fetched(source, uploads)
     with pytest.raises(BadBase, match="was not fetched from the Hub: upload the GRADIEND again"):
-        loaded(lane, source)
+        loaded(worker, source)
     assert not stub.asked
     assert hub_base.fetch_named(source, uploads) == [] and hub_base.is_fetched(source, uploads)
-    assert loaded(lane, source)[1].base.name == NAME
+    assert loaded(worker, source)[1].base.name == NAME
 
 
 def test_what_a_mask_head_stands_on_is_fetched_too(

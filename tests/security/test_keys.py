@@ -20,6 +20,7 @@ from starlette.requests import Request
 from gradiend_ui.engine.errors import BadName, GradiendUIError, NotAllowed, NotFound
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
+from gradiend_ui.engine.worker.requests import DeleteRun, StartSweep
 from gradiend_ui.server.roles import KEY_BYTES, LONGEST_KEY, MOST_KEYS, fits, hashed, new_key, ring_of
 from gradiend_ui.server.session import Session
 from gradiend_ui.server.visitors import THIS_MACHINE, Asker, Visitors, is_from_here
@@ -44,9 +45,9 @@ CONTROLS: dict[str, Callable[[Session, str, Asker], Any]] = {
     "pause": lambda session, run, asker: session.pause(run, asker),
     "resume": lambda session, run, asker: session.resume(run, asker),
     "finish_cell": lambda session, run, asker: session.finish_cell(run, CELL, asker),
-    "label": lambda session, run, asker: session.shelf.label(run, "mine", "note", asker),
+    "label": lambda session, run, asker: session.runs.label(run, "mine", "note", asker),
     "stop": lambda session, run, asker: session.stop(run, asker),
-    "delete": lambda session, run, asker: session.shelf.delete(run, asker),
+    "delete": lambda session, run, asker: session.runs.delete(run, asker),
 }
 
 
@@ -56,12 +57,12 @@ class Worker:
     def __init__(self, store: Store) -> None:
         self.store, self.asked = store, []
 
-    def ask(self, kind: str, **body: Any) -> Any:
-        self.asked.append((kind, body))
-        if kind == "start":
-            run = self.store.create_run("ck", {}, INFO, CELLS, body["visitor"], body["key_hash"])
+    def ask(self, request: Any) -> Any:
+        self.asked.append(request)
+        if isinstance(request, StartSweep):
+            run = self.store.create_run("ck", {}, INFO, CELLS, request.visitor, request.key_hash)
             return {"run": run, "cells": 2, "position": 0}
-        return self.store.delete_run(body["run"]) if kind == "delete_run" else {"state": "queued"}
+        return self.store.delete_run(request.run) if isinstance(request, DeleteRun) else {"state": "queued"}
 
 
 def opened(folder: Path, monkeypatch: pytest.MonkeyPatch, public: bool) -> Session:
@@ -89,7 +90,8 @@ def public(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]
 
 def is_untouched(session: Session, run: str) -> bool:
     record = session._store.run(run)
-    return (record.state, record.name, record.note) == ("queued", "", "") and [k for k, _ in session.asked] == ["start"]  # type: ignore[attr-defined]
+    asked = [type(request) for request in session.asked]  # type: ignore[attr-defined]
+    return (record.state, record.name, record.note) == ("queued", "", "") and asked == [StartSweep]
 
 
 @pytest.mark.parametrize("name", CONTROLS)
@@ -168,9 +170,9 @@ def test_only_a_hash_is_kept_and_nothing_tells_the_key(session: Session, tmp_pat
     started = session.start_sweep("ck", {})
     run, key = started["run"], started["key"]
     asker = Asker(key=key, ring={run: key})
-    session.shelf.label(run, "mine", "a note", asker)
+    session.runs.label(run, "mine", "a note", asker)
     told = [
-        session.cells(run), session.run_info(run), session.shelf.runs(20, asker), session.shelf.entry(run, asker),
+        session.cells(run), session.run_info(run), session.runs.newest(20, asker), session.runs.entry(run, asker),
         session.pause(run, asker), session.resume(run, asker), session.revision(run), session.about(),
         session.picture(run, {}), session.stop(run, asker), session.asked,  # type: ignore[attr-defined]
     ]  # fmt: skip
@@ -186,7 +188,7 @@ def test_the_key_goes_with_the_run(session: Session) -> None:
     started = session.start_sweep("ck", {})
     run, key = started["run"], started["key"]
     assert session._store.key_hashes([run, "nobody"]) == {run: hashed(key)}
-    session.shelf.delete(run, Asker(key=key))
+    session.runs.delete(run, Asker(key=key))
     assert session._store.key_hashes([run]) == {}
     assert session._store._all("SELECT * FROM run_keys", ()) == []
     with pytest.raises(NotFound):
@@ -196,23 +198,23 @@ def test_the_key_goes_with_the_run(session: Session) -> None:
 def test_the_list_has_the_runs_whose_keys_are_shown(session: Session) -> None:
     mine, other, third = (session.start_sweep("ck", {}, "anna") for _ in range(3))
     ring = {mine["run"]: mine["key"], other["run"]: mine["key"], third["run"]: third["key"], "nobody": new_key()}
-    shown = session.shelf.runs(20, Asker("ben", ring=ring))
+    shown = session.runs.newest(20, Asker("ben", ring=ring))
     assert [entry["run"] for entry in shown["runs"]] == [third["run"], mine["run"]] and shown["count"] == 2
-    assert len(session.shelf.runs(1, Asker("ben", ring=ring))["runs"]) == 1
-    assert session.shelf.runs(20, Asker("anna")) == {"runs": [], "count": 0}
-    everything = session.shelf.runs(20, OWNER)["count"]
+    assert len(session.runs.newest(1, Asker("ben", ring=ring))["runs"]) == 1
+    assert session.runs.newest(20, Asker("anna")) == {"runs": [], "count": 0}
+    everything = session.runs.newest(20, OWNER)["count"]
     assert everything == (0 if session.about()["public"] else 3)
 
 
 def test_names_and_notes_are_text(session: Session) -> None:
     started = session.start_sweep("ck", {})
     run, asker = started["run"], Asker(key=started["key"])
-    assert session.shelf.label(run, " my\tsweep ", "one\ntwo\x07", asker) == {"name": "my sweep", "note": "one\ntwo"}
+    assert session.runs.label(run, " my\tsweep ", "one\ntwo\x07", asker) == {"name": "my sweep", "note": "one\ntwo"}
     for name, note in ((5, ""), (["x"], ""), ("x", {"a": 1}), (True, ""), ("x", 1.5)):
         with pytest.raises(BadName, match="is text of at most"):
-            session.shelf.label(run, name, note, asker)  # type: ignore[arg-type]
+            session.runs.label(run, name, note, asker)  # type: ignore[arg-type]
     with pytest.raises(GradiendUIError, match="5,000,000 characters"):
-        session.shelf.label(run, "x", "y" * 5_000_000, asker)
+        session.runs.label(run, "x", "y" * 5_000_000, asker)
     assert session._store.run(run).name == "my sweep"
 
 

@@ -21,9 +21,10 @@ from gradiend_ui.engine.files.file_names import RING, followed, is_ring, lies_in
 from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import LOCAL, named_by, public_trust
-from gradiend_ui.engine.worker.bench import Bench
-from gradiend_ui.engine.worker.lane import Lane
-from gradiend_ui.engine.worker.requests.loading import UPLOADS
+from gradiend_ui.engine.worker.handlers.loading import UPLOADS
+from gradiend_ui.engine.worker.requests import Load
+from gradiend_ui.engine.worker.resources import Resources
+from gradiend_ui.engine.worker.worker import Worker
 from gradiend_ui.server.checkpoints import OwnModel, absolute, was_uploaded
 from gradiend_ui.server.home import find_home, usable_folder
 from gradiend_ui.server.leftovers import used_uploads
@@ -46,9 +47,9 @@ def run(tmp_path: Path, tiny_bert: Path) -> Path:
 
 
 @pytest.fixture
-def lane(tmp_path: Path) -> Iterator[Lane]:
+def worker(tmp_path: Path) -> Iterator[Worker]:
     store = Store(":memory:")
-    yield Lane(store, tmp_path / "data", tmp_path / "none", LOCAL)
+    yield Worker(store, tmp_path / "data", tmp_path / "none", LOCAL)
     store.close()
 
 
@@ -81,32 +82,32 @@ def test_no_path_is_resolved_another_way() -> None:
 
 
 @pytest.mark.parametrize("behind", ["", "/x"])
-def test_a_base_that_is_a_ring_is_refused(lane: Lane, run: Path, ring: Path, behind: str) -> None:
+def test_a_base_that_is_a_ring_is_refused(worker: Worker, run: Path, ring: Path, behind: str) -> None:
     for options in ({"base_model": f"{ring}{behind}"}, {}):
         if not options:
             stating(run, base_model=f"{ring}{behind}")
         with pytest.raises(BadBase, match=RING):
-            lane.handle("load", {"source": str(run), "options": options})
+            worker.answer(Load(str(run), options))
     stating(run, base_model="../ring")
     (run / "ring").symlink_to("ring")
     with pytest.raises(BadBase, match=RING):
-        lane.handle("load", {"source": str(run), "options": {}})
+        worker.answer(Load(str(run), {}))
 
 
-def test_a_home_of_nobody_is_refused(lane: Lane, run: Path) -> None:
+def test_a_home_of_nobody_is_refused(worker: Worker, run: Path) -> None:
     with pytest.raises(BadBase, match="home of nobody"):
-        lane.handle("load", {"source": str(run), "options": {"base_model": "~nobody-here/x"}})
+        worker.answer(Load(str(run), {"base_model": "~nobody-here/x"}))
     own = OwnModel("~nobody-here/x", public=True)
     assert "no such folder" in str(own.problem()) and own.folders
 
 
 def test_a_tokenizer_and_a_mask_head_that_lead_in_a_ring_are_refused(
-    lane: Lane, run: Path, ring: Path, tmp_path: Path, tiny_gpt2: Path
+    worker: Worker, run: Path, ring: Path, tmp_path: Path, tiny_gpt2: Path
 ) -> None:
     (run / "ring").symlink_to("ring")
     for stated in ("../ring", str(ring)):
         with pytest.raises(BadBase, match=RING):
-            lane.handle("load", {"source": str(stating(run, tokenizer=stated)), "options": {}})
+            worker.answer(Load(str(stating(run, tokenizer=stated)), {}))
     head = tmp_path / "around" / "head"
     shutil.copytree(tiny_gpt2, head)
     (head / "ring").symlink_to("ring")
@@ -165,7 +166,7 @@ def test_a_part_of_the_data_folder_that_is_a_ring_stops_nothing(name: str, tmp_p
         assert used_uploads(session._store, folder) == (frozenset() if name == UPLOADS else {"a" * 64})
         assert Inventory(session._store, folder).line_at(folder / "exports" / "x") is None or name == "exports"
         with pytest.raises(GradiendUIError):
-            Bench(session._store, folder, tmp_path, public_trust()).is_strangers(str(folder / name))
+            Resources(session._store, folder, tmp_path, public_trust()).is_strangers(str(folder / name))
         with pytest.raises(GradiendUIError):
             session.uploads.load(str(folder / UPLOADS), "x")
     except Failed as error:

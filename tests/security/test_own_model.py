@@ -15,7 +15,8 @@ from gradiend_ui.engine.errors import BadBase, BadCheckpoint, Busy, NotFound
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import LOCAL, public_trust
 from gradiend_ui.engine.worker.client import ASK_AGAIN, RUN_GOES_ON, WorkerClient, WorkerEnded, why_it_ended
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests import Load
+from gradiend_ui.engine.worker.worker import Worker
 from gradiend_ui.server.checkpoints import CLOSED, OWN, OwnModel
 from tests.programs.kill_loop import ask
 from tests.support.page_client import functions_of
@@ -98,20 +99,20 @@ def test_the_handle_does_not_give_the_path_away(tmp_path: Path) -> None:
     handles = set()
     for _ in range(2):
         store = Store(":memory:")
-        lane = Lane(store, tmp_path / "data", ROOT / "assets" / "demo", public_trust(DEMO_GRADIEND))
-        handles.add(lane.handle("load", {"source": str(DEMO_GRADIEND), "options": {}})["checkpoint"])
+        worker = Worker(store, tmp_path / "data", ROOT / "assets" / "demo", public_trust(DEMO_GRADIEND))
+        handles.add(worker.answer(Load(str(DEMO_GRADIEND), {}))["checkpoint"])
         store.close()
     assert len(handles) == 2, "another process, another handle"
 
 
 def test_an_upload_below_the_owners_folder_is_not_the_owners(tmp_path: Path) -> None:
-    from gradiend_ui.engine.worker.bench import Bench
+    from gradiend_ui.engine.worker.resources import Resources
 
     store = Store(":memory:")
-    bench = Bench(store, tmp_path / "data", tmp_path / "none", public_trust(tmp_path))
+    resources = Resources(store, tmp_path / "data", tmp_path / "none", public_trust(tmp_path))
     upload = tmp_path / "data" / "uploads" / "x"
-    assert bench._trust_in(str(tmp_path), tmp_path) == LOCAL
-    assert bench._trust_in(str(upload), upload).public
+    assert resources._trust_in(str(tmp_path), tmp_path) == LOCAL
+    assert resources._trust_in(str(upload), upload).public
     store.close()
 
 

@@ -13,9 +13,9 @@ from gradiend_ui.engine.errors import Busy, TooLarge
 from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.limits import check_size
-from gradiend_ui.server.data import DataDesk
-from gradiend_ui.server.parts import Ground
+from gradiend_ui.server.data import Data
 from gradiend_ui.server.quotas import PUBLIC, Slots
+from gradiend_ui.server.shared import Shared
 
 
 def test_a_visitor_has_so_many_sweeps() -> None:
@@ -81,7 +81,7 @@ def test_places_hold_between_threads() -> None:
 
 def test_on_a_local_server_the_oldest_tables_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploaded_tables, "MAX_KEPT_BYTES", 1)
-    desk = DataDesk(Ground(Store(tmp_path / "runs.sqlite"), None, tmp_path, public=False))  # type: ignore[arg-type]
+    desk = Data(Shared(Store(tmp_path / "runs.sqlite"), None, tmp_path, public=False))  # type: ignore[arg-type]
     desk.keep_pasted("a;b\n1;2", "pasted", is_table=True)
     newest = desk.keep_pasted("a;b\n3;4", "pasted", is_table=True)["upload"]
     assert [path.name for path in (tmp_path / "uploads").iterdir()] == [newest]
@@ -89,11 +89,11 @@ def test_on_a_local_server_the_oldest_tables_make_room(tmp_path: Path, monkeypat
 
 def test_tables_have_so_much_room_and_push_no_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploaded_tables, "MAX_KEPT_BYTES", 1)
-    ground = Ground(Store(tmp_path / "runs.sqlite"), None, tmp_path, public=True)  # type: ignore[arg-type]
-    desk = DataDesk(ground)
+    ground = Shared(Store(tmp_path / "runs.sqlite"), None, tmp_path, public=True)  # type: ignore[arg-type]
+    desk = Data(ground)
     first = desk.keep_pasted("a;b\n1;2", "pasted", is_table=True)["upload"]
     desk.keep_pasted("a;b\n3;4", "pasted", is_table=True)
     assert uploaded_tables.upload_path(tmp_path, first).is_file()
-    monkeypatch.setattr(Ground, "quotas", replace(PUBLIC, kept_bytes=10))
+    monkeypatch.setattr(Shared, "quotas", replace(PUBLIC, kept_bytes=10))
     with pytest.raises(Busy, match="room for uploads is full"):
         desk.keep_pasted("a;b\n5;6", "pasted", is_table=True)

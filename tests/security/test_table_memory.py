@@ -23,7 +23,7 @@ from gradiend_ui.engine.files.text_limit import STRANGERS_BYTES, check_text, tex
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 from gradiend_ui.engine.worker import tables as table_tasks
-from gradiend_ui.engine.worker.bench import Bench
+from gradiend_ui.engine.worker.resources import Resources
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -245,7 +245,7 @@ def test_half_an_answer_is_none(content: bytes) -> None:
 def test_strangers_tables_are_bounded_and_ones_own_only_by_their_formats(tmp_path: Path) -> None:
     store = Store(":memory:")
     for trust, limits in ((LOCAL, OWN_TABLES), (Trust(public=True), TABLES)):
-        assert Bench(store, tmp_path, tmp_path, trust).beside._run.keywords == {"limits": limits}  # type: ignore[attr-defined]
+        assert Resources(store, tmp_path, tmp_path, trust).beside._run.keywords == {"limits": limits}  # type: ignore[attr-defined]
     store.close()
     assert TABLES.text_bytes == STRANGERS_BYTES and OWN_TABLES.text_bytes is None
     parquet.write_table(pa.table({"text": repeated("x" * 1400, 40_000)}), tmp_path / "t.parquet")

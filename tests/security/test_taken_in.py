@@ -26,7 +26,8 @@ from gradiend_ui.engine.uploads.clean_model import REFUSED
 from gradiend_ui.engine.uploads.settings import CONFIG_FIELDS, GENERATION_FIELDS, RESERVED, TOKENIZER_FIELDS
 from gradiend_ui.engine.uploads.tokenizer import check_words
 from gradiend_ui.engine.uploads.trust import ARCHITECTURES, LOCAL, public_trust
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests import Load
+from gradiend_ui.engine.worker.worker import Worker
 from tests.support import checkpoints_hostile as hostile
 from tests.support.tiny_architectures import PIECES, save_tiny
 
@@ -64,9 +65,9 @@ def uploads(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lane(tmp_path: Path) -> Iterator[Lane]:
+def worker(tmp_path: Path) -> Iterator[Worker]:
     store = Store(":memory:")
-    yield Lane(store, tmp_path / "data", tmp_path / "none", public_trust())
+    yield Worker(store, tmp_path / "data", tmp_path / "none", public_trust())
     store.close()
 
 
@@ -90,16 +91,16 @@ def damaged(run: Path, place: Path, damage: Damage) -> Path:
     return zipped(copy, place / "run.zip")
 
 
-def load(lane: Lane, source: Path) -> dict[str, Any]:
-    return dict(lane.handle("load", {"source": str(source), "options": {}}))
+def load(worker: Worker, source: Path) -> dict[str, Any]:
+    return dict(worker.answer(Load(str(source), {})))
 
 
-def outcome(lane: Lane, uploads: Path, path: Path) -> str:
+def outcome(worker: Worker, uploads: Path, path: Path) -> str:
     """ "ok" or the sentence of the refusal; what was opened holds nothing of the canary."""
     try:
         source = uploaded.take_in(path, uploads, strangers=True)
-        card = load(lane, source)
-        base = lane._bench.checkpoint(card["checkpoint"]).model.base
+        card = load(worker, source)
+        base = worker._resources.checkpoint(card["checkpoint"]).model.base
     except GradiendUIError as error:
         return str(error)
     assert CANARY not in json.dumps(base.tokenizer.get_vocab()) + json.dumps(card)
@@ -135,7 +136,9 @@ def test_an_index_of_weights_stays_in_its_folder(
         load_base_model(str(tmp_path / "copy/base"))
 
 
-def test_shards_are_taken_over_with_an_index_of_our_own(run: Path, uploads: Path, lane: Lane, tmp_path: Path) -> None:
+def test_shards_are_taken_over_with_an_index_of_our_own(
+    run: Path, uploads: Path, worker: Worker, tmp_path: Path
+) -> None:
     def shard(copy: Path) -> None:
         base = copy / "base"
         tensors = load_file(base / "model.safetensors")
@@ -158,7 +161,7 @@ def test_shards_are_taken_over_with_an_index_of_our_own(run: Path, uploads: Path
     written = json.loads((source / "base/model.safetensors.index.json").read_text())
     whole = load_file(run / "base/model.safetensors")
     assert set(written["weight_map"]) == set(whole) and set(written["metadata"]) == {"total_size"}
-    base = lane._bench.checkpoint(load(lane, source)["checkpoint"]).model.base
+    base = worker._resources.checkpoint(load(worker, source)["checkpoint"]).model.base
     assert all(torch.equal(tensor, base.model.state_dict()[name]) for name, tensor in whole.items())
 
 
@@ -221,21 +224,21 @@ def test_the_words_of_a_tokenizer_are_in_it(
 )
 @pytest.mark.parametrize("file", ["base/config.json", "base/generation_config.json"])
 def test_no_setting_is_a_path_or_a_foreign_name(
-    run: Path, uploads: Path, lane: Lane, tmp_path: Path, file: str, value: str
+    run: Path, uploads: Path, worker: Worker, tmp_path: Path, file: str, value: str
 ) -> None:
     """Known fields with such a value are refused with their name, unknown ones are left out and told."""
     source = hostile.copy_of(run, tmp_path / "copy")
     known = "hidden_act" if "generation" not in file else "cache_implementation"
     change(source / file, **{known: value})
-    told = outcome(lane, uploads, zipped(source, tmp_path / "a.zip"))
+    told = outcome(worker, uploads, zipped(source, tmp_path / "a.zip"))
     assert f"{known} is" in told if "generation" not in file else told == "ok"
     change(source / file, **{known: None, "unheard_of": {"deep": [value]}})
     change(source / file, **({"hidden_act": "gelu"} if "generation" not in file else {}))
     path = zipped(source, tmp_path / "b.zip")
-    assert outcome(lane, uploads, path) == "ok"
+    assert outcome(worker, uploads, path) == "ok"
     home = uploaded.take_in(path, uploads, strangers=True)
     assert "unheard_of" in json.dumps(uploaded.notes_on(home, uploads))
-    assert value not in (home / file).read_text() and "unheard_of" in json.dumps(load(lane, home)["warnings"])
+    assert value not in (home / file).read_text() and "unheard_of" in json.dumps(load(worker, home)["warnings"])
 
 
 @pytest.mark.parametrize("field", sorted(REFUSED))
@@ -248,7 +251,9 @@ def test_what_decides_on_numbers_by_a_file_is_refused(run: Path, uploads: Path, 
 
 
 @pytest.mark.parametrize("key", ["base_model", "tokenizer"])
-def test_no_answer_tells_whether_a_path_exists(run: Path, uploads: Path, lane: Lane, tmp_path: Path, key: str) -> None:
+def test_no_answer_tells_whether_a_path_exists(
+    run: Path, uploads: Path, worker: Worker, tmp_path: Path, key: str
+) -> None:
     there, absent = str(ROOT), str(ROOT.with_name("absent-folder"))
     up = "../" * 12
     pairs = [(there, absent), (f"{up}etc", f"{up}absent"), (f"./{up}etc", f"./{up}absent"), ("~", "~/absent"),
@@ -262,39 +267,39 @@ def test_no_answer_tells_whether_a_path_exists(run: Path, uploads: Path, lane: L
             change(source / "model/config.json", metadata=metadata)
             if key == "base_model":
                 shutil.rmtree(source / "base")
-            answer = outcome(lane, uploads, zipped(source, tmp_path / "x.zip"))
+            answer = outcome(worker, uploads, zipped(source, tmp_path / "x.zip"))
             told.append(answer.replace(place, "PLACE").replace(place[:200], "PLACE"))
             shutil.rmtree(source)
         assert told[0].replace("etc", "absent") == told[1] or told[0] == told[1], pair
 
 
 def test_a_base_beside_is_taken_for_a_path_of_another_machine(
-    run: Path, uploads: Path, lane: Lane, tmp_path: Path
+    run: Path, uploads: Path, worker: Worker, tmp_path: Path
 ) -> None:
     source = hostile.copy_of(run, tmp_path / "copy")
     change(source / "model/config.json", metadata={"base_model": "/home/somebody/models/bert"})
-    assert outcome(lane, uploads, zipped(source, tmp_path / "x.zip")) == "ok"
+    assert outcome(worker, uploads, zipped(source, tmp_path / "x.zip")) == "ok"
 
 
 def test_a_base_that_is_not_opened_here_is_not_replaced_by_the_one_beside(
-    run: Path, uploads: Path, lane: Lane, tmp_path: Path
+    run: Path, uploads: Path, worker: Worker, tmp_path: Path
 ) -> None:
     source = hostile.copy_of(run, tmp_path / "copy")
     shutil.copytree(source / "base", source / "other")
     change(source / "other/config.json", model_type="bloom")
     change(source / "model/config.json", metadata={"base_model": "../other"})
-    assert "does not open the architecture 'bloom'" in outcome(lane, uploads, zipped(source, tmp_path / "x.zip"))
+    assert "does not open the architecture 'bloom'" in outcome(worker, uploads, zipped(source, tmp_path / "x.zip"))
 
 
 def test_a_tokenizer_is_not_read_from_the_folder_of_a_gradiend(
-    run: Path, uploads: Path, lane: Lane, tmp_path: Path
+    run: Path, uploads: Path, worker: Worker, tmp_path: Path
 ) -> None:
     """Its config.json is not made plain, so that transformers must not open it."""
     source = hostile.copy_of(run, tmp_path / "copy")
     shutil.copy(source / "base/tokenizer.json", source / "model/tokenizer.json")
     change(source / "model/config.json", metadata={"base_model": "../base", "tokenizer": "."})
-    assert "taken in" in outcome(lane, uploads, zipped(source, tmp_path / "x.zip")) or "holds settings" in outcome(
-        lane, uploads, zipped(source, tmp_path / "x.zip")
+    assert "taken in" in outcome(worker, uploads, zipped(source, tmp_path / "x.zip")) or "holds settings" in outcome(
+        worker, uploads, zipped(source, tmp_path / "x.zip")
     )
 
 
@@ -313,7 +318,7 @@ def test_the_mark_of_what_was_built_cannot_be_brought_along(run: Path, uploads: 
 
 @pytest.mark.parametrize("file", ["eval.parquet", "neutral.parquet"])
 def test_a_table_beside_a_checkpoint_stands_for_no_more_text_than_is_read(
-    run: Path, uploads: Path, lane: Lane, tmp_path: Path, file: str
+    run: Path, uploads: Path, worker: Worker, tmp_path: Path, file: str
 ) -> None:
     pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
 
@@ -326,15 +331,15 @@ def test_a_table_beside_a_checkpoint_stands_for_no_more_text_than_is_read(
         assert (copy / file).stat().st_size < 100_000
 
     source = uploaded.take_in(damaged(run, tmp_path, swollen), uploads, strangers=True)
-    card = load(lane, source)
+    card = load(worker, source)
     (told,) = [text for text in card["notes"] if file in text]
     assert told.startswith(f"{file} was not read: ") and "MB of text" in told and "leave rows or columns out" in told
-    assert (lane._bench.checkpoint(card["checkpoint"]).companions.rows is None) == (file == "eval.parquet")
+    assert (worker._resources.checkpoint(card["checkpoint"]).companions.rows is None) == (file == "eval.parquet")
 
 
 @pytest.mark.parametrize("strangers", [True, False])
 def test_what_a_trainer_wrote_beside_a_model_is_left_out_and_told(
-    run: Path, uploads: Path, lane: Lane, tmp_path: Path, strangers: bool
+    run: Path, uploads: Path, worker: Worker, tmp_path: Path, strangers: bool
 ) -> None:
     def trained(copy: Path) -> None:
         for name in ("training_args.bin", "optimizer.pt", "rng_state.pth", "modeling_x.py", "tf_model.h5", "README.md",
@@ -354,7 +359,7 @@ def test_what_a_trainer_wrote_beside_a_model_is_left_out_and_told(
     kept = [path for path in home.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
     assert kept == [], "something of it was unpacked"
     if strangers:
-        assert set(told) <= set(load(lane, source)["notes"])
+        assert set(told) <= set(load(worker, source)["notes"])
 
 
 def test_what_was_built_for_the_owner_is_built_anew_for_strangers(run: Path, uploads: Path, tmp_path: Path) -> None:
@@ -429,7 +434,7 @@ def test_a_tokenizer_that_swells_texts_is_refused_by_what_it_says_or_does(
         check_words(path, "tokenizer.json")
 
 
-def test_nothing_tells_what_else_was_uploaded(run: Path, uploads: Path, lane: Lane, tmp_path: Path) -> None:
+def test_nothing_tells_what_else_was_uploaded(run: Path, uploads: Path, worker: Worker, tmp_path: Path) -> None:
     """A GRADIEND that is all of its upload: its parent is the folder of all uploads."""
     other = uploaded.home_of(uploaded.take_in(zipped(run, tmp_path / "other.zip"), uploads, strangers=True), uploads)
     assert other is not None
@@ -441,16 +446,16 @@ def test_nothing_tells_what_else_was_uploaded(run: Path, uploads: Path, lane: La
             metadata = {"base_model": "base", key: f"../{there}/run/base"}
             change(source / "config.json", metadata=metadata)
             path = Path(shutil.make_archive(str(tmp_path / f"{number}{key}"), "zip", source))
-            told.append((key, outcome(lane, uploads, path).replace(there, "NAME")))
+            told.append((key, outcome(worker, uploads, path).replace(there, "NAME")))
     assert told[:2] == told[2:]
 
 
 def test_a_tokenizer_that_cannot_be_had_is_not_passed_over(
-    run: Path, uploads: Path, lane: Lane, tmp_path: Path
+    run: Path, uploads: Path, worker: Worker, tmp_path: Path
 ) -> None:
     source = hostile.copy_of(run, tmp_path / "copy")
     change(source / "model/config.json", metadata={"base_model": "../base", "tokenizer": "../words"})
-    assert "metadata.tokenizer" in outcome(lane, uploads, zipped(source, tmp_path / "x.zip"))
+    assert "metadata.tokenizer" in outcome(worker, uploads, zipped(source, tmp_path / "x.zip"))
 
 
 @pytest.mark.parametrize("base", ["../../../../{outside}", "../../../absent", "{outside}"])

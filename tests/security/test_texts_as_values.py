@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.engine.values import SPEC_FIELDS
+from gradiend_ui.engine.values import SweepSpec
 from gradiend_ui.server.session import Session
 from tests.security.test_texts_as_requests import GARBAGE
 from tests.support import texts_hostile as hostile
@@ -24,11 +24,11 @@ VALUES = [
 ]  # fmt: skip
 FIELDS = {
     "load": ("base_model", "encoding_direction", "revision", "chat_prompt", "seed", "x"),
-    "start": (*sorted(SPEC_FIELDS), "columns", "neutral_set", "__proto__"),
+    "start": (*sorted(SweepSpec.__dataclass_fields__), "columns", "neutral_set", "__proto__"),
     "select": ("target_class", "goal", "policy", "ratio", "any_feature_factor"),
     "picture": ("target_class", "goal", "policy", "ratio", "any_feature_factor"),
     "compare": ("top_k", "skip_bad", "continuation", "part"),
-    "cell": ("feature_factor", "learning_rate", "x"),
+    "cell": ("feature_factor", "learning_rate", "part", "share", "groups", "top_k", "slope", "x"),
     "export": ("feature_factor", "learning_rate", "part", "dtype", "name", "kind", "target_classes", "goal", "ratio"),
     "finish": ("feature_factor", "learning_rate"),
     "open": ("file", "x"),
@@ -71,7 +71,7 @@ def calls_of(session: Session, checkpoint: str, run: str) -> dict[str, Callable[
         "finish": lambda key, value: session.finish_cell(run, {**CELL, key: value}),
         "open": lambda key, value: session.open_finished(checkpoint, {key: value}),
         "neutral": lambda key, value: session.data.neutral(checkpoint, {}, value),
-        "label": lambda key, value: session.shelf.label(run, **{"name": "", "note": "", key: value}),
+        "label": lambda key, value: session.runs.label(run, **{"name": "", "note": "", key: value}),
         "cells": lambda key, value: session.cells(**{"run": run, "rev": 0, key: value}),
     }
 

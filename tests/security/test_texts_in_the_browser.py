@@ -92,7 +92,7 @@ class Watch:
 
 
 @pytest.fixture
-def page(browser: Browser, server: str) -> Iterator[Page]:  # noqa: F811
+def page(browser: Browser, server: str) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
     fresh = context.new_page()
     fresh.set_default_timeout(SLOW)
@@ -296,7 +296,7 @@ def test_classes_named_like_properties_of_every_object(page: Page, server: str, 
 
 
 @pytest.mark.parametrize("name", [hostile.IMAGE, hostile.SCRIPT, hostile.LINK, hostile.SVG, hostile.TEMPLATE])
-def test_a_downloaded_figure_runs_nothing(browser: Browser, tmp_path: Path, name: str) -> None:  # noqa: F811
+def test_a_downloaded_figure_runs_nothing(browser: Browser, tmp_path: Path, name: str) -> None:
     """Class names in titles, labels and what the pointer shows, opened from disk without the app's own policy."""
     rows = {name: {name: 0.25, "F": 0.75}, "F": {name: 0.5, "F": 0.5}}
     grid: dict[Any, Any] = {

@@ -22,7 +22,8 @@ from gradiend_ui.engine.checkpoint.reading import read_checkpoint
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import ARCHITECTURES, LOCAL, public_trust
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests import Load
+from gradiend_ui.engine.worker.worker import Worker
 from tests.support import checkpoints_hostile as hostile
 
 Upload = Callable[[str], Path]
@@ -43,10 +44,10 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lane(home: Path, tmp_path: Path) -> Iterator[Lane]:
-    """A lane for strangers; its owner opens `owned/`."""
+def worker(home: Path, tmp_path: Path) -> Iterator[Worker]:
+    """A worker for strangers; its owner opens `owned/`."""
     store = Store(":memory:")
-    yield Lane(store, home, tmp_path / "none", public_trust(tmp_path / "owned"))
+    yield Worker(store, home, tmp_path / "none", public_trust(tmp_path / "owned"))
     store.close()
 
 
@@ -56,8 +57,8 @@ def set_base(run: Path, base: str, **fields: Any) -> None:
     hostile.put(run / "model/config.json", json.dumps(config).encode())
 
 
-def load(lane: Lane, source: Path, **options: Any) -> dict[str, Any]:
-    return dict(lane.handle("load", {"source": str(source), "options": options}))
+def load(worker: Worker, source: Path, **options: Any) -> dict[str, Any]:
+    return dict(worker.answer(Load(str(source), options)))
 
 
 @pytest.fixture
@@ -71,34 +72,34 @@ def upload(uploaded: Upload) -> Path:
     return uploaded("a")
 
 
-def test_an_upload_with_its_base_is_read(lane: Lane, upload: Path) -> None:
-    assert load(lane, upload)["rows_recovered"] is None
+def test_an_upload_with_its_base_is_read(worker: Worker, upload: Path) -> None:
+    assert load(worker, upload)["rows_recovered"] is None
 
 
-def test_what_lies_elsewhere_is_not_read(lane: Lane, run: Path, home: Path) -> None:
+def test_what_lies_elsewhere_is_not_read(worker: Worker, run: Path, home: Path) -> None:
     for source in (run, home, home / "uploads", home / "uploads" / ".." / "x", Path("/etc")):
         with pytest.raises(NotAllowed) as told:
-            lane._bench.read_checkpoint(str(source), {})
+            worker._resources.read_checkpoint(str(source), {})
         assert str(home) not in str(told.value)
 
 
 def test_what_the_owner_opens_is_read_as_the_owner_reads(
-    lane: Lane, run: Path, tmp_path: Path, tiny_bert: Path
+    worker: Worker, run: Path, tmp_path: Path, tiny_bert: Path
 ) -> None:
     shutil.copytree(run, tmp_path / "owned")
     set_base(tmp_path / "owned", str(tiny_bert))
-    assert load(lane, tmp_path / "owned")["checkpoint"]
+    assert load(worker, tmp_path / "owned")["checkpoint"]
 
 
 def test_a_base_of_the_server_or_of_another_upload_is_not_read(
-    lane: Lane, upload: Path, run: Path, home: Path, tiny_bert: Path
+    worker: Worker, upload: Path, run: Path, home: Path, tiny_bert: Path
 ) -> None:
     other = Path(shutil.copytree(run, home / "uploads" / ("b" * 64)))
     shutil.rmtree(upload / "base")
     for place in (str(tiny_bert), str(other / "base"), "/etc"):
         set_base(upload, place)
         with pytest.raises((NotAllowed, BadBase)) as told:
-            load(lane, upload)
+            load(worker, upload)
         assert "server" in str(told.value) or "folder" in str(told.value)
 
 
@@ -116,10 +117,10 @@ def test_a_folder_that_is_named_like_a_model_of_the_hub_is_not_read(
 
 
 @pytest.fixture
-def own_lane(home: Path, tmp_path: Path) -> Iterator[Lane]:
-    """A lane of one person on their own machine, over the same uploads."""
+def own_worker(home: Path, tmp_path: Path) -> Iterator[Worker]:
+    """A worker of one person on their own machine, over the same uploads."""
     store = Store(":memory:")
-    yield Lane(store, home, tmp_path / "none", LOCAL)
+    yield Worker(store, home, tmp_path / "none", LOCAL)
     store.close()
 
 
@@ -129,7 +130,7 @@ PLACES = ["/home/somebody/base", "/etc", "C:\\Users\\me\\base", "~/base", "{ther
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("public", [True, False])
 def test_a_tokenizer_of_another_machine_is_left_aside_for_the_bases_own(
-    lane: Lane, own_lane: Lane, upload: Path, tmp_path: Path, tiny_bert: Path, public: bool, place: str
+    worker: Worker, own_worker: Worker, upload: Path, tmp_path: Path, tiny_bert: Path, public: bool, place: str
 ) -> None:
     """What lies there on this machine is not read, and the card says so; without a base that has one it is refused."""
     there = Path(shutil.copytree(tiny_bert, tmp_path / "there"))
@@ -137,12 +138,12 @@ def test_a_tokenizer_of_another_machine_is_left_aside_for_the_bases_own(
     words["model"]["vocab"] = {f"canary{word}"[-6:] + str(number): number for word, number in
                                words["model"]["vocab"].items()}  # fmt: skip
     (there / "tokenizer.json").write_text(json.dumps(words))
-    reader = lane if public else own_lane
+    reader = worker if public else own_worker
     set_base(upload, "../base", tokenizer=place.format(there=there))
     card = load(reader, upload)
     told = [one for one in card["warnings"] if "metadata.tokenizer" in one]
     assert len(told) == 1 and "left aside" in told[0] and str(tmp_path) not in told[0]
-    read = reader._bench.checkpoint(card["checkpoint"]).model.base.tokenizer
+    read = reader._resources.checkpoint(card["checkpoint"]).model.base.tokenizer
     assert read.get_vocab() == load_tokenizer(str(upload / "base")).get_vocab()
     for path in (upload / "base").glob("*token*"):
         path.unlink()
@@ -155,9 +156,9 @@ def test_a_tokenizer_of_another_machine_is_left_aside_for_the_bases_own(
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("public", [True, False])
 def test_a_mask_head_of_another_machine_takes_the_base_beside_it(
-    lane: Lane, own_lane: Lane, upload: Path, tmp_path: Path, tiny_gpt2: Path, public: bool, place: str
+    worker: Worker, own_worker: Worker, upload: Path, tmp_path: Path, tiny_gpt2: Path, public: bool, place: str
 ) -> None:
-    reader, head = lane if public else own_lane, upload / "decoder_mlm_head"
+    reader, head = worker if public else own_worker, upload / "decoder_mlm_head"
     shutil.rmtree(upload / "base")
     there = Path(shutil.copytree(tiny_gpt2, tmp_path / "there"))
     shutil.copytree(tiny_gpt2, head)
@@ -165,14 +166,14 @@ def test_a_mask_head_of_another_machine_takes_the_base_beside_it(
     set_base(upload, "../decoder_mlm_head")
     clean_home(upload, strangers=public)
     with pytest.raises(BadBase, match="put the base model into the upload, as base/ beside 'decoder_mlm_head'") as told:
-        load_base_model(str(head), trust=reader._bench.trust.within(upload))
+        load_base_model(str(head), trust=reader._resources.trust.within(upload))
     assert str(tmp_path) not in str(told.value)
     with pytest.raises(BadBase, match="put the base model into the upload"):
         load(reader, upload)
     shutil.copytree(tiny_gpt2, upload / "base")
     (upload / MARK).unlink(missing_ok=True)
     clean_home(upload, strangers=public)
-    trust = reader._bench.trust.within(upload)
+    trust = reader._resources.trust.within(upload)
     assert load_base_model(str(head), trust=trust).objective == "clm_next_token"
     assert "left aside" in str(head_left_aside(read_checkpoint(upload), trust))
 
@@ -193,7 +194,7 @@ def test_a_mask_head_names_what_can_be_a_folder(upload: Path, base: str, public:
 
 @pytest.mark.parametrize("key", ["base_model", "tokenizer", "mask head"])
 def test_an_upload_names_no_folder_of_the_owner_either(
-    own_lane: Lane, upload: Path, tmp_path: Path, key: str, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+    own_worker: Worker, upload: Path, tmp_path: Path, key: str, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever packed it does not choose what is read: the owner does, by hand, and any folder at all."""
     monkeypatch.chdir(tiny_bert.parent)
@@ -206,26 +207,26 @@ def test_an_upload_names_no_folder_of_the_owner_either(
             (upload / "base").rename(tmp_path / "kept") if key == "base_model" and (upload / "base").exists() else None
         (upload / MARK).unlink(missing_ok=True)  # as an earlier version left it
         with pytest.raises(BadBase, match="an upload chooses none|no folder beside|leads out|put the base"):
-            load(own_lane, upload)
-    assert load(own_lane, upload, base_model=str(tiny_bert))["checkpoint"]
+            load(own_worker, upload)
+    assert load(own_worker, upload, base_model=str(tiny_bert))["checkpoint"]
 
 
 def test_what_is_no_upload_names_any_folder_of_its_owner(
-    own_lane: Lane, run: Path, tmp_path: Path, tiny_bert: Path
+    own_worker: Worker, run: Path, tmp_path: Path, tiny_bert: Path
 ) -> None:
     folder = Path(shutil.copytree(run, tmp_path / "mine"))
     set_base(folder, str(tiny_bert), tokenizer=str(tiny_bert))
-    assert load(own_lane, folder)["checkpoint"]
+    assert load(own_worker, folder)["checkpoint"]
 
 
 def test_base_beside_is_taken_where_an_owners_upload_names_a_path(
-    own_lane: Lane, upload: Path, tiny_bert: Path
+    own_worker: Worker, upload: Path, tiny_bert: Path
 ) -> None:
     set_base(upload, str(tiny_bert))
-    card = load(own_lane, upload)
+    card = load(own_worker, upload)
     told = next(one for one in card["assumed"] if one["what"] == "base_beside")
     assert told["values"] == {"base": "base", "stated": tiny_bert.name}
-    kept = own_lane._bench.store.checkpoint(card["checkpoint"])[1]
+    kept = own_worker._resources.store.checkpoint(card["checkpoint"])[1]
     assert kept == {"base_model": str((upload / "base").resolve())}
 
 
@@ -238,42 +239,42 @@ def test_only_plain_names_of_the_hub_are_asked_for(name: str) -> None:
 
 @pytest.mark.parametrize("public", [True, False])
 def test_a_base_that_reads_no_text_is_refused_as_it_is_loaded(
-    lane: Lane, own_lane: Lane, upload: Path, public: bool
+    worker: Worker, own_worker: Worker, upload: Path, public: bool
 ) -> None:
     config = json.loads((upload / "base/config.json").read_text())
     (upload / "base/config.json").write_text(json.dumps(config | {"chunk_size_feed_forward": 1000}))
     with pytest.raises(BadBase, match=r"The base model \(bert\) cannot be run: .* give the model as it was saved"):
-        load(lane if public else own_lane, upload)
+        load(worker if public else own_worker, upload)
 
 
-def test_pickled_weights_are_not_read(lane: Lane, uploaded: Upload) -> None:
+def test_pickled_weights_are_not_read(worker: Worker, uploaded: Upload) -> None:
     both = uploaded("a")
     torch.save(load_file(both / "model/model.safetensors"), both / "model/pytorch_model.bin")
-    load(lane, both)
+    load(worker, both)
     assert not list(both.rglob("*.bin"))
     alone = uploaded("b")
     torch.save(load_file(alone / "model/model.safetensors"), alone / "model/pytorch_model.bin")
     (alone / "model/model.safetensors").unlink()
     with pytest.raises(GradiendUIError, match=r"pytorch_model\.bin"):
-        load(lane, alone)
+        load(worker, alone)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".bin", ".pt"])
-def test_pickled_maps_are_not_read(lane: Lane, upload: Path, suffix: str) -> None:
+def test_pickled_maps_are_not_read(worker: Worker, upload: Path, suffix: str) -> None:
     config = json.loads((upload / "model/config.json").read_text())
     name = config["mapping"]["masks_file"]
     torch.save(load_file(upload / "model" / name), upload / "model" / f"masks{suffix}")
     config["mapping"]["masks_file"] = f"masks{suffix}"
     (upload / "model/config.json").write_text(json.dumps(config))
     with pytest.raises(BadCheckpoint, match=f"masks{suffix} is missing"):
-        load(lane, upload)
+        load(worker, upload)
 
 
-def test_a_base_with_pickled_weights_is_not_read(lane: Lane, upload: Path) -> None:
+def test_a_base_with_pickled_weights_is_not_read(worker: Worker, upload: Path) -> None:
     torch.save(load_file(upload / "base/model.safetensors"), upload / "base/pytorch_model.bin")
     (upload / "base/model.safetensors").unlink()
     with pytest.raises(NotAllowed, match="pickled"):
-        load(lane, upload)
+        load(worker, upload)
     assert load_base_model(str(upload / "base")).kind == "masked"
 
 
@@ -300,22 +301,22 @@ def test_a_mask_head_with_pickled_weights_is_not_read(tiny_gpt2: Path, tmp_path:
     ],
 )
 def test_only_known_architectures(
-    lane: Lane, upload: Path, fields: dict[str, Any], kind: type[Exception], fragment: str
+    worker: Worker, upload: Path, fields: dict[str, Any], kind: type[Exception], fragment: str
 ) -> None:
     config = json.loads((upload / "base/config.json").read_text()) | fields
     (upload / "base/config.json").write_text(json.dumps(config))
     with pytest.raises(kind, match=fragment):
-        load(lane, upload)
+        load(worker, upload)
 
 
-def test_an_adapter_and_a_link_are_not_followed(lane: Lane, uploaded: Upload) -> None:
+def test_an_adapter_and_a_link_are_not_followed(worker: Worker, uploaded: Upload) -> None:
     adapter = uploaded("a")
     (adapter / "base/adapter_config.json").write_text("{}")
     with pytest.raises(NotAllowed, match="adapter"):
-        load(lane, adapter)
+        load(worker, adapter)
     link = uploaded("b")
     (link / "base/vocab.txt").symlink_to("/etc/passwd")
-    load(lane, link)
+    load(worker, link)
     assert not (link / "base/vocab.txt").exists()
 
 
@@ -339,12 +340,12 @@ def test_code_that_comes_with_a_model_is_refused_for_the_owner_too(tiny_bert: Pa
     assert not (tmp_path / "owned").exists()
 
 
-def test_a_stranger_is_not_given_a_base_that_is_in_use(lane: Lane, upload: Path, tiny_bert: Path) -> None:
-    bench = lane._bench
-    base = bench._bases.load(str(tiny_bert))
+def test_a_stranger_is_not_given_a_base_that_is_in_use(worker: Worker, upload: Path, tiny_bert: Path) -> None:
+    resources = worker._resources
+    base = resources._bases.load(str(tiny_bert))
     with pytest.raises(NotAllowed):
-        bench._bases.load(str(tiny_bert), trust=public_trust(upload))
-    assert bench._bases.load(str(tiny_bert)) is base
+        resources._bases.load(str(tiny_bert), trust=public_trust(upload))
+    assert resources._bases.load(str(tiny_bert)) is base
 
 
 def test_every_architecture_is_one_of_transformers() -> None:

@@ -26,6 +26,7 @@ from gradiend_ui.engine.files.confined import Confinement, run_confined
 from gradiend_ui.engine.uploads.archives import checked_members
 from gradiend_ui.engine.worker.client import RUN_GOES_ON, WorkerClient, _ended, why_it_ended
 from gradiend_ui.engine.worker.process import ENDED
+from gradiend_ui.engine.worker.requests import Wake
 from gradiend_ui.server.data import _content
 from gradiend_ui.ui.kit.status import why_ended
 from gradiend_ui.ui.kit.words import Words
@@ -193,5 +194,5 @@ def test_a_dead_worker_is_told_to_who_asked(tmp_path: Path) -> None:
     client = WorkerClient(tmp_path / "s", tmp_path, tmp_path, lambda why: None)
     client.close()
     with pytest.raises(GradiendUIError) as told:
-        client.ask("load")
+        client.ask(Wake())
     assert GERMAN.of(told.value) == GERMAN("page.shutting_down")

@@ -25,7 +25,8 @@ from gradiend_ui.engine.base import rebuilding, uploaded
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.files.text_limit import STRANGERS_BYTES, text_at_most
 from gradiend_ui.engine.worker import tables
-from gradiend_ui.engine.worker.lane import Lane
+from gradiend_ui.engine.worker.requests import Load
+from gradiend_ui.engine.worker.worker import Worker
 from tests.support import checkpoints_hostile as hostile
 
 CANARY, CANARY_WEIGHT = "canary-3141592653", 0.271828
@@ -180,7 +181,7 @@ def packed(run: Path, path: Path) -> Path:
     return path
 
 
-def judged(lane: Lane, run: Path, uploads: Path, place: Path, *, as_zip: bool) -> str:
+def judged(worker: Worker, run: Path, uploads: Path, place: Path, *, as_zip: bool) -> str:
     """Take in and open the damaged upload at `run`: "ok", "ok with a note", or the code of the refusal.
 
     place: a free folder to work in. Raises AssertionError where the canary came through or paths of the server are
@@ -191,15 +192,15 @@ def judged(lane: Lane, run: Path, uploads: Path, place: Path, *, as_zip: bool) -
             source = uploaded.take_in(packed(run, place / "upload.zip"), uploads, strangers=True)
         else:
             source = Path(shutil.copytree(run, uploads / os.urandom(32).hex(), symlinks=True, copy_function=copied))
-        card = lane.handle("load", {"source": str(source), "options": {}, "name": "upload"})
+        card = worker.answer(Load(str(source), {}, name="upload"))
     except GradiendUIError as error:
         assert CANARY not in str(error) and str(uploads.parent) not in str(error), str(error)
         return error.code
-    model = lane._bench.checkpoint(card["checkpoint"]).model
+    model = worker._resources.checkpoint(card["checkpoint"]).model
     told = json.dumps(card) + json.dumps(model.base.tokenizer.get_vocab())
     assert CANARY not in told and str(uploads.parent) not in told
     assert not any(bool((one == CANARY_WEIGHT).any()) for one in model.base.model.parameters())
-    lane._bench.forget()
+    worker._resources.forget()
     return "ok with a note" if uploaded.notes_on(source, uploads) else "ok"
 
 

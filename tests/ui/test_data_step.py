@@ -13,9 +13,11 @@ import pytest
 from gradiend_ui.engine.data.uploaded_tables import upload_path
 from gradiend_ui.engine.errors import BadData, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.server.data import NEUTRAL_SECONDS, DataDesk
-from gradiend_ui.server.parts import Ground
+from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice
+from gradiend_ui.engine.worker.requests import DescribeNeutral, DescribeRows, RejectedRows, ResolveTargets
+from gradiend_ui.server.data import NEUTRAL_SECONDS, Data
 from gradiend_ui.server.quotas import LOCAL, PUBLIC
+from gradiend_ui.server.shared import Shared
 from gradiend_ui.ui.data import panel, report
 from gradiend_ui.ui.data.choice import NONE, OWN, Choice, data_of, opened_choice, own_table, spec_of
 from gradiend_ui.ui.kit.tree import text_of
@@ -188,11 +190,11 @@ def test_sets_can_be_switched_and_the_fallback_is_told(told, words) -> None:
 
 class ScriptedWorker:
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[Any] = []
 
-    def ask(self, kind: str, **body: Any) -> Any:
-        self.asked.append((kind, body))
-        return {"kind": kind}
+    def ask(self, request: Any) -> Any:
+        self.asked.append(request)
+        return {}
 
 
 @pytest.fixture
@@ -201,12 +203,12 @@ def worker() -> ScriptedWorker:
 
 
 @pytest.fixture
-def kept(tmp_path: Path, worker: ScriptedWorker) -> DataDesk:
+def kept(tmp_path: Path, worker: ScriptedWorker) -> Data:
     store = Store(tmp_path / "runs.sqlite")
-    return DataDesk(Ground(store, worker, tmp_path, public=True))  # type: ignore[arg-type]
+    return Data(Shared(store, worker, tmp_path, public=True))  # type: ignore[arg-type]
 
 
-def test_uploads_are_kept_under_their_name_and_hash(kept: DataDesk, tmp_path: Path, monkeypatch) -> None:
+def test_uploads_are_kept_under_their_name_and_hash(kept: Data, tmp_path: Path, monkeypatch) -> None:
     file = tmp_path / "mine.txt"
     file.write_text('{"masked": "a [MASK]"}\n')
     given = kept.keep_table(str(file))
@@ -221,26 +223,26 @@ def test_uploads_are_kept_under_their_name_and_hash(kept: DataDesk, tmp_path: Pa
             kept.keep_table(str(path))
     with pytest.raises(BadData, match="empty"):
         kept.keep_pasted("  ", "pasted", is_table=True)
-    monkeypatch.setattr(Ground, "quotas", replace(LOCAL, table_bytes=3))
+    monkeypatch.setattr(Shared, "quotas", replace(LOCAL, table_bytes=3))
     with pytest.raises(TooLarge):
         kept.keep_table(str(file))
 
 
-def test_the_worker_is_asked_with_plain_values(kept: DataDesk, worker: ScriptedWorker) -> None:
+def test_the_worker_is_asked_with_plain_values(kept: Data, worker: ScriptedWorker) -> None:
     kept.rows("ck", {"split": "test"})
     kept.targets("ck", {})
     kept.neutral("ck", {}, 0.99)
     kept.rejected("ck", {})
-    bounds = {"most": PUBLIC.sweep_size, "seconds": NEUTRAL_SECONDS}
+    nothing = AskedSweep.of({})
     assert worker.asked == [
-        ("describe_rows", {"checkpoint": "ck", "spec": {"split": "test"}}),
-        ("resolve_targets", {"checkpoint": "ck", "spec": {}}),
-        ("describe_neutral", {"checkpoint": "ck", "spec": {}, "ratio": 0.99, **bounds}),
-        ("rejected_rows", {"checkpoint": "ck", "spec": {}}),
+        DescribeRows("ck", DataChoice()),
+        ResolveTargets("ck", nothing),
+        DescribeNeutral("ck", nothing, 0.99, PUBLIC.sweep_size, NEUTRAL_SECONDS),
+        RejectedRows("ck", DataChoice()),
     ]
 
 
-def test_a_run_tells_its_data_without_tables_or_paths(kept: DataDesk) -> None:
+def test_a_run_tells_its_data_without_tables_or_paths(kept: Data) -> None:
     request = {"rows": "/secret/rows.csv", "neutral": ["a"], "columns": {"label": "x"}, "goal": "both", "max_rows": 3}
     record = SimpleNamespace(id="run-1", request=request, info={"neutral_set": "own texts"})
     assert kept.of_run(record) == {  # type: ignore[arg-type]
@@ -263,12 +265,12 @@ def test_a_public_server_takes_uploads_and_no_paths(tmp_path: Path, monkeypatch:
     session = Session(tmp_path / "data", public=True, default_source="demo")
     try:
         for table in (UPLOAD, {"run": "x"}, [{"masked": "a"}], None):
-            assert session._given_by_a_stranger("rows", table, "") == table
-        given = session._given_by_a_stranger("rows", {"path": str(cache / "mine.csv")}, "")
+            assert session.data.taken_in({"rows": table}, "") == {"rows": table}
+        given = session.data.taken_in({"rows": {"path": str(cache / "mine.csv")}}, "")["rows"]
         assert upload_path(tmp_path / "data", given["upload"]).read_text().startswith("masked")
         for path in (str(tmp_path / "mine.csv"), str(cache / ".." / "mine.csv"), "/etc/passwd", "nul\0"):
             for table in ({"path": path}, {**UPLOAD, "path": path}, path, {}, {"path": 5}):
                 with pytest.raises(NotAllowed, match="reads no paths"):
-                    session._given_by_a_stranger("rows", table, "")
+                    session.data.taken_in({"rows": table}, "")
     finally:
         session.close()

@@ -11,8 +11,9 @@ import pytest
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.server.exports import ExportDesk, Piece, _default_name, checked_name, safe, unique_names
-from gradiend_ui.server.parts import Ground
+from gradiend_ui.engine.worker.requests import DescribeExport, Export, Pack, Rewriting
+from gradiend_ui.server.exports import Exports, Piece, _default_name, checked_name, safe, unique_names
+from gradiend_ui.server.shared import Shared
 from gradiend_ui.ui.export import panel as export
 from gradiend_ui.ui.export.panel import blocks_of, build_card, inline
 from gradiend_ui.ui.kit.tree import text_of
@@ -52,25 +53,25 @@ class Worker:
     """Writes a small file in place of weights; `fails` at the n-th model."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[Any] = []
         self.fails = 0
 
-    def ask(self, kind: str, **body: Any) -> Any:
-        self.asked.append((kind, body))
-        if kind == "describe_export":
+    def ask(self, request: Any) -> Any:
+        self.asked.append(request)
+        if isinstance(request, DescribeExport):
             size = {"float32": 4_000_000, "float16": 2_000_000, "bfloat16": 2_000_000}
-            return {"card": CARD, "script": f"name = {body['name']!r}", "bytes": size, "stored": "float16",
+            return {"card": CARD, "script": f"name = {request.name!r}", "bytes": size, "stored": "float16",
                     "scored": "float32"}  # fmt: skip
-        if kind == "pack":
-            with zipfile.ZipFile(body["zip"], "w") as archive:
-                for path in Path(body["folder"]).rglob("*.safetensors"):
-                    archive.write(path, path.relative_to(Path(body["folder"]).parent))
-            return body["zip"]
-        if len([1 for name, _ in self.asked if name == "export"]) == self.fails:
+        if isinstance(request, Pack):
+            with zipfile.ZipFile(request.zip, "w") as archive:
+                for path in Path(request.folder).rglob("*.safetensors"):
+                    archive.write(path, path.relative_to(Path(request.folder).parent))
+            return request.zip
+        if len([1 for asked in self.asked if isinstance(asked, Export)]) == self.fails:
             raise Failed("The export could not be written: No space left on device.")
-        Path(body["folder"]).mkdir(parents=True)
-        (Path(body["folder"]) / "model.safetensors").write_bytes(b"weights")
-        return body["folder"]
+        Path(request.folder).mkdir(parents=True)
+        (Path(request.folder) / "model.safetensors").write_bytes(b"weights")
+        return request.folder
 
 
 class Exporting:
@@ -84,7 +85,7 @@ class Exporting:
         self.run = store.create_finished_run("ck", {}, {"classes": ["M", "F"]}, scores)
         self.worker, self.questions = Worker(), []
         self.folder = folder
-        self.exports = ExportDesk(Ground(store, self.worker, folder, public, export_dir), self.select)  # type: ignore[arg-type]
+        self.exports = Exports(Shared(store, self.worker, folder, public, export_dir), self.select)  # type: ignore[arg-type]
 
     def select(self, run: str, options: Any) -> dict[str, Any]:
         self.questions.append(dict(options))
@@ -104,8 +105,7 @@ def test_a_cell_becomes_a_zip_with_its_name(exporting: Exporting, downloads: Pat
     sentences = [text_of(note) for note, _ in told]
     assert "(−1, 0.2)" in sentences[0] and "Packing" in sentences[1]
     assert sentences[2].startswith("Downloaded my_demo-ff-1-lr0.2.zip (")
-    body = exporting.worker.asked[0][1]
-    assert (body["dtype"], body["part"], body["cell"]) == ("float16", None, CELL)
+    assert exporting.worker.asked[0].rewriting == Rewriting(Cell.of(CELL), "float16", None)
 
 
 def test_the_same_name_twice_does_not_collide(exporting: Exporting) -> None:
@@ -121,7 +121,7 @@ def test_several_classes_are_folders_of_one_zip(exporting: Exporting) -> None:
     names = zipfile.ZipFile(path).namelist()
     assert names == [f"my_demo-F-M/{name}/model.safetensors" for name in ("F", "M")]
     assert exporting.questions == [{"ratio": 0.95, "target_class": name} for name in ("F", "M")]
-    reasons = [body["chosen_for"] for kind, body in exporting.worker.asked if kind == "export"]
+    reasons = [asked.rewriting.chosen_for for asked in exporting.worker.asked if isinstance(asked, Export)]
     assert reasons[0] == "strengthen F: the best cell with LMS at least 0.95 of the base"
     assert "smallest step" in reasons[1], "a fallback is no winner"
 
@@ -158,7 +158,7 @@ def test_a_public_server_keeps_no_folders(tmp_path: Path) -> None:
     with pytest.raises(NotAllowed, match="download the zip"):
         list(public.exports.write(public.run, CELL, keep=True))
     public.exports.describe(public.run, CELL)
-    assert public.worker.asked[-1][1]["tells_paths"] is False
+    assert public.worker.asked[-1].tells_paths is False
 
 
 def test_nothing_half_is_left_when_the_disk_is_full(exporting: Exporting) -> None:
@@ -221,12 +221,12 @@ def test_a_name_that_is_none_is_refused_in_a_sentence(exporting: Exporting, name
 
 def test_cells_that_differ_have_names_that_differ(exporting: Exporting) -> None:
     numbers = [0.1, 0.1000001, 0.10000000000000002, -0.1, 1, 1.5, 1e5, 1e-5, 123456.0, 1234567.0, 1e308, 1e-308, 2 / 3]
-    names = [_default_name("m", (Piece({"feature_factor": f, "learning_rate": r}, "", None),)) for f in numbers
+    names = [_default_name("m", (Piece(Cell(f, r), "", None),)) for f in numbers
              for r in numbers]  # fmt: skip
     assert len(set(names)) == len(numbers) ** 2 and all(checked_name(name) == name for name in names)
     assert names[0] == "m-ff0.1-lr0.1" and names[1] == "m-ff0.1-lr0.1000001"
     for model in ("x" * 300, "漢" * 300, "\U00020000" * 300, "con.", "..."):
-        long = [_default_name(model, (Piece({"feature_factor": -2 / 3, "learning_rate": r}, "", None),))
+        long = [_default_name(model, (Piece(Cell(-2 / 3, r), "", None),))
                 for r in (0.1 + 0.2, 0.3)]  # fmt: skip
         assert long[0] != long[1] and all(checked_name(name) == name for name in long)
 

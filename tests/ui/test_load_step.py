@@ -14,9 +14,10 @@ import pytest
 from gradiend_ui.engine.base.uploaded import was_taken_in
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotAllowed, NotFound
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.worker.requests import Load
 from gradiend_ui.server.checkpoints import Uploads
-from gradiend_ui.server.parts import Ground
 from gradiend_ui.server.quotas import LOCAL
+from gradiend_ui.server.shared import Shared
 from gradiend_ui.ui.kit.tree import text_of
 from gradiend_ui.ui.kit.words import Words, texts_of
 from gradiend_ui.ui.load import health, questions
@@ -125,10 +126,9 @@ def test_data_of_ones_own_makes_an_assumption_pointless(card, words) -> None:
 
 def test_every_objective_and_source_has_plain_words() -> None:
     from gradiend_ui.engine.base.objectives import OBJECTIVES
-    from gradiend_ui.engine.base.rebuilding import MASK_HEAD
     from gradiend_ui.engine.checkpoint.context import SOURCES
 
-    wanted = [f"load.objective_{name}" for name in OBJECTIVES if name != MASK_HEAD]
+    wanted = [f"load.objective_{name}" for name in OBJECTIVES if not OBJECTIVES[name].scored_as]
     for key in [*wanted, *(f"load.source_{name}" for name in SOURCES)]:
         for language in ("en", "de"):
             assert {key, f"{key}_help"} <= set(texts_of(language))
@@ -265,16 +265,16 @@ def test_loading_says_what_happens(words) -> None:
 
 class ScriptedWorker:
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[Any] = []
 
-    def ask(self, kind: str, **body: Any) -> Any:
-        self.asked.append((kind, body))
+    def ask(self, request: Any) -> Any:
+        self.asked.append(request)
         return {"checkpoint": "ck-2"}
 
 
 def uploads(tmp_path: Path, public: bool = False) -> tuple[Uploads, ScriptedWorker]:
     worker = ScriptedWorker()
-    return Uploads(Ground(Store(tmp_path / "runs.sqlite"), worker, tmp_path, public)), worker  # type: ignore[arg-type]
+    return Uploads(Shared(Store(tmp_path / "runs.sqlite"), worker, tmp_path, public)), worker  # type: ignore[arg-type]
 
 
 def zipped_run(path: Path) -> Path:
@@ -293,8 +293,7 @@ def test_an_upload_is_named_by_its_zip(tmp_path: Path) -> None:
     assert worker.asked == [], "a process of its own unpacks it"
     source = str(tmp_path / "uploads" / "abc" / "run")
     assert part.load(source, "my run", {"base_model": "b"}) == "ck-2"
-    request = {"source": source, "options": {"base_model": "b"}, "name": "my run", "kept": LOCAL.kept_loads}
-    assert worker.asked[-1] == ("load", request)
+    assert worker.asked[-1] == Load(source, {"base_model": "b"}, "my run", kept=LOCAL.kept_loads)
     for elsewhere in ("/etc", str(tmp_path / "uploads" / ".." / "runs.sqlite")):
         with pytest.raises(NotAllowed, match="uploaded here"):
             part.load(elsewhere, "x")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from answer_shapes import misfits
-
 from gradiend_ui.engine.answers import checkpoint, data, model, run
 from gradiend_ui.figures.maps import empty_picture
 from gradiend_ui.ui.data.choice import OwnRows, data_of, opened_choice, own_table
 from gradiend_ui.ui.runs.panel import FIRST, Hand
 from gradiend_ui.ui.sweep.form import Asked, first_options, read_options
+from tests.support.answer_shapes import misfits
 
 
 def test_the_scripted_session_tells_what_a_session_tells(session: Any) -> None:

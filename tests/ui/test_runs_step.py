@@ -12,12 +12,13 @@ import pytest
 from gradiend_ui.engine.errors import NotAllowed, NotFound, TooLarge
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.server.parts import Ground
+from gradiend_ui.engine.worker.requests import DeleteRun
 from gradiend_ui.server.roles import hashed
-from gradiend_ui.server.runs import RunShelf
+from gradiend_ui.server.runs import Runs
+from gradiend_ui.server.shared import Shared
 from gradiend_ui.server.visitors import Asker
 from gradiend_ui.ui.kit.tree import text_of
-from gradiend_ui.ui.listeners.runs import Desk, common_question
+from gradiend_ui.ui.listeners.runs import Drawer, common_question
 from gradiend_ui.ui.runs import listing, pair
 from gradiend_ui.ui.runs.panel import FIRST
 
@@ -50,17 +51,17 @@ class Worker:
     def __init__(self, store: Store) -> None:
         self.store, self.asked = store, []
 
-    def ask(self, kind: str, **body: Any) -> None:
-        self.asked.append((kind, body))
-        self.store.delete_run(body["run"])
+    def ask(self, request: DeleteRun) -> None:
+        self.asked.append(request)
+        self.store.delete_run(request.run)
 
 
 class Shelved:
     """As much of a session as the drawer needs, on a real store."""
 
-    def __init__(self, store: Store, ground: Ground, pictures: dict[str, Any]) -> None:
-        self.store, self.ground, self.pictures = store, ground, pictures
-        self.shelf = RunShelf(ground, self.select)
+    def __init__(self, store: Store, shared: Shared, pictures: dict[str, Any]) -> None:
+        self.store, self.shared, self.pictures = store, shared, pictures
+        self.runs = Runs(shared, self.select)
         self.questions: list[dict[str, Any]] = []
 
     def select(self, run: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +70,7 @@ class Shelved:
         return WINNER
 
     def about(self) -> dict[str, Any]:
-        return {"public": self.ground.public}
+        return {"public": self.shared.public}
 
     def run_info(self, run: str) -> dict[str, Any]:
         return {"checkpoint": self.store.run(run).checkpoint}
@@ -98,19 +99,19 @@ def shelved(store: Store, tmp_path, make_picture: Callable[..., dict[str, Any]])
     }
     values = [[0.5, 0.5], [None, 0.25]]
     narrow = make_picture(**part, learning_rates=[0.2, 0.5], by_dataset={d: {"M": values, "F": values} for d in "MF"})
-    session = Shelved(store, Ground(store, Worker(store), tmp_path, False), {first: full, second: narrow})  # type: ignore[arg-type]
+    session = Shelved(store, Shared(store, Worker(store), tmp_path, False), {first: full, second: narrow})  # type: ignore[arg-type]
     session.first, session.second = first, second
     return session
 
 
 @pytest.fixture
-def desk(shelved: Shelved, words, options) -> Desk:
-    return Desk(shelved, words, shelved.second, FIRST, options)  # type: ignore[arg-type]
+def drawer(shelved: Shelved, words, options) -> Drawer:
+    return Drawer(shelved, words, shelved.second, FIRST, options)  # type: ignore[arg-type]
 
 
-def test_the_list_tells_what_was_swept_and_what_won(desk: Desk, shelved: Shelved) -> None:
-    shelved.shelf.label(shelved.first, "  my\t<b>run</b> ", "line one\nline two\x07")
-    _, tree, status, *_ = desk.shown()
+def test_the_list_tells_what_was_swept_and_what_won(drawer: Drawer, shelved: Shelved) -> None:
+    shelved.runs.label(shelved.first, "  my\t<b>run</b> ", "line one\nline two\x07")
+    _, tree, status, *_ = drawer.shown()
     text = text_of(tree)
     for part in ("my <b>run</b>", "line one\nline two", "2/2", "0/2", "M / F", "neutral set gender-free", "(−1, 0.2)",
                  "P 0.710", "base 0.110", "LMS 1.00", "no winner yet", "on the page"):  # fmt: skip
@@ -121,11 +122,11 @@ def test_the_list_tells_what_was_swept_and_what_won(desk: Desk, shelved: Shelved
 
 def test_names_are_short_and_only_who_may_gives_them(shelved: Shelved) -> None:
     with pytest.raises(TooLarge, match="81 characters; at most 80"):
-        shelved.shelf.label(shelved.first, "x" * 81, "")
+        shelved.runs.label(shelved.first, "x" * 81, "")
     with pytest.raises(NotFound):
-        shelved.shelf.label("nobody", "x", "")
-    public = RunShelf(Ground(shelved.store, None, shelved.ground.data_dir, True), shelved.select)  # type: ignore[arg-type]
-    assert public.runs() == {"runs": [], "count": 0}
+        shelved.runs.label("nobody", "x", "")
+    public = Runs(Shared(shelved.store, None, shelved.shared.data_dir, True), shelved.select)  # type: ignore[arg-type]
+    assert public.newest() == {"runs": [], "count": 0}
     for action in (
         lambda: public.label(shelved.first, "x", ""),
         lambda: public.delete(shelved.first),
@@ -136,11 +137,11 @@ def test_names_are_short_and_only_who_may_gives_them(shelved: Shelved) -> None:
     assert shelved.store.run(shelved.first).name == ""
 
 
-def test_a_visitors_drawer_has_the_runs_whose_keys_their_browser_keeps(desk: Desk, shelved: Shelved) -> None:
+def test_a_visitors_drawer_has_the_runs_whose_keys_their_browser_keeps(drawer: Drawer, shelved: Shelved) -> None:
     kept = shelved.store.create_run("ck", {}, {**INFO, "neutral_set": "mine"}, CELLS, key_hash=hashed("k"))
-    shelved.ground = Ground(shelved.store, Worker(shelved.store), shelved.ground.data_dir, True)  # type: ignore[arg-type]
-    shelved.shelf = RunShelf(shelved.ground, shelved.select)
-    stranger, holder = replace(desk, asker=Asker("anna")), replace(desk, asker=Asker("anna", ring={kept: "k"}))
+    shelved.shared = Shared(shelved.store, Worker(shelved.store), shelved.shared.data_dir, True)  # type: ignore[arg-type]
+    shelved.runs = Runs(shelved.shared, shelved.select)
+    stranger, holder = replace(drawer, asker=Asker("anna")), replace(drawer, asker=Asker("anna", ring={kept: "k"}))
     assert "has started no sweep here yet" in text_of(stranger.shown()[1])
     shown = text_of(holder.shown()[1])
     assert "neutral set mine" in shown and "gender-free" not in shown and "reached by their link only" in shown
@@ -161,30 +162,30 @@ def test_the_empty_list_says_what_would_be_there(words) -> None:
     assert "No earlier sweeps" in text_of(listing.build_list([], 0, listing.Marks(), words))
 
 
-def test_deleting_asks_once_and_leaves_the_page_without_the_run(desk: Desk, shelved: Shelved) -> None:
-    asked = desk.press(f"delete:{shelved.second}")
+def test_deleting_asks_once_and_leaves_the_page_without_the_run(drawer: Drawer, shelved: Shelved) -> None:
+    asked = drawer.press(f"delete:{shelved.second}")
     assert "Delete this sweep" in text_of(asked.shown()[1]) and shelved.store.count_runs() == 2
     assert "Delete this sweep" not in text_of(asked.press("keep:").shown()[1])
     gone = asked.press(f"sure:{shelved.second}")
-    assert shelved.ground.worker.asked == [("delete_run", {"run": shelved.second})]
+    assert shelved.shared.worker.asked == [DeleteRun(shelved.second)]
     assert [run.id for run in shelved.store.runs()] == [shelved.first]
     assert gone.wanted == "card:ck", "the run was on the page"
     assert text_of(gone.shown()[2]) == "demo was deleted."
-    other = desk.press(f"sure:{shelved.first}")
+    other = drawer.press(f"sure:{shelved.first}")
     assert other.wanted == ""
 
 
-def test_the_form_is_filled_and_saved(desk: Desk, shelved: Shelved) -> None:
-    shelved.shelf.label(shelved.first, "old", "note")
-    editing = desk.press(f"edit:{shelved.first}")
+def test_the_form_is_filled_and_saved(drawer: Drawer, shelved: Shelved) -> None:
+    shelved.runs.label(shelved.first, "old", "note")
+    editing = drawer.press(f"edit:{shelved.first}")
     form, name, note = editing.shown()[5:8]
     assert (form["visible"], name, note, editing.wanted) == (True, "old", "note", "form")
     saved = editing.labelled("new", "")
     assert saved.shown()[5]["visible"] is False and shelved.store.run(shelved.first).name == "new"
 
 
-def test_two_runs_stand_side_by_side_under_one_question(desk: Desk, shelved: Shelved) -> None:
-    half = desk.press(f"pair:{shelved.first}")
+def test_two_runs_stand_side_by_side_under_one_question(drawer: Drawer, shelved: Shelved) -> None:
+    half = drawer.press(f"pair:{shelved.first}")
     assert "is chosen" in text_of(half.shown()[3]) and half.shown()[4]["visible"] is False
     both = half.press(f"pair:{shelved.second}")
     tree = both.shown()[3]
@@ -201,7 +202,7 @@ def test_two_runs_stand_side_by_side_under_one_question(desk: Desk, shelved: She
 
 def sides(shelved: Shelved) -> tuple[pair.Side, pair.Side]:
     runs = (("A", shelved.first), ("B", shelved.second))
-    first, second = (pair.Side(letter, shelved.shelf.entry(run), shelved.pictures[run]) for letter, run in runs)
+    first, second = (pair.Side(letter, shelved.runs.entry(run), shelved.pictures[run]) for letter, run in runs)
     return first, second
 
 

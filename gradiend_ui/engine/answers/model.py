@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict
 
 from gradiend_ui.engine.answers.checkpoint import Number
-from gradiend_ui.engine.answers.run import CellPlace
+from gradiend_ui.engine.values import CellPlace
 
 
 class TopToken(TypedDict):

@@ -11,18 +11,12 @@ from typing import NotRequired, TypedDict
 
 from gradiend_ui.engine.answers.checkpoint import Axes, Card, Number
 from gradiend_ui.engine.answers.data import RunData
+from gradiend_ui.engine.values import CellPlace
 
 Numbers = list[list[Number]]
 Flags = list[list[bool | None]]
 ByDataset = dict[str, dict[str, Number]]
 """{dataset class d: {class c: mean P(c) over the rows of d}}."""
-
-
-class CellPlace(TypedDict):
-    """Which cell: the update of `feature_factor` is added `learning_rate` times."""
-
-    feature_factor: float
-    learning_rate: float
 
 
 class RunState(TypedDict):

@@ -98,7 +98,7 @@ def score_entry(score: CellScore, classes: Sequence[str], *, prob_on_other_class
         "probs_factual": {name: p for name, p in own.items() if p is not None},
         "probs_by_dataset": {dataset: dict(row) for dataset, row in score.probs_by_dataset.items()},
         "lms": dict(score.lms),
-        "id": "base" if cell is None else {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate},
+        "id": "base" if cell is None else cell.as_json(),
     }
 
 

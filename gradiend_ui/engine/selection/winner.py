@@ -17,6 +17,7 @@ from gradiend_ui.engine.files.json_files import listed, shown
 from gradiend_ui.engine.selection.policies import (
     BaseContext,
     Candidate,
+    CellId,
     LMSThresholdPolicy,
     LMSTimesMetricPolicy,
     SelectionPolicy,
@@ -207,8 +208,12 @@ def candidates_of(question: Question, scores: Sequence[CellScore]) -> list[Candi
             continue
         lms, value = finite_or_none(score.lms_value), finite_or_none(question.metric(score))
         if lms is not None and value is not None:
-            found.append((cell, Candidate(_cell_id(cell), lms, {question.metric_name: value}, _hits_of(score))))
+            found.append((cell, Candidate(_id_of(cell), lms, {question.metric_name: value}, _hits_of(score))))
     return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+
+
+def _id_of(cell: Cell) -> CellId:
+    return {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}
 
 
 def _hits_of(score: CellScore) -> tuple[int, int] | None:
@@ -306,10 +311,6 @@ def _by_policy(policy: SelectionPolicy, name: str, candidates: Sequence[Candidat
     if isinstance(policy, LMSTimesMetricPolicy):
         return sorted(candidates, key=lambda c: -c.metrics[name] * c.lms)
     return sorted(candidates, key=lambda c: -c.metrics[name])
-
-
-def _cell_id(cell: Cell) -> dict[str, float]:
-    return {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}
 
 
 def _brief(candidate: Candidate | None, name: str) -> dict[str, float] | None:

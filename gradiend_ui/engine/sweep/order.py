@@ -1,15 +1,10 @@
-"""In which order the cells of a plan are scored, and when the winner is certain without the rest.
+"""In which order the cells of a plan are scored, block by block, and when the winner is certain without the rest.
 
-In which order the cells of a plan are scored, block by block.
-
-A course asks for steps and is told what came out; it may ask for other steps then. Knows plans and raw results; runs
-no model and keeps nothing.
-
-A course that ends as soon as the winner is certain: cells that cannot win any more are left unfinished.
-
-Bounds are exact, so the winner is that of the whole grid: the LMS of a cell is at most that of the known texts with
-every token left right, its metric at most that of the known rows with every probability left at its best. Where to look
-next is guessed from a first look; a wrong guess costs time, never the result. Knows plans, questions and raw results.
+An order asks for steps and is told what came out; it may ask for other steps then. `WinnerSearch` ends as soon as the
+winner is certain, and leaves cells that cannot win any more unfinished. Its bounds are exact, so the winner is that of
+the whole grid: the LMS of a cell is at most that of the known texts with every token left right, its metric at most
+that of the known rows with every probability left at its best. Where to look next is guessed from a first look; a wrong
+guess costs time, never the result. Knows plans, questions and raw results; runs no model and keeps nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +39,7 @@ class Step:
     precision: str | None = None
 
 
-class Course(Protocol):
+class CellOrder(Protocol):
     """The steps of one run, made while it goes.
 
     knows_the_end: whether every cell will be finished. tells_known: whether a score is told when nothing new was scored

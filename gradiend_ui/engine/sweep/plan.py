@@ -94,7 +94,7 @@ class PreparedSweep:
         """How many rows of each dataset are scored."""
         return Counter(self.rows[place].label_class for block in self.objective.blocks for place in block.rows)
 
-    @property
+    @cached_property
     def cells(self) -> tuple[Cell | None, ...]:
         """The base (None) first, then the grid in ascending order: a cell's place in a run."""
         return (None, *self.grid.cells)

@@ -1,7 +1,7 @@
 """The sweep: every cell of a plan, block by block.
 
 A generator that asks the store, scores the missing blocks, commits each one and yields the cell's score. It can be
-left and taken up again at any block; which block is next says the course. Knows no process and no page.
+left and taken up again at any block; which block is next says the order. Knows no process and no page.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradiend_ui.engine.store.results import cell_key
-from gradiend_ui.engine.sweep.order import Course, Step, WholeGrid
+from gradiend_ui.engine.sweep.order import CellOrder, Step, WholeGrid
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.provisional import Estimator, rounding_errors
 from gradiend_ui.engine.values import DEFAULT_PRECISION, Cell, CellScore
@@ -65,17 +65,17 @@ def run(
     run_id: str,
     *,
     reuse: bool = True,
-    course: Course | None = None,
+    order: CellOrder | None = None,
     pace: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Progress]:
     """Score the base and the cells, block by block. Every block and every yielded score is committed already.
 
     Blocks that the store holds are not computed again. With reuse=False only this run's own results count, so a
-    "compute again" starts fresh and still resumes. course: what is scored in which order, None for every cell after the
+    "compute again" starts fresh and still resumes. order: what is scored in which order, None for every cell after the
     other; it never changes a final number. pace: seconds that lie at least between two scores of an unfinished cell.
     """
-    return _Sweep(prepared, workspace, store, run_id, reuse, pace, clock).along(course)
+    return _Sweep(prepared, workspace, store, run_id, reuse, pace, clock).along(order)
 
 
 class _Arm:
@@ -118,19 +118,19 @@ class _Sweep:
         self._bases: dict[str, BlockResults] = {}
         self._spent, self._scored = 0.0, 0
         self._left: list[int] = []
-        self._course: Course = WholeGrid(prepared, [], None)
+        self._order: CellOrder = WholeGrid(prepared, [], None)
 
-    def along(self, course: Course | None) -> Iterator[Progress]:
+    def along(self, order: CellOrder | None) -> Iterator[Progress]:
         precision = self._prepared.spec.precision
         counts = self._store.block_counts(self._arm(precision).fingerprint)
         known = [counts.get(cell_key(cell), 0) for cell in self._prepared.cells]
-        course = course or WholeGrid(self._prepared, known, None)
-        self._course = course
+        order = order or WholeGrid(self._prepared, known, None)
+        self._order = order
         sizes = self._prepared.block_sizes
         self._left = [sum(sizes) if count < len(sizes) else 0 for count in known]
-        for step in course.steps():
-            yield from self._take(step, course)
-        for place, reason in course.skipped().items():
+        for step in order.steps():
+            yield from self._take(step, order)
+        for place, reason in order.skipped().items():
             results = self._store.results(self._arm(precision).fingerprint, self._prepared.cells[place])
             score = self._arm(precision).estimator.score(self._prepared.cells[place], results)
             if score.status not in ("failed", "final"):
@@ -145,7 +145,7 @@ class _Sweep:
             self._arms[precision] = _Arm(self._prepared, self._workspace, precision, fingerprint)
         return self._arms[precision]
 
-    def _take(self, step: Step, course: Course) -> Iterator[Progress]:
+    def _take(self, step: Step, order: CellOrder) -> Iterator[Progress]:
         plan, own = self._prepared, self._prepared.spec.precision
         precision = step.precision or own
         arm, cell, sizes = self._arm(precision), plan.cells[step.place], plan.block_sizes
@@ -154,7 +154,7 @@ class _Sweep:
         if precision == own:
             self._left[step.place] = sum(size for block, size in enumerate(sizes) if block not in results)
         shown = precision == own or cell is not None or own not in self._bases  # a base in two precisions: for errors
-        if not missing and shown and self._course.tells_known:
+        if not missing and shown and self._order.tells_known:
             yield self._told(step.place, arm, results)
         for block in missing:
             started = self._clock()
@@ -172,7 +172,7 @@ class _Sweep:
         if cell is None:
             yield from self._base_known(precision, results)
         if precision == own:
-            course.learn(step.place, results)
+            order.learn(step.place, results)
 
     def _told(
         self,
@@ -185,7 +185,7 @@ class _Sweep:
         """Commit the cell's score, with new results if there are any; hidden ones keep the score that is shown."""
         self._last_told = self._clock()
         cell = self._prepared.cells[place]
-        eta = self._spent / self._scored * sum(self._left) if self._scored and self._course.knows_the_end else None
+        eta = self._spent / self._scored * sum(self._left) if self._scored and self._order.knows_the_end else None
         if shown:
             score = arm.estimator.score(cell, results)
         else:

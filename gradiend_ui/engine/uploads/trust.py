@@ -1,6 +1,6 @@
 """Whom the worker reads for, and which places it may open then.
 
-Whom a lane reads for: the owner of the machine, or strangers.
+Whom a worker reads for: the owner of the machine, or strangers.
 
 A plain value that travels from the server's start to every place that opens a file. Knows limits and names; it opens
 nothing and asks nobody.

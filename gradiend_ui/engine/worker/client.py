@@ -27,6 +27,7 @@ from gradiend_ui.engine.files.fence import put_up
 from gradiend_ui.engine.files.logs import Seldom, kind_of
 from gradiend_ui.engine.registry import import_from_outside, modules_from_outside
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust, fence_around
+from gradiend_ui.engine.worker.requests import Answer, Request
 from gradiend_ui.engine.worker.turns import ASIDE, Places, Turns, who_asks
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def _child(
 
 
 @dataclass(eq=False)
-class Request:
+class Pending:
     """A request until it is answered. to: where it was sent. aside: the worker works at it beside others'."""
 
     number: int
@@ -102,8 +103,8 @@ class WorkerClient:
         self._on_death = on_death
         self._trust, self._is_news = trust, Seldom()
         self._numbers = itertools.count(1)
-        self._turns: Turns[Request] = Turns(places or Places())
-        self._sent: dict[int, Request] = {}
+        self._turns: Turns[Pending] = Turns(places or Places())
+        self._sent: dict[int, Pending] = {}
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
         self._pipe, self._reaping = threading.Lock(), threading.Lock()
@@ -123,19 +124,20 @@ class WorkerClient:
         """The worker's process id, None before the start."""
         return None if self._process is None else self._process.pid
 
-    def ask(self, kind: str, **body: Any) -> Any:
+    def ask(self, asked: Request[Answer]) -> Answer:
         """Send one request in its visitor's turn and wait for its answer.
 
         Raises the worker's refusal, Busy when too many wait, or Failed when the worker died.
         """
         number = next(self._numbers)
-        request = Request(number, who_asks(), ForkingPickler.dumps((number, kind, body)))
+        request = Pending(number, who_asks(), ForkingPickler.dumps((number, asked)))
         with self._news:
             self._ensure_alive()
             self._turns.add(request.visitor, request)
             self._news.notify()
         try:
-            return request.answer.result(timeout=ANSWER_SECONDS)
+            answer: Answer = request.answer.result(timeout=ANSWER_SECONDS)
+            return answer
         except TimeoutError:
             with self._lock:
                 self._turns.give_up(request.visitor, request)
@@ -192,7 +194,7 @@ class WorkerClient:
             process.kill()
         elif connection is not None and self._pipe.acquire(timeout=PATIENCE_SECONDS):
             with contextlib.suppress(OSError):  # a worker that has gone already needs no telling
-                connection.send((0, "stop", {}))
+                connection.send((0, None))
             self._pipe.release()
         if process is not None and not self._has_ended(process, 10):
             process.kill()
@@ -248,7 +250,7 @@ class WorkerClient:
             log.log(level, "a visitor was told less than this: %s", sentence)
         return error_from(code, told, text if told == sentence else None)
 
-    def _taken(self, number: int, outcome: str) -> Request | None:
+    def _taken(self, number: int, outcome: str) -> Pending | None:
         """The request that a message of the worker answers; None where it only makes way for others, or is unknown."""
         request = self._sent.get(number)
         if request is None:

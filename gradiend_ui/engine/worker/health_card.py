@@ -1,13 +1,8 @@
-"""The health card: what is told of a loaded checkpoint, what was assumed, and what is missing.
+"""The health card: what is told of a loaded checkpoint, what was assumed, and what is missing before a sweep.
 
-What had to be assumed to open a checkpoint, and what is missing before a sweep: each with a code and a sentence.
-
-A page says the code in its own language and offers a correction; scripts read the sentence. Knows loaded values, no
-page.
-
-What is told of a loaded checkpoint before any sweep, and of a cell when it is exported.
-
-Plain JSON-like values from loaded models and plans; knows no process and no page.
+What was assumed has a code and a sentence: a page says the code in its own language and offers a correction, scripts
+read the sentence. Also what is told of a cell when it is exported. Plain JSON-like values from loaded models and plans;
+knows no process and no page.
 """
 
 from __future__ import annotations
@@ -168,29 +163,16 @@ def card_of(loaded: Loaded, name: str, reading: Reading, free_bytes: int | None)
     sweeps, unread = finished_sweeps(checkpoint.folder)
     outdated = {DIRECTION_FROM_TRAINING} if reading.directions_given else set()
     warnings = [text for text in (*checkpoint.warnings, *companions.warnings, *unread) if text not in outdated]
-    classes: list[str] = list(model.strengthening_feature_factor)
-    order_known = True
-    if companions.rows is not None:
-        try:
-            classes = list(class_order(model, companions.rows))
-        except BadData as error:
-            order_known = False
-            warnings.append(str(error))
-        rejected = companions.rows.rejected
-        if rejected:
-            first = f"row {rejected[0].number + 1}: {rejected[0].reason}"
-            warnings.append(f"{len(rejected)} evaluation rows cannot be scored (first: {first}).")
-    else:
-        warnings.append(NO_ROWS)
-    if not model.encoding_direction:
-        warnings.append(NO_DIRECTION)
-    factors = {c: f for c, f in model.strengthening_feature_factor.items() if c in classes}
+    classes, of_classes = _classes_of(loaded)
+    warnings += of_classes
+    names = list(model.strengthening_feature_factor) if classes is None else classes
+    factors = {c: f for c, f in model.strengthening_feature_factor.items() if c in names}
     default = sorted(set(factors.values())) or [-1.0, 1.0]
     return {
         "name": name,
         "base_model": model.base.name,
         "objective": model.base.objective,
-        "classes": classes,
+        "classes": names,
         "encoding_direction": model.encoding_direction,
         "strengthening_feature_factor": factors,
         "source": model.source,
@@ -202,7 +184,7 @@ def card_of(loaded: Loaded, name: str, reading: Reading, free_bytes: int | None)
         "seeds": _seeds(checkpoint.folder),
         "memory": {"needed": sizes_of(model).needed, "free": free_bytes},
         "assumed": [assumption.to_json() for assumption in assumptions(model, companions, reading)],
-        "missing": missing(model, companions, order_known),
+        "missing": missing(model, companions, order_known=classes is not None),
         "rows": {} if companions.rows is None else companions.rows.counts(),
         "rows_recovered": len(companions.rows.rows) if companions.recovered and companions.rows is not None else None,
         "row_classes": [] if companions.rows is None else list(companions.rows.classes),
@@ -219,6 +201,23 @@ def card_of(loaded: Loaded, name: str, reading: Reading, free_bytes: int | None)
         "examples": list(companions.examples),
         "neutral_set": companions.neutral_set,
     }
+
+
+def _classes_of(loaded: Loaded) -> tuple[list[str] | None, list[str]]:
+    """(the classes in order, None where the rows do not fit the directions; what to warn of)."""
+    model, rows = loaded.model, loaded.companions.rows
+    classes: list[str] | None = list(model.strengthening_feature_factor)
+    warnings = [] if rows is not None else [NO_ROWS]
+    if rows is not None:
+        try:
+            classes = list(class_order(model, rows))
+        except BadData as error:
+            classes = None
+            warnings.append(str(error))
+        if rows.rejected:
+            first = f"row {rows.rejected[0].number + 1}: {rows.rejected[0].reason}"
+            warnings.append(f"{len(rows.rejected)} evaluation rows cannot be scored (first: {first}).")
+    return classes, warnings + ([] if model.encoding_direction else [NO_DIRECTION])
 
 
 def notes_of(card: CheckpointFacts) -> list[str]:

@@ -1,14 +1,9 @@
-"""Tables of evaluation rows in the worker: what is told of one, here or in a process of its own.
+"""Tables of evaluation rows in the worker: how one was read, what can be scored, which words it has.
 
-What is told of a table of evaluation rows for one GRADIEND: how it was read, what can be scored, which words it has.
-
-The same in the process that sweeps, for small tables, and in one of their own, for those that take their time (see
-`table_tasks`). Knows tables, rows and directions of classes; imports no torch.
-
-What a process of its own does with a table that takes its time: report it, check its rows, list the rejected ones.
-
-Called by name through `confined.TASKS`; plain JSON-like values in and out. The other half turns the answers into what
-the process that sweeps works with. Knows tables and rows; imports no torch.
+Small tables are reported in the process that sweeps, those that take their time in one of their own: the functions that
+take a path are called there by name, through `confined.TASKS`, with plain JSON-like values in and out, and `rows_from`
+and `companions_from` turn the answers into what the process that sweeps works with. Knows tables, rows and directions
+of classes; imports no torch.
 """
 
 from __future__ import annotations

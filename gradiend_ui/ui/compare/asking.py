@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gradiend_ui.engine.answers.model import CompareAnswer
-from gradiend_ui.engine.answers.run import CellPlace
 from gradiend_ui.engine.errors import GradiendUIError
+from gradiend_ui.engine.values import CellPlace
 from gradiend_ui.figures.numbers import cell_name
 from gradiend_ui.ui.compare.answers import build_answers, build_note, continued_tokens
 from gradiend_ui.ui.compare.columns import MOST_PINNED, Column, as_csv, as_tabs, columns_of, is_left_out, table
@@ -15,6 +15,7 @@ from gradiend_ui.ui.kit.tree import Node
 from gradiend_ui.ui.kit.words import Words
 
 if TYPE_CHECKING:
+    from gradiend_ui.engine.answers.model import CompareAnswer
     from gradiend_ui.server.session import Session
 
 TOP_K = 8

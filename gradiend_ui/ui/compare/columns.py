@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gradiend_ui.engine.answers.model import CompareAnswer, ComparedText
-from gradiend_ui.engine.answers.run import CellPlace
 from gradiend_ui.engine.files.csv_text import cell, csv_text
+from gradiend_ui.engine.values import CellPlace
 from gradiend_ui.figures.numbers import cell_name
 from gradiend_ui.ui.kit.tree import Node, explained, node, pick
 from gradiend_ui.ui.kit.words import Words

@@ -1,6 +1,6 @@
 """What is chosen as data, as plain values: from the widgets of the step to the data part of a sweep's spec, and back.
 
-Knows a card and the answers of the session's data desk; no widget.
+Knows a card and the answers of the session's part for data; no widget.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the desk answered, as trees: the rows in use, how a table was read, the words as chips, the neutral sets.
+"""What the session answered of data, as trees: the rows in use, how a table was read, words as chips, neutral sets.
 
 Values in, trees out. Knows no widget and no session.
 """

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, TypedDict
 import gradio as gr
 from gradio.blocks import Block
 
-from gradiend_ui.engine.answers.run import CellPlace, Picture, SelectionAnswer
+from gradiend_ui.engine.answers.run import Picture, SelectionAnswer
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
+from gradiend_ui.engine.values import CellPlace
 from gradiend_ui.figures.maps import MapsPayload, Marks, Measure, RowPayload, build_maps, build_row_chart, empty_picture
 from gradiend_ui.ui.grid.files import stem_of
 from gradiend_ui.ui.grid.heatmap import Heatmap, Picked

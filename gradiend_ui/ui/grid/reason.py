@@ -10,19 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from gradiend_ui.engine.answers.run import (
-    CellPlace,
-    Imported,
-    Numbers,
-    Picture,
-    Search,
-    SelectionAnswer,
-    SelectOptions,
-    Winner,
-)
+from gradiend_ui.engine.answers.run import Imported, Numbers, Picture, Search, SelectionAnswer, SelectOptions, Winner
 from gradiend_ui.engine.selection.policies import POLICIES
 from gradiend_ui.engine.selection.winner_facts import OtherCell, WinnerFacts, facts_of
-from gradiend_ui.engine.values import DEFAULT_PRECISION
+from gradiend_ui.engine.values import DEFAULT_PRECISION, CellPlace
 from gradiend_ui.figures.maps import place_of
 from gradiend_ui.figures.numbers import cell_name, change, plain, three_digits
 from gradiend_ui.ui.grid.measures import metric_title

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 from gradio.events import Dependency
 
-from gradiend_ui.engine.answers.run import CellPlace
+from gradiend_ui.engine.values import CellPlace
 from gradiend_ui.ui.compare import asking
 from gradiend_ui.ui.compare import panel as compare
 from gradiend_ui.ui.compare.answers import example_text

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from gradiend_ui.engine.answers.run import CellPlace, SelectOptions
+from gradiend_ui.engine.answers.run import SelectOptions
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
+from gradiend_ui.engine.values import CellPlace
 from gradiend_ui.ui.export import panel as export
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.downloads import press, shelve

@@ -1,6 +1,6 @@
 """Listeners of the drawer with earlier sweeps: each press changes what the page has in hand, then repaints.
 
-`Desk` is the drawer without Gradio: plain values in, plain values out.
+`Drawer` is the drawer without Gradio: plain values in, plain values out.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CLOSE = "() => globalThis.gradiendPage.closeDrawer()"
 
 
 @dataclass(frozen=True)
-class Desk:
+class Drawer:
     """One page's drawer. current: the run on the page; hand: see `panel.FIRST`; options: the page's question; asker:
     who looks into it, with the keys of their browser."""
 
@@ -57,10 +57,10 @@ class Desk:
     wanted: str = ""
     asker: Asker = THIS_MACHINE
 
-    def having(self, **changes: Unpack[Hand]) -> Desk:
+    def having(self, **changes: Unpack[Hand]) -> Drawer:
         return replace(self, hand={**self.hand, **changes})
 
-    def press(self, value: str) -> Desk:
+    def press(self, value: str) -> Drawer:
         """After a press of a button of the list or the comparison. Raises GradiendUIError."""
         action, _, run = value.partition(":")
         if action == "open":
@@ -81,23 +81,23 @@ class Desk:
             return self.having(number=int(run))
         return self.having(most=self.hand["most"] + runs.PAGE_OF_RUNS) if action == "more" else self
 
-    def _deleted(self, run: str) -> Desk:
+    def _deleted(self, run: str) -> Drawer:
         title = listing.title_of(self.entry(run))
         checkpoint = self.session.run_info(run)["checkpoint"]
-        self.session.shelf.delete(run, self.asker)
+        self.session.runs.delete(run, self.asker)
         rest = [other for other in self.hand["pair"] if other != run]
         after = self.having(asked="", pair=rest, editing="" if self.hand["editing"] == run else self.hand["editing"])
         after = replace(after, said=self.words("runs.deleted", name=title), said_kind="good")
         return replace(after, wanted=f"card:{checkpoint}") if run == self.current else after
 
-    def labelled(self, name: str, note: str) -> Desk:
+    def labelled(self, name: str, note: str) -> Drawer:
         """After saving the form. Raises GradiendUIError."""
-        self.session.shelf.label(self.hand["editing"], name, note, self.asker)
+        self.session.runs.label(self.hand["editing"], name, note, self.asker)
         return replace(self.having(editing=""), said=self.words("runs.saved"), said_kind="good")
 
     def shown(self) -> list[object]:
         """Values for `panel.shown_outputs`."""
-        answer = self.session.shelf.runs(self.hand["most"], self.asker)
+        answer = self.session.runs.newest(self.hand["most"], self.asker)
         marks = listing.Marks(self.current, self.hand["asked"], tuple(self.hand["pair"]))
         listed = listing.build_list(answer["runs"], answer["count"], marks, self.words, own=not self.asker.owner)
         said = self.said or (self.words.counted("runs.count", answer["count"]) if answer["count"] else "")
@@ -114,7 +114,7 @@ class Desk:
 
     def entry(self, run: str) -> RunEntry:
         """Raises NotAllowed, NotFound."""
-        return self.session.shelf.entry(run, self.asker)
+        return self.session.runs.entry(run, self.asker)
 
     def _form(self) -> list[object]:
         if not self.hand["editing"]:
@@ -174,29 +174,29 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
     inputs = [page.run, page.run_buttons.control.key, widgets.hand]
     keyed = {"js": WITH_RING}
 
-    def desk_of(run: str, ring: str, hand: Hand | None, request: gr.Request) -> Desk:
+    def drawer_of(run: str, ring: str, hand: Hand | None, request: gr.Request) -> Drawer:
         options = page.viewers.get(page_of(request)).options
         asker = asker_of(page, request, ring=ring)
-        return Desk(page.session, page.words, run, {**runs.FIRST, **(hand or {})}, options, asker=asker)
+        return Drawer(page.session, page.words, run, {**runs.FIRST, **(hand or {})}, options, asker=asker)
 
     def refresh(run: str, ring: str, hand: Hand, request: gr.Request) -> list[object]:
-        desk = desk_of(run, ring, hand, request)
+        drawer = drawer_of(run, ring, hand, request)
         try:
-            return desk.having(asked="", editing="").shown()
+            return drawer.having(asked="", editing="").shown()
         except (NotFound, NotAllowed):  # a run of this page's hand was deleted elsewhere, or its key is no longer here
-            return desk.having(**runs.FIRST).shown()
+            return drawer.having(**runs.FIRST).shown()
 
     def press_pick(run: str, ring: str, hand: Hand, event: gr.SelectData, request: gr.Request) -> list[object]:
-        desk = desk_of(run, ring, hand, request)
+        drawer = drawer_of(run, ring, hand, request)
         try:
-            return desk.press(str(event.value)).shown()
+            return drawer.press(str(event.value)).shown()
         except GradiendUIError as error:
-            fresh: Hand = {**runs.FIRST, "most": desk.hand["most"]}
-            return replace(desk.having(**fresh), said=page.words.of(error), said_kind="danger").shown()
+            fresh: Hand = {**runs.FIRST, "most": drawer.hand["most"]}
+            return replace(drawer.having(**fresh), said=page.words.of(error), said_kind="danger").shown()
 
     def save(run: str, ring: str, hand: Hand, name: str, note: str, request: gr.Request) -> list[object]:
         with for_people(page.words):
-            return desk_of(run, ring, hand, request).labelled(name, note).shown()
+            return drawer_of(run, ring, hand, request).labelled(name, note).shown()
 
     def open_wanted(wanted: str, request: gr.Request) -> list[object]:
         kind, _, name = wanted.partition(":")
@@ -208,9 +208,9 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
 
     def make_csv(run: str, ring: str, hand: Hand, request: gr.Request) -> gr.DownloadButton:
         with for_people(page.words):
-            desk = desk_of(run, ring, hand, request)
-            first, second = desk.sides()
-            text = pair.csv_of(first, second, desk.number(first, second))
+            drawer = drawer_of(run, ring, hand, request)
+            first, second = drawer.sides()
+            text = pair.csv_of(first, second, drawer.number(first, second))
             return gr.DownloadButton(value=shelve_text("side-by-side.csv", text))
 
     page.header.sweeps.click(refresh, inputs, outputs, **keyed, **AT_ONCE)

@@ -61,7 +61,7 @@ def estimate_of(page: Page, checkpoint: str, form: Form, data: ChosenData) -> No
     if not checkpoint:
         return build_estimate(form, data, None, page.words)
     card = page.session.card(checkpoint)
-    return build_estimate(form, data, card, page.words, lambda spec: page.session.known_cells(checkpoint, spec))
+    return build_estimate(form, data, card, page.words, lambda asked: page.session.known_cells(checkpoint, asked))
 
 
 def estimate_after(page: Page, event: Dependency) -> None:
@@ -291,6 +291,6 @@ def start_sweep(page: Page, checkpoint: str, form: Form, data: ChosenData, visit
     """Queue the sweep that form and data describe; gives its run id and its key."""
     if not checkpoint:
         raise BadGrid(described.NO_MODEL).known_as("sweep.no_model")
-    spec = described.build_spec(form, data, page.session.card(checkpoint))
-    started = page.session.start_sweep(checkpoint, spec, visitor)
+    asked = described.asked_sweep(form, data, page.session.card(checkpoint))
+    started = page.session.start_sweep(checkpoint, asked, visitor)
     return str(started["run"]), str(started["key"])

@@ -11,6 +11,7 @@ from gradiend_ui.engine.answers.checkpoint import Card
 from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.selection.winner import Question, wanted_feature_factors, winning_feature_factors
+from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.axes import read_axis
 from gradiend_ui.engine.values import Grid
 from gradiend_ui.figures.numbers import clock, signed
@@ -26,11 +27,11 @@ from gradiend_ui.ui.sweep.form import (
     RATES,
     WINNER_GOALS,
     Form,
-    build_spec,
+    asked_sweep,
     read_grid,
 )
 
-CountKnown = Callable[[dict[str, object]], int]
+CountKnown = Callable[[AskedSweep], int]
 
 
 def build_estimate(
@@ -48,7 +49,7 @@ def build_estimate(
         return _line(words("sweep.no_model"))
     try:
         grid = read_grid(form, card)
-        known = count_known(build_spec(form, data, card)) if count_known else 0
+        known = count_known(asked_sweep(form, data, card)) if count_known else 0
     except GradiendUIError as error:
         if _is_told_above(form):
             return _line(words("sweep.unreadable"))

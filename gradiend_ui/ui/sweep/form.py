@@ -14,6 +14,7 @@ from gradiend_ui.engine.answers.run import RunSpec, SelectOptions
 from gradiend_ui.engine.base.objectives import objective_named
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY
+from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.axes import quick_axes, read_axis
 from gradiend_ui.engine.values import DEFAULT_PRECISION, Grid
 
@@ -112,8 +113,8 @@ def _directions(card: Card, name: str | None) -> Mapping[str, float]:
     return known
 
 
-def build_spec(form: Form, data: ChosenData, card: Card) -> dict[str, object]:
-    """The spec for `Session.start_sweep`."""
+def asked_sweep(form: Form, data: ChosenData, card: Card) -> AskedSweep:
+    """What `Session.start_sweep` is asked for. Raises BadGrid, BadData, TooLarge."""
     grid = read_grid(form, card)
     spec: dict[str, object] = {
         "goal": form.goal,
@@ -130,7 +131,7 @@ def build_spec(form: Form, data: ChosenData, card: Card) -> dict[str, object]:
         spec["token_boundary"] = form.token_boundary
     if form.preset == QUICK:
         spec["target_classes"] = [form.asked_class]
-    return spec
+    return AskedSweep.of(spec)
 
 
 def is_causal(card: Card) -> bool:

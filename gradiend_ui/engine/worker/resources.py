@@ -1,4 +1,4 @@
-"""What a lane has at hand: the store, loaded checkpoints and prepared sweeps, the newest few of each.
+"""What a worker has at hand: the store, loaded checkpoints and prepared sweeps, the newest few of each.
 
 Shared by all requests of one device. Knows no process and no pipe, and answers nothing by itself.
 """
@@ -23,16 +23,13 @@ from gradiend_ui.engine.base.demos import DEMOS, checkpoint_folder
 from gradiend_ui.engine.base.finding import Scoring, head_left_aside, load_base, tokenizer_left_aside
 from gradiend_ui.engine.base.shared import SharedBases, overwritten
 from gradiend_ui.engine.base.uploaded import clean_home, home_of
-from gradiend_ui.engine.checkpoint.companions import Companions, find_companions
+from gradiend_ui.engine.checkpoint.companions import find_companions
 from gradiend_ui.engine.checkpoint.loaded import Trained, read_trained
 from gradiend_ui.engine.checkpoint.reading import Checkpoint, read_checkpoint
-from gradiend_ui.engine.data.columns import of_known_classes
-from gradiend_ui.engine.data.neutral_texts import capped_neutral, read_neutral
-from gradiend_ui.engine.data.rows import MAX_CLASSES, EvalData, read_rows
-from gradiend_ui.engine.data.table_reading import ReadTable
+from gradiend_ui.engine.data.neutral_texts import capped_neutral
+from gradiend_ui.engine.data.rows import MAX_CLASSES
 from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
-from gradiend_ui.engine.data.uploaded_tables import is_risky, read_upload, told_by_name, upload_path
-from gradiend_ui.engine.errors import BadData, BadGrid, Failed, NotAllowed, TooLarge
+from gradiend_ui.engine.errors import BadData, BadGrid, NotAllowed
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.files.confined import OWN_TABLES, TABLES, run_confined
 from gradiend_ui.engine.files.json_files import reading_at_most, shown
@@ -41,31 +38,25 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets, resolve_targets
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.plan import PreparedSweep, class_order, prepare
 from gradiend_ui.engine.uploads.limits import check_size
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
-from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, Cell, Grid, SweepSpec, spec_from_mapping
+from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, Grid
+from gradiend_ui.engine.worker.data import SweepData
 from gradiend_ui.engine.worker.health_card import Loaded
-from gradiend_ui.engine.worker.tables import companions_from, rows_from
+from gradiend_ui.engine.worker.requests import Most
 
 PREPARED_AT_MOST = 10
 """Times as many rows as may be scored are looked through to find them."""
 KEPT_CHECKPOINTS = 3
 MAX_CLASS_NAME = 200
 KEPT_PLANS = 8
-CELL_BYTES, ROW_BYTES = 60, 600
-KEPT_DATA_BYTES = 192 * 2**20
-"""Rows, texts and tables that were read last; those of all visitors together."""
 STRANGERS_VALUES = 400_000
 """JSON values that are read of one upload: about a third of a second."""
-DATA_KEYS = ("rows", "columns", "neutral", "neutral_set")
-SOURCES = ("run", "upload", "path")
-"""What names rows or texts that are not given as such: an earlier run, a kept upload, a file."""
-NO_NEUTRAL = "none"
-"""As neutral_set: the evaluation rows stand in, although neutral texts lie beside the checkpoint."""
 
 
-class Bench:
+class Resources:
     """Serves one device. `demo_folder` holds the bundled demo; exports and uploads go under `data_dir`.
 
     trust: for whom it reads files. waits: whether what takes a process of its own is waited for; else whoever asks
@@ -82,10 +73,10 @@ class Bench:
         self.answers = Memory()
         self.secret = secrets.token_bytes(16)
         self.beside = Beside(waits=waits, run=partial(run_confined, limits=TABLES if trust.public else OWN_TABLES))
+        self.data = SweepData(store, data_dir, self.beside)
         self._bases = SharedBases()
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()
-        self._data = Memory(KEPT_DATA_BYTES)
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -100,31 +91,13 @@ class Bench:
         if prompt is not None and not isinstance(prompt, bool):
             raise BadGrid(f"chat_prompt must be true or false, not {shown(prompt)}.")
         scoring = Scoring(chat_prompt=prompt)
-        beside = self._companions_beside(read_checkpoint(folder, trust), trust) if trust.public else None
+        beside = self.data.companions_beside(read_checkpoint(folder, trust), trust) if trust.public else None
         model = self._with_base(read_trained(folder, trust), options.get("base_model"), scoring, trust)
         given = options.get("encoding_direction")
         if given is not None and given != {}:
             model.feature_class_encoding_direction = checked_direction(given)
         companions = beside or find_companions(model.checkpoint.folder, model.source, trust)
         return Loaded(model, model.workspace(), companions)
-
-    def _companions_beside(self, checkpoint: Checkpoint, trust: Trust) -> Companions:
-        """What lies beside a stranger's checkpoint, read in a process of its own, before anything large is loaded.
-
-        Kept, since a load may try a second base model; what was taken in does not change any more.
-        """
-        key, homes = ("companions", checkpoint.folder, checkpoint.source), [str(home) for home in trust.homes]
-        companions: Companions | None = self._data.get(key)
-        if companions is None:
-            try:
-                plain = self.beside.value(
-                    "companions", checkpoint.folder, reads=trust.homes, source=checkpoint.source, homes=homes
-                )
-            except (BadData, TooLarge, Failed) as error:
-                return Companions(warnings=(f"The data beside the checkpoint was not read: {error}",))
-            companions = companions_from(plain)
-            self._data.keep(key, companions, _size_of(companions))
-        return companions
 
     @contextmanager
     def bounded(self, source: str) -> Iterator[None]:
@@ -190,126 +163,33 @@ class Bench:
         """Give the memory of everything that can be read again back."""
         self._loaded.clear()
         self._plans.clear()
-        self._data = Memory(KEPT_DATA_BYTES)
+        self.data.forget()
         self._bases.forget()
         self.answers = Memory()
         gc.collect()
 
-    # --- data and plans ------------------------------------------------------------------------------------------
+    # --- plans ---------------------------------------------------------------------------------------------------
 
-    def rows(self, loaded: Loaded, data_options: Mapping[str, Any]) -> EvalData:
-        """The rows that a spec asks for, else those beside the checkpoint. Raises BadData."""
-        given = self.given(data_options, "rows")
-        if isinstance(given, Mapping) and "upload" in given:
-            with told_by_name(given):
-                return with_known_classes(loaded, self._uploaded_rows(given, columns_of(data_options) or {}))
-        if given is not None:
-            data = read_rows(source_of(given), data_options.get("columns"), fill_alternatives=True)
-            return with_known_classes(loaded, data)
-        if loaded.companions.rows is None:
-            raise BadData(
-                "No evaluation rows lie beside this checkpoint: give rows, a table with the columns masked, label, "
-                "label_class, alternative, alternative_class and split."
-            )
-        return loaded.companions.rows
-
-    def given(self, data_options: Mapping[str, Any], key: str) -> Any:
-        """Rows or texts as a spec gives them; {"run": id} stands for those of an earlier run. Raises NotFound."""
-        given = data_options.get(key)
-        if isinstance(given, Mapping) and "run" in given:
-            given = self.store.run(given["run"]).request.get(key)
-            if isinstance(given, Mapping) and "run" in given:
-                return self.given({key: given}, key)
-        return given
-
-    def slow_upload(self, given: object) -> Path | None:
-        """The file of rows or texts that are read in a process of their own; None for what is read here. Raises
-        BadData."""
-        if not isinstance(given, Mapping) or "upload" not in given:
-            return None
-        path = upload_path(self.data_dir, given["upload"])
-        return path if is_risky(path) else None
-
-    def read_upload(self, upload: object) -> ReadTable:
-        """A small uploaded table as it was read; the newest stay in memory. Raises BadData, TooLarge."""
-        path = upload_path(self.data_dir, upload)
-        table: ReadTable | None = self._data.get(("table", path.name))
-        if table is None:
-            table = read_upload(path)
-            self._data.keep(("table", path.name), table, _size_of(table))
-        return table
-
-    def _uploaded_rows(self, given: Mapping[str, Any], columns: Mapping[str, str]) -> EvalData:
-        key, path = ("rows", given["upload"], tuple(sorted(columns.items()))), self.slow_upload(given)
-        data: EvalData | None = self._data.get(key)
-        if data is None:
-            if path is None:
-                data = read_rows(self.read_upload(given["upload"]), columns, fill_alternatives=True)
-            else:
-                data = rows_from(self.beside.value("checked_rows", path, given=dict(columns)))
-            self._data.keep(key, data, _size_of(data))
-        return data
-
-    def _uploaded_texts(self, given: Mapping[str, Any]) -> tuple[str, ...]:
-        path = self.slow_upload(given)
-        if path is None:
-            return read_neutral(self.read_upload(given["upload"]).frame)
-        texts: tuple[str, ...] | None = self._data.get(("texts", path.name))
-        if texts is None:
-            texts = tuple(self.beside.value("neutral_texts", path))
-            self._data.keep(("texts", path.name), texts, _size_of(texts))
-        return texts
-
-    def neutral_name(self, loaded: Loaded, data_options: Mapping[str, Any]) -> str | None:
-        if data_options.get("neutral") is not None:
-            return "own texts"
-        name = data_options.get("neutral_set")
-        if name == NO_NEUTRAL and name not in loaded.companions.neutral:
-            return None
-        return name or (None if data_options.get("rows") else loaded.companions.neutral_set)
-
-    def neutral(self, loaded: Loaded, data_options: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """The neutral texts that a spec asks for; None where the rows stand in. Raises BadData."""
-        given = self.given(data_options, "neutral")
-        if isinstance(given, Mapping) and "upload" in given:
-            with told_by_name(given):
-                return self._uploaded_texts(given)
-        if given is not None:
-            return read_neutral(source_of(given))
-        name = self.neutral_name(loaded, data_options)
-        if name is None:
-            return None
-        if not isinstance(name, str) or name not in loaded.companions.neutral:
-            known = ", ".join(loaded.companions.neutral) or "none"
-            raise BadData(f"There is no neutral set {shown(name)}; there are: {known}.")
-        return loaded.companions.neutral[name]
-
-    def check_extent(
-        self, loaded: Loaded, spec: SweepSpec, data_options: Mapping[str, Any], most: Mapping[str, Any]
-    ) -> None:
+    def check_extent(self, loaded: Loaded, asked: AskedSweep, most: Most) -> None:
         """Whether the rows and texts of a sweep are as few as this server takes, before any is tokenized. Raises
         BadData, TooLarge."""
         if not most:
             return
-        neutral = capped_neutral(self.neutral(loaded, data_options) or (), spec.max_neutral)
+        spec = asked.spec
+        neutral = capped_neutral(self.data.neutral(loaded, asked.data) or (), spec.max_neutral)
         check_size(most, texts=len(neutral))
-        data = self.rows(loaded, data_options)
+        data = self.data.rows(loaded, asked.data)
         check_size(most, rows=-(-len(data.rows) // PREPARED_AT_MOST))
         rows = data.chosen(spec.split, class_order(loaded.model, data), spec.max_rows)
         check_size(most, rows=len(rows))
         check_size(most, characters=sum(len(row.masked) for row in rows) + sum(map(len, neutral)))
 
     def prepared(
-        self,
-        loaded: Loaded,
-        spec: SweepSpec,
-        data_options: Mapping[str, Any],
-        grid: Grid | None = None,
-        limits: BatchLimits = DEFAULT_LIMITS,
+        self, loaded: Loaded, asked: AskedSweep, grid: Grid | None = None, limits: BatchLimits = DEFAULT_LIMITS
     ) -> PreparedSweep:
         """limits: the most that is scored at once."""
-        rows, neutral = self.rows(loaded, data_options), self.neutral(loaded, data_options)
-        plan = prepare(loaded.model, spec, rows, neutral, grid=grid, limits=limits)
+        rows, neutral = self.data.rows(loaded, asked.data), self.data.neutral(loaded, asked.data)
+        plan = prepare(loaded.model, asked.spec, rows, neutral, grid=grid, limits=limits)
         self.store.take_over_results(plan)
         return replace(plan, warnings=(*plan.warnings, *rows.notes))
 
@@ -331,9 +211,8 @@ class Bench:
 
     def planned(self, record: Run, limits: BatchLimits) -> PreparedSweep:
         """The plan of a run's request, with other limits if need be."""
-        options, data_options = split_options(record.request)
         grid = Grid(tuple(record.info["feature_factors"]), tuple(record.info["learning_rates"]))
-        return self.prepared(self.checkpoint(record.checkpoint), spec_from_mapping(options), data_options, grid, limits)
+        return self.prepared(self.checkpoint(record.checkpoint), AskedSweep.of(record.request), grid, limits)
 
     # --- runs ----------------------------------------------------------------------------------------------------
 
@@ -364,62 +243,6 @@ class Bench:
         return resolve_targets(rows.rows, tuple(record.info["classes"]), None)
 
 
-def with_known_classes(loaded: Loaded, data: EvalData) -> EvalData:
-    """The same rows. Raises BadData where the checkpoint knows the direction of none of their classes."""
-    return of_known_classes(loaded.model.encoding_direction, data)
-
-
-def split_options(spec: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(options of a `SweepSpec`, options that name the data); absent ones are left out."""
-    options = {key: value for key, value in spec.items() if value is not None}
-    return options, {key: options.pop(key) for key in DATA_KEYS if key in options}
-
-
-def asked_options(spec: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`split_options` of a spec that somebody sends now: what names the data is of its kind, also where nothing needs
-    it. Raises BadData."""
-    options, data_options = split_options(spec)
-    columns_of(data_options)
-    name = data_options.get("neutral_set")
-    if name is not None and not isinstance(name, str):
-        raise BadData(f"neutral_set must be the name of a set of neutral texts, not {shown(name)}.")
-    for key in ("rows", "neutral"):
-        _check_source(key, data_options.get(key))
-    return options, data_options
-
-
-def _check_source(key: str, given: object) -> None:
-    """Rows or texts that are named and not given are named in one way."""
-    if not isinstance(given, Mapping):
-        return
-    named = [kind for kind in SOURCES if kind in given]
-    accepted = f"{key} must be a list, or an object with one of {', '.join(SOURCES)}"
-    if len(named) != 1:
-        raise BadData(f"{accepted}, not one with {', '.join(map(shown, given)) or 'nothing in it'}.")
-    if not isinstance(given[named[0]], str):
-        raise BadData(f"{accepted}; {named[0]} must be text, not {shown(given[named[0]])}.")
-
-
-def columns_of(data_options: Mapping[str, Any]) -> Mapping[str, str] | None:
-    """Which column plays which role, as a spec says; None where it says nothing. Raises BadData."""
-    given = data_options.get("columns")
-    if given is not None and not (isinstance(given, Mapping) and all(isinstance(c, str) for c in given.values())):
-        raise BadData(f"columns must be an object of our names and the table's, both text, not {shown(given)}.")
-    return given
-
-
-def cell_of(data: object) -> Cell:
-    """A cell from JSON. Raises BadGrid."""
-    if not isinstance(data, Mapping) or "feature_factor" not in data or "learning_rate" not in data:
-        raise BadGrid("A cell needs feature_factor and learning_rate.")
-    return Cell(data["feature_factor"], data["learning_rate"])
-
-
-def source_of(given: Any) -> Any:
-    """Rows or texts as given: records, texts, a path, or the {"path": ...} of an uploaded file."""
-    return given["path"] if isinstance(given, Mapping) and "path" in given else given
-
-
 def checked_direction(given: object) -> dict[str, float]:
     """{class: +1 or -1 or 0} as the user states it. Raises BadGrid."""
     if not isinstance(given, Mapping) or not all(value in (1, -1, 0) for value in given.values()):
@@ -432,18 +255,6 @@ def checked_direction(given: object) -> dict[str, float]:
             f"encoding_direction names a class with {longest:,} characters; at most {MAX_CLASS_NAME} are taken."
         )
     return {str(name): float(value) for name, value in given.items()}
-
-
-def _size_of(data: ReadTable | EvalData | Companions | tuple[str, ...] | None) -> int:
-    """Bytes of memory that it takes, roughly: its texts, and what Python needs for each."""
-    if isinstance(data, ReadTable):
-        return data.text_bytes + int(data.frame.size) * CELL_BYTES
-    if isinstance(data, EvalData):
-        rows = sum(len(row.masked) + ROW_BYTES for row in data.rows)
-        return rows + len(data.rejected) * ROW_BYTES
-    if isinstance(data, Companions):
-        return sum(map(_size_of, (data.rows, *data.neutral.values())))
-    return sum(len(text) + CELL_BYTES for text in data or ())
 
 
 def _keep(kept: OrderedDict[str, Any], key: str, value: Any, limit: int) -> None:

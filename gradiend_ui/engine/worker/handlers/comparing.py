@@ -12,64 +12,55 @@ from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.scoring.targets import ClassTargets, resolve_targets
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.sweep.plan import class_order
-from gradiend_ui.engine.worker.bench import Bench, cell_of
 from gradiend_ui.engine.worker.health_card import Loaded
+from gradiend_ui.engine.worker.requests import Compare, CompareAhead, CompareBase
+from gradiend_ui.engine.worker.resources import Resources
 
 OPTIONS = frozenset({"top_k", "continuation", "skip_bad"})
 
 
-def compare(bench: Bench, request: Mapping[str, Any]) -> CompareAnswer:
-    """{run, cells, texts, options} -> {texts: ...} of `engine.compare.side_by_side.side_by_side`.
-
-    With skip_bad a run without the words of its classes is compared all the same, and `note` says what is missing.
-    """
-    asked, options, note = _asked(bench, request)
-    cells = [cell_of(cell) for cell in request["cells"]]
-    texts = side_by_side(asked, cells, list(request["texts"]), **options)
-    return _with_note(texts, note)
+def compare(resources: Resources, request: Compare) -> CompareAnswer:
+    """With skip_bad a run without the words of its classes is compared all the same; `note` says what is missing."""
+    asked, options, note = _asked(resources, request)
+    cells = [cell.in_sweep_of(asked.part) for cell in request.cells]
+    return _told(side_by_side(asked, cells, request.texts, **options), note)
 
 
-def compare_ahead(bench: Bench, request: Mapping[str, Any]) -> None:
-    """{run, cell (None: the base), texts, options} -> nothing; a comparison of the same run finds these answers done.
-
-    So a large comparison is asked for in pieces, between which other requests come.
-    """
-    asked, options, _ = _asked(bench, request)
-    cell = None if request["cell"] is None else cell_of(request["cell"])
-    read_ahead(asked, cell, list(request["texts"]), continuation=options.get("continuation", 0))
+def compare_ahead(resources: Resources, request: CompareAhead) -> None:
+    asked, options, _ = _asked(resources, request)
+    cell = None if request.cell is None else request.cell.in_sweep_of(asked.part)
+    read_ahead(asked, cell, request.texts, continuation=options.get("continuation", 0))
 
 
-def _asked(bench: Bench, request: Mapping[str, Any]) -> tuple[Comparison, dict[str, Any], str | None]:
+def _asked(resources: Resources, request: Compare | CompareAhead) -> tuple[Comparison, dict[str, Any], str | None]:
     """What a comparison of a run stands on, its options, and what is missing."""
-    record = bench.store.run(str(request["run"]))
-    loaded = bench.checkpoint(record.checkpoint)
-    options = checked_options(request.get("options"))
-    spec = bench.unchanged(record, loaded)
-    targets, note = _targets(bench, record, loaded, bool(options.get("skip_bad")))
+    record = resources.store.run(request.run)
+    loaded = resources.checkpoint(record.checkpoint)
+    options = checked_options(request.options)
+    spec = resources.unchanged(record, loaded)
+    targets, note = _targets(resources, record, loaded, bool(options.get("skip_bad")))
     asked = Comparison(
         loaded.model,
         loaded.workspace,
         targets,
         spec["token_boundary"],
         spec["part"],
-        bench.answers,
+        resources.answers,
         f"{record.id} {loaded.model.fingerprint}",
     )
     return asked, options, note
 
 
-def compare_base(bench: Bench, request: Mapping[str, Any]) -> CompareAnswer:
-    """{checkpoint, texts, options} -> what the base alone predicts, before there is any sweep."""
-    loaded = bench.checkpoint(str(request["checkpoint"]))
-    options = checked_options(request.get("options"))
+def compare_base(resources: Resources, request: CompareBase) -> CompareAnswer:
+    loaded = resources.checkpoint(request.checkpoint)
+    options = checked_options(request.options)
     targets, note = _targets_beside(loaded)
-    owner = f"{request['checkpoint']} {loaded.model.fingerprint}"
-    asked = Comparison(loaded.model, loaded.workspace, targets, memory=bench.answers, owner=owner)
-    texts = side_by_side(asked, [], list(request["texts"]), **options)
-    return _with_note(texts, note)
+    owner = f"{request.checkpoint} {loaded.model.fingerprint}"
+    asked = Comparison(loaded.model, loaded.workspace, targets, memory=resources.answers, owner=owner)
+    return _told(side_by_side(asked, [], request.texts, **options), note)
 
 
-def _with_note(texts: list[ComparedText], note: str | None) -> CompareAnswer:
+def _told(texts: list[ComparedText], note: str | None) -> CompareAnswer:
     return {"texts": texts, "note": note} if note else {"texts": texts}
 
 
@@ -84,10 +75,10 @@ def checked_options(given: object) -> dict[str, Any]:
     return options
 
 
-def _targets(bench: Bench, record: Run, loaded: Loaded, optional: bool) -> tuple[ClassTargets, str | None]:
+def _targets(resources: Resources, record: Run, loaded: Loaded, optional: bool) -> tuple[ClassTargets, str | None]:
     """The class words of a run; where they are optional and missing: none, and why."""
     try:
-        return bench.targets(record, loaded), None
+        return resources.targets(record, loaded), None
     except BadData as error:
         if not optional:
             raise

@@ -1,20 +1,12 @@
-"""What the parts of the session stand on, and the smallest of them: comparing before there is a sweep.
-
-What the parts of the session stand on: one server's store, worker, data folder and limits. Knows no widget.
-
-The session's part for predictions before there is a sweep. Knows the worker; no widget.
-"""
+"""What the parts of the session share: one server's store, worker, data folder and limits. Knows no widget."""
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from gradiend_ui.engine.answers.model import CompareAnswer
 from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.errors import Busy
 from gradiend_ui.engine.store.inventory import Inventory
@@ -25,7 +17,7 @@ from gradiend_ui.server.roles import Keys
 
 
 @dataclass(frozen=True)
-class Ground:
+class Shared:
     """public: visitors are strangers, no server path is read or told. export_dir: where folders that are kept go, None
     means into the data folder."""
 
@@ -82,52 +74,3 @@ def bytes_of(path: Path) -> int:
     except OSError:
         return 0
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
-
-
-MOST_CELLS, MOST_TEXTS = 4, 20
-PIECE_CHARACTERS, FEW_PIECES = 1000, 4
-"""A comparison of fewer pieces is not cut: it costs less than the asking."""
-
-
-class CompareDesk:
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-
-    def base(self, checkpoint: str, texts: Sequence[str], options: Mapping[str, object]) -> CompareAnswer:
-        """What the base of a loaded checkpoint predicts, shaped as the answer of /compare without cells.
-
-        Raises NotFound, BadData, BadGrid, TooLarge.
-        """
-        self._ground.store.checkpoint(checkpoint)
-        answer: CompareAnswer = self._ground.worker.ask(
-            "compare_base", checkpoint=checkpoint, texts=list(texts), options=dict(options)
-        )
-        return answer
-
-    def ahead(
-        self, run: str, cells: Sequence[Any], texts: Sequence[str], options: Mapping[str, object] | None = None
-    ) -> None:
-        """Have a large comparison worked out in pieces, each in its visitor's turn; a small one is asked for at once.
-
-        What is refused, is so by the comparison itself. Raises as it does.
-        """
-        if len(cells) > MOST_CELLS or len(texts) > MOST_TEXTS or not all(isinstance(text, str) for text in texts):
-            return
-        pieces = list(pieces_of(texts))
-        if len(pieces) * (len(cells) + 1) < FEW_PIECES:
-            return
-        for cell in (None, *cells):
-            for piece in pieces:
-                self._ground.worker.ask("compare_ahead", run=run, cell=cell, texts=piece, options=dict(options or {}))
-
-
-def pieces_of(texts: Sequence[str]) -> Iterator[list[str]]:
-    """The texts in pieces of some characters each; a longer text is one of its own."""
-    piece: list[str] = []
-    for text in texts:
-        if piece and sum(map(len, piece)) + len(text) > PIECE_CHARACTERS:
-            yield piece
-            piece = []
-        piece.append(text)
-    if piece:
-        yield piece

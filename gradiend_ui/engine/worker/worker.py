@@ -1,6 +1,6 @@
-"""One lane of work on one device: the sweep in progress, and requests in between.
+"""One device's work: the sweep in progress, and requests in between.
 
-A plain object without processes or pipes: `handle` answers one request, `step` scores one block. The worker process
+A plain object without processes or pipes: `answer` answers one request, `step` scores one block. The worker process
 alternates the two, so that a click is answered during a sweep; tests and scripts may drive it directly.
 """
 
@@ -23,9 +23,11 @@ from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.run import Progress, run
 from gradiend_ui.engine.uploads.limits import encoding_limited
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
-from gradiend_ui.engine.worker.bench import Bench
-from gradiend_ui.engine.worker.requests import data, exporting, loading, side_by_side, sweeping
-from gradiend_ui.engine.worker.requests.sweeping import course_of, plan_smaller
+from gradiend_ui.engine.worker import requests
+from gradiend_ui.engine.worker.handlers import comparing, data, exporting, loading, sweeping
+from gradiend_ui.engine.worker.handlers.sweeping import order_of, plan_smaller
+from gradiend_ui.engine.worker.requests import Answer, Request
+from gradiend_ui.engine.worker.resources import Resources
 
 log = logging.getLogger(__name__)
 PACE = 0.5
@@ -33,51 +35,54 @@ PACE = 0.5
 NO_MEMORY = "can't allocate memory"
 """What PyTorch says when the CPU's memory is used up."""
 
-REQUESTS: Mapping[str, Callable[[Bench, Mapping[str, Any]], Any]] = {
-    "load": loading.load,
-    "reload": loading.reload,
-    "open_finished": loading.open_finished,
-    "start": sweeping.start,
-    "finish_cell": sweeping.finish_cell,
-    "compare": side_by_side.compare,
-    "compare_ahead": side_by_side.compare_ahead,
-    "compare_base": side_by_side.compare_base,
-    "export": exporting.export,
-    "describe_export": exporting.describe,
-    "pack": exporting.pack,
-    "delete_run": exporting.delete_run,
-    "describe_rows": data.describe_rows,
-    "rejected_rows": data.rejected_rows,
-    "resolve_targets": data.resolve_targets,
-    "describe_neutral": data.describe_neutral,
-    "wake": lambda _bench, _request: None,
+Handler = Callable[[Resources, Any], Any]
+HANDLERS: Mapping[type[Request[Any]], Handler] = {
+    requests.Load: loading.load,
+    requests.Reload: loading.reload,
+    requests.OpenFinished: loading.open_finished,
+    requests.StartSweep: sweeping.start,
+    requests.FinishCell: sweeping.finish_cell,
+    requests.DeleteRun: exporting.delete_run,
+    requests.Compare: comparing.compare,
+    requests.CompareAhead: comparing.compare_ahead,
+    requests.CompareBase: comparing.compare_base,
+    requests.Export: exporting.export,
+    requests.DescribeExport: exporting.describe,
+    requests.Pack: exporting.pack,
+    requests.DescribeRows: data.describe_rows,
+    requests.RejectedRows: data.rejected_rows,
+    requests.ResolveTargets: data.resolve_targets,
+    requests.DescribeNeutral: data.describe_neutral,
+    requests.Wake: sweeping.wake,
 }
+"""What answers each request."""
 
 
-class Lane:
+class Worker:
     """Serves one device. `demo_folder` holds the bundled demo; exports go under `data_dir`."""
 
     def __init__(
         self, store: Store, data_dir: Path, demo_folder: Path, trust: Trust = LOCAL, *, waits: bool = True
     ) -> None:
-        """waits: whether what takes a process of its own is waited for; else `handle` raises `beside.NotYet`."""
-        self._bench = Bench(store, data_dir, demo_folder, trust, waits=waits)
+        """waits: whether what takes a process of its own is waited for; else `answer` raises `processes.NotYet`."""
+        self._resources = Resources(store, data_dir, demo_folder, trust, waits=waits)
         self._store, self._made = store, Inventory(store, data_dir)
         self._current: tuple[str, Iterator[Progress]] | None = None
         self._unsaid: dict[str, str] = {}
         self._begins: tuple[str, NotYet] | None = None
 
-    def handle(self, kind: str, request: Mapping[str, Any]) -> Any:
-        """Answer one request, see `REQUESTS`; what it writes is noted.
+    def answer(self, request: Request[Answer]) -> Answer:
+        """Answer one request by its handler; what it writes is noted.
 
         Raises GradiendUIError, and NotYet for one to be asked again.
         """
+        handler: Callable[[Resources, Request[Answer]], Answer] = HANDLERS[type(request)]
         with noting(self._made), self._bounds():
-            return REQUESTS[kind](self._bench, request)
+            return handler(self._resources, request)
 
     def _bounds(self) -> AbstractContextManager[None]:
         """What limits one request, or a step of a sweep: how long a stranger's tokenizer may take."""
-        return encoding_limited() if self._bench.trust.public else nullcontext()
+        return encoding_limited() if self._resources.trust.public else nullcontext()
 
     @property
     def waits(self) -> bool:
@@ -87,7 +92,7 @@ class Lane:
     def rest(self) -> None:
         """Nothing has been asked for a while: give back the memory of models, plans and tables; they are read again."""
         if self._current is None and self._begins is None:
-            self._bench.forget()
+            self._resources.forget()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
@@ -119,7 +124,7 @@ class Lane:
         return True
 
     def _guarded(self, run_id: str, action: Any) -> None:
-        """The one place that may catch everything: a failing run must not take the lane with it."""
+        """The one place that may catch everything: a failing run must not take the worker with it."""
         try:
             with self._bounds():
                 action()
@@ -143,8 +148,8 @@ class Lane:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         try:
-            with self._bench.beside.waiting(), self._bounds():
-                planned = plan_smaller(self._bench, run_id)
+            with self._resources.beside.waiting(), self._bounds():
+                planned = plan_smaller(self._resources, run_id)
         except GradiendUIError as refusal:
             self._fail(run_id, str(refusal))
             return
@@ -156,7 +161,7 @@ class Lane:
 
     def _fail(self, run_id: str, sentence: str) -> None:
         self._current = None
-        self._unsaid[run_id] = self._bench.trust.told(sentence)
+        self._unsaid[run_id] = self._resources.trust.told(sentence)
         self._say_what_failed()
 
     def _say_what_failed(self) -> None:
@@ -172,10 +177,10 @@ class Lane:
             del self._unsaid[run_id]
 
     def _begin(self, run_id: str) -> None:
-        loaded = self._bench.checkpoint(self._store.run(run_id).checkpoint)
-        plan = self._bench.plan(run_id)
-        course = course_of(self._bench, run_id, plan)
-        progress = run(plan, loaded.workspace, self._store, run_id, reuse=not plan.spec.again, course=course, pace=PACE)
+        loaded = self._resources.checkpoint(self._store.run(run_id).checkpoint)
+        plan = self._resources.plan(run_id)
+        order = order_of(self._resources, run_id, plan)
+        progress = run(plan, loaded.workspace, self._store, run_id, reuse=not plan.spec.again, order=order, pace=PACE)
         self._current = (run_id, while_unchanged(loaded.model.base, progress))
 
     def _advance(self, run_id: str, progress: Iterator[Progress]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,10 @@ from gradiend_ui.engine.files.machine_memory import available_bytes
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.sweep.finished_check import check, opened_info
 from gradiend_ui.engine.uploads.limits import PLANNED
-from gradiend_ui.engine.worker.bench import Bench, checked_direction
+from gradiend_ui.engine.worker.handlers.data import data_facts
 from gradiend_ui.engine.worker.health_card import BESIDE, GIVEN, Loaded, Reading, card_of, notes_of, probe
-from gradiend_ui.engine.worker.requests.data import data_facts
+from gradiend_ui.engine.worker.requests import Load, OpenFinished, Reload
+from gradiend_ui.engine.worker.resources import Resources, checked_direction
 
 UPLOADS = "uploads"
 DIRECTION, BASE, SEED = "encoding_direction", "base_model", "seed"
@@ -37,20 +37,15 @@ CHANGES = (TOWARDS, SWAP, AS_FILES_SAY, BASE, "chat_prompt", SEED)
 ZIP = ".zip"
 
 
-def load(bench: Bench, request: Mapping[str, Any]) -> StoredCard:
-    """{source, options, name?, kept?} -> the health card with its handle; the checkpoint stays in memory.
-
-    name: what to call it instead of its folder; shown: the same with the seed that is open. kept: how many loaded
-    checkpoints that no run uses stay in the store; the oldest go.
-    Raises BadCheckpoint, BadBase, BadGrid, NotFound.
-    """
-    source, options = str(request["source"]), dict(request["options"])
-    name = str(request.get("name") or (source if source in DEMOS else Path(source).name))
+def load(resources: Resources, request: Load) -> StoredCard:
+    """Raises BadCheckpoint, BadBase, BadGrid, NotFound."""
+    source = request.source
+    name = request.name or (source if source in DEMOS else Path(source).name)
     try:
-        with bench.bounded(source):
-            card = _load(bench, source, options, name, str(request.get("shown") or name))
-        if request.get("kept") is not None:
-            bench.store.drop_checkpoints(int(request["kept"]))
+        with resources.bounded(source):
+            card = _load(resources, source, dict(request.options), name, request.shown or name)
+        if request.kept is not None:
+            resources.store.drop_checkpoints(request.kept)
         return card
     except GradiendUIError as error:
         if Path(source).parent.name != UPLOADS:
@@ -69,14 +64,10 @@ def _by_name(error: GradiendUIError, folder: str, name: str) -> GradiendUIError:
     return error_from(error.code, str(error).replace(folder, name), text)
 
 
-def reload(bench: Bench, request: Mapping[str, Any]) -> StoredCard:
-    """{checkpoint, changes} -> the card of the same source, read in another way. Raises as `load` does.
-
-    changes: towards {class: feature factor that pushes towards it}, swap (every direction turned round),
-    as_files_say (directions as the files have them), base_model, chat_prompt, seed.
-    """
-    source, options, card = bench.store.checkpoint(str(request["checkpoint"]))
-    changes = dict(request["changes"])
+def reload(resources: Resources, request: Reload) -> StoredCard:
+    """Raises as `load` does."""
+    source, options, card = resources.store.checkpoint(request.checkpoint)
+    changes = dict(request.changes)
     unknown = sorted(set(changes) - set(CHANGES))
     if unknown:
         raise BadGrid(
@@ -90,28 +81,24 @@ def reload(bench: Bench, request: Mapping[str, Any]) -> StoredCard:
         options.pop(DIRECTION, None)
     name = card["name"]
     shown = None if SEED in changes else name
-    options |= changes
-    kept = request.get("kept")
-    again = {"source": source, "options": options, "name": card.get("run", name), "shown": shown, "kept": kept}
-    return load(bench, again)
+    return load(resources, Load(source, options | changes, card.get("run", name), shown, request.kept))
 
 
-def open_finished(bench: Bench, request: Mapping[str, Any]) -> OpenedSweep:
-    """A finished sweep that lies beside a loaded checkpoint as a run of the store; nothing is swept."""
-    handle = str(request["checkpoint"])
-    loaded = bench.checkpoint(handle)
-    with bench.bounded(bench.store.checkpoint(handle)[0]):
+def open_finished(resources: Resources, request: OpenFinished) -> OpenedSweep:
+    """Raises NotFound where there is no such finished sweep."""
+    loaded = resources.checkpoint(request.checkpoint)
+    with resources.bounded(resources.store.checkpoint(request.checkpoint)[0]):
         sweeps, _ = finished_sweeps(loaded.model.checkpoint.folder)
-    sweep = sweep_named(sweeps, dict(request.get("options") or {}).get("file"))
+    sweep = sweep_named(sweeps, request.file)
     checked = check(sweep, loaded.model, loaded.workspace, loaded.companions)
     info, scores = opened_info(sweep, loaded.model, checked), shown_scores(sweep.cache)
-    run_id = bench.store.create_finished_run(handle, {}, info, scores)
+    run_id = resources.store.create_finished_run(request.checkpoint, {}, info, scores)
     imported = info["imported"]
     return {"run": run_id, "cells": len(scores) - 1, "check": imported["check"], "note": imported["note"]}
 
 
-def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: str) -> StoredCard:
-    if source not in DEMOS and bench.trust.public and not Path(source).is_dir():
+def _load(resources: Resources, source: str, options: dict[str, Any], name: str, shown: str) -> StoredCard:
+    if source not in DEMOS and resources.trust.public and not Path(source).is_dir():
         raise NotFound("This upload is not on the server any more: upload it again.").known_as("load.upload_gone")
     if source not in DEMOS:
         _check_folder(Path(source))
@@ -125,23 +112,23 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
     if SEED in options:
         seed = options.pop(SEED)
         source, shown = str(_seed_folder(Path(source), seed)), f"{name}, seed {seed}"
-    uploaded = Path(source).is_relative_to(bench.data_dir / UPLOADS)  # the same zip may have another name elsewhere
+    uploaded = Path(source).is_relative_to(resources.data_dir / UPLOADS)  # the same zip may have another name elsewhere
     asked = [source, options, name] if uploaded else [source, options]
-    owned = bench.trust.public and not uploaded and source not in DEMOS
-    key = bench.secret if owned else b""  # who guesses the path of the owner's model cannot see it in the handle
+    owned = resources.trust.public and not uploaded and source not in DEMOS
+    key = resources.secret if owned else b""  # who guesses the path of the owner's model cannot see it in the handle
     handle = "ck_" + hashlib.sha256(key + json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
-    known = bench.known_card(handle, source)
+    known = resources.known_card(handle, source)
     if known is not None:
         return known
     free = available_bytes()
-    loaded, options, reading = _read(bench, source, options)
-    bench.keep_checkpoint(handle, loaded)
+    loaded, options, reading = _read(resources, source, options)
+    resources.keep_checkpoint(handle, loaded)
     facts = card_of(loaded, shown, reading, free)
-    seconds, warnings = probe(loaded, PLANNED if bench.is_strangers(source) else None)
-    left_out = notes_on(loaded.model.checkpoint.folder, bench.data_dir / UPLOADS)
-    aside = bench.left_aside(source, loaded.model.checkpoint) if reading.base != GIVEN else ()
-    said = (*facts["warnings"], *left_out, *aside, *warnings, *_twins(bench, loaded))
-    facts["warnings"] = [bench.trust.told(sentence) for sentence in said]
+    seconds, warnings = probe(loaded, PLANNED if resources.is_strangers(source) else None)
+    left_out = notes_on(loaded.model.checkpoint.folder, resources.data_dir / UPLOADS)
+    aside = resources.left_aside(source, loaded.model.checkpoint) if reading.base != GIVEN else ()
+    said = (*facts["warnings"], *left_out, *aside, *warnings, *_twins(resources, loaded))
+    facts["warnings"] = [resources.trust.told(sentence) for sentence in said]
     card: StoredCard = {
         "checkpoint": handle,
         "run": name,
@@ -150,33 +137,33 @@ def _load(bench: Bench, source: str, options: dict[str, Any], name: str, shown: 
         "seconds_per_cell": seconds,
         "notes": notes_of(facts),
     }
-    bench.store.save_checkpoint(handle, source, options, card)
+    resources.store.save_checkpoint(handle, source, options, card)
     return card
 
 
-def _twins(bench: Bench, loaded: Loaded) -> list[str]:
+def _twins(resources: Resources, loaded: Loaded) -> list[str]:
     """What is told of weights that lie twice in the folder of the GRADIEND, or of its base model."""
     base = Path(loaded.model.base_model.name_or_path)
     places = [(loaded.model.checkpoint.folder, "The GRADIEND's folder")]
     places += [(base, "The base model's folder")] if base.is_dir() else []
-    found = [twin_warning(folder, what, public=bench.trust.public) for folder, what in places]
+    found = [twin_warning(folder, what, public=resources.trust.public) for folder, what in places]
     return [sentence for sentence in found if sentence is not None]
 
 
-def _read(bench: Bench, source: str, options: dict[str, Any]) -> tuple[Loaded, dict[str, Any], Reading]:
+def _read(resources: Resources, source: str, options: dict[str, Any]) -> tuple[Loaded, dict[str, Any], Reading]:
     """The checkpoint, the options that read it again, and how it was read.
 
     Where the base that config.json names cannot be loaded, a folder base/ beside the checkpoint is taken.
     """
     base = GIVEN if options.get(BASE) else ""
     try:
-        loaded = bench.read_checkpoint(source, options)
+        loaded = resources.read_checkpoint(source, options)
     except (BadBase, NotAllowed) as error:
         place = None if base or source in DEMOS else base_beside(find_checkpoint_folder(Path(source)))
         if place is None or not _needs_another(Path(source), place, error):
             raise
         options, base = {**options, BASE: str(place)}, BESIDE
-        loaded = bench.read_checkpoint(source, options)
+        loaded = resources.read_checkpoint(source, options)
     return loaded, options, Reading(base, bool(options.get(DIRECTION)), _seed_taken(source, loaded))
 
 

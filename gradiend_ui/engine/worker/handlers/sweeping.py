@@ -1,9 +1,8 @@
-"""Request for a sweep: plan it, write the run to the store. The lane takes it from there."""
+"""Requests for a sweep: plan it, write the run to the store. The worker takes it from there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from gradiend_ui.engine.answers.run import RunState, StartedSweep
@@ -11,15 +10,17 @@ from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.results import cell_key
-from gradiend_ui.engine.sweep.order import Course, WholeGrid, WinnerSearch
+from gradiend_ui.engine.sweep.asked import AskedSweep
+from gradiend_ui.engine.sweep.order import CellOrder, WholeGrid, WinnerSearch
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.provenance import provenance
 from gradiend_ui.engine.uploads.limits import check_size
-from gradiend_ui.engine.values import DEFAULT_LIMITS, PRECISIONS, BatchLimits, SweepSpec, spec_from_mapping
+from gradiend_ui.engine.values import DEFAULT_LIMITS, PRECISIONS, BatchLimits, Cell, SweepSpec
 from gradiend_ui.engine.weights.workspace import free_bytes
-from gradiend_ui.engine.worker.bench import Bench, asked_options, cell_of
+from gradiend_ui.engine.worker.handlers.data import rows_summary
 from gradiend_ui.engine.worker.health_card import Loaded, sizes_of
-from gradiend_ui.engine.worker.requests.data import rows_summary
+from gradiend_ui.engine.worker.requests import FinishCell, StartSweep, Wake
+from gradiend_ui.engine.worker.resources import Resources
 
 KEPT_OPTIONS = (
     "goal", "part", "token_boundary", "split", "again", "precision", "first_look", "winner_only", "winner_ratio",
@@ -28,42 +29,43 @@ GPU_LIMITS = BatchLimits(rows=256, tokens=32_768, points=8192)
 GIGABYTE = 2**30
 
 
-def start(bench: Bench, request: Mapping[str, Any]) -> StartedSweep:
-    """{checkpoint, spec, visitor?, key_hash?, most?} -> {run, cells, position}; the run is queued.
-
-    visitor: whose turn it takes. key_hash: of the key that controls the run; the key itself is not known here. most:
-    the largest sweep that is taken (cells, rows, texts), and how many may be queued or going on (runs, runs_each).
-    Raises TooLarge, Busy.
-    """
-    handle = str(request["checkpoint"])
-    loaded = bench.checkpoint(handle)
-    options, data_options = asked_options(request["spec"])
-    data_options |= {key: bench.given(data_options, key) for key in ("rows", "neutral") if key in data_options}
-    spec = spec_from_mapping(options)
-    limits = limits_for(loaded, spec)
-    most = request.get("most") or {}
-    bench.check_extent(loaded, spec, data_options, most)
-    plan = bench.prepared(loaded, spec, data_options, limits=limits)
+def start(resources: Resources, request: StartSweep) -> StartedSweep:
+    """Raises TooLarge, Busy, and as planning does."""
+    loaded, data, most = resources.checkpoint(request.checkpoint), request.asked.data, request.most
+    data = replace(
+        data, rows=resources.data.resolved(data.rows, "rows"), neutral=resources.data.resolved(data.neutral, "neutral")
+    )
+    asked = replace(request.asked, data=data)
+    limits = limits_for(loaded, asked.spec)
+    resources.check_extent(loaded, asked, most)
+    plan = resources.prepared(loaded, asked, limits=limits)
     check_size(most, cells=len(plan.grid), rows=len(plan.rows), texts=sum(plan.lms.block_texts))
-    info = {
+    info = _info(resources, loaded, asked, plan)
+    visitor, store = request.visitor, resources.store
+    check_turn(store.active_runs(visitor), store.active_runs(), most)  # one worker: nobody comes in between
+    cells = plan.grid.cells
+    run_id = store.create_run(request.checkpoint, asked.as_json(), info, cells, visitor, request.key_hash)
+    resources.keep_plan(run_id, plan)
+    return {"run": run_id, "cells": len(cells), "position": store.position(run_id)}
+
+
+def _info(resources: Resources, loaded: Loaded, asked: AskedSweep, plan: PreparedSweep) -> dict[str, Any]:
+    """What is noted with a run: what a page tells of it, and what plans it again."""
+    spec, words = asked.spec, plan.targets.words
+    return {
         "classes": list(plan.targets.classes),
         "strengthening": loaded.model.strengthening_feature_factor,
         "feature_factors": list(plan.grid.feature_factors),
         "learning_rates": list(plan.grid.learning_rates),
-        "neutral_set": bench.neutral_name(loaded, data_options),
+        "neutral_set": resources.data.neutral_name(loaded, asked.data),
         "rows": len(plan.rows),
-        **rows_summary(loaded, bench.rows(loaded, data_options), plan.targets.words),
+        **rows_summary(loaded, resources.data.rows(loaded, asked.data), words),
         "neutral_tokens": plan.lms.tokens,
         "warnings": list(plan.warnings),
         **planned_info(plan),
         "spec": {name: getattr(spec, name) for name in KEPT_OPTIONS}
         | {"target_classes": list(spec.target_classes or plan.targets.classes)},
     }
-    visitor, key_hash = str(request.get("visitor", "")), str(request.get("key_hash", ""))
-    check_turn(bench.store.active_runs(visitor), bench.store.active_runs(), most)  # one lane: nobody comes in between
-    run_id = bench.store.create_run(handle, {**options, **data_options}, info, plan.grid.cells, visitor, key_hash)
-    bench.keep_plan(run_id, plan)
-    return {"run": run_id, "cells": len(plan.grid), "position": bench.store.position(run_id)}
 
 
 def planned_info(plan: PreparedSweep) -> dict[str, Any]:
@@ -98,58 +100,59 @@ def limits_for(loaded: Loaded, spec: SweepSpec) -> BatchLimits:
     )
 
 
-def plan_smaller(bench: Bench, run_id: str) -> bool:
+def plan_smaller(resources: Resources, run_id: str) -> bool:
     """Plan a run that ran out of memory again, with half as much at once; False when it is single rows already.
 
     The run begins anew: results of different blocks are not mixed.
     """
-    record = bench.store.run(run_id)
+    record = resources.store.run(run_id)
     limits = BatchLimits(**record.info["batches"]).halved()
     if limits is None:
         return False
-    plan = bench.planned(record, limits)
-    bench.keep_plan(run_id, plan)
+    plan = resources.planned(record, limits)
+    resources.keep_plan(run_id, plan)
     info = {**record.info, **planned_info(plan)}
     info["other_fingerprints"] += [record.info["fingerprint"], *record.info["other_fingerprints"]]
     said = f"The memory was too small for the blocks of this sweep: it began anew with {limits.rows} rows at a time."
     info["warnings"] = [*(text for text in record.info["warnings"] if not text.startswith(said[:20])), said]
-    bench.store.plan_again(run_id, info)
+    resources.store.plan_again(run_id, info)
     return True
 
 
-def course_of(bench: Bench, run_id: str, plan: PreparedSweep) -> Course:
+def order_of(resources: Resources, run_id: str, plan: PreparedSweep) -> CellOrder:
     """In which order the cells of a run are scored, as its spec asks for."""
     spec = plan.spec
     if spec.winner_only:
-        return WinnerSearch(plan, winner_questions(plan), spec.winner_ratio, lambda: _wanted(bench, run_id, plan))
+        return WinnerSearch(plan, winner_questions(plan), spec.winner_ratio, lambda: _wanted(resources, run_id, plan))
     fingerprint = f"{plan.fingerprint}/{run_id}" if spec.again else plan.fingerprint
-    counts = bench.store.block_counts(fingerprint)
+    counts = resources.store.block_counts(fingerprint)
     known = [counts.get(cell_key(cell), 0) for cell in plan.cells]
     first_look = {"same": spec.precision, "bfloat16": "bfloat16", "off": None}[spec.first_look]
     return WholeGrid(plan, known, first_look)
 
 
-def finish_cell(bench: Bench, request: Mapping[str, Any]) -> RunState:
-    """{run, cell} -> {state}: score a cell that a search for the winner skipped. Raises NotFound, BadGrid.
+def wake(resources: Resources, request: Wake) -> None:
+    """A request is enough: the worker looks for work after it."""
 
-    The run goes on for it; nothing else of it is computed again.
-    """
-    record, cell = bench.store.run(str(request["run"])), cell_of(request["cell"])
-    plan = bench.plan(record.id)
+
+def finish_cell(resources: Resources, request: FinishCell) -> RunState:
+    """The run goes on for it; nothing else of it is computed again. Raises NotFound, BadGrid."""
+    record = resources.store.run(request.run)
+    plan = resources.plan(record.id)
+    cell = request.cell.in_sweep_of(plan.spec.part)
     if cell not in plan.grid.cells:
         raise NotFound(f"({cell.feature_factor:g}, {cell.learning_rate:g}) is no cell of this sweep.")
     if not plan.spec.winner_only:
         raise BadGrid("This sweep scores every cell by itself: only one that looks for the winner skips cells.")
-    asked = {"feature_factor": cell.feature_factor, "learning_rate": cell.learning_rate}
     wanted = list(record.info.get("wanted", ()))
-    if asked not in wanted:
-        bench.store.set_info(record.id, {**record.info, "wanted": [*wanted, asked]})
-    return {"state": bench.store.set_state(record.id, "queued", only_from=("finished",))}
+    if cell.as_json() not in wanted:
+        resources.store.set_info(record.id, {**record.info, "wanted": [*wanted, cell.as_json()]})
+    return {"state": resources.store.set_state(record.id, "queued", only_from=("finished",))}
 
 
-def _wanted(bench: Bench, run_id: str, plan: PreparedSweep) -> list[int]:
+def _wanted(resources: Resources, run_id: str, plan: PreparedSweep) -> list[int]:
     """The places of the cells that were asked for by themselves, so far."""
-    wanted = {cell_of(cell) for cell in bench.store.run(run_id).info.get("wanted", ())}
+    wanted = {Cell.of(cell) for cell in resources.store.run(run_id).info.get("wanted", ())}
     return [place for place, cell in enumerate(plan.cells) if cell in wanted]
 
 

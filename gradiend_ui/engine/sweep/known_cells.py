@@ -6,12 +6,13 @@ Counts only, from what earlier runs of the checkpoint asked for; makes no plan a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from gradiend_ui.engine.store.results import cell_key
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.values import SPEC_FIELDS, SweepSpec, spec_from_mapping
+from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice, Table
+from gradiend_ui.engine.values import SweepSpec
 
 NO_NEUTRAL = "none"
 """How a request says that no neutral set is to be used; the run then notes no name."""
@@ -19,12 +20,10 @@ NUMBERS = ("part", "token_boundary", "precision", "split", "max_rows", "max_neut
 """The options of a spec that may change a number; the others only say which cells are asked for."""
 
 
-def known_cells(store: Store, checkpoint: str, request: Mapping[str, Any]) -> int:
-    """How many cells of the request's grid a run would not have to compute; 0 where no earlier run asked for the like.
-
-    request: a spec with feature_factors and learning_rates. Raises BadGrid and TooLarge for one that is none.
-    """
-    spec, data = _parted(store, request)
+def known_cells(store: Store, checkpoint: str, asked: AskedSweep) -> int:
+    """How many cells of the asked grid a run would not have to compute; 0 where no earlier run asked for the like, and
+    where no feature factors are named."""
+    spec, data = asked.spec, _with_tables(store, asked.data)
     if spec.again or spec.feature_factors is None:
         return 0
     for run in store.runs():
@@ -36,27 +35,25 @@ def known_cells(store: Store, checkpoint: str, request: Mapping[str, Any]) -> in
     return 0
 
 
-def _parted(store: Store, request: Mapping[str, Any]) -> tuple[SweepSpec, dict[str, Any]]:
-    """(the spec, the options that name the data); what stands for an earlier run's table becomes that table."""
-    given = {key: value for key, value in request.items() if value is not None}
-    spec = spec_from_mapping({key: value for key, value in given.items() if key in SPEC_FIELDS})
-    return spec, {key: _table(store, key, value) for key, value in given.items() if key not in SPEC_FIELDS}
+def _with_tables(store: Store, data: DataChoice) -> DataChoice:
+    """The same with the table itself in place of what stands for an earlier run's."""
+    return replace(data, rows=_table(store, "rows", data.rows), neutral=_table(store, "neutral", data.neutral))
 
 
-def _table(store: Store, key: str, given: Any) -> Any:
+def _table(store: Store, key: str, given: Table) -> Table:
     if isinstance(given, Mapping) and "run" in given:
         return _table(store, key, store.run(given["run"]).request.get(key))
     return given
 
 
-def _is_alike(store: Store, run: Run, spec: SweepSpec, data: Mapping[str, Any]) -> bool:
+def _is_alike(store: Store, run: Run, spec: SweepSpec, data: DataChoice) -> bool:
     """Whether the run's numbers are made of the same ingredients, as far as its request tells."""
     if not run.info.get("fingerprint") or run.info.get("imported") is not None:
         return False
-    other, other_data = _parted(store, run.request)
+    other = AskedSweep.of(run.request)
     neutral = run.info.get("neutral_set") or NO_NEUTRAL
     return (
-        data.get("neutral_set", neutral) == neutral
-        and all(getattr(spec, name) == getattr(other, name) for name in NUMBERS)
-        and {**data, "neutral_set": None} == {**other_data, "neutral_set": None}
+        (neutral if data.neutral_set is None else data.neutral_set) == neutral
+        and all(getattr(spec, name) == getattr(other.spec, name) for name in NUMBERS)
+        and replace(data, neutral_set=None) == replace(_with_tables(store, other.data), neutral_set=None)
     )

@@ -1,0 +1,1 @@
+"""What answers a worker's requests, one function each."""

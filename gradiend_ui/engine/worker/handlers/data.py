@@ -1,0 +1,118 @@
+"""Requests about data before a sweep: what a table holds, what words resolve to, how wide a threshold is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from gradiend_ui.engine.answers.data import NeutralReport, RowsReport, RowsSummary, TargetsReport
+from gradiend_ui.engine.data.columns import words_by_class
+from gradiend_ui.engine.data.rows import EvalData, as_read, check_rows
+from gradiend_ui.engine.data.table_reading import ReadTable
+from gradiend_ui.engine.data.uploaded_tables import told_by_name
+from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.scoring.target_report import report_words
+from gradiend_ui.engine.scoring.targets import resolve_targets as resolve
+from gradiend_ui.engine.sweep.asked import Table
+from gradiend_ui.engine.sweep.data_report import measure_neutral, rejected_csv
+from gradiend_ui.engine.sweep.plan import class_order
+from gradiend_ui.engine.worker.data import source_of
+from gradiend_ui.engine.worker.health_card import Loaded
+from gradiend_ui.engine.worker.requests import DescribeNeutral, DescribeRows, RejectedRows, ResolveTargets
+from gradiend_ui.engine.worker.resources import Resources
+from gradiend_ui.engine.worker.tables import report_rows, report_table, summary
+
+
+def data_facts(loaded: Loaded) -> RowsSummary:
+    """`rows_summary` of the rows beside the checkpoint, for its card."""
+    return rows_summary(loaded, loaded.companions.rows or EvalData(()))
+
+
+def rows_summary(loaded: Loaded, data: EvalData, words: Mapping[str, Sequence[str]] | None = None) -> RowsSummary:
+    """How many rows of which kind, and a few words of each class (its `words` as given, else those of the rows)."""
+    return summary(data, loaded.model.encoding_direction, words)
+
+
+def describe_rows(resources: Resources, request: DescribeRows) -> RowsReport:
+    """Columns that were not named are guessed. A table that cannot be scored (yet) has its reason in "problem"; what
+    cannot be read at all raises BadData or TooLarge."""
+    loaded, data = resources.checkpoint(request.checkpoint), request.data
+    direction = loaded.model.encoding_direction
+    if data.rows is None:
+        return report_rows(resources.data.rows(loaded, data), direction)
+    known = [word for words in data_facts(loaded)["target_words"].values() for word in words]
+    source = resources.data.resolved(data.rows, "rows")
+    with told_by_name(source):
+        path = resources.data.slow_upload(source)
+        if path is None:
+            return report_table(_read(resources, source), data.columns, direction, known)
+        told: RowsReport = resources.beside.value(
+            "report_table", path, given=data.columns, direction=direction, known=known
+        )
+        return told
+
+
+def rejected_rows(resources: Resources, request: RejectedRows) -> str:
+    """Raises as `describe_rows` does."""
+    loaded, data = resources.checkpoint(request.checkpoint), request.data
+    if data.rows is None:
+        return rejected_csv(resources.data.rows(loaded, data).rejected, None)
+    source = resources.data.resolved(data.rows, "rows")
+    with told_by_name(source):
+        path = resources.data.slow_upload(source)
+        if path is not None:
+            return str(resources.beside.value("rejected_rows", path, given=data.columns))
+        read = _read(resources, source)
+        return rejected_csv(check_rows(read, data.columns, fill_alternatives=True).rejected, read)
+
+
+def resolve_targets(resources: Resources, request: ResolveTargets) -> TargetsReport:
+    """Raises BadData where a class has no word."""
+    loaded = resources.checkpoint(request.checkpoint)
+    data, given = resources.data.rows(loaded, request.asked.data), request.asked.spec.targets
+    names = class_order(loaded.model, data)
+    targets = resolve(data.rows, names, given)
+    held = words_by_class(data.rows)
+    words = {name: list(given[name] if isinstance(given, Mapping) else held.get(name, ())) for name in names}
+    looked_up = report_words(loaded.model.base, words)
+    return {
+        "mode": "rows" if given is None else "label" if given == "label" else "own",
+        "row_wise": targets.row_wise,
+        "words": words,
+        "classes": [
+            {
+                "name": name,
+                "words": [word.to_json() for word in looked_up[name]],
+                "more": len(words[name]) - sum(len(word.spellings) for word in looked_up[name]),
+            }
+            for name in names
+        ],
+    }
+
+
+def describe_neutral(resources: Resources, request: DescribeNeutral) -> NeutralReport:
+    """What `measure_neutral` tells of the texts and rows; "name": of the set.
+
+    Raises BadData where the rows or texts cannot be scored, BadGrid for a share outside of (0, 1].
+    """
+    loaded, asked, ratio = resources.checkpoint(request.checkpoint), request.asked, request.ratio
+    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0.0 < ratio <= 1.0:
+        raise BadGrid(f"ratio must be a number above 0 and at most 1, not {shown(ratio)}.")
+    if asked.spec.feature_factors is None:  # no cell is scored: nothing has to be known of directions
+        asked = replace(asked, spec=replace(asked.spec, feature_factors=(1.0,)))
+    resources.check_extent(loaded, asked, request.most)
+    plan = resources.prepared(loaded, asked)
+    base = loaded.workspace.in_precision(asked.spec.precision).base_model
+    return {
+        "name": resources.data.neutral_name(loaded, asked.data),
+        "ratio": ratio,
+        **measure_neutral(plan, base, resources.store, float(ratio), seconds=request.seconds),
+    }
+
+
+def _read(resources: Resources, given: Table) -> ReadTable:
+    """The rows as they were chosen (see `SweepData.resolved`)."""
+    if isinstance(given, Mapping) and "upload" in given:
+        return resources.data.read_upload(given["upload"])
+    return as_read(source_of(given))

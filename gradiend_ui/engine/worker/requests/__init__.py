@@ -1,1 +1,0 @@
-"""What a worker can be asked, one function each."""
