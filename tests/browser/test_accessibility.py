@@ -17,7 +17,6 @@ AXE = Path(PACKAGE.origin).with_name("axe.min.js").read_text(encoding="utf-8")
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.browser
 GRAVE = ("serious", "critical")
 RUN = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
 

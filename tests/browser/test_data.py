@@ -16,7 +16,6 @@ expect = pytest.importorskip("playwright.sync_api", reason="playwright is not in
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
-pytestmark = pytest.mark.browser
 SWEEP_SECONDS = 120_000
 SLOW = 30_000
 HEAD = "Satz;Wort;Sorte;Wie oft;Gegenwort;Gegensorte\n"

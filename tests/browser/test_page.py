@@ -15,7 +15,6 @@ expect = pytest.importorskip("playwright.sync_api", reason="playwright is not in
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
 
-pytestmark = pytest.mark.browser
 SWEEP_SECONDS = 180
 A_NUMBER = re.compile(r"\d")
 SLOW = 20_000
@@ -33,6 +32,12 @@ HOLD_NEXT_SELECTION = """() => {
     return plain(...request);
   };
 }"""
+
+
+@pytest.fixture(scope="module")
+def server(fresh_server: str) -> str:
+    """One on which no cell is known yet: a sweep lasts long enough to be paused."""
+    return fresh_server
 
 
 def maps(page: Page) -> Locator:

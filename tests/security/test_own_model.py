@@ -17,9 +17,8 @@ from gradiend_ui.engine.uploads.trust import LOCAL, public_trust
 from gradiend_ui.engine.worker.client import ASK_AGAIN, RUN_GOES_ON, WorkerClient, WorkerEnded, why_it_ended
 from gradiend_ui.engine.worker.lane import Lane
 from gradiend_ui.server.checkpoints import CLOSED, OWN, OwnModel
-from tests.programs.kill_loop import ask
 from tests.support.page_client import functions_of
-from tests.support.served import ROOT, served
+from tests.support.served import ROOT, ask, served
 
 DEMO_GRADIEND = ROOT / "assets" / "demo" / "gradiend"
 
