@@ -23,7 +23,6 @@ from tests.support.served import served
 
 ROOT = Path(__file__).parents[2]
 PAYLOADS = 420
-"""Seconds. The machine of the tests is shared: some of the answers may take longer, none much longer."""
 TRACES = re.compile(r"Traceback|File \\?\"|line \d+, in|\.py\b|site-packages|gradiend_ui[./]|\b[A-Z][a-z]+Error\b")
 GARBAGE: list[Any] = [
     None, True, False, 0, -1, 10**400, -(10**400), 1e308, 5e-324, "NaN", "Infinity", "-0.0", "", " ", "0", "a" * 10_000,
