@@ -22,6 +22,7 @@ import pytest
 
 from gradiend_ui.ui.start_up import WithoutStubs
 from tests.support import costs, tiny_text
+from tests.support.markers import markers_of
 
 sys.meta_path.insert(0, WithoutStubs())  # two processes would write into the same interface files of our components
 
@@ -29,18 +30,39 @@ TESTS = Path(__file__).parent
 DEMO = TESTS.parent / "assets" / "demo"
 
 
+FIRST = ("browser", "faults", "parity")
+"""What takes longest is dealt out first, so that no process is left alone with it at the end."""
+
+
+def room_of(place: str) -> str:
+    """What stays together in one process: all that needs a browser, all that needs the reference, else a file."""
+    file = place.partition("::")[0]
+    folder = file.removeprefix("tests/").split("/")[0]
+    return folder if folder in ("browser", "parity") else file
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Deals out whole rooms, in the order of the files."""
+    """Deals out whole rooms, in the order of the tests."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Rooms(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return "browser" if "browser" in file else "parity" if "/parity/" in file else file
+            return room_of(nodeid)
 
     config.option.loadscopereorder = False
     return Rooms(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test carries the markers of its folder; with several processes the long rooms come first."""
+    for item in items:
+        for name in markers_of(f"{item.path.relative_to(TESTS).as_posix()}::{item.name}"):
+            item.add_marker(name)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        ranks = {name: rank for rank, name in enumerate(FIRST)}
+        items.sort(key=lambda item: ranks.get(item.path.relative_to(TESTS).parts[0], len(FIRST)))
 
 
 class Report:

@@ -1,34 +1,25 @@
-"""A real server on the bundled demo and a real Chromium; without one the tests skip, or fail where it is required."""
+"""A real server on the bundled demo and a real Chromium; without one the tests skip, or fail where it is required.
+
+Chromium and two servers, one for the person at the machine and one for strangers, are started once for the folder: who
+needs a server on which nothing has been swept yet takes `fresh_server`.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.chromium import FLAGS, MISSING, chromium
+from tests.support.served import Served, served
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-ROOT = Path(__file__).parents[2]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-MISSING = "No Chromium was found: install one, or name it in the environment variable CHROMIUM, to test the page."
 REQUIRED = "GRADIEND_UI_REQUIRE_BROWSER"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 def no_browser() -> None:
@@ -37,7 +28,7 @@ def no_browser() -> None:
     pytest.skip(MISSING)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")  # not the session: Playwright's loop would run under the tests of other folders
 def browser() -> Iterator[Browser]:
     try:
         from playwright.sync_api import expect, sync_playwright
@@ -45,30 +36,33 @@ def browser() -> Iterator[Browser]:
         no_browser()
     expect.set_options(timeout=30_000)  # the other half of the suite runs on the same cores
     with sync_playwright() as playwright:
-        installed = playwright.chromium.executable_path
-        path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None) or installed
-        if not Path(path).exists():
+        path = chromium(playwright.chromium.executable_path)
+        if path is None:
             no_browser()
-        chromium = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield chromium
-        chromium.close()
+        launched = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="package")
+def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server that the tests of this folder share; it must end cleanly."""
+    with served(tmp_path_factory.mktemp("shared") / "data") as running:
+        yield f"{running.url}/"
+
+
+@pytest.fixture(scope="package")
+def public(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server for strangers that the tests of this folder share."""
+    with served(tmp_path_factory.mktemp("public") / "data", "--public") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of `python app.py` on a free port with an empty data folder; it must end cleanly."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("data")
-    command = [sys.executable, "app.py", "--port", str(port), "--data-dir", str(folder)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert "http://" in line, line + process.stdout.read()
-        yield f"http://127.0.0.1:{port}/"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+def fresh_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server of the test file's own."""
+    with served(tmp_path_factory.mktemp("fresh") / "data") as running:
+        yield f"{running.url}/"
 
 
 @pytest.fixture
@@ -81,11 +75,18 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def watched(context: BrowserContext, server: str) -> Iterator[Page]:
     """A page on the demo; afterwards: no request left the machine, and the page raised no error."""
+    with watching(context, server) as page:
+        yield page
+
+
+@contextmanager
+def watching(context: BrowserContext, address: str) -> Iterator[Page]:
+    """The page at this address; afterwards: no request left the machine, and the page raised no error."""
     foreign: list[str] = []
     errors: list[str] = []
 
     def route(handler: Any, request: Any) -> None:
-        if request.url.startswith((server, "data:", "blob:")):
+        if request.url.startswith((address, "data:", "blob:")):
             handler.continue_()
         else:
             foreign.append(request.url)
@@ -95,7 +96,7 @@ def watched(context: BrowserContext, server: str) -> Iterator[Page]:
     page = context.new_page()
     page.set_default_timeout(30_000)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(server)
+    page.goto(address)
     yield page
     assert foreign == []
     assert errors == []

@@ -16,7 +16,6 @@ expect = pytest.importorskip("playwright.sync_api", reason="playwright is not in
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
 
-pytestmark = pytest.mark.browser
 SLOW = 60_000
 RATES = (0.1, 0.2)
 BEST = demo_facts.spoken(demo_facts.best("F", rates=RATES))

@@ -15,7 +15,6 @@ expect = pytest.importorskip("playwright.sync_api", reason="playwright is not in
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
-pytestmark = pytest.mark.browser
 SLOW = 60_000
 
 

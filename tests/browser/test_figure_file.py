@@ -13,7 +13,6 @@ from gradiend_ui.trainer.figures import save_figure
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.browser
 
 INK = {"light": "rgb(22, 32, 46)", "dark": "rgb(232, 237, 245)"}
 

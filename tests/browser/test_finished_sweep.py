@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.served import served
+
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.browser
-ROOT = Path(__file__).parents[2]
 SLOW = 30_000
 
 
@@ -58,18 +54,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def address(browser: Browser, run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data = tmp_path_factory.mktemp("data")
-    command = [sys.executable, "app.py", "--port", str(port), "--data-dir", str(data), "--checkpoint", str(run_folder)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert "http://" in line, line + process.stdout.read()
-        yield f"http://127.0.0.1:{port}/"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+    with served(tmp_path_factory.mktemp("home") / "data", "--checkpoint", str(run_folder)) as server:
+        yield f"{server.url}/"
 
 
 @pytest.fixture

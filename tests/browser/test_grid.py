@@ -15,7 +15,6 @@ expect = pytest.importorskip("playwright.sync_api", reason="playwright is not in
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route
 
-pytestmark = pytest.mark.browser
 SWEEP = 180_000
 RATES = "-0.1, 0, 0.1, 0.2"
 HELD = r"\"held\":true"

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.served import Served, served
+from tests.support.served import Served
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import BrowserContext
 
-pytestmark = pytest.mark.browser
 SLOW = 60_000
-
-
-@pytest.fixture(scope="module")
-def public(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("home") / "data", "--public") as server:
-        yield server
 
 
 def test_a_visitor_sweeps_and_downloads(context: BrowserContext, public: Served) -> None:

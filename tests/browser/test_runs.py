@@ -14,8 +14,13 @@ expect = pytest.importorskip("playwright.sync_api", reason="playwright is not in
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-pytestmark = pytest.mark.browser
 SLOW = 60_000
+
+
+@pytest.fixture(scope="module")
+def server(fresh_server: str) -> str:
+    """One without sweeps of other tests."""
+    return fresh_server
 
 
 @pytest.fixture(scope="module")

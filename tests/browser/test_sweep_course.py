@@ -13,8 +13,13 @@ expect = pytest.importorskip("playwright.sync_api", reason="playwright is not in
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-pytestmark = pytest.mark.browser
 SLOW = 60_000
+
+
+@pytest.fixture(scope="module")
+def server(fresh_server: str) -> str:
+    """One on which no cell is known yet: there is a first look, and there are cells to skip."""
+    return fresh_server
 
 
 def ready(page: Page) -> None:

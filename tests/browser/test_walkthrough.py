@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.browser
 PAGE = Path(__file__).parents[2] / "assets" / "docs" / "walkthrough.md"
 PLACE = "~/runs/gender"
 

@@ -169,21 +169,22 @@ def answers(plan: PreparedSweep, scores: list[CellScore]) -> list[Any]:
 
 def test_the_winner_is_that_of_the_whole_grid_on_hundreds_of_grids() -> None:
     saved = answered = fallbacks = 0
-    for seed in range(400):
+    for seed in range(200):
         plan = made_up(seed)
         workspace = MadeUpWorkspace(plan.cells)
         whole, all_blocks = scored(plan, workspace)
         search = WinnerSearch(plan, questions_of(plan), plan.spec.winner_ratio)
         quick, blocks = scored(plan, workspace, search)
-        assert answers(plan, quick) == answers(plan, whole), f"seed {seed}"
+        expected = answers(plan, whole)
+        assert answers(plan, quick) == expected, f"seed {seed}"
         assert blocks <= all_blocks
         for one, other in zip(quick, whole, strict=True):
             assert one.status in ("skipped", "failed") or one.to_json() == other.to_json(), "what is final is the same"
             assert (one.status == "skipped") == (one.reason is not None and one.status != "failed")
         saved += blocks < all_blocks
-        answered += any(answers(plan, whole))
-        fallbacks += any(found and found[4] for found in answers(plan, whole))
-    assert saved > 270 and answered > 330 and fallbacks > 30, (saved, answered, fallbacks)
+        answered += any(expected)
+        fallbacks += any(found and found[4] for found in expected)
+    assert saved > 130 and answered > 160 and fallbacks > 14, (saved, answered, fallbacks)
 
 
 def test_wanted_cells_are_finished_too() -> None:

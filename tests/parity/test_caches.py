@@ -29,7 +29,7 @@ from gradiend_ui.engine.sweep.plan import PreparedSweep
 from tests.parity.comparison import assert_same_result, our_trainer
 from tests.parity.own_choices import BoldestPolicy, gap_extractor
 from tests.parity.reference import Reference, result_of
-from tests.parity.test_rewrite import different, named_tensors, rewrite_theirs
+from tests.parity.rewrites import different, named_tensors, rewrite_theirs
 
 CLASSES = ["M", "F"]
 FILE = "decoder_grid_cache.json"

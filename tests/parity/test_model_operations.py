@@ -20,7 +20,7 @@ from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.model import ModelWithGradiend
 from tests.parity.reference import Reference
-from tests.parity.test_rewrite import different, named_tensors
+from tests.parity.rewrites import different, named_tensors
 
 TOPK = 25
 CELLS: list[dict[str, Any]] = [

@@ -13,7 +13,7 @@ import torch
 
 from tests.parity.comparison import assert_same_result, evaluate_ours
 from tests.parity.reference import Reference
-from tests.parity.test_rewrite import CELLS, different, named_tensors
+from tests.parity.rewrites import CELLS, different, named_tensors
 
 CLASSES = ["M", "F"]
 STRENGTHEN: dict[str, Any] = {"lrs": [0.5, 5]}

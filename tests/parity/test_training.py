@@ -25,7 +25,7 @@ from gradiend_ui.trainer.arguments import PrePruneConfig, TrainingArguments
 from gradiend_ui.trainer.config import TextPredictionConfig
 from gradiend_ui.trainer.training import evaluation_rows, run_training, training_plan
 from tests.parity.reference import Reference
-from tests.parity.test_rewrite import CELLS, different, named_tensors, rewrite_theirs
+from tests.parity.rewrites import CELLS, different, named_tensors, rewrite_theirs
 from tests.support.costs import timed
 
 STEPS = {"train_batch_size": 4, "max_steps": 36, "eval_steps": 12, "learning_rate": 1e-3}

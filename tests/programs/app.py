@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -26,22 +25,17 @@ from urllib.request import urlopen
 
 from gradio_client import Client
 
+from tests.support.served import ROOT, free_port, started
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-ROOT = Path(__file__).parents[2]
 CLICKED = [{"feature_factor": -1, "learning_rate": 0.001}]
 SENTENCES = ["the engineer said that [MASK] was tired.", "the nurse said that [MASK] was tired."]
 IMPORT = "import time; begin = time.perf_counter(); import gradiend_ui; print(time.perf_counter() - begin)"
 MIB = 2**20
 TICKS = os.sysconf("SC_CLK_TCK")
 Figures = dict[str, Any]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 300.0, pause: float = 0.02) -> None:
@@ -194,12 +188,11 @@ def store_share(folder: Path) -> Figures:
 
 @contextmanager
 def running_app(port: int, data: Path) -> Iterator[tuple[int, float]]:
-    """(process id, when it was started) of the app on an empty data folder; it ends with the context."""
-    started = time.monotonic()
-    command = [sys.executable, "app.py", "--port", str(port), "--data-dir", str(data)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    """(process id, when it was started) of the app on an empty data folder, not yet ready; it ends with the context."""
+    begin = time.monotonic()
+    process = started(port, data, data.with_suffix(".log"))
     try:
-        yield process.pid, started
+        yield process.pid, begin
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -211,8 +204,8 @@ def measure(page: Page | None) -> Figures:
     url = f"http://127.0.0.1:{port}"
     found: Figures = {"cores": os.cpu_count(), "import gradiend_ui": import_seconds()}
     with tempfile.TemporaryDirectory() as data:
-        with running_app(port, Path(data) / "app") as (server, started):
-            found |= cold_start(url, server, started, page)
+        with running_app(port, Path(data) / "app") as (server, begin):
+            found |= cold_start(url, server, begin, page)
             client = Client(url, verbose=False)
             checkpoint, times = switching(client, server)
             found |= times | sweeping(client, checkpoint)

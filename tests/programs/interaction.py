@@ -15,9 +15,7 @@ import argparse
 import json
 import math
 import os
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,7 +28,8 @@ from gradio_client import Client
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.axes import read_axis
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, DENSE_FEATURE_FACTORS, Cell, CellScore, Grid
-from tests.programs.app import ROOT, answers, free_port, wait_for
+from tests.support.chromium import FLAGS, MISSING, chromium
+from tests.support.served import served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -44,7 +43,6 @@ GRIDS = {
 TOTAL, BASE_HITS = 500, 200
 QUIET_MS = 250
 RATIOS = (0.95, 0.99, 0.92, 0.97, 0.9, 0.985, 0.94, 1.0)
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SHOWS = "#maps .shows input[value={}]"
 FIGURE = f"{'grid':16} {'action':18} {'median':>8} {'95 %':>8}"
 
@@ -105,13 +103,6 @@ def finished_run(client: Client, store: Store, checkpoint: str, grid: Grid) -> s
     return store.create_finished_run(checkpoint, record.request, record.info, scores)
 
 
-def chromium() -> str:
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        raise SystemExit("No Chromium was found: install one, or name it in the environment variable CHROMIUM.")
-    return found
-
-
 def timed(page: Page, actions: Sequence[tuple[str, str, Any]]) -> list[float]:
     """Milliseconds of each action that changed anything, ascending; the first one is for warming up."""
     found = [page.evaluate(TIME_AN_ACTION, list(action)) for action in actions]
@@ -150,8 +141,11 @@ def figures_of(times: Mapping[str, list[float]]) -> dict[str, tuple[float, float
 def with_page(act: Callable[[Page], Any]) -> Any:
     from playwright.sync_api import sync_playwright
 
+    path = chromium()
+    if path is None:
+        raise SystemExit(MISSING)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         answer = act(page)
         browser.close()
@@ -163,26 +157,17 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--times", type=int, default=20, help="how often each action is timed")
     options = parser.parse_args()
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as data:
-        command = [sys.executable, "app.py", "--port", str(port), "--data-dir", data]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-        try:
-            wait_for(lambda: answers(url))
-            client, store = Client(url, verbose=False), Store(Path(data) / "runs.sqlite")
-            checkpoint = client.predict("demo", {}, api_name="/load")["checkpoint"]
-            runs = {name: finished_run(client, store, checkpoint, grid) for name, grid in GRIDS.items()}
-            time.sleep(1.0)
-            figures = with_page(
-                lambda page: {
-                    name: figures_of(measure(page, f"{url}/?run={run}", options.times)) for name, run in runs.items()
-                }
-            )
-            store.close()
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "data") as server:
+        client, store = Client(server.url, verbose=False), Store(server.data / "runs.sqlite")
+        checkpoint = client.predict("demo", {}, api_name="/load")["checkpoint"]
+        runs = {name: finished_run(client, store, checkpoint, grid) for name, grid in GRIDS.items()}
+        time.sleep(1.0)
+        figures = with_page(
+            lambda page: {
+                name: figures_of(measure(page, f"{server.url}/?run={run}", options.times)) for name, run in runs.items()
+            }
+        )
+        store.close()
     print(FIGURE)
     for name, actions in figures.items():
         for action, (median, high) in actions.items():

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from tests.programs.app import ROOT, answers, free_port, wait_for
-from tests.programs.interaction import chromium
+from tests.support.chromium import FLAGS, MISSING, chromium
+from tests.support.served import ROOT, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -163,31 +163,29 @@ def main() -> int:
     only = parser.parse_args().only
     from playwright.sync_api import sync_playwright
 
-    port = free_port()
-    address = f"http://127.0.0.1:{port}/"
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "app.py", "--port", str(port), "--data-dir", folder]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-        try:
-            wait_for(lambda: answers(address))
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-                run = running(browser, address)
-                takers: dict[str, Callable[[], None]] = {
-                    "before": lambda: before_a_sweep(browser, address),
-                    "data": lambda: data(browser, address),
-                    "after": lambda: after_a_sweep(browser, run),
-                    "narrow": lambda: narrow(browser, run),
-                    "runs": lambda: two_runs(browser, run),
-                    "other": lambda: other_demo(browser, address),
-                }
-                for name, take in takers.items():
-                    if only in (None, name):
-                        take()
-                browser.close()
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    path = chromium()
+    if path is None:
+        raise SystemExit(MISSING)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder) / "data") as server,
+        sync_playwright() as playwright,
+    ):
+        address = f"{server.url}/"
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        run = running(browser, address)
+        takers: dict[str, Callable[[], None]] = {
+            "before": lambda: before_a_sweep(browser, address),
+            "data": lambda: data(browser, address),
+            "after": lambda: after_a_sweep(browser, run),
+            "narrow": lambda: narrow(browser, run),
+            "runs": lambda: two_runs(browser, run),
+            "other": lambda: other_demo(browser, address),
+        }
+        for name, take in takers.items():
+            if only in (None, name):
+                take()
+        browser.close()
     return 0
 
 

@@ -158,14 +158,14 @@ def test_large_requests_are_refused_before_they_are_read() -> None:
     assert client.post(CALL, content=pieces()).status_code == 411
 
 
-def body_of(*messages: dict[str, Any], most: int = 10, pause: float = 0.0) -> bytes | Refusal:
+def body_of(*messages: dict[str, Any], most: int = 10, seconds: float = 600.0) -> bytes | Refusal:
+    """What becomes of these messages; after the last one nothing comes any more."""
     left = list(messages)
 
     async def receive() -> dict[str, Any]:
-        await asyncio.sleep(pause)
-        return left.pop(0)
+        return left.pop(0) if left else await asyncio.Event().wait()
 
-    return asyncio.run(read_body(receive, most, seconds=0.2))
+    return asyncio.run(read_body(receive, most, seconds=seconds))
 
 
 def test_bodies_that_lie_or_take_too_long_are_refused() -> None:
@@ -175,7 +175,7 @@ def test_bodies_that_lie_or_take_too_long_are_refused() -> None:
     for answer, status in (
         (body_of(piece, piece, piece, last), 413),
         (body_of(piece, {"type": "http.disconnect"}), 400),
-        (body_of(piece, last, pause=0.15), 408),
+        (body_of(piece, seconds=0.05), 408),
     ):
         assert isinstance(answer, Refusal) and answer.status == status
 
@@ -279,8 +279,7 @@ def test_no_file_is_fetched_from_elsewhere() -> None:
 
 def test_uploads_have_places_and_time() -> None:
     async def receive() -> dict[str, Any]:
-        await asyncio.sleep(1.0)
-        return {"type": "http.request", "body": b"x", "more_body": True}
+        return await asyncio.Event().wait()
 
     assert asyncio.run(within(receive, 0.05)()) == {"type": "http.disconnect"}
     assert client_of(public=True).post("/gradio_api/upload", content=b"x" * 100).text == "in 100"

@@ -29,7 +29,7 @@ from gradiend_ui.engine.worker.worker import Worker
 from tests.support import checkpoints_hostile as hostile
 from tests.support.hostile_uploads import do, harms, in_this_process, judged, save_canary, save_upload
 
-EXAMPLES = 320
+EXAMPLES = 200
 QUICK = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -112,7 +112,7 @@ def test_random_hostile_uploads_end_well(worker: Worker, valid: Path, outside: P
     finally:
         gc.unfreeze()
     print(f"\n{ends.total()} hostile uploads: {dict(ends)}")
-    assert ends.total() >= 300 and ends["ok"] + ends["ok with a note"] > 20 and len(ends) > 3
+    assert ends.total() >= 190 and ends["ok"] + ends["ok with a note"] > 12 and len(ends) > 3
     assert peak_bytes() - before < MOST_BYTES
 
 

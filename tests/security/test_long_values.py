@@ -15,9 +15,8 @@ import pytest
 from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError
 from gradiend_ui.engine.sweep.axes import read_axis
-from tests.programs.kill_loop import ask
 from tests.security.test_file_values import told
-from tests.support.served import Served, served
+from tests.support.served import Served, ask, served
 
 BIG = "A" * 20_000
 ANY = {"feature_factors": [-1.0], "learning_rates": [0.1]}

@@ -18,9 +18,8 @@ from gradiend_ui.engine.worker.client import ASK_AGAIN, RUN_GOES_ON, WorkerClien
 from gradiend_ui.engine.worker.requests import Load
 from gradiend_ui.engine.worker.worker import Worker
 from gradiend_ui.server.checkpoints import CLOSED, OWN, OwnModel
-from tests.programs.kill_loop import ask
 from tests.support.page_client import functions_of
-from tests.support.served import ROOT, served
+from tests.support.served import ROOT, ask, served
 
 DEMO_GRADIEND = ROOT / "assets" / "demo" / "gradiend"
 

@@ -13,10 +13,9 @@ import httpx
 import pytest
 
 from gradiend_ui.server.quotas import PUBLIC
-from tests.programs.kill_loop import ask
 from tests.support.page_calls import assert_nothing_is_controlled
 from tests.support.page_client import functions_of
-from tests.support.served import ROOT, Served, served
+from tests.support.served import ROOT, Served, ask, served
 
 SECRET = "hf_secretsecretsecret"
 CELL = {"feature_factor": -1.0, "learning_rate": 0.1}

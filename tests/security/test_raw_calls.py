@@ -386,7 +386,7 @@ OBJECTS: list[Any] = [5, [1], "x", True, False, [], "", 0, 1.5, [{}], None]
 
 
 def test_values_of_every_public_function(http: httpx.Client, server: Served, tmp_path: Path) -> None:
-    from tests.programs.kill_loop import ask
+    from tests.support.served import ask
 
     checkpoint = ask(server, "load", "demo", {})["checkpoint"]
     run = ask(server, "start_sweep", checkpoint, {"feature_factors": [-1.0], "learning_rates": [0.1]})["run"]

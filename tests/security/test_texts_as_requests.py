@@ -9,9 +9,6 @@ import json
 import random
 import re
 import site
-import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,10 +19,10 @@ import httpx
 import pytest
 
 from tests.support.costs import timed
+from tests.support.served import served
 
 ROOT = Path(__file__).parents[2]
 PAYLOADS = 420
-"""Seconds. The machine of the tests is shared: some of the answers may take longer, none much longer."""
 TRACES = re.compile(r"Traceback|File \\?\"|line \d+, in|\.py\b|site-packages|gradiend_ui[./]|\b[A-Z][a-z]+Error\b")
 GARBAGE: list[Any] = [
     None, True, False, 0, -1, 10**400, -(10**400), 1e308, 5e-324, "NaN", "Infinity", "-0.0", "", " ", "0", "a" * 10_000,
@@ -51,31 +48,8 @@ EVENT_DATA: list[Any] = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """(address, data folder) of a public server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data = tmp_path_factory.mktemp("public") / "data"
-    log = (data.parent / "log.txt").open("w", encoding="utf-8")
-    command = [
-        sys.executable,
-        "app.py",
-        "--public",
-        "--proxies",
-        "1",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--data-dir",
-        str(data),
-    ]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True) as process:
-        assert process.stdout is not None
-        assert "http://" in process.stdout.readline()
-        yield f"http://127.0.0.1:{port}", data
-        process.terminate()
-        process.wait(60)
-    log.close()
+    with served(tmp_path_factory.mktemp("public") / "data", "--public", "--proxies", "1") as running:
+        yield running.url, running.data
 
 
 def functions_of(address: str) -> dict[int, int]:

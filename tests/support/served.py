@@ -1,7 +1,12 @@
-"""The real server in a process of its own, with an empty data folder and a free port; its memory and its files."""
+"""The real server in a process of its own, with an empty data folder and a free port; its memory and its files.
+
+Every server that a test or a program starts is started here. Knows the command line, the line that says that the server
+is ready, and how a public function is called.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,9 +17,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 90.0
+START_SECONDS, END_SECONDS, ANSWER_SECONDS = 180.0, 60.0, 120.0
+"""How long something is waited for: none of it says how fast it should be."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +53,10 @@ def served(data: Path, *arguments: str, log: Path | None = None) -> Iterator[Ser
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            ended = process.wait(40)
+            ended = process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise RuntimeError("The server did not end within 40 s of SIGTERM.") from None
+            raise RuntimeError(f"The server did not end within {END_SECONDS:.0f} s of SIGTERM.") from None
     if ended != 0:
         raise RuntimeError(f"The server ended with {ended}: {log.read_text()[-2000:]}")
 
@@ -71,6 +80,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def ask(server: Served, name: str, *data: Any) -> Any:
+    """A public function's answer. Raises RuntimeError with its sentence, httpx.HTTPError where nobody answers."""
+    with httpx.Client(base_url=server.url, timeout=ANSWER_SECONDS) as http:
+        joined = http.post(f"/gradio_api/call/{name}", json={"data": list(data)})
+        joined.raise_for_status()
+        text = http.get(f"/gradio_api/call/{name}/{joined.json()['event_id']}").text
+    event, _, rest = text.strip().split("\n\n")[-1].partition("\n")  # before it, a slow answer has heartbeats
+    content = json.loads(rest.partition("data:")[2])
+    if event.partition(":")[2].strip() != "complete":
+        raise RuntimeError(f"{name}: {content}")
+    return content[0]
 
 
 def children_of(pid: int) -> list[int]:

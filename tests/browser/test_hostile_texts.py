@@ -5,10 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +15,7 @@ import pytest
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
 from gradiend_ui.trainer.figures import save_figure
 from tests.support import texts_hostile as hostile
+from tests.support.served import served
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
@@ -26,8 +23,7 @@ expect = playwright.expect
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.browser
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.security
 SLOW = 20_000
 WIDTHS = (1400, 800, 360)
 MADE_OF_TEXT = (
@@ -52,18 +48,8 @@ def proto_folder(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="module")
 def server(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the app on the hostile run folder."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data = tmp_path_factory.mktemp("data")
-    command = [sys.executable, "app.py", "--port", str(port), "--data-dir", str(data), "--checkpoint", str(run_folder)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert "http://" in line, line + process.stdout.read()
-        yield f"http://127.0.0.1:{port}/"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+    with served(tmp_path_factory.mktemp("home") / "data", "--checkpoint", str(run_folder)) as running:
+        yield f"{running.url}/"
 
 
 class Watch:
