@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +136,7 @@ def selected_cell(session: Session, view: View) -> dict[str, float] | None:
     return cell_of(view, session.picture(view.run, view.options)["selection"])
 
 
-def choose(viewers: Viewers, page: str, value: dict[str, Any]) -> View | None:
+def choose(viewers: Viewers, page: str, value: Mapping[str, Any]) -> View | None:
     """Take over a `select` event of the maps: a hand picks a cell; `best` goes back to following the winner, which
     `follows` says has moved. None where a newer selection overtook this one."""
     follows = value.get("how") in ("best", "follows")
