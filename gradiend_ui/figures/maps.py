@@ -1,17 +1,13 @@
-"""Payloads of the linked maps and of the row chart below them.
+"""Payloads of the linked maps and of the row chart below them: all that lies between a picture and what is drawn.
 
-Payload of the row chart: one feature factor's row, every measure against the learning rate.
+The maps: one table of values per map, a row for each of `feature_factors`, a column for each of `learning_rates`, both
+ascending. A table is sent once, however many maps and details read it; not at all where the page already holds the
+*ground*, the tables of this run at this revision. The row chart: one feature factor's row, every measure against the
+learning rate; `kind` says what a line is: `target` (the class on the rows that decide), `other` (on its own rows, or on
+the other class's where its own decide), `further` (on the rows of more classes) or `kept` (LMS relative to the base).
 
-Knows nothing of how it is drawn and no words. `kind` says what a line is: `target` (the class on the rows that
-decide), `other` (on its own rows, or on the other class's where its own decide), `further` (on the rows of more
-classes) or `kept` (LMS relative to the base).
-
-Payload of the linked maps: one table of values per map over (feature factor, learning rate).
-
-Rows are feature factors, columns learning rates, both ascending. A table is sent once, however many maps and details
-read it; not at all where the page already holds the *ground*, the tables of this run at this revision. Knows nothing of
-how the values came about, of the words on the page or how they are drawn; the colours themselves are in the style sheet
-(`ramp` names one).
+Knows nothing of how the values came about, of the words on the page or how they are drawn; the colours themselves are
+in the style sheet (`ramp` names one).
 """
 
 from __future__ import annotations
@@ -45,11 +41,11 @@ class LinePayload(TypedDict):
 class RowPayload(TypedDict):
     """What row_chart.js draws: a row of the grid. column: of the selected cell, None where it is not in the grid.
 
-    columns: learning rates; status: of each cell; threshold: the share of the base's LMS that must stay.
+    status: of each cell; threshold: the share of the base's LMS that must stay.
     """
 
     rev: int
-    columns: list[float]
+    learning_rates: list[float]
     feature_factor: float
     row: int
     column: int | None
@@ -65,13 +61,16 @@ def build_row_chart(
     ratio: float | None,
 ) -> RowPayload:
     """The row of `cell` (the first row without one); `ratio` draws the LMS threshold, None leaves it out."""
-    factors, columns = picture["feature_factors"], picture["learning_rates"]
-    row = factors.index(cell["feature_factor"]) if cell and cell["feature_factor"] in factors else 0
-    column = columns.index(cell["learning_rate"]) if cell and cell["learning_rate"] in columns else None
+    feature_factors, learning_rates = picture["feature_factors"], picture["learning_rates"]
+    row, column = 0, None
+    if cell and cell["feature_factor"] in feature_factors:
+        row = feature_factors.index(cell["feature_factor"])
+    if cell and cell["learning_rate"] in learning_rates:
+        column = learning_rates.index(cell["learning_rate"])
     return {
         "rev": picture["rev"],
-        "columns": columns,
-        "feature_factor": factors[row],
+        "learning_rates": learning_rates,
+        "feature_factor": feature_factors[row],
         "row": row,
         "column": column,
         "lines": [_line(kind, measure, row) for kind, measure in lines],
@@ -162,7 +161,7 @@ class CellsPayload(TypedDict, total=False):
 class MapsPayload(CellsPayload):
     """What heatmap.js draws. ground: names what no question changes; held: the page has it, so that it is left out.
 
-    rows, columns: feature factors and learning rates; tables: values by key; matrix: maps in a row, 0 for one below the
+    tables: values by key; matrix: maps in a row, 0 for one below the
     other; errors: standard errors, None where no value is provisional; can_win: per row, cannot: why not. Places are
     [row, column]; best: the winner's, fallback: it did not pass.
     """
@@ -171,8 +170,8 @@ class MapsPayload(CellsPayload):
     rev: int
     ground: str
     held: bool
-    rows: list[float]
-    columns: list[float]
+    feature_factors: list[float]
+    learning_rates: list[float]
     tables: dict[str, Numbers]
     maps: list[MapPayload]
     details: list[DetailPayload]
@@ -215,8 +214,8 @@ def build_maps(
         "rev": picture["rev"],
         "ground": ground,
         "held": is_held,
-        "rows": picture["feature_factors"],
-        "columns": picture["learning_rates"],
+        "feature_factors": picture["feature_factors"],
+        "learning_rates": picture["learning_rates"],
         "tables": tables,
         "maps": [_map(item, shared) for item in measures],
         "details": [{"label": item.title, "table": item.key, "base": item.base} for item in details],
@@ -253,16 +252,15 @@ def _errors(picture: Picture) -> dict[str, Numbers] | None:
 
 def empty_picture(feature_factors: Sequence[float], learning_rates: Sequence[float]) -> Picture:
     """The grid that would be computed, as a picture: every cell pending."""
-    rows, columns = sorted(feature_factors), sorted(learning_rates)
 
     def filled(value: Value) -> list[list[Value]]:
-        return [[value] * len(columns) for _ in rows]
+        return [[value] * len(learning_rates) for _ in feature_factors]
 
     return {
         "rev": 0,
         "state": "",
         "done": 0,
-        "total": len(rows) * len(columns),
+        "total": len(feature_factors) * len(learning_rates),
         "eta_seconds": None,
         "position": 0,
         "error": None,
@@ -270,8 +268,8 @@ def empty_picture(feature_factors: Sequence[float], learning_rates: Sequence[flo
         "neutral_set": None,
         "precision": DEFAULT_PRECISION,
         "search": None,
-        "feature_factors": rows,
-        "learning_rates": columns,
+        "feature_factors": sorted(feature_factors),
+        "learning_rates": sorted(learning_rates),
         "metric": filled(None),
         "metric_error": filled(None),
         "metric_label": "",
@@ -291,7 +289,7 @@ def empty_picture(feature_factors: Sequence[float], learning_rates: Sequence[flo
         "by_dataset": {},
         "base": None,
         "selection": None,
-        "can_win": [True] * len(rows),
+        "can_win": [True] * len(feature_factors),
         "winners": [],
     }
 

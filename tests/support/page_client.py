@@ -25,7 +25,7 @@ TIMEOUT = httpx.Timeout(60.0, read=120.0)
 
 @dataclass(frozen=True)
 class Functions:
-    """Numbers of the page's functions: open the page, select a cell, the answers after it, follow the run after it."""
+    """Numbers of the page's functions: open the page, select a cell, the answers to it, follow the run after it."""
 
     open: int
     select: int
@@ -38,19 +38,22 @@ def functions_of(config: Mapping[str, Any]) -> Functions:
     names = {component["id"]: component["props"].get("elem_id") for component in config["components"]}
     dependencies = config["dependencies"]
 
-    def fired_by(widget: str, event: str) -> int:
+    def fired_by(widget: str, event: str, name: str = "") -> int:
         return next(
-            d["id"] for d in dependencies if any((names.get(t[0]), t[1]) == (widget, event) for t in d["targets"])
+            d["id"]
+            for d in dependencies
+            if any((names.get(t[0]), t[1]) == (widget, event) for t in d["targets"])
+            and str(d["api_name"]).startswith(name)
         )
 
     def after(number: int, name: str) -> int:
         return next(d["id"] for d in dependencies if d["trigger_after"] == number and d["api_name"].startswith(name))
 
-    select = fired_by("maps", "select")
     start = fired_by("start", "click")
     to_url = next(d["id"] for d in dependencies if d["trigger_after"] == start)
     opened = next(d["id"] for d in dependencies if any(t[1] == "load" for t in d["targets"]))
-    return Functions(opened, select, after(select, "show"), after(to_url, "follow_run"))
+    selected = (fired_by("maps", "select", name) for name in ("show_cell", "answer"))
+    return Functions(opened, *selected, after(to_url, "follow_run"))
 
 
 @dataclass
@@ -109,11 +112,15 @@ class PageClient:
                         self.errors.append(str(message.get("output"))[:200])
 
     async def click(self, cell: Mapping[str, Any], place: tuple[int, int]) -> None:
-        """Select a cell, then ask for the sentences' answers, as the page does."""
+        """Select a cell and ask for the sentences' answers, as the page does."""
         value = {**cell, "how": "click", "nth": time.time(), "rev": 0}
         event = {"index": list(place), "value": value, "selected": True}
-        self.clicks.append(await self.call(self.functions.select, [self.run], event))
-        self.answers.append(await self.call(self.functions.answers, [self.run, None, SENTENCES]))
+        click, answer = await asyncio.gather(
+            self.call(self.functions.select, [self.run], event),
+            self.call(self.functions.answers, [self.run, None, SENTENCES], event),
+        )
+        self.clicks.append(click)
+        self.answers.append(answer)
 
     def note(self, answer: httpx.Response) -> None:
         if answer.status_code >= 400:

@@ -20,7 +20,7 @@ const theme = {
 };
 const texts = Object.fromEntries(readFileSync(fileURLToPath(new URL('../../gradiend_ui/ui/kit/language/en/grid.toml', import.meta.url)), 'utf8').split('\n').map((line) => line.match(/^(\w+) = (".*")$/)).filter(Boolean).map(([, key, text]) => [key, JSON.parse(text)]));
 const payload = (changes = {}) => ({
-  run: 'r', rev: 5, rows: [-1, 1], columns: [0.1, 0.2, 0.5],
+  run: 'r', rev: 5, feature_factors: [-1, 1], learning_rates: [0.1, 0.2, 0.5],
   tables: { 'F|M': [[0.47, 0.71, 0.76], [0.09, null, null]], lms: [[1.016, 1.008, 0.958], [0.99, null, null]], score: [[0.39, 0.39, 0.37], [0.38, null, null]] },
   maps: [
     { name: 'metric', title: 'P(F) on <M> rows', tip: 'gain', ramp: 'probability', stops: [0, 1], clipped: false, table: 'F|M', base: 0.11 },
@@ -92,7 +92,7 @@ test('the hit test finds the cell, also on uneven columns, and nothing outside',
   assert.deepEqual(heatmap.cellAt(view(), 0, 0.99), { row: 1, column: 0 });
   assert.equal(heatmap.cellAt(view(), 1, 0.5), null);
   assert.equal(heatmap.cellAt(view(), 0.5, -0.01), null);
-  assert.deepEqual(heatmap.cellAt(view({ columns: [0.1, 1, 100] }), 0.6, 0.1), { row: 0, column: 2 });
+  assert.deepEqual(heatmap.cellAt(view({ learning_rates: [0.1, 1, 100] }), 0.6, 0.1), { row: 0, column: 2 });
 });
 
 test('keys move the cell and stop at the border', () => {
@@ -221,7 +221,7 @@ test('a cell lies exactly over its place', () => {
 });
 
 test('tall grids stand side by side where there is room, many classes as small multiples', () => {
-  const tall = view({ rows: [1, 2, 3, 4, 5, 6, 7, 8, 9] });
+  const tall = view({ feature_factors: [1, 2, 3, 4, 5, 6, 7, 8, 9] });
   assert.equal(heatmap.arrangement(tall, 720), 'side');
   assert.equal(heatmap.arrangement(tall, 400), 'stack');
   assert.equal(heatmap.arrangement(view(), 720), 'stack');
@@ -232,7 +232,7 @@ test('tall grids stand side by side where there is room, many classes as small m
 test('rows that cannot win carry a sign, also where not all rows are labelled', () => {
   const few = view({ can_win: [false, true] });
   assert.deepEqual(heatmap.rowTicks(few, heatmap.mapBox(few, 700, 1)).ticktext, ['−1*', '+1']);
-  const rows = Array.from({ length: 50 }, (_, k) => Math.round((-2 + (4 * k) / 49) * 1e4) / 1e4), many = view({ rows, can_win: rows.map(() => false) });
+  const rows = Array.from({ length: 50 }, (_, k) => Math.round((-2 + (4 * k) / 49) * 1e4) / 1e4), many = view({ feature_factors: rows, can_win: rows.map(() => false) });
   const ticks = heatmap.rowTicks(many, { innerHeight: 400 }).ticktext;
   assert.ok(ticks.length < 25 && ticks.includes('+2*') && ticks.includes('−2*'), String(ticks));
 });
@@ -252,7 +252,7 @@ test('a cell that has just arrived changes its signature', () => {
   assert.equal(heatmap.signature(view(), null), '');
 });
 
-const rowView = { rev: 1, columns: [0.1, 0.2, 0.5], feature_factor: -1, row: 0, column: 1, threshold: 0.99, status: ['final', 'final', 'provisional'],
+const rowView = { rev: 1, learning_rates: [0.1, 0.2, 0.5], feature_factor: -1, row: 0, column: 1, threshold: 0.99, status: ['final', 'final', 'provisional'],
   lines: [{ name: 'P(F) on M rows', kind: 'target', tip: 'gain', values: [0.47, 0.71, null], base: 0.11 }, { name: 'LMS / base', kind: 'kept', tip: 'kept', values: [1.01, 1, 0.9], base: 1 }] };
 
 test('the row chart marks the selection, the base and the threshold', () => {
@@ -268,7 +268,7 @@ test('the row chart marks the selection, the base and the threshold', () => {
 });
 
 test('the row chart has negative rates left of zero, and zero is the base', () => {
-  const signed = { ...rowView, columns: [-1, -0.1, 0, 0.1, 1], column: 4, status: Array(5).fill('final'), lines: [{ ...rowView.lines[0], values: [0.1, 0.2, 0.3, 0.4, 0.5] }] };
+  const signed = { ...rowView, learning_rates: [-1, -0.1, 0, 0.1, 1], column: 4, status: Array(5).fill('final'), lines: [{ ...rowView.lines[0], values: [0.1, 0.2, 0.3, 0.4, 0.5] }] };
   const { data, layout } = chart.chartFigure(signed, theme, 700, texts);
   assert.deepEqual(data[0].x, [-1.5, -0.5, 0, 0.5, 1.5]);
   assert.deepEqual(layout.xaxis.ticktext, ['−1', '−0.1', '0', '0.1', '1']);

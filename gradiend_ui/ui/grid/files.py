@@ -79,8 +79,8 @@ def grid_json(picture: Picture, about: Mapping[str, object]) -> str:
 
 def _cells(picture: Picture) -> list[SavedCell]:
     """The base, then all cells ascending in (feature factor, learning rate)."""
-    factors, rates = picture["feature_factors"], picture["learning_rates"]
-    return [_base(picture), *(_cell(picture, row, k) for row in range(len(factors)) for k in range(len(rates)))]
+    rows, columns = range(len(picture["feature_factors"])), range(len(picture["learning_rates"]))
+    return [_base(picture), *(_cell(picture, row, column) for row in rows for column in columns)]
 
 
 def _base(picture: Picture) -> SavedCell:

@@ -18,7 +18,7 @@ function readView(value, held = null) {
 
 function arrangement(view, width) {
   if (view.matrix) return 'matrix';
-  return view.rows.length > 4 && width >= 620 ? 'side' : 'stack';
+  return view.feature_factors.length > 4 && width >= 620 ? 'side' : 'stack';
 }
 
 function cellHeight(rows, isSmall) {
@@ -37,10 +37,10 @@ function mapBox(view, width, k) {
   const hasTicks = !isSmall || k >= last - view.matrix;
   const titled = !isSmall && (kind === 'side' || k === last);
   const bottom = (hasTicks ? margin.ticks : 4) + (titled ? margin.axis : 0);
-  const whole = cellHeight(view.rows.length, isSmall);
-  const cell = kind === 'matrix' && !isSmall ? Math.max(5, Math.min(22, whole, 120 / view.rows.length)) : whole;
-  const innerWidth = outer - margin.left - margin.right, innerHeight = view.rows.length * cell;
-  const gap = Math.min(cell, innerWidth / view.columns.length) < 12 ? 1 : 2;
+  const whole = cellHeight(view.feature_factors.length, isSmall);
+  const cell = kind === 'matrix' && !isSmall ? Math.max(5, Math.min(22, whole, 120 / view.feature_factors.length)) : whole;
+  const innerWidth = outer - margin.left - margin.right, innerHeight = view.feature_factors.length * cell;
+  const gap = Math.min(cell, innerWidth / view.learning_rates.length) < 12 ? 1 : 2;
   return { width: outer, height: innerHeight + margin.top + bottom, left: margin.left, right: margin.right, top: margin.top, bottom, innerWidth, innerHeight, hasTicks, titled, isSmall, gap };
 }
 
@@ -75,15 +75,15 @@ function textColour(ramp, share) {
 
 function cellAt(view, fractionX, fractionUp) {
   if (!(fractionX >= 0 && fractionX < 1 && fractionUp >= 0 && fractionUp < 1)) return null;
-  const edges = axisEdges(axisCentres(view.columns));
+  const edges = axisEdges(axisCentres(view.learning_rates));
   const x = edges[0] + fractionX * (edges[edges.length - 1] - edges[0]);
   const column = edges.findIndex((edge, k) => k + 1 < edges.length && x < edges[k + 1]);
-  return { row: Math.floor(fractionUp * view.rows.length), column };
+  return { row: Math.floor(fractionUp * view.feature_factors.length), column };
 }
 
 // Where a key leads from a cell; null for any other key. Up is towards the larger feature factor, as it is drawn.
 function moved(view, cell, key, withControl = false) {
-  const rows = view.rows.length, columns = view.columns.length;
+  const rows = view.feature_factors.length, columns = view.learning_rates.length;
   const jump = Math.max(1, Math.min(10, Math.round(rows / 5)));
   const steps = {
     ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -Infinity], End: [0, Infinity], PageUp: [jump, 0], PageDown: [-jump, 0],
@@ -97,19 +97,19 @@ function moved(view, cell, key, withControl = false) {
 }
 
 function eachCell(view, visit) {
-  view.rows.forEach((_, row) => view.columns.forEach((__, column) => visit(row, column)));
+  view.feature_factors.forEach((_, row) => view.learning_rates.forEach((__, column) => visit(row, column)));
 }
 
 // Left edges of the columns in pixels from the plot area's left side, and the last right edge.
 function columnPixels(view, box) {
-  const edges = axisEdges(axisCentres(view.columns));
+  const edges = axisEdges(axisCentres(view.learning_rates));
   return edges.map((edge) => ((edge - edges[0]) / (edges[edges.length - 1] - edges[0])) * box.innerWidth);
 }
 
 // Where a cell lies inside its map's plot area, in CSS pixels.
 function cellBox(view, box, cell) {
-  const x = columnPixels(view, box), height = box.innerHeight / view.rows.length;
-  return { left: x[cell.column], top: (view.rows.length - 1 - cell.row) * height, width: x[cell.column + 1] - x[cell.column], height };
+  const x = columnPixels(view, box), height = box.innerHeight / view.feature_factors.length;
+  return { left: x[cell.column], top: (view.feature_factors.length - 1 - cell.row) * height, width: x[cell.column + 1] - x[cell.column], height };
 }
 
 // A cell whose value may still move: it is drawn faint, and signed by dots (provisional) or a dash (skipped).
@@ -133,14 +133,14 @@ function signPlaces(status, value, wide, high) {
 // failed (crossed) and skipped (struck) ones, dots on provisional ones, and the cells below the threshold by the ink
 // that shows on them.
 function overlayPaths(view, map, ramp, box) {
-  const x = columnPixels(view, box), height = box.innerHeight / view.rows.length, inset = box.gap === 1 ? 0.5 : 1.5;
+  const x = columnPixels(view, box), height = box.innerHeight / view.feature_factors.length, inset = box.gap === 1 ? 0.5 : 1.5;
   const paths = { empty: '', cross: '', dots: '', dash: '', dark: '', light: '' };
   const pixel = (value) => Math.round(value * 10) / 10;
   eachCell(view, (row, column) => {
     const value = map.values[row][column], status = view.status[row][column];
     const fails = view.passes[row][column] === false && value !== null;
     if (value !== null && !fails && status !== 'failed' && !isFaint(status)) return;
-    const left = pixel(x[column] + inset), top = pixel((view.rows.length - 1 - row) * height + inset);
+    const left = pixel(x[column] + inset), top = pixel((view.feature_factors.length - 1 - row) * height + inset);
     const wide = pixel(x[column + 1] - x[column] - 2 * inset), high = pixel(height - 2 * inset);
     const square = `M${left} ${top}h${wide}v${high}h${-wide}z`;
     if (value === null) paths.empty += square;
@@ -178,12 +178,12 @@ function pinnedLetter(view, row, column) {
 
 // Which feature factors are labelled, and a star-like note sign at those that cannot win.
 function rowTicks(view, box) {
-  const height = box.innerHeight / view.rows.length;
-  const pixels = view.rows.map((_, row) => row * height), places = [...view.rows.keys()];
+  const height = box.innerHeight / view.feature_factors.length;
+  const pixels = view.feature_factors.map((_, row) => row * height), places = [...view.feature_factors.keys()];
   const all = height >= 13;
-  const first = all ? places : [...places.filter((row) => view.can_win[row]), ...places.filter((row) => Number.isInteger(view.rows[row]))];
+  const first = all ? places : [...places.filter((row) => view.can_win[row]), ...places.filter((row) => Number.isInteger(view.feature_factors[row]))];
   const keep = labelsThatFit(pixels, first, all ? 13 : 24);
-  const label = (row) => formatSigned(all ? view.rows[row] : Number(view.rows[row].toFixed(2))) + (view.can_win[row] ? '' : '*');
+  const label = (row) => formatSigned(all ? view.feature_factors[row] : Number(view.feature_factors[row].toFixed(2))) + (view.can_win[row] ? '' : '*');
   return { tickvals: keep, ticktext: keep.map(label), tickangle: 0 };
 }
 

@@ -11,7 +11,7 @@ function cellTable(view, map, wanted) {
 
 function heatTraces(view, map, theme, box) {
   const ramp = theme.ramps[map.ramp];
-  const x = axisEdges(axisCentres(view.columns)), y = axisEdges(view.rows.map((_, k) => k));
+  const x = axisEdges(axisCentres(view.learning_rates)), y = axisEdges(view.feature_factors.map((_, k) => k));
   const colorbar = {
     thickness: 7, len: 1, lenmode: 'fraction', outlinewidth: 0, x: 1, xpad: 8, y: 0.5, ypad: 0, tickfont: { color: theme.soft, size: 10 }, ticklen: 2, tickcolor: theme.line,
     ...barTicks(map, box),
@@ -29,13 +29,13 @@ function numberText(map, value) {
 }
 
 function numbersFit(view, box) {
-  const cells = view.rows.length * view.columns.length;
-  return cells <= MOST_NUMBERS && box.innerWidth / view.columns.length >= 34 && box.innerHeight / view.rows.length >= 18;
+  const cells = view.feature_factors.length * view.learning_rates.length;
+  return cells <= MOST_NUMBERS && box.innerWidth / view.learning_rates.length >= 34 && box.innerHeight / view.feature_factors.length >= 18;
 }
 
 function numbersTraces(view, map, theme, box) {
   if (!numbersFit(view, box)) return [];
-  const ramp = theme.ramps[map.ramp], centres = axisCentres(view.columns);
+  const ramp = theme.ramps[map.ramp], centres = axisCentres(view.learning_rates);
   const trace = { type: 'scatter', mode: 'text', x: [], y: [], text: [], hoverinfo: 'skip', cliponaxis: true, textfont: { size: 10.5, color: [], family: theme.font } };
   eachCell(view, (row, column) => {
     const value = map.values[row][column];
@@ -49,16 +49,16 @@ function numbersTraces(view, map, theme, box) {
 }
 
 function mapLayout(view, theme, box, texts) {
-  const centres = axisCentres(view.columns), edges = axisEdges(centres);
+  const centres = axisCentres(view.learning_rates), edges = axisEdges(centres);
   const font = { color: theme.soft, size: 10.5, family: theme.font };
   const axis = { zeroline: false, showgrid: false, fixedrange: true, automargin: false, tickfont: font, ticklen: 0, showline: false };
   const room = box.isSmall ? 30 : 34;
-  const side = view.rows.length > 2 ? texts.axis_factor : texts.axis_factor_short;
+  const side = view.feature_factors.length > 2 ? texts.axis_factor : texts.axis_factor_short;
   return {
     width: box.width, height: box.height, font, dragmode: false, hovermode: false, showlegend: false,
     margin: { l: box.left, r: box.right, t: box.top, b: box.bottom, autoexpand: false }, paper_bgcolor: CLEAR, plot_bgcolor: CLEAR,
-    xaxis: { ...axis, ...axisTicks(view.columns, centres, box.innerWidth, room), showticklabels: box.hasTicks, range: [edges[0], edges[edges.length - 1]], title: box.titled ? { text: texts.axis_rate, font, standoff: 6 } : undefined },
-    yaxis: { ...axis, ...rowTicks(view, box), range: [-0.5, view.rows.length - 0.5], title: box.isSmall ? undefined : { text: side, font, standoff: 4 } },
+    xaxis: { ...axis, ...axisTicks(view.learning_rates, centres, box.innerWidth, room), showticklabels: box.hasTicks, range: [edges[0], edges[edges.length - 1]], title: box.titled ? { text: texts.axis_rate, font, standoff: 6 } : undefined },
+    yaxis: { ...axis, ...rowTicks(view, box), range: [-0.5, view.feature_factors.length - 0.5], title: box.isSmall ? undefined : { text: side, font, standoff: 4 } },
   };
 }
 
@@ -87,8 +87,8 @@ function diagonals(width, height, gap = 6) {
 
 // The marks of `overlayPaths` as traces in the units of the axes, for a saved picture.
 function markTraces(view, map, theme, box) {
-  const edges = axisEdges(axisCentres(view.columns)), ramp = theme.ramps[map.ramp];
-  const perX = (edges[edges.length - 1] - edges[0]) / box.innerWidth, perY = view.rows.length / box.innerHeight;
+  const edges = axisEdges(axisCentres(view.learning_rates)), ramp = theme.ramps[map.ramp];
+  const perX = (edges[edges.length - 1] - edges[0]) / box.innerWidth, perY = view.feature_factors.length / box.innerHeight;
   const lines = Object.fromEntries(['empty', 'cross', 'dash', 'dots', 'dark', 'light'].map((name) => [name, { x: [], y: [] }]));
   const add = (line, ...points) => { for (const [x, y] of [...points, [null, null]]) { line.x.push(x); line.y.push(y); } };
   eachCell(view, (row, column) => {
@@ -113,16 +113,16 @@ function markTraces(view, map, theme, box) {
 
 function starTraces(view, theme) {
   if (!view.best) return [];
-  const edges = axisEdges(axisCentres(view.columns)), [row, column] = view.best;
+  const edges = axisEdges(axisCentres(view.learning_rates)), [row, column] = view.best;
   const marker = { symbol: view.fallback ? 'star-open' : 'star', size: 13, color: view.fallback ? theme.failed : theme.star, line: { color: view.fallback ? theme.failed : '#1b1b1b', width: 1 } };
   return [{ type: 'scatter', mode: 'markers', hoverinfo: 'skip', cliponaxis: false, x: [edges[column + 1] - 0.16 * (edges[column + 1] - edges[column])], y: [row + 0.28], marker }];
 }
 
 function savedBox(view) {
-  const cell = view.rows.length <= 8 ? SAVED.cell : Math.max(10, 300 / view.rows.length);
-  const innerHeight = cell * view.rows.length, margin = { left: 66, right: 74, top: 70, bottom: 54 };
+  const cell = view.feature_factors.length <= 8 ? SAVED.cell : Math.max(10, 300 / view.feature_factors.length);
+  const innerHeight = cell * view.feature_factors.length, margin = { left: 66, right: 74, top: 70, bottom: 54 };
   const innerWidth = SAVED.width - margin.left - margin.right;
-  return { ...margin, width: SAVED.width, height: innerHeight + margin.top + margin.bottom, innerWidth, innerHeight, hasTicks: true, titled: true, isSmall: false, gap: cell < 14 || innerWidth / view.columns.length < 14 ? 1 : 2 };
+  return { ...margin, width: SAVED.width, height: innerHeight + margin.top + margin.bottom, innerWidth, innerHeight, hasTicks: true, titled: true, isSmall: false, gap: cell < 14 || innerWidth / view.learning_rates.length < 14 ? 1 : 2 };
 }
 
 // One map as a picture that stands on its own: title, what it is of, axis titles, colours, all marks, the selected cell.
@@ -130,7 +130,7 @@ function savedFigure(view, map, theme, texts, cell) {
   const box = savedBox(view), layout = mapLayout(view, theme, box, texts);
   const notes = [view.file.subtitle, map.base === null || map.ramp === 'change' ? '' : fill(texts.base, { value: formatNumber(map.base) }), map.clipped ? clippedText(map, texts) : '', view.can_win.every(Boolean) ? '' : `* ${view.cannot}`];
   const title = `<b>${escapeMarkup(map.title)}</b><br><span style="font-size:12px">${escapeMarkup(notes.filter(Boolean).join('   '))}</span>`;
-  const edges = axisEdges(axisCentres(view.columns));
+  const edges = axisEdges(axisCentres(view.learning_rates));
   const frame = cell ? [{ type: 'rect', x0: edges[cell.column], x1: edges[cell.column + 1], y0: cell.row - 0.5, y1: cell.row + 0.5, line: { color: theme.ink, width: 2.5 } }] : [];
   return {
     data: [...heatTraces(view, map, theme, box), ...markTraces(view, map, theme, box), ...numbersTraces(view, map, theme, box), ...starTraces(view, theme)],

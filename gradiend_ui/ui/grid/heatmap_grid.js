@@ -4,8 +4,8 @@
 const MOST_SPOKEN = 200;
 
 function spokenRows(view, cell) {
-  const all = view.rows.map((_, row) => view.rows.length - 1 - row);
-  if (view.rows.length * view.columns.length <= MOST_SPOKEN) return all;
+  const all = view.feature_factors.map((_, row) => view.feature_factors.length - 1 - row);
+  if (view.feature_factors.length * view.learning_rates.length <= MOST_SPOKEN) return all;
   return [cell ? cell.row : all[0]];
 }
 
@@ -22,12 +22,12 @@ function setOnce(target, name, value) {
 }
 
 function fillGrid(grid, id, view, map, cell, texts) {
-  const rows = spokenRows(view, cell), shape = `${view.run}|${rows}|${view.rows}|${view.columns}`;
+  const rows = spokenRows(view, cell), shape = `${view.run}|${rows}|${view.feature_factors}|${view.learning_rates}`;
   if (grid.shape === shape && grid.view === view) return selectIn(grid, id, rows, cell);
   if (grid.shape !== shape) buildGrid(grid, id, view, rows, texts);
   Object.assign(grid, { shape, view });
-  setOnce(grid, 'aria-label', fill(texts.grid_label, { title: map.title, rows: view.rows.length, columns: view.columns.length }));
-  rows.forEach((row, k) => view.columns.forEach((_, column) => {
+  setOnce(grid, 'aria-label', fill(texts.grid_label, { title: map.title, rows: view.feature_factors.length, columns: view.learning_rates.length }));
+  rows.forEach((row, k) => view.learning_rates.forEach((_, column) => {
     const target = grid.cells[k][column];
     const text = spoken(view, map, row, column, texts);
     if (target.textContent !== text) target.textContent = text;
@@ -46,17 +46,17 @@ function selectIn(grid, id, rows, cell) {
 }
 
 function buildGrid(grid, id, view, rows, texts) {
-  setOnce(grid, 'aria-rowcount', view.rows.length + 1);
-  setOnce(grid, 'aria-colcount', view.columns.length + 1);
+  setOnce(grid, 'aria-rowcount', view.feature_factors.length + 1);
+  setOnce(grid, 'aria-colcount', view.learning_rates.length + 1);
   const head = tagged('div', { role: 'row', 'aria-rowindex': 1 });
   head.append(tagged('span', { role: 'columnheader', 'aria-colindex': 1 }, texts.axis_factor));
-  view.columns.forEach((rate, column) => head.append(tagged('span', { role: 'columnheader', 'aria-colindex': column + 2 }, fill(texts.column_rate, { rate: formatPlain(rate) }))));
+  view.learning_rates.forEach((rate, column) => head.append(tagged('span', { role: 'columnheader', 'aria-colindex': column + 2 }, fill(texts.column_rate, { rate: formatPlain(rate) }))));
   grid.cells = [];
   grid.selected = null;
   const lines = rows.map((row) => {
-    const line = tagged('div', { role: 'row', 'aria-rowindex': view.rows.length - row + 1 });
-    line.append(tagged('span', { role: 'rowheader', 'aria-colindex': 1 }, fill(texts.row_factor, { factor: formatSigned(view.rows[row]) })));
-    const cells = view.columns.map((_, column) => tagged('span', { role: 'gridcell', id: `${id}-${row}-${column}`, 'aria-selected': 'false', 'aria-colindex': column + 2 }, ''));
+    const line = tagged('div', { role: 'row', 'aria-rowindex': view.feature_factors.length - row + 1 });
+    line.append(tagged('span', { role: 'rowheader', 'aria-colindex': 1 }, fill(texts.row_factor, { factor: formatSigned(view.feature_factors[row]) })));
+    const cells = view.learning_rates.map((_, column) => tagged('span', { role: 'gridcell', id: `${id}-${row}-${column}`, 'aria-selected': 'false', 'aria-colindex': column + 2 }, ''));
     line.append(...cells);
     grid.cells.push(cells);
     return line;

@@ -27,7 +27,7 @@ function mountHeatmap(root, props, trigger, watch) {
     sentAt = performance.now();
     nth = Math.max(nth + 1, Date.now());
     emitted = signature(view, cell);
-    trigger('select', { index: [cell.row, cell.column], value: { feature_factor: view.rows[cell.row], learning_rate: view.columns[cell.column], how, nth, rev: view.rev }, selected: true });
+    trigger('select', { index: [cell.row, cell.column], value: { feature_factor: view.feature_factors[cell.row], learning_rate: view.learning_rates[cell.column], how, nth, rev: view.rev }, selected: true });
   }
   // A key that is held sends its first and its last cell only.
   function emit(how) {
@@ -46,7 +46,7 @@ function mountHeatmap(root, props, trigger, watch) {
   // A skipped cell that a hand picks is asked for: it is scored then. Who only watches looks at it.
   function finish({ row, column }) {
     if (globalThis.gradiendPage?.watches()) return;
-    if (view.run && view.status[row][column] === 'skipped') trigger('apply', { feature_factor: view.rows[row], learning_rate: view.columns[column] });
+    if (view.run && view.status[row][column] === 'skipped') trigger('apply', { feature_factor: view.feature_factors[row], learning_rate: view.learning_rates[column] });
   }
   function chooseBest() {
     if (!view) return;
@@ -171,7 +171,7 @@ function mountHeatmap(root, props, trigger, watch) {
     const cells = printed(map.values), status = printed(shown.status);
     const marked = [cells, printed(shown.passes), status, JSON.stringify([shown.best, shown.fallback, shown.pinned, map.stops, box, theme.paper])].join();
     if (marked !== frame.marked) { frame.marked = marked; drawOverlay(frame, map, theme); }
-    const drawn = [cells, hasFaint(shown) && status, JSON.stringify([map.stops, map.ramp, shown.rows, shown.columns, shown.can_win, box, theme.paper])].join();
+    const drawn = [cells, hasFaint(shown) && status, JSON.stringify([map.stops, map.ramp, shown.feature_factors, shown.learning_rates, shown.can_win, box, theme.paper])].join();
     if (drawn === frame.drawn) return;
     frame.drawn = drawn;
     const { data, layout } = figure(shown, map, theme, box, texts);
@@ -220,7 +220,7 @@ function mountHeatmap(root, props, trigger, watch) {
     if (!newest) return askForAll();
     view = newest;
     root.dataset.held = view.ground;
-    const sameGrid = before && before.run === view.run && String(before.rows) === String(view.rows) && String(before.columns) === String(view.columns);
+    const sameGrid = before && before.run === view.run && String(before.feature_factors) === String(view.feature_factors) && String(before.learning_rates) === String(view.learning_rates);
     if (!sameGrid) { chosen = null; origin = null; }
     if (sameGrid && hovered) showTip(hovered);  // a running sweep must not take the tip from under the pointer
     else hideTip();
@@ -249,7 +249,7 @@ function mountHeatmap(root, props, trigger, watch) {
   }
   function goTo(goto) {
     if (!goto || !view) return;
-    const [row, column] = goto[0] === 'cell' ? [view.rows.indexOf(goto[1]), view.columns.indexOf(goto[2])] : goto;
+    const [row, column] = goto[0] === 'cell' ? [view.feature_factors.indexOf(goto[1]), view.learning_rates.indexOf(goto[2])] : goto;
     if (row >= 0 && column >= 0) choose({ row, column }, 'python');
   }
   find('.best').addEventListener('click', chooseBest);

@@ -15,7 +15,7 @@ function errorWords(view, row, column, texts) {
 }
 
 function cellTitle(view, row, column, texts) {
-  return fill(texts.cell, { factor: formatSigned(view.rows[row]), rate: formatPlain(view.columns[column]) });
+  return fill(texts.cell, { factor: formatSigned(view.feature_factors[row]), rate: formatPlain(view.learning_rates[column]) });
 }
 
 // Every number of a cell once, maps first: {label, values, base}.
@@ -54,8 +54,8 @@ function spoken(view, map, row, column, texts) {
 function tableColumns(view, texts) {
   const status = (row, column) => notes(view, row, column, texts).join(' · ') || texts.final;
   return [
-    { label: texts.table_factor, number: (row) => view.rows[row], text: (row) => formatSigned(view.rows[row]) },
-    { label: texts.table_rate, number: (row, column) => view.columns[column], text: (row, column) => formatPlain(view.columns[column]) },
+    { label: texts.table_factor, number: (row) => view.feature_factors[row], text: (row) => formatSigned(view.feature_factors[row]) },
+    { label: texts.table_rate, number: (row, column) => view.learning_rates[column], text: (row, column) => formatPlain(view.learning_rates[column]) },
     ...measuresOf(view).map(({ label, values }) => ({ label, number: (row, column) => values[row][column], text: (row, column) => formatNumber(values[row][column]) })),
     { label: texts.table_status, number: status, text: status, isText: true },
   ];

@@ -20,7 +20,7 @@ function place(view, line) {
 }
 
 function lineTraces(view, theme) {
-  const x = axisCentres(view.columns);
+  const x = axisCentres(view.learning_rates);
   const isFaint = (status) => status === 'provisional' || status === 'skipped';
   return view.lines.map((line) => {
     const { symbol, ...style } = lineStyle(line.kind, theme, place(view, line));
@@ -32,7 +32,7 @@ function lineTraces(view, theme) {
 }
 
 function chartShapes(view, theme) {
-  const centres = axisCentres(view.columns), edges = axisEdges(centres), zero = view.columns.indexOf(0);
+  const centres = axisCentres(view.learning_rates), edges = axisEdges(centres), zero = view.learning_rates.indexOf(0);
   const across = (y, colour, dash, width) => ({ type: 'line', xref: 'paper', x0: 0, x1: 1, y0: y, y1: y, line: { color: colour, width, dash }, layer: 'below' });
   const shapes = view.lines.filter((line) => line.base !== null).map((line) => across(line.base, theme.base, 'solid', line.kind === 'target' ? 1.6 : 1));
   if (view.threshold !== null) shapes.push(across(view.threshold, theme.kept, '1px,3px', 1.2));
@@ -49,7 +49,7 @@ function topOf(view) {
 }
 
 function chartFigure(view, theme, width, texts, size = CHART) {
-  const centres = axisCentres(view.columns), edges = axisEdges(centres);
+  const centres = axisCentres(view.learning_rates), edges = axisEdges(centres);
   const font = { color: theme.soft, size: 10.5, family: theme.font };
   const axis = { zeroline: false, fixedrange: true, automargin: false, tickfont: font, ticklen: 0 };
   return {
@@ -57,7 +57,7 @@ function chartFigure(view, theme, width, texts, size = CHART) {
     layout: {
       width, height: size.height, font, dragmode: false, hovermode: false, showlegend: false,
       margin: { l: size.left, r: size.right, t: size.top, b: size.bottom, autoexpand: false }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
-      xaxis: { ...axis, ...axisTicks(view.columns, centres, width - size.left - size.right), range: [edges[0], edges[edges.length - 1]], showgrid: false, ticklabelstandoff: 2, title: { text: texts.axis_rate, font, standoff: 6 } },
+      xaxis: { ...axis, ...axisTicks(view.learning_rates, centres, width - size.left - size.right), range: [edges[0], edges[edges.length - 1]], showgrid: false, ticklabelstandoff: 2, title: { text: texts.axis_rate, font, standoff: 6 } },
       yaxis: { ...axis, range: [0, topOf(view)], nticks: 5, gridcolor: theme.hair, title: { text: texts.axis_share, font, standoff: 4 } },
       shapes: chartShapes(view, theme),
     },
@@ -131,9 +131,9 @@ function mountRowChart(element, props, trigger, watch) {
   const schedule = drawingLoop(root, draw);
   root.addEventListener('click', (event) => {
     if (!view) return;
-    const box = root.getBoundingClientRect(), edges = axisEdges(axisCentres(view.columns)), wide = box.width - CHART.left - CHART.right;
+    const box = root.getBoundingClientRect(), edges = axisEdges(axisCentres(view.learning_rates)), wide = box.width - CHART.left - CHART.right;
     const x = edges[0] + ((event.clientX - box.left - CHART.left) / wide) * (edges[edges.length - 1] - edges[0]);
-    const column = view.columns.findIndex((_, k) => x >= edges[k] && x < edges[k + 1]);
+    const column = view.learning_rates.findIndex((_, k) => x >= edges[k] && x < edges[k + 1]);
     if (column >= 0) trigger('select', { index: [view.row, column], value: null, selected: true });
   });
   document.addEventListener('gradiend-save-row', ({ detail: { format, file } }) => {

@@ -21,8 +21,7 @@ KEEP_FOCUS = "() => { if (document.activeElement === document.body) document.que
 """The last pin takes its button with it: the focus goes to where it came from."""
 
 
-def wire_compare(page: Page, cell_selected: Dependency) -> None:
-    answer_after(page, cell_selected)
+def wire_compare(page: Page) -> None:
     wire_sentences(page)
     wire_pins(page)
     wire_copies(page)
@@ -34,9 +33,9 @@ def read_question(page: Page, view: View, checkpoint: str, text: str) -> tuple[a
     return asking.question(view.run, checkpoint, view.pinned, cell, text), cell
 
 
-def answer(page: Page, name: str, run: str, checkpoint: str, text: str) -> list[object]:
-    """Key, pin button and answers of what the page looks at; nothing where that is shown already or has moved on."""
-    view = known_view(page, name, run)
+def answered(page: Page, name: str, view: View, checkpoint: str, text: str) -> list[object]:
+    """Values for `answer_outputs`: key, pin button and answers of what the page looks at (`view`); nothing where that
+    is shown already, or where the page has moved on when the answers come."""
     asked, cell = read_question(page, view, checkpoint, text)
     if view.compared == (asked, cell is None):
         return [gr.skip()] * 3
@@ -59,14 +58,15 @@ def answer_listener(page: Page) -> dict[str, object]:
 
     def show(run: str, checkpoint: str, text: str, request: gr.Request) -> list[object]:
         with for_people(page.words):
-            return answer(page, page_of(request), run, checkpoint, text)
+            name = page_of(request)
+            return answered(page, name, known_view(page, name, run), checkpoint, text)
 
-    widgets = page.compare
-    return {
-        "fn": show,
-        "inputs": [page.run, page.checkpoint, widgets.sentences],
-        "outputs": [widgets.key, widgets.pin, widgets.answers],
-    }
+    inputs = [page.run, page.checkpoint, page.compare.sentences]
+    return {"fn": show, "inputs": inputs, "outputs": answer_outputs(page)}
+
+
+def answer_outputs(page: Page) -> list[object]:
+    return [page.compare.key, page.compare.pin, page.compare.answers]
 
 
 def answer_after(page: Page, event: Dependency) -> Dependency:

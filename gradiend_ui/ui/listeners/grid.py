@@ -7,18 +7,28 @@ import time
 from typing import TYPE_CHECKING
 
 import gradio as gr
-from gradio.events import Dependency
 
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.grid.files import FORMATS, grid_csv, grid_json, stem_of
+from gradiend_ui.ui.grid.heatmap import Picked
 from gradiend_ui.ui.grid.measures import SHOWS
 from gradiend_ui.ui.grid.reason import picked_cell
 from gradiend_ui.ui.kit.downloads import press, shelve_text
 from gradiend_ui.ui.kit.refusals import for_people
 from gradiend_ui.ui.kit.viewer import View
-from gradiend_ui.ui.page.following import AT_ONCE, EVERY, QUIET, WITH_KEY, asker_of, follow_after, known_view, page_of
+from gradiend_ui.ui.listeners.compare import answer_outputs, answered
+from gradiend_ui.ui.page.following import (
+    AT_ONCE,
+    EVERY,
+    QUIET,
+    WITH_KEY,
+    asker_of,
+    follow_after,
+    known_view,
+    page_of,
+)
 from gradiend_ui.ui.page.page import Page
 
 if TYPE_CHECKING:
@@ -28,19 +38,27 @@ CAME_PAINTED = ("follows", "arrived")
 """Selections that a repainted board told of: row chart and reasons came with it."""
 
 
-def wire_grid(page: Page) -> Dependency:
-    """Gives the event after which a cell is selected."""
+def wire_grid(page: Page) -> None:
+    """A selected cell is one event with two answers, neither of which waits for the other: row chart and reason come at
+    once, the sentences when they are there. Each has the cell from the event. Of a selection that a newer one overtook,
+    neither shows anything. (One function that answers in two steps would need Gradio's queue, which costs each picture
+    some 30 ms.)
+    """
 
-    def select(run: str, event: gr.SelectData, request: gr.Request) -> list[object]:
+    def show_cell(run: str, event: gr.SelectData, request: gr.Request) -> list[object]:
+        name, nothing = page_of(request), [gr.skip(), gr.skip()]
+        with for_people(page.words):
+            view = taken_over(page, name, run, event.value)
+            if view is None or not run or event.value.get("how") in CAME_PAINTED:
+                return nothing
+            shown = board.show_cell(page.session, view, page.words)
+            return list(shown) if page.viewers.get(name).nth == view.nth else nothing
+
+    def answer(run: str, checkpoint: str, text: str, event: gr.SelectData, request: gr.Request) -> list[object]:
         name = page_of(request)
         with for_people(page.words):
-            known_view(page, name, run)
-            view = board.choose(page.viewers, name, event.value)
-            if view is None or not run or event.value.get("how") in CAME_PAINTED:
-                return [gr.skip(), gr.skip()]
-            shown = board.show_cell(page.session, view, page.words)
-            is_newest = page.viewers.get(name).nth == view.nth
-            return list(shown) if is_newest else [gr.skip(), gr.skip()]
+            view = taken_over(page, name, run, event.value)
+            return [gr.skip()] * 3 if view is None else answered(page, name, view, checkpoint, text)
 
     def select_in_row(event: gr.SelectData) -> object:
         return gr.update(goto=[int(event.index[0]), int(event.index[1]), time.time()])
@@ -66,7 +84,9 @@ def wire_grid(page: Page) -> Dependency:
             return gr.DownloadButton(value=write_grid(page.session, view, event._data))
 
     shown = page.board
-    selected = shown.maps.select(select, page.run, [shown.row_chart, shown.reason], **EVERY)
+    shown.maps.select(show_cell, page.run, [shown.row_chart, shown.reason], **EVERY)
+    asked = [page.run, page.checkpoint, page.compare.sentences]
+    shown.maps.select(answer, asked, answer_outputs(page), **EVERY)
     shown.row_chart.select(select_in_row, None, shown.maps, **EVERY)
     shown.reason.select(select_winner, None, shown.maps, **EVERY)
     shown.maps.input(change_shows, page.run, shown.maps, **EVERY)
@@ -74,7 +94,12 @@ def wire_grid(page: Page) -> Dependency:
     follow_after(page, shown.maps.apply(finish, keyed, None, js=WITH_KEY, **QUIET))
     saved = shown.maps.submit(save, page.run, shown.file, **AT_ONCE)
     saved.success(None, None, None, js=press("grid-file"), api_visibility="private")
-    return selected
+
+
+def taken_over(page: Page, name: str, run: str, selected: Picked) -> View | None:
+    """The page's view with the selection taken over; None where a newer one overtook it."""
+    known_view(page, name, run)
+    return board.choose(page.viewers, name, selected)
 
 
 def known_shows(data: object) -> str:
