@@ -34,9 +34,8 @@ from tests.frozen.observed import (
     INTERRUPTED,
     INTERRUPTED_SPEC,
     PLACE,
-    ROOT,
 )
-from tests.frozen.served import App, served
+from tests.frozen.served import ROOT, App, served
 
 KEPT_OF_DATA = ("runs.sqlite", "gradiend-ui-folder.txt")
 MOST_BYTES = 300_000
