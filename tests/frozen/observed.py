@@ -36,8 +36,8 @@ LONGEST_TEXT = 8_000
 SMALL = {"first_look": "off", "max_rows": 6, "max_neutral": 12}
 DEMO_SPEC = {**SMALL, "goal": "both", "learning_rates": [0.1, 1.0]}
 OF_THE_MACHINE = {"checkpoint", "memory", "rev", "eta_seconds", "key", "run"}
-FINISHED_SPEC = {**SMALL, "goal": "both", "learning_rates": [0.05, 0.5], "feature_factors": [-1.0, 1.0]}
-INTERRUPTED_SPEC = {
+FINISHED_SPEC: dict[str, Any] = {**SMALL, "goal": "both", "learning_rates": [0.05, 0.5], "feature_factors": [-1.0, 1.0]}
+INTERRUPTED_SPEC: dict[str, Any] = {
     "goal": "both", "learning_rates": [0.1, 0.3, 1.0], "feature_factors": [-1.0, 1.0], "neutral_set": "gender-free",
     "max_rows": 60, "max_neutral": 120,
 }  # fmt: skip
@@ -62,7 +62,7 @@ def without_modules(text: str) -> str:
 def help_text() -> str:
     """`help(gradiend_ui)` without the list of sub-packages and without places; the tree of classes in alphabetical
     order, which otherwise is that of the modules."""
-    text = FILE.sub("\n", CONTENTS.sub("\n", pydoc.render_doc(gradiend_ui, renderer=pydoc.plaintext)))
+    text = FILE.sub("\n", CONTENTS.sub("\n", pydoc.plain(pydoc.render_doc(gradiend_ui))))
     head, _, rest = without_modules(text).partition("\nCLASSES\n")
     tree, _, classes = rest.partition("\n    \n")
     return f"{head}\nCLASSES\n" + "\n".join(sorted(tree.splitlines())) + f"\n    \n{classes}"
