@@ -55,14 +55,9 @@ from gradiend_ui.engine.files.safetensors_header import (
 )
 from gradiend_ui.engine.files.whole_or_absent import (
     advice_for,
-    aside_of,
-    keep_instead,
-    keep_whole,
+    new_folder,
     reason_of,
-    sync_names,
-    sync_tree,
     touch,
-    unfinished,
     with_advice,
 )
 from gradiend_ui.engine.uploads.clean_model import OF_WORDS, Clean, clean_config, clean_generation_config
@@ -109,7 +104,7 @@ def take_in(path: Path, uploads: Path, *, strangers: bool) -> Path:
         if was_taken_in(home, strangers=strangers):
             touch(home)
         else:
-            with building(uploads, home) as stage:
+            with building(home) as stage:
                 limits = STRANGERS if strangers else OWNERS
                 run_confined("take_in", path, limits, writes=[stage], options=wanted(home, stage, strangers))
     except OSError as error:
@@ -125,7 +120,7 @@ def clean_home(home: Path, *, strangers: bool) -> None:
     if was_taken_in(home, strangers=strangers):
         return
     try:
-        with building(home.parent, home) as stage:
+        with building(home) as stage:
             limits = STRANGERS if strangers else OWNERS
             run_confined("clean", home, limits, writes=[stage], options=wanted(home, stage, strangers))
     except OSError as error:
@@ -168,16 +163,10 @@ def home_of(folder: Path, uploads: Path) -> Path | None:
 
 
 @contextmanager
-def building(uploads: Path, home: Path) -> Iterator[Path]:
+def building(home: Path) -> Iterator[Path]:
     """A new folder to build in; what is built becomes `home` once the block has ended without an error."""
-    uploads.mkdir(parents=True, exist_ok=True)
-    with unfinished(home, folder=True) as stage:
+    with new_folder(home, clearable=True, inside=CLEAN) as stage:
         yield stage
-        if home.is_dir():
-            keep_instead(stage / CLEAN, home, aside_of(home))
-        else:
-            keep_whole(stage / CLEAN, home)
-        sync_names(uploads)
 
 
 # --- in the confined process ------------------------------------------------------------------------------------------
@@ -211,7 +200,6 @@ def build_from_folder(
     named = _named_on_the_hub(clean, clean / source)
     mark = {"home": home, "source": source, "strangers": strangers, "notes": notes, "hub": named}
     (clean / MARK).write_text(json.dumps(mark), encoding="utf-8")
-    sync_tree(clean)
     return mark
 
 

@@ -62,7 +62,7 @@ class Comparison:
     targets: ClassTargets
     token_boundary: str = "reference"
     part: str = "decoder"
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory[Any] = field(default_factory=Memory)
     owner: str = ""
 
     def column(self, cell: Cell | None, sentences: Sequence[Sentence], continuation: int) -> Column:
