@@ -16,10 +16,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from gradiend_ui.engine.values import DEFAULT_RATIO, WinnerGoal
 from gradiend_ui.figures.numbers import MINUS, MISSING, change, plain, probability, signed, six_digits, three_digits
 from gradiend_ui.figures.palette import Look, Palette, class_looks, palette_named
 from gradiend_ui.figures.panels import Panel, axis_name, escaped, rate_axis, rate_positions, spread, stacked
-from gradiend_ui.figures.shift_numbers import Goal, Shifts, Values, read_shifts, shift_table
+from gradiend_ui.figures.shift_numbers import Shifts, Values, read_shifts, shift_table
 
 LONGEST_NAME = 24  # letters of a line's name; the rest is in what the pointer shows
 
@@ -118,12 +119,12 @@ def probability_shifts(
     results: Mapping[Any, Any],
     *,
     target_class: str,
-    goal: Goal,
+    goal: WinnerGoal,
     classes: Sequence[str],
     strengthening: Mapping[str, float],
     class_ids: Sequence[str] | None = None,
     feature_factor: float | None = None,
-    ratio: float | None = 0.99,
+    ratio: float | None = DEFAULT_RATIO,
     title: str | bool = True,
     figsize: tuple[float, float] | None = None,
     theme: str = "light",
@@ -154,12 +155,12 @@ def probability_shift_table(
     results: Mapping[Any, Any],
     *,
     target_class: str,
-    goal: Goal,
+    goal: WinnerGoal,
     classes: Sequence[str],
     strengthening: Mapping[str, float],
     class_ids: Sequence[str] | None = None,
     feature_factor: float | None = None,
-    ratio: float | None = 0.99,
+    ratio: float | None = DEFAULT_RATIO,
 ) -> pd.DataFrame:
     """Every number of the figure, one row per learning rate, dataset and class: see `shift_numbers.shift_table`."""
     shifts = read_shifts(

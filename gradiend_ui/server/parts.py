@@ -18,6 +18,7 @@ from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.errors import Busy
 from gradiend_ui.engine.store.made import Made
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS
 from gradiend_ui.engine.worker.client import WorkerClient
 from gradiend_ui.server.quotas import LOCAL, PUBLIC, Hourly, Quotas, Slots
 from gradiend_ui.server.roles import Keys
@@ -83,7 +84,6 @@ def bytes_of(path: Path) -> int:
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
-MOST_CELLS, MOST_TEXTS = 4, 20
 PIECE_CHARACTERS, FEW_PIECES = 1000, 4
 """A comparison of fewer pieces is not cut: it costs less than the asking."""
 
@@ -110,7 +110,11 @@ class CompareDesk:
 
         What is refused, is so by the comparison itself. Raises as it does.
         """
-        if len(cells) > MOST_CELLS or len(texts) > MOST_TEXTS or not all(isinstance(text, str) for text in texts):
+        if (
+            len(cells) > MOST_COMPARED_CELLS
+            or len(texts) > MOST_COMPARED_TEXTS
+            or not all(isinstance(text, str) for text in texts)
+        ):
             return
         pieces = list(pieces_of(texts))
         if len(pieces) * (len(cells) + 1) < FEW_PIECES:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from gradiend_ui.engine.errors import Busy
 from gradiend_ui.engine.store.turns import Places
+from gradiend_ui.engine.values import MEGABYTE
 
-MEGABYTE = 2**20
 HOUR = 3600.0
 
 

@@ -29,7 +29,17 @@ from gradiend_ui.engine.store.opening import opened_store
 from gradiend_ui.engine.store.store import Run
 from gradiend_ui.engine.store.turns import check_turn, who_asks
 from gradiend_ui.engine.uploads.trust import LOCAL, public_trust
-from gradiend_ui.engine.values import DEFAULT_PRECISION, DEFAULT_RATIO, CellScore, Grid, finite_or_none
+from gradiend_ui.engine.values import (
+    DEFAULT_PRECISION,
+    DEFAULT_RATIO,
+    GOING_STATES,
+    QUESTION,
+    STOPPABLE_STATES,
+    WINNER_GOALS,
+    CellScore,
+    Grid,
+    finite_or_none,
+)
 from gradiend_ui.engine.worker.client import WorkerClient
 from gradiend_ui.server.checkpoints import OwnModel, Uploads, absolute, checked_location, was_uploaded
 from gradiend_ui.server.data import DataDesk
@@ -58,7 +68,7 @@ OLDER_CARD: dict[str, Any] = {
     "rows_recovered": None, "row_classes": [],
 }  # fmt: skip
 LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_prompt", "seed"})
-SELECT_OPTIONS = frozenset({"target_class", "goal", "policy", "ratio", "any_feature_factor"})
+SELECT_OPTIONS = frozenset({"target_class", *QUESTION})
 OPEN_OPTIONS = frozenset({"file"})
 MOST_REV = 2**53
 NO_FENCE = (
@@ -335,7 +345,7 @@ class Session:
     def pause(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
         """The API's /pause. Raises NotFound, NotAllowed."""
         self.check_control(run, asker)
-        return {"state": self._store.set_state(run, "paused", only_from=("queued", "running"))}
+        return {"state": self._store.set_state(run, "paused", only_from=GOING_STATES)}
 
     def resume(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
         """Queue the run again where it is not going on. Raises NotFound, NotAllowed, Busy."""
@@ -370,8 +380,7 @@ class Session:
     def stop(self, run: str, asker: Asker = THIS_MACHINE) -> dict[str, Any]:
         """The API's /stop. Raises NotFound, NotAllowed."""
         self.check_control(run, asker)
-        stoppable = ("queued", "running", "paused", "interrupted")
-        return {"state": self._store.set_state(run, "stopped", only_from=stoppable)}
+        return {"state": self._store.set_state(run, "stopped", only_from=STOPPABLE_STATES)}
 
     # --- reading a run -------------------------------------------------------------------------------------------
 
@@ -496,7 +505,7 @@ def _search(record: Run) -> dict[str, Any] | None:
     spec = record.info["spec"]
     if not spec.get("winner_only"):
         return None
-    goals = ["strengthen", "weaken"] if spec["goal"] == "both" else [spec["goal"]]
+    goals = list(WINNER_GOALS) if spec["goal"] == "both" else [spec["goal"]]
     return {"ratio": spec["winner_ratio"], "goals": goals, "target_classes": spec["target_classes"]}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.base.loading import BaseModel
-from gradiend_ui.engine.data.forms.choice import chosen_pair, training_rows
+from gradiend_ui.engine.data.forms.choice import SPLITS_OF_ROLE, chosen_pair, training_rows
 from gradiend_ui.engine.data.forms.unified import UnifiedData
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadData, BadName, Failed
@@ -24,7 +24,6 @@ from gradiend_ui.engine.training.seeds import SeedPlan, train_seeds
 from gradiend_ui.engine.training.settings import Convergence, TrainingSettings
 from gradiend_ui.trainer.arguments import TrainingArguments
 
-EVALUATION_SPLITS = ("validation", "test", "train")
 BALANCE_OF = {"factual": "label_class", "alternative": "transition", "diff": "transition"}
 UNSEEDED_SEEDS = 2**31
 
@@ -71,7 +70,7 @@ def settings_of(args: TrainingArguments) -> TrainingSettings:
 def evaluation_split(data: UnifiedData) -> str:
     """The split an encoder is evaluated on during training: validation, else test, else train."""
     present = {row.split for row in data.rows}
-    return next((name for name in EVALUATION_SPLITS if name in present), min(present))
+    return next((name for name in SPLITS_OF_ROLE["eval"] if name in present), min(present))
 
 
 def evaluation_rows(

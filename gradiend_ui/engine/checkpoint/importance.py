@@ -25,8 +25,8 @@ from gradiend_ui.engine.checkpoint.config import DECODER_BIAS, DECODER_WEIGHT, E
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.files.whole_or_absent import unfinished, with_advice
+from gradiend_ui.engine.values import WEIGHT_PARTS
 
-IMPORTANCE_PARTS = ("encoder-weight", "decoder-weight", "decoder-bias", "decoder-sum")
 COLUMNS = (
     "rank",
     "part",
@@ -51,8 +51,8 @@ def weight_importance(gradiend: Autoencoder, part: str = "decoder-weight") -> Te
     "decoder-sum": |sum of W over the latent + b|. Raises BadGrid for another part.
     """
     name = part.lower()
-    if name not in IMPORTANCE_PARTS:
-        raise BadGrid(f"part must be one of {', '.join(IMPORTANCE_PARTS)}, not {shown(part)}.")
+    if name not in WEIGHT_PARTS:
+        raise BadGrid(f"part must be one of {', '.join(WEIGHT_PARTS)}, not {shown(part)}.")
     if name == "encoder-weight":
         return gradiend.weights[ENCODER_WEIGHT].detach().cpu().abs().sum(dim=0)
     if name == "decoder-weight":

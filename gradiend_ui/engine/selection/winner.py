@@ -27,7 +27,7 @@ from gradiend_ui.engine.selection.policies import (
     policy_named,
     smallest_step,
 )
-from gradiend_ui.engine.values import Cell, CellScore, error_key, finite_or_none
+from gradiend_ui.engine.values import WINNER_GOALS, Cell, CellScore, error_key, finite_or_none
 
 
 def deciding_tokens(
@@ -105,7 +105,7 @@ class Question:
     def __post_init__(self) -> None:
         if self.target_class not in self.classes:
             raise BadGrid(f"target_class must be one of {listed(self.classes)}, not {shown(self.target_class)}.")
-        if self.goal not in ("strengthen", "weaken"):
+        if self.goal not in WINNER_GOALS:
             raise BadGrid(f"goal must be strengthen or weaken, not {shown(self.goal)}.")
 
     @property
@@ -148,7 +148,7 @@ def wanted_feature_factors(target_class: str, goal: str, strengthening: Mapping[
 
 def goal_feature_factors(strengthening: Mapping[str, float], goal: str, asked: Sequence[str]) -> tuple[float, ...]:
     """The feature factors that a goal, or "both", needs for the `asked` classes. Ascending, each once."""
-    goals = ("strengthen", "weaken") if goal == "both" else (goal,)
+    goals = WINNER_GOALS if goal == "both" else (goal,)
     return tuple(sorted({f for g in goals for name in asked for f in wanted_feature_factors(name, g, strengthening)}))
 
 
@@ -354,9 +354,6 @@ def explain_width(question: Question, chosen: Selection) -> str | None:
 
 def _place(feature_factor: float, learning_rate: float) -> str:
     return f"({feature_factor:g}, {learning_rate:g})"
-
-
-WINNER_GOALS = ("strengthen", "weaken")
 
 
 def winners_of(

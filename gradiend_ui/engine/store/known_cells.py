@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradiend_ui.engine.store.store import Run, Store, cell_key
-from gradiend_ui.engine.values import SPEC_FIELDS, SweepSpec, spec_from_mapping
+from gradiend_ui.engine.values import NO_NEUTRAL, SPEC_FIELDS, SweepSpec, spec_from_mapping
 
-NO_NEUTRAL = "none"
-"""How a request says that no neutral set is to be used; the run then notes no name."""
 NUMBERS = ("part", "token_boundary", "precision", "split", "max_rows", "max_neutral", "targets")
 """The options of a spec that may change a number; the others only say which cells are asked for."""
 

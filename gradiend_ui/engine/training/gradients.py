@@ -30,9 +30,8 @@ from gradiend_ui.engine.training.losses import (
     readout_for,
     tokens_of,
 )
+from gradiend_ui.engine.values import ALTERNATIVE, DIFF, FACTUAL
 from gradiend_ui.engine.weights.parameter_map import MappedParameter
-
-FACTUAL, ALTERNATIVE, DIFF = "factual", "alternative", "diff"
 
 
 class GradientReader:

@@ -40,7 +40,7 @@ from gradiend_ui.engine.store.store import Run, Store
 from gradiend_ui.engine.sweep.plan import PreparedSweep, class_order, prepare
 from gradiend_ui.engine.uploads.limits import check_size
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
-from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, Cell, Grid, SweepSpec, spec_from_mapping
+from gradiend_ui.engine.values import DEFAULT_LIMITS, NO_NEUTRAL, BatchLimits, Cell, Grid, SweepSpec, spec_from_mapping
 from gradiend_ui.engine.worker.health_card import Loaded
 from gradiend_ui.engine.worker.tables import companions_from, rows_from
 
@@ -57,8 +57,6 @@ STRANGERS_VALUES = 400_000
 DATA_KEYS = ("rows", "columns", "neutral", "neutral_set")
 SOURCES = ("run", "upload", "path")
 """What names rows or texts that are not given as such: an earlier run, a kept upload, a file."""
-NO_NEUTRAL = "none"
-"""As neutral_set: the evaluation rows stand in, although neutral texts lie beside the checkpoint."""
 
 
 class Bench:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
+from gradiend_ui.engine.values import QUESTION
 from gradiend_ui.ui.export import panel as export
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.downloads import press, shelve
@@ -21,7 +22,6 @@ from gradiend_ui.ui.page.page import Page
 if TYPE_CHECKING:
     from gradiend_ui.server.session import Session
 
-QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
 COPY = """async () => {
   const pre = document.querySelector('#export-script pre');
   let copied = true;

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError, NotAllowed, NotFound
+from gradiend_ui.engine.values import QUESTION
 from gradiend_ui.server.visitors import THIS_MACHINE, Asker
 from gradiend_ui.ui.kit.downloads import press, shelve_text
 from gradiend_ui.ui.kit.refusals import for_people
@@ -26,7 +27,6 @@ from gradiend_ui.ui.runs import panel as runs
 if TYPE_CHECKING:
     from gradiend_ui.server.session import Session
 
-QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
 DO_WANTED = f"""(wanted) => {{
   if (/^(run|card):/.test(wanted)) document.querySelector('#{runs.OPEN_ID}').click();
   if (wanted !== 'form') return;

@@ -18,19 +18,17 @@ from gradiend_ui.engine.export.model_card import DTYPES, Rewrite, dtype_name, mo
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.store import Run
-from gradiend_ui.engine.values import PARTS
+from gradiend_ui.engine.values import AS_BASE, EXPORT_DTYPES, PARTS, STOPPABLE_STATES
 from gradiend_ui.engine.worker.bench import Bench, cell_of
 from gradiend_ui.engine.worker.health_card import export_facts
-
-OFFERED = ("float32", "float16", "bfloat16")
-AS_BASE = "base"
 
 
 def export(bench: Bench, request: Mapping[str, Any]) -> str:
     """{run, cell, part, dtype, chosen_for, folder} -> the folder of the finished checkpoint.
 
     folder: where it goes, new, below the data folder. cell: {feature_factor, learning_rate}; part: None for the run's;
-    dtype: one of `OFFERED`, "base" or None for the one that was scored; chosen_for: a sentence for the card, or None.
+    dtype: one of `EXPORT_DTYPES`, "base" or None for the one that was scored; chosen_for: a sentence for the card, or
+    None.
     """
     record = bench.store.run(str(request["run"]))
     model = bench.checkpoint(record.checkpoint).model
@@ -59,7 +57,7 @@ def describe(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "card": model_card(model, rewrite),
         "script": script(model, rewrite, source, str(request["name"]), base),
-        "bytes": {name: written_bytes(model.base_model, name) for name in (*OFFERED, stored)},
+        "bytes": {name: written_bytes(model.base_model, name) for name in (*EXPORT_DTYPES, stored)},
         "stored": stored,
         "scored": dtype_name(model.base_model.dtype),
     }
@@ -68,7 +66,7 @@ def describe(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
 def delete_run(bench: Bench, request: Mapping[str, Any]) -> None:
     """{run} -> nothing; the run is stopped first."""
     run = str(request["run"])
-    bench.store.set_state(run, "stopped", only_from=("queued", "running", "paused", "interrupted"))
+    bench.store.set_state(run, "stopped", only_from=STOPPABLE_STATES)
     bench.store.delete_run(run)
 
 
@@ -88,8 +86,8 @@ def _rewrite(bench: Bench, record: Run, request: Mapping[str, Any]) -> Rewrite:
 
 def _dtype(model: ModelWithGradiend, asked: object) -> str | None:
     """The name of the dtype to write; None for the one that was scored. Raises BadGrid."""
-    if asked not in (None, AS_BASE, *OFFERED):
-        raise BadGrid(f"dtype must be one of {', '.join(OFFERED)} or {AS_BASE}, not {shown(asked)}.")
+    if asked not in (None, AS_BASE, *EXPORT_DTYPES):
+        raise BadGrid(f"dtype must be one of {', '.join(EXPORT_DTYPES)} or {AS_BASE}, not {shown(asked)}.")
     name = _stored_dtype(model) if asked == AS_BASE else None if asked is None else str(asked)
     return None if name == dtype_name(model.base_model.dtype) else name
 
