@@ -15,7 +15,8 @@ from gradiend_ui.engine.errors import BadGrid, TooLarge
 from gradiend_ui.engine.files.json_files import is_broken, shown
 
 Part = Literal["decoder", "decoder-weight", "decoder-bias", "decoder-sum", "encoder-weight"]
-Goal = Literal["strengthen", "weaken", "both"]
+WinnerGoal = Literal["strengthen", "weaken"]
+Goal = Literal[WinnerGoal, "both"]
 TokenBoundary = Literal["reference", "natural"]
 Precision = Literal["float32", "bfloat16"]
 FirstLook = Literal["same", "bfloat16", "off"]
@@ -23,16 +24,36 @@ Status = Literal["pending", "provisional", "final", "skipped", "failed"]
 RunState = Literal["queued", "running", "paused", "stopped", "interrupted", "finished", "failed"]
 
 PARTS: tuple[str, ...] = get_args(Part)
-GOALS: tuple[str, ...] = get_args(Goal)
-TOKEN_BOUNDARIES: tuple[str, ...] = get_args(TokenBoundary)
-PRECISIONS: tuple[str, ...] = get_args(Precision)
+DECODER = "decoder"
+WEIGHT_PARTS = ("encoder-weight", "decoder-weight", "decoder-bias", "decoder-sum")
+"""The parts that are weights of the GRADIEND, in the reference's order."""
+WINNER_GOALS: tuple[str, ...] = get_args(WinnerGoal)
+GOALS: tuple[str, str, str] = get_args(Goal)
+STRENGTHEN, WEAKEN, BOTH = GOALS
+"""Of a winner there is one of `WINNER_GOALS`; a sweep may be for both."""
+QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
+"""What moves the winner of a class."""
+TOKEN_BOUNDARIES: tuple[TokenBoundary, TokenBoundary] = get_args(TokenBoundary)
+REFERENCE, NATURAL = TOKEN_BOUNDARIES
+PRECISIONS: tuple[str, str] = get_args(Precision)
 FIRST_LOOKS: tuple[str, ...] = get_args(FirstLook)
-ACTIVE_STATES: frozenset[str] = frozenset({"queued", "running", "paused"})
+GOING_STATES = ("queued", "running")
+ACTIVE_STATES = (*GOING_STATES, "paused")
+STOPPABLE_STATES = (*ACTIVE_STATES, "interrupted")
+SOURCES = FACTUAL, ALTERNATIVE, DIFF = ("factual", "alternative", "diff")
+"""Whose gradients a GRADIEND reads, and what it is trained to give."""
+SPLITS = ("train", "validation", "test")
+NO_NEUTRAL = "none"
+"""How a request says that the evaluation rows stand in for neutral texts, although some lie beside the checkpoint."""
+EXPORT_DTYPES, AS_BASE = ("float32", "float16", "bfloat16"), "base"
+"""What a rewritten model can be stored as; as its base."""
 MAX_CELLS = 10_000
 MAX_TARGET_WORDS = 2000
+MOST_COMPARED_TEXTS, MOST_COMPARED_CELLS = 20, 4
+MEGABYTE, GIGABYTE = 2**20, 2**30
 DEFAULT_RATIO, MOST_RATIO = 0.99, 2.0
 """Which share of the base's LMS must stay: by default, and the largest that can be asked for."""
-DEFAULT_PRECISION = "float32"
+DEFAULT_PRECISION, BFLOAT16 = PRECISIONS
 LMS_ERROR = "lms"
 """The name of the LMS among a score's errors."""
 BASE_LMS = "base_lms"

@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from gradiend_ui.engine.values import DEFAULT_RATIO, WinnerGoal
 from gradiend_ui.figures.numbers import change, probability, signed, six_digits
 from gradiend_ui.figures.palette import Look, Palette, class_looks, palette_named
 from gradiend_ui.figures.panels import Panel, axis_name, escaped, rate_axis, rate_positions, spread, stacked
 from gradiend_ui.figures.shift_content import (
-    Goal,
     Shifts,
     Values,
     cell_hover,
@@ -42,12 +42,12 @@ def probability_shifts(
     results: Mapping[Any, Any],
     *,
     target_class: str,
-    goal: Goal,
+    goal: WinnerGoal,
     classes: Sequence[str],
     strengthening: Mapping[str, float],
     class_ids: Sequence[str] | None = None,
     feature_factor: float | None = None,
-    ratio: float | None = 0.99,
+    ratio: float | None = DEFAULT_RATIO,
     title: str | bool = True,
     figsize: tuple[float, float] | None = None,
     theme: str = "light",
@@ -78,12 +78,12 @@ def probability_shift_table(
     results: Mapping[Any, Any],
     *,
     target_class: str,
-    goal: Goal,
+    goal: WinnerGoal,
     classes: Sequence[str],
     strengthening: Mapping[str, float],
     class_ids: Sequence[str] | None = None,
     feature_factor: float | None = None,
-    ratio: float | None = 0.99,
+    ratio: float | None = DEFAULT_RATIO,
 ) -> pd.DataFrame:
     """Every number of the figure, one row per learning rate, dataset and class: see `shift_content.shift_table`."""
     shifts = read_shifts(

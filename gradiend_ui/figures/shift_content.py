@@ -9,17 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from gradiend_ui.engine.errors import BadData, BadGrid
-from gradiend_ui.engine.values import lms_ratio
+from gradiend_ui.engine.values import DEFAULT_RATIO, WINNER_GOALS, WinnerGoal, lms_ratio
 from gradiend_ui.figures.numbers import MINUS, MISSING, plain, signed, six_digits, three_digits
 from gradiend_ui.figures.palette import Palette
 from gradiend_ui.figures.panels import escaped
 
-Goal = Literal["strengthen", "weaken"]
 Values = tuple[float | None, ...]
 
 
@@ -34,7 +33,7 @@ class Shifts:
     """
 
     target_class: str
-    goal: Goal
+    goal: WinnerGoal
     feature_factor: float
     rates: tuple[float, ...]
     lms: Values
@@ -64,12 +63,12 @@ def read_shifts(
     results: Mapping[Any, Any],
     *,
     target_class: str,
-    goal: Goal,
+    goal: WinnerGoal,
     classes: Sequence[str],
     strengthening: Mapping[str, float],
     class_ids: Sequence[str] | None = None,
     feature_factor: float | None = None,
-    ratio: float | None = 0.99,
+    ratio: float | None = DEFAULT_RATIO,
 ) -> Shifts:
     """The numbers of one class out of `evaluate_decoder`'s return value.
 
@@ -154,7 +153,7 @@ def _table_row(
 def _check(
     results: Mapping[Any, Any], target_class: str, goal: str, classes: Sequence[str], class_ids: Sequence[str] | None
 ) -> None:
-    if goal not in ("strengthen", "weaken"):
+    if goal not in WINNER_GOALS:
         raise BadData(f"goal must be strengthen or weaken, not {goal!r}.")
     for name in (target_class, *(class_ids or ())):
         if name not in classes:
@@ -164,7 +163,9 @@ def _check(
         raise BadData("The results hold no grid with its base: pass what evaluate_decoder returned, unshortened.")
 
 
-def _factor(chosen: Mapping[str, Any], target_class: str, goal: Goal, strengthening: Mapping[str, float]) -> float:
+def _factor(
+    chosen: Mapping[str, Any], target_class: str, goal: WinnerGoal, strengthening: Mapping[str, float]
+) -> float:
     if "feature_factor" in chosen:
         return float(chosen["feature_factor"])
     if target_class not in strengthening:
@@ -174,7 +175,7 @@ def _factor(chosen: Mapping[str, Any], target_class: str, goal: Goal, strengthen
     return own if goal == "strengthen" or not others else others[0]
 
 
-def _no_cells(grid: Mapping[Any, Any], target_class: str, goal: Goal, feature_factor: float) -> str:
+def _no_cells(grid: Mapping[Any, Any], target_class: str, goal: WinnerGoal, feature_factor: float) -> str:
     have = sorted({key[0] for key in grid if isinstance(key, tuple)})
     return (
         f"The results hold no cell with feature factor {signed(feature_factor)}, which would {goal} {target_class}; "
@@ -191,7 +192,9 @@ def _classes_on(dataset: str, grid: Mapping[Any, Mapping[str, Any]]) -> set[str]
     return {name for entry in grid.values() for name in entry["probs_by_dataset"].get(dataset, {})}
 
 
-def _deciding(target_class: str, goal: Goal, classes: Sequence[str], scored: Mapping[str, Sequence[str]]) -> str | None:
+def _deciding(
+    target_class: str, goal: WinnerGoal, classes: Sequence[str], scored: Mapping[str, Sequence[str]]
+) -> str | None:
     """Weaken: the class's own rows; strengthen: the first other class, in class order, that has rows."""
     wanted = (target_class,) if goal == "weaken" else tuple(name for name in classes if name != target_class)
     return next((name for name in wanted if target_class in scored.get(name, ())), None)

@@ -14,7 +14,7 @@ from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
 from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.runs import Run
-from gradiend_ui.engine.values import DEFAULT_RATIO, CellScore, finite_or_none
+from gradiend_ui.engine.values import DEFAULT_RATIO, QUESTION, WINNER_GOALS, CellScore, finite_or_none
 
 LOAD_KEYS = (
     "checkpoint", "name", "base_model", "objective", "classes", "encoding_direction", "strengthening_feature_factor",
@@ -26,7 +26,7 @@ OLDER_CARD: dict[str, object] = {
     "rows_recovered": None, "row_classes": [], "row_counts": [], "target_words": {},
 }  # fmt: skip
 LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_prompt", "seed"})
-SELECT_OPTIONS = frozenset({"target_class", "goal", "policy", "ratio", "any_feature_factor"})
+SELECT_OPTIONS = frozenset({"target_class", *QUESTION})
 OPEN_OPTIONS = frozenset({"file"})
 
 
@@ -71,7 +71,7 @@ def search_of(record: Run) -> Search | None:
     spec = record.info["spec"]
     if not spec.get("winner_only"):
         return None
-    goals = ["strengthen", "weaken"] if spec["goal"] == "both" else [spec["goal"]]
+    goals = list(WINNER_GOALS) if spec["goal"] == "both" else [spec["goal"]]
     return {"ratio": spec["winner_ratio"], "goals": goals, "target_classes": spec["target_classes"]}
 
 

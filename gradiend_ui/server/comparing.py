@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gradiend_ui.engine.answers.model import CompareAnswer
-from gradiend_ui.engine.values import Cell
+from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS, Cell
 from gradiend_ui.engine.worker.requests import CompareAhead, CompareBase
 from gradiend_ui.server.shared import Shared
 
-MOST_CELLS, MOST_TEXTS = 4, 20
 PIECE_CHARACTERS, FEW_PIECES = 1000, 4
 """A comparison of fewer pieces is not cut: it costs less than the asking."""
 
@@ -35,7 +34,11 @@ class Comparisons:
 
         What is refused, is so by the comparison itself. Raises as it does.
         """
-        if len(cells) > MOST_CELLS or len(texts) > MOST_TEXTS or not all(isinstance(text, str) for text in texts):
+        if (
+            len(cells) > MOST_COMPARED_CELLS
+            or len(texts) > MOST_COMPARED_TEXTS
+            or not all(isinstance(text, str) for text in texts)
+        ):
             return
         pieces = list(pieces_of(texts))
         if len(pieces) * (len(cells) + 1) < FEW_PIECES:

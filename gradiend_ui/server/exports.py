@@ -23,14 +23,12 @@ from gradiend_ui.engine.files.json_files import listed, shown
 from gradiend_ui.engine.files.whole_or_absent import reason_of, sync_names, unfinished, with_advice
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
 from gradiend_ui.engine.selection.winner_sentences import chosen_for
-from gradiend_ui.engine.values import DEFAULT_RATIO, NO_CELL, PARTS, Cell, exact, finite
+from gradiend_ui.engine.values import DEFAULT_RATIO, NO_CELL, PARTS, QUESTION, WINNER_GOALS, Cell, exact, finite
 from gradiend_ui.engine.worker.requests import DescribeExport, Export, Pack, Rewriting
 from gradiend_ui.server.leftovers import KEPT, STAGES, drop, drop_exports
 from gradiend_ui.server.shared import Shared
 
 LONGEST_NAME = 80
-GOALS = ("strengthen", "weaken")
-QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
 OPTIONS = frozenset(
     {"feature_factor", "learning_rate", "part", "kind", "name", "dtype", "target_class", "target_classes", *QUESTION}
 )
@@ -283,7 +281,7 @@ def _goal(question: Mapping[str, object]) -> str:
 def _check_kinds(options: Mapping[str, Any], classes: Sequence[str]) -> None:
     """Whether each option that is there is of its kind, also where nothing depends on it. Raises BadGrid."""
     given = {name: value for name, value in options.items() if value is not None}
-    accepted = {"part": PARTS, "goal": GOALS, "target_class": tuple(classes)}
+    accepted = {"part": PARTS, "goal": WINNER_GOALS, "target_class": tuple(classes)}
     for name, values in accepted.items():
         if name in given and given[name] not in values:
             raise BadGrid(f"{name} must be one of {', '.join(values)}, not {shown(given[name])}.")

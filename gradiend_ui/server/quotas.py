@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gradiend_ui.engine.errors import Busy
+from gradiend_ui.engine.values import MEGABYTE
 from gradiend_ui.engine.worker.turns import Places
 
-MEGABYTE = 2**20
 HOUR = 3600.0
 
 

@@ -37,7 +37,13 @@ from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.known_cells import known_cells
 from gradiend_ui.engine.uploads.trust import LOCAL, public_trust
-from gradiend_ui.engine.values import DEFAULT_PRECISION, Cell, Grid
+from gradiend_ui.engine.values import (
+    DEFAULT_PRECISION,
+    GOING_STATES,
+    STOPPABLE_STATES,
+    Cell,
+    Grid,
+)
 from gradiend_ui.engine.worker.client import WorkerClient
 from gradiend_ui.engine.worker.requests import Compare, FinishCell, Load, OpenFinished, StartSweep, Wake
 from gradiend_ui.engine.worker.turns import who_asks
@@ -164,7 +170,7 @@ class Session:
             self._store.close()
             self._lock.release()
 
-    def _interrupt(self, why: str, states: Sequence[str] = ("running", "queued")) -> None:
+    def _interrupt(self, why: str, states: Sequence[str] = GOING_STATES) -> None:
         """Mark runs as interrupted; where the store cannot be written any more, the next start does it."""
         try:
             self._store.interrupt_active(why, states)
@@ -321,7 +327,7 @@ class Session:
     def pause(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
         """The API's /pause. Raises NotFound, NotAllowed."""
         self.check_control(run, asker)
-        return {"state": self._store.set_state(run, "paused", only_from=("queued", "running"))}
+        return {"state": self._store.set_state(run, "paused", only_from=GOING_STATES)}
 
     def resume(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
         """Queue the run again where it is not going on. Raises NotFound, NotAllowed, Busy."""
@@ -351,8 +357,7 @@ class Session:
     def stop(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
         """The API's /stop. Raises NotFound, NotAllowed."""
         self.check_control(run, asker)
-        stoppable = ("queued", "running", "paused", "interrupted")
-        return {"state": self._store.set_state(run, "stopped", only_from=stoppable)}
+        return {"state": self._store.set_state(run, "stopped", only_from=STOPPABLE_STATES)}
 
     # --- reading a run -------------------------------------------------------------------------------------------
 

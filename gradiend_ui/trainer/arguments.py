@@ -16,10 +16,10 @@ from typing import Any
 from gradiend_ui.engine.data.rows import MASK
 from gradiend_ui.engine.errors import BadGrid, NotAllowed
 from gradiend_ui.engine.training.settings import METRICS, OPTIMIZERS, SAVED, PostPruneConfig, PrePruneConfig
+from gradiend_ui.engine.values import SOURCES
 
 __all__ = ["PostPruneConfig", "PrePruneConfig", "TrainingArguments"]
 
-SOURCES = ("factual", "alternative", "diff")
 CACHE_POLICIES = (None, True, False, "always", "only_convergent")
 NOT_HERE: Mapping[str, tuple[Any, str]] = {
     "lr_search_config": (None, "learning_rate='tune' and its search are not here: give a number as learning_rate"),

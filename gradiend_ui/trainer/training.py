@@ -21,7 +21,7 @@ from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.base.objectives import OBJECTIVES
 from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
-from gradiend_ui.engine.data.forms.choice import chosen_pair, training_rows
+from gradiend_ui.engine.data.forms.choice import SPLITS_OF_ROLE, chosen_pair, training_rows
 from gradiend_ui.engine.data.forms.unified import UnifiedData
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadData, BadGrid, BadName, Failed, NotFound
@@ -35,7 +35,6 @@ from gradiend_ui.engine.training.settings import Convergence, TrainingSettings
 from gradiend_ui.trainer.arguments import TrainingArguments, arguments_with
 from gradiend_ui.trainer.model_and_data import ModelAndData, ModelFolder, device_map_of
 
-EVALUATION_SPLITS = ("validation", "test", "train")
 BALANCE_OF = {"factual": "label_class", "alternative": "transition", "diff": "transition"}
 UNSEEDED_SEEDS = 2**31
 
@@ -229,7 +228,7 @@ def settings_of(args: TrainingArguments) -> TrainingSettings:
 def evaluation_split(data: UnifiedData) -> str:
     """The split an encoder is evaluated on during training: validation, else test, else train."""
     present = {row.split for row in data.rows}
-    return next((name for name in EVALUATION_SPLITS if name in present), min(present))
+    return next((name for name in SPLITS_OF_ROLE["eval"] if name in present), min(present))
 
 
 def evaluation_rows(

@@ -15,6 +15,7 @@ from gradio.blocks import BlockFunction
 
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
 from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS
 from gradiend_ui.server.visitors import Visitors
 from gradiend_ui.ui.kit.downloads import shelve
 from gradiend_ui.ui.kit.refusals import for_scripts
@@ -22,8 +23,6 @@ from gradiend_ui.ui.kit.refusals import for_scripts
 if TYPE_CHECKING:
     from gradiend_ui.server.session import Session
 
-MOST_CELLS = 4
-MOST_TEXTS = 20
 MOST_NUMBER = 10**300
 NOT_FINITE = "The value is not a finite number: the rewritten model overflowed."
 CELL_KEYS = ("feature_factor", "learning_rate")
@@ -179,10 +178,10 @@ def check_compare(cells: object, texts: object) -> None:
         raise BadGrid("The cells to compare are a list of {feature_factor, learning_rate}.")
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
         raise BadData("The texts to compare are a list of at least one sentence.")
-    if len(cells) > MOST_CELLS:
-        raise TooLarge(f"These are {len(cells)} cells; at most {MOST_CELLS} can be compared at once.")
-    if len(texts) > MOST_TEXTS:
-        raise TooLarge(f"These are {len(texts)} texts; at most {MOST_TEXTS} can be compared at once.")
+    if len(cells) > MOST_COMPARED_CELLS:
+        raise TooLarge(f"These are {len(cells)} cells; at most {MOST_COMPARED_CELLS} can be compared at once.")
+    if len(texts) > MOST_COMPARED_TEXTS:
+        raise TooLarge(f"These are {len(texts)} texts; at most {MOST_COMPARED_TEXTS} can be compared at once.")
 
 
 def answer(value: Mapping[str, object]) -> dict[str, Any]:

@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load_file
 
 from gradiend_ui.engine.checkpoint.config import DECODER_BIAS, DECODER_WEIGHT, ENCODER_BIAS, ENCODER_WEIGHT
-from gradiend_ui.engine.checkpoint.importance import IMPORTANCE_PARTS
 from gradiend_ui.engine.checkpoint.reading import load_tensors, read_checkpoint
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.values import WEIGHT_PARTS
 from tests.parity.reference import Reference
 from tests.parity.rewrites import different, named_tensors
 
@@ -104,7 +104,7 @@ def test_operations_agree(case: str, checkpoints: dict[str, Path], reference: Re
     if theirs["direction"] is not None:  # the reference reads none off training.json
         assert model.feature_class_encoding_direction == theirs["direction"]
     importances = torch.load(tmp_path / "importance.pt", weights_only=True)
-    for part in IMPORTANCE_PARTS:
+    for part in WEIGHT_PARTS:
         assert torch.equal(model.get_weight_importance(part), importances[part]), part
         assert model.get_topk_weights(part, TOPK) == theirs["topk"][part], part
         for suffix in ("json", "csv"):
@@ -203,7 +203,7 @@ def test_two_latents_agree(name: str, checkpoints: dict[str, Path], reference: R
     for cell in odd:
         with pytest.raises(BadGrid, match="latent_dim 1"):
             model.rewrite_base_model(**cell)
-    for part in IMPORTANCE_PARTS:
+    for part in WEIGHT_PARTS:
         assert model.get_topk_weights(part, TOPK) == theirs["topk"][part]
 
 

@@ -6,6 +6,8 @@ import base64
 import json
 import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from gradiend_ui.engine.uploads import tokenizer_patterns, tokenizer_steps
 from gradiend_ui.engine.uploads.clean_model import clean_config, clean_tokenizer_config
 from gradiend_ui.engine.uploads.settings import TOKENIZER_CLASSES
 from gradiend_ui.engine.uploads.tokenizer import check_words
+from gradiend_ui.engine.uploads.tokenizer_classes import check_tokenizer_class
 from gradiend_ui.engine.uploads.tokenizer_patterns import read_pattern
 from gradiend_ui.engine.uploads.tokenizer_steps import MOST_BYTES, MOST_REPLACEMENT, check_steps, read_charsmap
 from gradiend_ui.engine.uploads.trust import ARCHITECTURES
@@ -434,6 +437,31 @@ def test_numbers_that_models_have_are_taken_over() -> None:
 OTHERS = ("CanineTokenizer", "ByT5Tokenizer", "PerceiverTokenizer", "BertJapaneseTokenizer", "AutoTokenizer",
           "MyT5Tokenizer", "BertweetTokenizer", "MistralCommonBackend", "LayoutLMv3TokenizerFast", "DPRReaderTokenizer",
           "Trainer", "pipeline", "utils", ["BertTokenizer"], 5, "", "models.bert", "../x", "a" * 101)  # fmt: skip
+
+
+TABLES = ("ROPE_INIT_FUNCTIONS", "SLOW_TO_FAST_CONVERTERS", "CONFIG_MAPPINGFast")
+REFUSES = """
+import sys
+from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.uploads.tokenizer_classes import check_tokenizer_class
+for stated in sys.argv[1:]:
+    try:
+        check_tokenizer_class(stated, "x")
+    except BadBase as error:
+        assert "reads more than a tokenizer.json" in str(error), error
+    else:
+        raise SystemExit(f"{stated} passes")
+assert "torch" not in sys.modules
+"""
+
+
+def test_a_table_of_transformers_is_no_tokenizer() -> None:
+    """Where uploads are built there is no PyTorch, and some tables are empty or nothing at all; the worker has it."""
+    done = subprocess.run([sys.executable, "-c", REFUSES, *TABLES], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+    for stated in TABLES:
+        with pytest.raises(BadBase, match="reads more than a tokenizer"):
+            check_tokenizer_class(stated, "x")
 
 
 @pytest.mark.parametrize("stated", OTHERS)

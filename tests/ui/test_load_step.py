@@ -126,7 +126,7 @@ def test_data_of_ones_own_makes_an_assumption_pointless(card, words) -> None:
 
 def test_every_objective_and_source_has_plain_words() -> None:
     from gradiend_ui.engine.base.objectives import OBJECTIVES
-    from gradiend_ui.engine.checkpoint.context import SOURCES
+    from gradiend_ui.engine.values import SOURCES
 
     wanted = [f"load.objective_{name}" for name in OBJECTIVES if not OBJECTIVES[name].scored_as]
     for key in [*wanted, *(f"load.source_{name}" for name in SOURCES)]:

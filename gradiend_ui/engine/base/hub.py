@@ -67,7 +67,7 @@ def hub_copy(name: str, uploads: Path) -> Path:
         return copied
     home, folder = _home_of(name, uploads), name.partition("/")[2]
     try:
-        with building(uploads, home) as stage:
+        with building(home) as stage:
             raw = stage / RAW
             (raw / folder).mkdir(parents=True)
             run_confined("fetch_base", raw / folder, FETCH, writes=[stage], options={"name": name})

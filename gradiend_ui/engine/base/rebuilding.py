@@ -41,7 +41,6 @@ from gradiend_ui.engine.files.safetensors_header import (
     header_bytes,
     read_header,
 )
-from gradiend_ui.engine.files.whole_or_absent import sync_tree
 from gradiend_ui.engine.uploads.archives import LIMITS, PUBLIC_LIMITS, by_products_in, unpack_archive
 from gradiend_ui.engine.uploads.clean_model import OF_WORDS, Clean, clean_config, clean_generation_config
 from gradiend_ui.engine.uploads.tokenizer import check_added_files, check_words
@@ -95,7 +94,6 @@ def build_from_folder(
     named = _named_on_the_hub(clean, clean / source)
     mark = {"home": home, "source": source, "strangers": strangers, "notes": notes, "hub": named}
     (clean / MARK).write_text(json.dumps(mark), encoding="utf-8")
-    sync_tree(clean)
     return mark
 
 

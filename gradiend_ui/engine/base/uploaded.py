@@ -17,13 +17,9 @@ from gradiend_ui.engine.files.file_names import followed
 from gradiend_ui.engine.files.json_files import object_at
 from gradiend_ui.engine.files.whole_or_absent import (
     advice_for,
-    aside_of,
-    keep_instead,
-    keep_whole,
+    new_folder,
     reason_of,
-    sync_names,
     touch,
-    unfinished,
     with_advice,
 )
 from gradiend_ui.engine.uploads.archives import LIMITS, PUBLIC_LIMITS, hash_of
@@ -47,7 +43,7 @@ def take_in(path: Path, uploads: Path, *, strangers: bool) -> Path:
         if was_taken_in(home, strangers=strangers):
             touch(home)
         else:
-            with building(uploads, home) as stage:
+            with building(home) as stage:
                 limits = STRANGERS if strangers else OWNERS
                 run_confined("take_in", path, limits, writes=[stage], options=wanted(home, stage, strangers))
     except OSError as error:
@@ -63,7 +59,7 @@ def clean_home(home: Path, *, strangers: bool) -> None:
     if was_taken_in(home, strangers=strangers):
         return
     try:
-        with building(home.parent, home) as stage:
+        with building(home) as stage:
             limits = STRANGERS if strangers else OWNERS
             run_confined("clean", home, limits, writes=[stage], options=wanted(home, stage, strangers))
     except OSError as error:
@@ -106,13 +102,7 @@ def home_of(folder: Path, uploads: Path) -> Path | None:
 
 
 @contextmanager
-def building(uploads: Path, home: Path) -> Iterator[Path]:
+def building(home: Path) -> Iterator[Path]:
     """A new folder to build in; what is built becomes `home` once the block has ended without an error."""
-    uploads.mkdir(parents=True, exist_ok=True)
-    with unfinished(home, folder=True) as stage:
+    with new_folder(home, clearable=True, inside=CLEAN) as stage:
         yield stage
-        if home.is_dir():
-            keep_instead(stage / CLEAN, home, aside_of(home))
-        else:
-            keep_whole(stage / CLEAN, home)
-        sync_names(uploads)

@@ -36,9 +36,9 @@ from gradiend_ui.engine.files.file_names import can_be_name
 from gradiend_ui.engine.files.json_files import object_at, shown
 from gradiend_ui.engine.files.text_limit import counted_alone
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
+from gradiend_ui.engine.values import ALTERNATIVE, FACTUAL
 
 ENCODED_VALUES = "encoded_values*.csv"
-FACTUAL, ALTERNATIVE = "factual", "alternative"
 NEEDED = ("type", "template", "factual_token", "alternative_token", "source_id", "target_id")
 Record = Mapping[str, str]
 

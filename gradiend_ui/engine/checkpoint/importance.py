@@ -13,7 +13,6 @@ import csv
 import json
 import math
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,9 @@ from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder, plain_number
 from gradiend_ui.engine.checkpoint.config import DECODER_BIAS, DECODER_WEIGHT, ENCODER_WEIGHT, MapEntry
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed
 from gradiend_ui.engine.files.json_files import shown
-from gradiend_ui.engine.files.whole_or_absent import discard, with_advice
-from gradiend_ui.engine.values import finite
+from gradiend_ui.engine.files.whole_or_absent import unfinished, with_advice
+from gradiend_ui.engine.values import WEIGHT_PARTS, finite
 
-IMPORTANCE_PARTS = ("encoder-weight", "decoder-weight", "decoder-bias", "decoder-sum")
 COLUMNS = (
     "rank",
     "part",
@@ -53,8 +51,8 @@ def weight_importance(gradiend: Autoencoder, part: str = "decoder-weight") -> Te
     "decoder-sum": |sum of W over the latent + b|. Raises BadGrid for another part.
     """
     name = part.lower()
-    if name not in IMPORTANCE_PARTS:
-        raise BadGrid(f"part must be one of {', '.join(IMPORTANCE_PARTS)}, not {shown(part)}.")
+    if name not in WEIGHT_PARTS:
+        raise BadGrid(f"part must be one of {', '.join(WEIGHT_PARTS)}, not {shown(part)}.")
     if name == "encoder-weight":
         return gradiend.weights[ENCODER_WEIGHT].detach().cpu().abs().sum(dim=0)
     if name == "decoder-weight":
@@ -197,21 +195,19 @@ def write_feature_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """
     if path.suffix.lower() not in (".json", ".csv"):
         raise BadName(f"{path.name!r} must end with .json or .csv.")
-    partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            if path.suffix.lower() == ".json":
-                json.dump([dict(row) for row in rows], file, indent=2)
-            else:
-                writer = csv.DictWriter(file, fieldnames=COLUMNS)
-                writer.writeheader()
-                writer.writerows({**row, **{key: json.dumps(row[key]) for key in _LISTS}} for row in rows)
-        os.replace(partial, path)
+        with unfinished(path) as partial:
+            with partial.open("w", newline="", encoding="utf-8") as file:
+                if path.suffix.lower() == ".json":
+                    json.dump([dict(row) for row in rows], file, indent=2)
+                else:
+                    writer = csv.DictWriter(file, fieldnames=COLUMNS)
+                    writer.writeheader()
+                    writer.writerows({**row, **{key: json.dumps(row[key]) for key in _LISTS}} for row in rows)
+            os.replace(partial, path)
     except OSError as error:
         raise Failed(f"{path.name!r} could not be written: {with_advice(error)}") from error
-    finally:
-        discard(partial)
 
 
 _LISTS = ("coords", "param_shape")

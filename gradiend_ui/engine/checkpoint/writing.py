@@ -23,11 +23,7 @@ from gradiend_ui.engine.checkpoint.config import Architecture, describes_gradien
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.files.file_names import WHY, followed, is_device
 from gradiend_ui.engine.files.whole_or_absent import (
-    aside_of,
-    replace_folder,
-    sync_names,
-    sync_tree,
-    unfinished,
+    new_folder,
     with_advice,
 )
 
@@ -66,7 +62,7 @@ def save_checkpoint(
     """
     folder = checked_place(folder)
     try:
-        with unfinished(folder, folder=True) as partial:
+        with new_folder(folder) as partial:
             mapping = _write_mapping(partial, shapes, positions, ".safetensors" if use_safetensors else ".pth")
             _save(partial / WEIGHTS_FILES[0 if use_safetensors else 1], weights)
             config = {
@@ -79,7 +75,7 @@ def save_checkpoint(
             _write_json(partial / "gradiend_context.json", context)
             if training:
                 _write_json(partial / "training.json", training)
-            swap_in(partial, folder)
+            carry_over(folder, partial)
     except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
         raise Failed(f"The checkpoint could not be written: {with_advice(error)}") from error
 
@@ -154,22 +150,11 @@ def _stored(chosen: torch.Tensor, kind: str, shape: tuple[int, ...]) -> torch.Te
     return mask.reshape(shape)
 
 
-def swap_in(partial: Path, folder: Path) -> None:
-    """Put the finished `partial` where `folder` is or will be; `folder` keeps the files that are no checkpoint's.
-
-    What was there lies at `partial` afterwards. Raises OSError.
-    """
-    if not folder.exists():
-        sync_tree(partial)
-        os.replace(partial, folder)
-        sync_names(folder.parent)
-        return
-    for kept in folder.iterdir():
+def carry_over(folder: Path, partial: Path) -> None:
+    """Have `partial`, which will replace `folder`, hold the files there that are no checkpoint's. Raises OSError."""
+    for kept in folder.iterdir() if folder.is_dir() else ():
         if kept.name not in OWN_FILES:
             _carry_over(kept, partial / kept.name)
-    sync_tree(partial)
-    replace_folder(partial, folder, aside_of(folder))
-    sync_names(folder.parent)
 
 
 def _carry_over(source: Path, target: Path) -> None:

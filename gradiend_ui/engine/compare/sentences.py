@@ -18,8 +18,7 @@ from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.scoring.objectives.candidates import gap_mark, gap_mark_id, plain_ids
 from gradiend_ui.engine.scoring.objectives.seq2seq_decoder import between_sentinels, decoder_start, encoder_text
 from gradiend_ui.engine.scoring.readout import Batch, padded
-
-NATURAL = "natural"
+from gradiend_ui.engine.values import NATURAL
 
 
 @dataclass(frozen=True)

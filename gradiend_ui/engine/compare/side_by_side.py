@@ -29,7 +29,7 @@ from gradiend_ui.engine.answers.model import (
 from gradiend_ui.engine.base.base_model import Model
 from gradiend_ui.engine.base.objectives import MASKED, SEQ2SEQ
 from gradiend_ui.engine.compare.continuation import Continuation, changed_tokens, continue_texts, spelled_pieces
-from gradiend_ui.engine.compare.sentences import NATURAL, Sentence, batch_of, continued_ids, read_sentence
+from gradiend_ui.engine.compare.sentences import Sentence, batch_of, continued_ids, read_sentence
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
 from gradiend_ui.engine.files.bounded_cache import Memory
@@ -38,11 +38,11 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
-from gradiend_ui.engine.values import Cell, finite_or_none
+from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS, NATURAL, Cell, finite_or_none
 from gradiend_ui.engine.weights.workspace import Workspace
 
 ClassProbabilities = dict[str, float | None]
-MAX_TEXTS, MAX_CELLS, MAX_TOP_K, MAX_CONTINUATION = 20, 4, 50, 40
+MAX_TOP_K, MAX_CONTINUATION = 50, 40
 SMALL = 1024
 """Bytes that a kept value without tensors counts as."""
 
@@ -73,7 +73,7 @@ class Comparison:
     targets: ClassTargets
     token_boundary: str = "reference"
     part: str = "decoder"
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory[Any] = field(default_factory=Memory)
     owner: str = ""
 
     def column(self, cell: Cell | None, sentences: Sequence[Sentence], continuation: int) -> Column:
@@ -205,8 +205,8 @@ def _check(
 ) -> None:
     if not texts:
         raise BadData("Give at least one sentence.")
-    if len(texts) > MAX_TEXTS or len(cells) > MAX_CELLS:
-        raise TooLarge(f"At most {MAX_TEXTS} sentences and {MAX_CELLS} cells are compared at once.")
+    if len(texts) > MOST_COMPARED_TEXTS or len(cells) > MOST_COMPARED_CELLS:
+        raise TooLarge(f"At most {MOST_COMPARED_TEXTS} sentences and {MOST_COMPARED_CELLS} cells are compared at once.")
     if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
         raise BadGrid(f"top_k must be a whole number from 1 to {MAX_TOP_K}, not {shown(top_k)}.")
     if isinstance(continuation, bool) or not isinstance(continuation, int) or not 0 <= continuation <= MAX_CONTINUATION:

@@ -24,10 +24,7 @@ from gradiend_ui.engine.export.model_card import DTYPES, dtype_name, model_card
 from gradiend_ui.engine.export.model_card import Rewrite as Rewrite
 from gradiend_ui.engine.files.file_names import WHY, is_device, is_writable
 from gradiend_ui.engine.files.whole_or_absent import (
-    aside_of,
-    replace_folder,
-    sync_names,
-    sync_tree,
+    new_folder,
     unfinished,
     with_advice,
 )
@@ -85,22 +82,15 @@ def save_rewritten(
         raise BadName(f"{folder.name!r} exists already and is not empty: choose another name.")
     check_finite(rewritten, rewrite.feature_factor, rewrite.cell.learning_rate)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished(folder, folder=True) as partial:
+        with new_folder(folder, replaces=own) as partial:
             rewritten.save_pretrained(partial, safe_serialization=True)
             _save_tokenizer(model, partial)
             (partial / RECIPE).write_text(json.dumps(recipe(model, rewrite), indent=2), encoding="utf-8")
             (partial / "README.md").write_text(model_card(model, rewrite), encoding="utf-8")
             _verify(model, rewritten, partial)
             (partial / MANIFEST).write_text(json.dumps(_checksums(partial), indent=2), encoding="utf-8")
-            sync_tree(partial)
-            if own:
-                replace_folder(partial, folder, aside_of(folder))
-            else:
-                if folder.exists():
-                    folder.rmdir()
-                os.replace(partial, folder)
-            sync_names(folder.parent)
+            if folder.exists() and not own:
+                folder.rmdir()  # it is empty; some systems rename onto nothing only
     except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
         raise Failed(f"The export could not be written: {with_advice(error)}") from error
     return folder

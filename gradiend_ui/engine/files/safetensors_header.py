@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.files.bounded_cache import Memory
@@ -31,7 +32,8 @@ _ITEM_BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
 }  # fmt: skip
 FLOATS = ("F64", "F32", "F16", "BF16")
-_KEPT, _KEPT_LOCK = Memory(48 * 2**20), threading.Lock()
+_KEPT: Memory[Any] = Memory(48 * 2**20)
+_KEPT_LOCK = threading.Lock()
 """Tables that were checked, the newest ones: a load looks at the same files several times."""
 
 

@@ -99,11 +99,6 @@ def _begun(place: Path, folder: bool, notes: Notes | None) -> Path:
     return partial
 
 
-def aside_of(place: Path) -> Path:
-    """A free name beside `place` for `replace_folder`."""
-    return _free_beside(place, "old")
-
-
 def _free_beside(place: Path, what: str) -> Path:
     stem = place.name.encode(errors="surrogateescape")[:LONGEST_STEM].decode(errors="ignore")
     while True:
@@ -238,12 +233,27 @@ def _exchanging_call() -> Any:
     return None
 
 
-def keep_instead(finished: Path, place: Path, aside: Path) -> None:
-    """As `replace_folder`, for what may be cleared away once it had its time. Raises OSError, Failed."""
-    notes = _notes.get()
-    if notes is not None:
-        notes.keeps(place, finished)
-    replace_folder(finished, place, aside)
+@contextmanager
+def new_folder(place: Path, *, replaces: bool = True, clearable: bool = False, inside: str = "") -> Iterator[Path]:
+    """A new folder to be written: the disk has it as `place` once the block has ended without an error.
+
+    replaces: a folder that is there goes; otherwise one that holds something is an OSError. clearable: it may be
+    cleared away once it had its time. inside: the folder in it that becomes `place`, where the rest of it is needed
+    while it is being made. Raises OSError, Failed; `place` holds what it held then, and nothing where nothing was.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with unfinished(place, folder=True) as stage:
+        yield stage
+        finished = stage / inside
+        sync_tree(finished)
+        notes = _notes.get()
+        if clearable and notes is not None:
+            notes.keeps(place, finished)
+        if replaces and place.is_dir():
+            replace_folder(finished, place, _free_beside(place, "old"))
+        else:
+            os.replace(finished, place)
+        sync_names(place.parent)
 
 
 def replace_folder(finished: Path, place: Path, aside: Path) -> None:

@@ -17,7 +17,6 @@ Reads only what changed since the last look. Thread-safe; knows no page. What it
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +24,7 @@ from typing import TypeVar
 
 from gradiend_ui.engine.answers.run import CellTables, Flags, GridPicture, Numbers, SelectionAnswer
 from gradiend_ui.engine.errors import NotFound
+from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.selection.policies import Candidate, LMSThresholdPolicy
 from gradiend_ui.engine.selection.winner import Question, candidates_of, select, winners_of, winning_feature_factors
 from gradiend_ui.engine.store.store import Store
@@ -232,7 +232,7 @@ class Pictures:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: Memory[_Kept] = Memory(MOST_RUNS)
         self._lock = threading.Lock()
 
     def of(self, run: str, grid: Grid, question: Question) -> tuple[int, GridPicture]:
@@ -248,13 +248,11 @@ class Pictures:
             return kept.rev, known
 
     def _newest(self, run: str) -> _Kept:
-        kept = self._kept.pop(run, _Kept())
+        kept = self._kept.get(run) or _Kept()
         rev, changed = self._store.cells(run, kept.rev)
         if changed:
             kept.scores.update((score.cell, score) for score in changed)
             kept.scored, kept.answers = None, []
         kept.rev = rev
-        self._kept[run] = kept
-        while len(self._kept) > MOST_RUNS:
-            self._kept.popitem(last=False)
+        self._kept.keep(run, kept)
         return kept

@@ -26,7 +26,7 @@ from gradiend_ui.engine.selection.policies import (
 )
 from gradiend_ui.engine.selection.winner_facts import facts_of, threshold_of
 from gradiend_ui.engine.selection.winner_sentences import explain, explain_width
-from gradiend_ui.engine.values import Cell, CellScore, error_key, finite_or_none, lms_ratio
+from gradiend_ui.engine.values import WINNER_GOALS, Cell, CellScore, error_key, finite_or_none, lms_ratio
 
 
 def deciding_tokens(
@@ -104,7 +104,7 @@ class Question:
     def __post_init__(self) -> None:
         if self.target_class not in self.classes:
             raise BadGrid(f"target_class must be one of {listed(self.classes)}, not {shown(self.target_class)}.")
-        if self.goal not in ("strengthen", "weaken"):
+        if self.goal not in WINNER_GOALS:
             raise BadGrid(f"goal must be strengthen or weaken, not {shown(self.goal)}.")
 
     @property
@@ -147,7 +147,7 @@ def wanted_feature_factors(target_class: str, goal: str, strengthening: Mapping[
 
 def goal_feature_factors(strengthening: Mapping[str, float], goal: str, asked: Sequence[str]) -> tuple[float, ...]:
     """The feature factors that a goal, or "both", needs for the `asked` classes. Ascending, each once."""
-    goals = ("strengthen", "weaken") if goal == "both" else (goal,)
+    goals = WINNER_GOALS if goal == "both" else (goal,)
     return tuple(sorted({f for g in goals for name in asked for f in wanted_feature_factors(name, g, strengthening)}))
 
 
@@ -322,9 +322,6 @@ def _threshold_tokens(policy: SelectionPolicy, base: CellScore) -> float | None:
     if hits is None or not isinstance(policy, LMSThresholdPolicy):
         return None
     return round((1.0 - policy.ratio) * hits, 2)
-
-
-WINNER_GOALS = ("strengthen", "weaken")
 
 
 def winners_of(

@@ -14,10 +14,10 @@ from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.values import SweepSpec
 
-SOURCES = ("run", "upload", "path")
+KEPT_SOMEWHERE = ("run", "upload", "path")
 """What names rows or texts that are not given as such: an earlier run, a kept upload, a file."""
 Table = Any
-"""Rows or texts: records, texts, a path, or {one of `SOURCES`: its name}. Whoever reads it says what it cannot be."""
+"""Rows or texts: records, texts, a path, or {one of `KEPT_SOMEWHERE`: its name}. Whoever reads it says what it cannot be."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def _check_source(key: str, given: object) -> None:
     """Rows or texts that are named and not given are named in one way."""
     if not isinstance(given, Mapping):
         return
-    named = [kind for kind in SOURCES if kind in given]
-    accepted = f"{key} must be a list, or an object with one of {', '.join(SOURCES)}"
+    named = [kind for kind in KEPT_SOMEWHERE if kind in given]
+    accepted = f"{key} must be a list, or an object with one of {', '.join(KEPT_SOMEWHERE)}"
     if len(named) != 1:
         raise BadData(f"{accepted}, not one with {', '.join(map(shown, given)) or 'nothing in it'}.")
     if not isinstance(given[named[0]], str):

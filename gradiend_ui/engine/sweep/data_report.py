@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from gradiend_ui.engine.answers.data import NeutralMeasured, RowsFound, ThresholdFacts
+from gradiend_ui.engine.data.forms.choice import SPLITS_OF_ROLE
 from gradiend_ui.engine.data.rows import COLUMNS, EvalData, EvalRow, RejectedRow
 from gradiend_ui.engine.data.table_reading import ReadTable
 from gradiend_ui.engine.files.csv_text import csv_text
@@ -44,7 +45,7 @@ def splits_of(counts: Counts, classes: Sequence[str]) -> dict[str, int]:
     for label_class, alternative_class, split, number in counts:
         if label_class in classes and alternative_class in classes:
             found[str(split)] = found.get(str(split), 0) + int(number)
-    order = ("test", "validation", "train")
+    order = SPLITS_OF_ROLE["decoder"]
     ordered = sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
     return {**{name: found[name] for name in ordered}, ALL: sum(found.values())}
 

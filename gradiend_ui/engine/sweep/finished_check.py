@@ -17,7 +17,7 @@ from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.selection.winner import Question, select
 from gradiend_ui.engine.sweep.plan import PreparedSweep, class_order, prepare
-from gradiend_ui.engine.values import Cell, CellScore, SweepSpec
+from gradiend_ui.engine.values import REFERENCE, TOKEN_BOUNDARIES, Cell, CellScore, SweepSpec
 from gradiend_ui.engine.weights.workspace import Workspace
 
 SAME = 1e-4
@@ -75,7 +75,7 @@ def _candidates(cache: GridCache, model: ModelWithGradiend, companions: Companio
     natural = cache.fingerprint is not None and model.base.facts.token_boundary
     splits = {row.split for row in rows.rows}
     several = tuple(cache.split.split("_")) if "_" in cache.split and cache.split not in splits else None
-    for boundary in ("reference", "natural") if natural else ("reference",):
+    for boundary in TOKEN_BOUNDARIES if natural else (REFERENCE,):
         spec = SweepSpec(
             part=cache.part,  # type: ignore[arg-type]
             token_boundary=boundary,
@@ -236,7 +236,7 @@ def opened_info(sweep: FinishedSweep, model: ModelWithGradiend, checked: Check) 
         "spec": {
             "goal": cache.goal or "strengthen",
             "part": cache.part,
-            "token_boundary": "reference" if plan is None else plan.spec.token_boundary,
+            "token_boundary": REFERENCE if plan is None else plan.spec.token_boundary,
             "split": cache.split,
             "again": False,
             "target_classes": [name for name in classes if name in (cache.asked or classes)] or classes,

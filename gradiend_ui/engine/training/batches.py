@@ -16,9 +16,9 @@ import pandas as pd
 from gradiend_ui.engine.data.forms.choice import training_labels, transition_groups
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.values import ALTERNATIVE
 
 Pair = tuple[str, str]
-ALTERNATIVE = "alternative"
 
 
 @dataclass(frozen=True, slots=True)

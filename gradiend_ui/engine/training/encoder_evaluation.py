@@ -29,9 +29,10 @@ from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder
 from gradiend_ui.engine.data.neutral_texts import capped_neutral
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.training.batches import ALTERNATIVE, Example, Pair, evaluation_order, examples_of
+from gradiend_ui.engine.training.batches import Example, Pair, evaluation_order, examples_of
 from gradiend_ui.engine.training.encoder_metrics import encoder_metrics
-from gradiend_ui.engine.training.gradients import DIFF, FACTUAL, GradientReader
+from gradiend_ui.engine.training.gradients import GradientReader
+from gradiend_ui.engine.values import ALTERNATIVE, DIFF, FACTUAL
 from gradiend_ui.engine.weights.parameter_map import MappedParameter
 
 NEUTRAL = "neutral"

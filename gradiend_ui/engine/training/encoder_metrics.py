@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.values import SPLITS
 
 NEUTRAL_TYPES = ("neutral_training_masked", "neutral_dataset")
 BOUNDARIES = {"neg_boundary": -0.5, "pos_boundary": 0.5, "neutral_boundary": 0.0}
@@ -24,7 +25,6 @@ STATISTICS: Mapping[str, Callable[[pd.Series], float]] = {
     "std": lambda values: float(values.std(ddof=1)) if len(values) > 1 else 0.0,
     "n": lambda values: int(len(values)),
 }
-SPLITS = ("train", "validation", "test")
 
 
 def correlation(encoded: Sequence[float], labels: Sequence[float]) -> float:

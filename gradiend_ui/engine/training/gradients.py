@@ -23,9 +23,8 @@ from gradiend_ui.engine.errors import BadBase, BadData
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.training.batches import Example
 from gradiend_ui.engine.training.losses import TrainingInput, batch_of, loss_of, prepare_for, readout_for, tokens_of
+from gradiend_ui.engine.values import ALTERNATIVE, DIFF, FACTUAL
 from gradiend_ui.engine.weights.parameter_map import MappedParameter
-
-FACTUAL, ALTERNATIVE, DIFF = "factual", "alternative", "diff"
 
 
 class GradientReader:

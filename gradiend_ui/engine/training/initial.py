@@ -33,8 +33,9 @@ from gradiend_ui.engine.checkpoint.config import (
 )
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid
 from gradiend_ui.engine.training.batches import Example, training_schedule
-from gradiend_ui.engine.training.gradients import ALTERNATIVE, DIFF, FACTUAL, GradientReader
+from gradiend_ui.engine.training.gradients import GradientReader
 from gradiend_ui.engine.training.settings import PrePruneConfig, TrainingSettings
+from gradiend_ui.engine.values import ALTERNATIVE, DIFF, FACTUAL
 from gradiend_ui.engine.weights.parameter_map import MappedParameter
 
 TEXT_TOWERS = ("language_model", "text_model", "text_tower", "text_encoder", "decoder", "transformer")

@@ -6,7 +6,6 @@ The file belongs to one run: it names what it was made for, and a run that diffe
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Container
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from gradiend_ui.engine.checkpoint.writing import save_pickled
 from gradiend_ui.engine.errors import Failed
-from gradiend_ui.engine.files.whole_or_absent import discard, with_advice
+from gradiend_ui.engine.files.whole_or_absent import unfinished, with_advice
 from gradiend_ui.engine.training.record import History
 
 STATE_FILE = "state.pt"
@@ -42,7 +41,6 @@ def working_folder(output_dir: Path) -> Path:
 
 def save_interrupted(folder: Path, fingerprint: str, run: Interrupted) -> None:
     """Write the state of a run. Raises Failed when the disk refuses; the old state stays then."""
-    partial = folder / f".{STATE_FILE}.{secrets.token_hex(4)}"
     content = {
         "fingerprint": fingerprint,
         "weights": run.weights,
@@ -52,12 +50,11 @@ def save_interrupted(folder: Path, fingerprint: str, run: Interrupted) -> None:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_pickled(content, partial)
-        os.replace(partial, folder / STATE_FILE)
+        with unfinished(folder / STATE_FILE) as partial:
+            save_pickled(content, partial)
+            os.replace(partial, folder / STATE_FILE)
     except OSError as error:
         raise Failed(f"The state of the training could not be written: {with_advice(error)}") from error
-    finally:
-        discard(partial)
 
 
 def load_interrupted(folder: Path, fingerprints: Container[object]) -> Interrupted | None:

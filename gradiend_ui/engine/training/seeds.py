@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.base.base_model import BaseModel
-from gradiend_ui.engine.checkpoint.writing import OWN_FILES, checked_place, swap_in
+from gradiend_ui.engine.checkpoint.writing import OWN_FILES, carry_over, checked_place
 from gradiend_ui.engine.errors import BadGrid, Failed
-from gradiend_ui.engine.files.whole_or_absent import unfinished
+from gradiend_ui.engine.files.whole_or_absent import new_folder
 from gradiend_ui.engine.training.loop import NEVER, TrainingPlan, TrainingStep, train_gradiend
 from gradiend_ui.engine.training.record import load_training_stats, write_json
 from gradiend_ui.engine.training.settings import SAVED, Convergence
@@ -220,8 +220,7 @@ def _promote(chosen: Path, model: Path, rule: Convergence, report: Mapping[str, 
     """
     model = checked_place(model)
     try:
-        model.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished(model, folder=True) as partial:
+        with new_folder(model) as partial:
             shutil.copytree(chosen, partial, dirs_exist_ok=True)
             record = load_training_stats(chosen) or {}
             count = int(report["convergent_count"])
@@ -231,7 +230,7 @@ def _promote(chosen: Path, model: Path, rule: Convergence, report: Mapping[str, 
                 "convergent_min_target_class_abs_mean": best["convergent_min_target_class_abs_mean"],
             }
             write_json(partial / "training.json", record)
-            swap_in(partial, model)
+            carry_over(model, partial)
     except OSError as error:
         raise Failed(f"The best seed could not be copied to {model.name}: {error.strerror or error}.") from error
 

@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from gradiend_ui.engine.checkpoint.config import ACTIVATIONS
-from gradiend_ui.engine.checkpoint.context import SOURCES
 from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.values import SOURCES, WEIGHT_PARTS
 
 OPTIMIZERS = ("adamw", "adam")
 SAVED = ("best_only", "all_convergent", "all_tried")
 METRICS = ("correlation", "loss")
-WEIGHT_PARTS = ("encoder-weight", "decoder-weight", "decoder-bias", "decoder-sum")
 
 
 @dataclass(frozen=True)

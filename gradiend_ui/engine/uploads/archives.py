@@ -26,12 +26,9 @@ from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, TooLarg
 from gradiend_ui.engine.files.file_names import WHY, is_device
 from gradiend_ui.engine.files.whole_or_absent import (
     advice_for,
-    keep_whole,
+    new_folder,
     reason_of,
-    sync_names,
-    sync_tree,
     touch,
-    unfinished,
     with_advice,
 )
 
@@ -302,7 +299,7 @@ def _check_disk(uploads: Path, needed: int) -> None:
 def _unpacked(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], home: Path, limits: Limits) -> Path:
     """Write every member beside `home`, then rename: half an upload never bears the name of a whole one."""
     try:
-        with unfinished(home, folder=True) as stage:
+        with new_folder(home, replaces=False, clearable=True) as stage:
             left = limits.total_bytes
             for member in members:
                 target = stage / member.orig_filename
@@ -311,11 +308,7 @@ def _unpacked(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], home
                     packed = archive.open(member)
                 with packed:
                     left -= _write(packed, target, min(left, member.file_size), member.orig_filename)
-            sync_tree(stage)
-            if not home.is_dir():
-                keep_whole(stage, home)
-                sync_names(home.parent)
-            return home
+        return home
     except OSError:
         if home.is_dir():
             return home  # another upload of the same file was quicker

@@ -50,10 +50,14 @@ def check_tokenizer_class(stated: object, place: str) -> None:
 def _reads_tokenizer_json(name: str) -> bool:
     """By the installed version of transformers, in the order in which it looks for the class itself."""
     with without_torch():
+        import transformers
         from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 
         try:
-            found = tokenizer_class_from_name(name) or tokenizer_class_from_name(f"{name}Fast")
+            for candidate in (name, f"{name}Fast"):
+                if (found := tokenizer_class_from_name(candidate)) is not None:  # an empty table is something, too
+                    return getattr(found, "__name__", "") in (*TOKENIZER_CLASSES, PLAIN)
+            # a name of its own that stands for nothing here stands for something where PyTorch is
+            return not any(hasattr(transformers, own) for own in (name, name.removesuffix("Fast")))
         except (ImportError, RuntimeError):  # a name of its own for what needs a library that is not here
             return False
-    return found is None or getattr(found, "__name__", "") in (*TOKENIZER_CLASSES, PLAIN)

@@ -38,10 +38,10 @@ class SweepData:
 
     def __init__(self, store: Store, data_dir: Path, beside: Beside) -> None:
         self._store, self._data_dir, self._beside = store, data_dir, beside
-        self.kept = Memory(KEPT_DATA_BYTES)
+        self.kept: Memory[Any] = Memory(KEPT_DATA_BYTES)
 
     def forget(self) -> None:
-        self.kept = Memory(KEPT_DATA_BYTES)
+        self.kept.clear()
 
     def companions_beside(self, checkpoint: Checkpoint, trust: Trust) -> Companions:
         """What lies beside a stranger's checkpoint, read in a process of its own, before anything large is loaded.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import os
 import secrets
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -70,13 +69,13 @@ class Resources:
         self.data_dir = data_dir
         self.demo_folder = demo_folder
         self.trust = trust
-        self.answers = Memory()
+        self.answers: Memory[Any] = Memory()
         self.secret = secrets.token_bytes(16)
         self.beside = Beside(waits=waits, run=partial(run_confined, limits=TABLES if trust.public else OWN_TABLES))
         self.data = SweepData(store, data_dir, self.beside)
         self._bases = SharedBases()
-        self._loaded: OrderedDict[str, Loaded] = OrderedDict()
-        self._plans: OrderedDict[str, PreparedSweep] = OrderedDict()
+        self._loaded: Memory[Loaded] = Memory(KEPT_CHECKPOINTS)
+        self._plans: Memory[PreparedSweep] = Memory(KEPT_PLANS)
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -135,27 +134,29 @@ class Resources:
 
     def keep_checkpoint(self, handle: str, loaded: Loaded) -> None:
         """Keep it, drop the longest unused one, and with it the plans that were made for what is dropped."""
-        _keep(self._loaded, handle, loaded, KEPT_CHECKPOINTS)
+        self._loaded.keep(handle, loaded)
         models = {id(kept.model) for kept in self._loaded.values()}
-        self._plans = OrderedDict((run, plan) for run, plan in self._plans.items() if id(plan.model) in models)
+        self._plans.drop_unless(lambda plan: id(plan.model) in models)
 
     def checkpoint(self, handle: str) -> Loaded:
         """The checkpoint of this handle, read again when it was dropped or its base model was overwritten.
 
         Raises NotFound and as reading does.
         """
-        if handle not in self._loaded or overwritten(self._loaded[handle].model.base):
+        loaded = self._loaded.get(handle)
+        if loaded is None or overwritten(loaded.model.base):
             source, options, _ = self.store.checkpoint(handle)
             with self.bounded(source):
-                self.keep_checkpoint(handle, self.read_checkpoint(source, options))
-        self._loaded.move_to_end(handle)
-        return self._loaded[handle]
+                loaded = self.read_checkpoint(source, options)
+                self.keep_checkpoint(handle, loaded)
+        return loaded
 
     def known_card(self, handle: str, source: str) -> StoredCard | None:
         """The card of a demo that is in memory on a server of strangers, where every page that opens asks for it; its
         record counts as used now. None for anything else: its files may have changed."""
         fixed = self.trust.public and source in DEMOS
-        if not fixed or handle not in self._loaded or overwritten(self._loaded[handle].model.base):
+        loaded = self._loaded.look(handle) if fixed else None
+        if loaded is None or overwritten(loaded.model.base):
             return None
         return cast("StoredCard | None", self.store.use_checkpoint(handle))
 
@@ -165,7 +166,7 @@ class Resources:
         self._plans.clear()
         self.data.forget()
         self._bases.forget()
-        self.answers = Memory()
+        self.answers.clear()
         gc.collect()
 
     # --- plans ---------------------------------------------------------------------------------------------------
@@ -194,11 +195,12 @@ class Resources:
         return replace(plan, warnings=(*plan.warnings, *rows.notes))
 
     def keep_plan(self, run: str, plan: PreparedSweep) -> None:
-        _keep(self._plans, run, plan, KEPT_PLANS)
+        self._plans.keep(run, plan)
 
     def plan(self, run_id: str) -> PreparedSweep:
         """The run's plan, made again when it was dropped. Raises BadData when its ingredients have changed."""
-        if run_id not in self._plans:
+        plan = self._plans.get(run_id)
+        if plan is None:
             record = self.store.run(run_id)
             plan = self.planned(record, BatchLimits(**record.info.get("batches", {})))
             if not plan.is_called(record.info["fingerprint"]):
@@ -207,7 +209,7 @@ class Resources:
                     "Start a new sweep."
                 )
             self.keep_plan(run_id, plan)
-        return self._plans[run_id]
+        return plan
 
     def planned(self, record: Run, limits: BatchLimits) -> PreparedSweep:
         """The plan of a run's request, with other limits if need be."""
@@ -255,10 +257,3 @@ def checked_direction(given: object) -> dict[str, float]:
             f"encoding_direction names a class with {longest:,} characters; at most {MAX_CLASS_NAME} are taken."
         )
     return {str(name): float(value) for name, value in given.items()}
-
-
-def _keep(kept: OrderedDict[str, Any], key: str, value: Any, limit: int) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    while len(kept) > limit:
-        kept.popitem(last=False)

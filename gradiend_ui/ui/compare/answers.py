@@ -18,12 +18,12 @@ from itertools import groupby
 from gradiend_ui.engine.answers.checkpoint import Card
 from gradiend_ui.engine.answers.model import CompareAnswer, ComparedMask, ComparedText, Continuations, Said
 from gradiend_ui.engine.base.objectives import objective_named
+from gradiend_ui.engine.data.rows import MASK
 from gradiend_ui.figures.numbers import change, probability
 from gradiend_ui.ui.compare.columns import Column
 from gradiend_ui.ui.kit.tree import Node, explained, node
 from gradiend_ui.ui.kit.words import Words
 
-MASK = "[MASK]"
 FIRST_EXAMPLES = 3
 FROM_DATA, SEVERAL_MASKS, ENGLISH, GERMAN = "data", "several", "english", "german"
 CONTINUED_TOKENS = 12

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradiend_ui.engine.answers.model import CompareAnswer
 from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.engine.values import CellPlace
+from gradiend_ui.engine.values import MOST_COMPARED_TEXTS, CellPlace
 from gradiend_ui.figures.numbers import cell_name
 from gradiend_ui.ui.compare.answers import build_answers, build_note, continued_tokens
 from gradiend_ui.ui.compare.columns import MOST_PINNED, Column, as_csv, as_tabs, columns_of, is_left_out, table
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gradiend_ui.server.session import Session
 
 TOP_K = 8
-MOST_SENTENCES = 20
 
 
 @dataclass(frozen=True)
@@ -72,14 +71,14 @@ def notes_of(asked: Question, words: Words) -> list[str]:
     count, notes = len(asked.sentences), []
     if asked.left_out:
         notes.append(words("compare.no_room", most=MOST_PINNED))
-    if count > MOST_SENTENCES:
-        notes.append(words("compare.too_many", count=count, most=MOST_SENTENCES))
+    if count > MOST_COMPARED_TEXTS:
+        notes.append(words("compare.too_many", count=count, most=MOST_COMPARED_TEXTS))
     return notes
 
 
 def answers_to(session: Session, asked: Question) -> CompareAnswer:
     """The engine's answer for the first twenty sentences. Raises GradiendUIError."""
-    texts = asked.sentences[:MOST_SENTENCES]
+    texts = asked.sentences[:MOST_COMPARED_TEXTS]
     options: dict[str, object] = {"top_k": TOP_K, "skip_bad": True}
     continuation = continued_tokens(session.card(asked.checkpoint)["objective"])
     if continuation:

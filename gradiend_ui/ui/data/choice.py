@@ -20,10 +20,10 @@ from gradiend_ui.engine.answers.data import (
     WordsByClass,
 )
 from gradiend_ui.engine.sweep.data_report import ALL, chosen_count, default_split, scaled_seconds, splits_of
+from gradiend_ui.engine.values import NO_NEUTRAL
 
 OWN, NONE = "#own", "#none"
 """Values of the neutral set's dropdown that are no names of sets: own texts, and no texts at all."""
-NO_NEUTRAL_SET = "none"
 ROW_WISE = "label"
 
 
@@ -100,7 +100,7 @@ def spec_of(choice: Choice) -> DataSpec:
     if choice.neutral_set == OWN and choice.own_neutral is not None:
         spec["neutral"] = choice.own_neutral["neutral"]
     elif choice.neutral_set in (None, OWN, NONE):
-        spec["neutral_set"] = NO_NEUTRAL_SET
+        spec["neutral_set"] = NO_NEUTRAL
     else:
         spec["neutral_set"] = choice.neutral_set
     return spec

@@ -17,6 +17,7 @@ from gradio.blocks import Block
 from gradiend_ui.engine.answers.checkpoint import About, Card
 from gradiend_ui.engine.answers.model import ExportAnswer, ExportStep
 from gradiend_ui.engine.answers.run import RunInfo
+from gradiend_ui.engine.values import AS_BASE, EXPORT_DTYPES
 from gradiend_ui.figures.numbers import cell_name, three_digits
 from gradiend_ui.server.exports import LONGEST_NAME
 from gradiend_ui.ui.kit.drawer import drawer
@@ -99,8 +100,6 @@ def inline(text: str) -> list[Node | str]:
 
 
 HIDDEN_ID = "export-file"
-DTYPES = ("float32", "float16", "bfloat16")
-AS_BASE = "base"
 DOWNLOAD, FOLDER = "download", "folder"
 
 EXPLAINED: dict[str, str] = {
@@ -154,8 +153,8 @@ def build_drawer(words: Words, about: About) -> ExportDrawerWidgets:
         with gr.Column(elem_id="export-form", min_width=0):
             name = gr.Textbox(label=words("export.name"), max_length=LONGEST_NAME, max_lines=1, elem_id="export-name")
             dtype = gr.Radio(
-                [*DTYPES, (words("export.as_base"), AS_BASE)],
-                value=DTYPES[0],
+                [*EXPORT_DTYPES, (words("export.as_base"), AS_BASE)],
+                value=EXPORT_DTYPES[0],
                 label=words("export.dtype"),
                 elem_id="export-dtype",
             )
@@ -239,7 +238,7 @@ def dtype_choices(described: ExportAnswer, words: Words) -> list[tuple[str, str]
         return words("export.as_swept", dtype=told) if name == scored else told
 
     base = words("export.as_base_size", dtype=described["stored"], size=megabytes(sizes[described["stored"]]))
-    return [*((label(name), name) for name in DTYPES), (base, AS_BASE)]
+    return [*((label(name), name) for name in EXPORT_DTYPES), (base, AS_BASE)]
 
 
 def build_preview(described: ExportAnswer, shown: int, words: Words) -> Node:

@@ -17,7 +17,7 @@ from gradio.blocks import Block
 
 from gradiend_ui.engine.answers.run import Picture, SelectionAnswer
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
-from gradiend_ui.engine.values import CellPlace
+from gradiend_ui.engine.values import ACTIVE_STATES, CellPlace
 from gradiend_ui.figures.maps import MapsPayload, Marks, Measure, RowPayload, build_maps, build_row_chart, empty_picture
 from gradiend_ui.ui.grid.files import stem_of
 from gradiend_ui.ui.grid.heatmap import Heatmap, Picked
@@ -32,8 +32,6 @@ from gradiend_ui.ui.kit.words import Words
 if TYPE_CHECKING:
     from gradiend_ui.server.session import Session
 
-LIVE = ("queued", "running")
-WATCHED = (*LIVE, "paused")
 FASTEST = 1 / 8
 CHECK_EVERY = 0.04
 CHECK_IDLE = 0.5
@@ -187,7 +185,7 @@ async def _changes(session: Session, viewers: Viewers, page: str, run: str, word
             if now != seen:
                 seen = now
                 yield await asyncio.to_thread(show, session, viewers.get(page), words)
-                if now[1] not in WATCHED:
+                if now[1] not in ACTIVE_STATES:
                     return
                 await asyncio.sleep(FASTEST * viewers.crowd)
                 continue

@@ -6,7 +6,7 @@ from collections import Counter
 
 from gradiend_ui.engine.answers.checkpoint import Card
 from gradiend_ui.engine.answers.run import Picture
-from gradiend_ui.engine.values import DEFAULT_PRECISION
+from gradiend_ui.engine.values import DEFAULT_PRECISION, GOING_STATES
 from gradiend_ui.figures.numbers import big, clock
 from gradiend_ui.ui.kit.tree import Node, node
 from gradiend_ui.ui.kit.words import Words
@@ -92,7 +92,7 @@ def build_steps(words: Words, *, loaded: bool, state: str, has_cells: bool) -> N
     stage = {
         "load": "done" if loaded else "now",
         "sweep": _sweep_stage(loaded, state),
-        "compare": "now" if has_cells and state not in ("queued", "running") else "open" if has_cells else "later",
+        "compare": "now" if has_cells and state not in GOING_STATES else "open" if has_cells else "later",
         "export": "open" if has_cells else "later",
     }
     links = [

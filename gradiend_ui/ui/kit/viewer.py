@@ -8,13 +8,14 @@ ones, so that one page never has two. Knows nothing of grids or widgets.
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gradiend_ui.engine.answers.run import SelectOptions
+from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.server.roles import CONTROLLING
 
 MOST_VIEWERS = 5000
@@ -58,47 +59,45 @@ class Viewers:
 
     def __init__(self, open_pages: Container[object] | None = None) -> None:
         self._open = open_pages
-        self._views: OrderedDict[str, View] = OrderedDict()
+        self._views: Memory[View] = Memory(MOST_VIEWERS)
         self._followed: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
     def get(self, page: str) -> View:
         with self._lock:
-            return self._views.get(page, View())
+            return self._views.get(page) or View()
 
     def change(self, page: str, **changes: Any) -> View:
         with self._lock:
-            old = self._views.get(page, View())
+            old = self._views.get(page) or View()
             if changes.get("run", old.run) != old.run:
                 changes = {"pinned": (), "role": "", **changes}
             view = replace(old, **changes)
-            self._views[page] = view
-            self._views.move_to_end(page)
-            while len(self._views) > MOST_VIEWERS:
-                self._views.popitem(last=False)
+            self._views.keep(page, view)
             return view
 
     def choose(self, page: str, nth: float, chosen: tuple[float, float] | None) -> View | None:
         """Take over the page's `nth` selection; None, and nothing taken over, where a newer one was here first."""
         with self._lock:
-            old = self._views.get(page, View())
+            old = self._views.get(page) or View()
             if nth < old.nth:
                 return None
-            self._views[page] = view = replace(old, chosen=chosen, nth=nth)
-            self._views.move_to_end(page)
+            view = replace(old, chosen=chosen, nth=nth)
+            self._views.keep(page, view)
             return view
 
     def begin_to_follow(self, page: str, run: str) -> int:
         """A number that stays the page's current one until the next call."""
         with self._lock:
-            old = self._views.get(page, View())
+            old = self._views.get(page) or View()
             role = old.role if old.run == run else ""
-            self._views[page] = replace(old, run=run, role=role, follower=old.follower + 1)
+            self._views.keep(page, replace(old, run=run, role=role, follower=old.follower + 1))
             return old.follower + 1
 
     def may_follow(self, page: str, follower: int) -> bool:
         with self._lock:
-            return page in self._views and self._views[page].follower == follower
+            view = self._views.look(page)
+            return view is not None and view.follower == follower
 
     @contextmanager
     def following(self, page: str, run: str) -> Iterator[None]:
@@ -122,9 +121,13 @@ class Viewers:
         with self._lock:
             others = {other for other, followed in self._followed if followed == run and other != page}
             others = {other for other in others if self.is_open(other)}
-            if not self._views.get(page, View()).owner:
+            if not self._owns(page):
                 return len(others)
-            return sum(not self._views.get(other, View()).owner for other in others)
+            return sum(not self._owns(other) for other in others)
+
+    def _owns(self, page: str) -> bool:
+        view = self._views.look(page)
+        return view is not None and view.owner
 
     def is_open(self, page: str) -> bool:
         return self._open is None or page in self._open
@@ -136,4 +139,4 @@ class Viewers:
 
     def forget(self, page: str) -> None:
         with self._lock:
-            self._views.pop(page, None)
+            self._views.drop(page)

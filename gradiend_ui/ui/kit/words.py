@@ -1,4 +1,4 @@
-"""Every text of the page in each of its languages: `words("sweep.start")`, with values `words("sweep.rows", count=3)`.
+"""Every text of the page in each language: `words("sweep.start")`, with values `words("sweep.cells", count=32)`.
 
 The texts are in `language/<code>/<section>.toml`, one file per step; a key is `section.name`. A folder is a language:
 `register_language` takes one from anywhere. `<name>_help` is the

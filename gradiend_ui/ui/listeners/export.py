@@ -10,7 +10,7 @@ import gradio as gr
 
 from gradiend_ui.engine.answers.run import SelectOptions
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
-from gradiend_ui.engine.values import CellPlace
+from gradiend_ui.engine.values import QUESTION, CellPlace
 from gradiend_ui.ui.export import panel as export
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.downloads import press, shelve
@@ -24,7 +24,6 @@ from gradiend_ui.ui.page.page import Page
 if TYPE_CHECKING:
     from gradiend_ui.server.session import Session
 
-QUESTION = ("goal", "policy", "ratio", "any_feature_factor")
 COPY = """async () => {
   const pre = document.querySelector('#export-script pre');
   let copied = true;

@@ -12,6 +12,7 @@ from gradio.events import Dependency
 from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.errors import BadGrid, GradiendUIError
 from gradiend_ui.engine.sweep.axes import fine_axes, spelled
+from gradiend_ui.engine.values import BOTH
 from gradiend_ui.server.roles import HOLDER, OWNER
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.refusals import for_people
@@ -128,7 +129,7 @@ def wire_question(page: Page) -> None:
     def change_form(checkpoint: str, run: str, *values: Any) -> list[object]:
         with for_people(page.words):
             form, data = read(values)
-            both = gr.update(visible=form.goal == described.BOTH)
+            both = gr.update(visible=form.goal == BOTH)
             form = with_lists(page, checkpoint, run, form)
             return [both, *told(page, checkpoint, form, data), *preview(page, checkpoint, run, form)]
 

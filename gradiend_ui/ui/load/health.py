@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from gradiend_ui.engine.answers.checkpoint import Assumed, Card, FoundSweep, MemoryNeeded, Seed
 from gradiend_ui.engine.base.objectives import objective_named
+from gradiend_ui.engine.values import GIGABYTE, MEGABYTE
 from gradiend_ui.figures.numbers import percent, signed, three_digits
 from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.kit.words import Words
@@ -43,7 +44,6 @@ CHANGES: Mapping[str, Mapping[str, bool]] = {
     CHAT_OFF: {"chat_prompt": False},
 }
 """A correction that needs no further question: how the checkpoint is read again, see `Uploads.reload`."""
-GIGABYTE, MEGABYTE = 1024**3, 1024**2
 
 
 def build_loading(words: Words) -> Node:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gradiend_ui.engine.answers.run import MadeBy, RunEntry, RunWinner, SelectionAnswer
-from gradiend_ui.engine.values import lms_ratio
+from gradiend_ui.engine.values import ACTIVE_STATES, lms_ratio
 from gradiend_ui.figures.numbers import cell_name, three_digits
 from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.kit.words import Words
@@ -169,7 +169,7 @@ def _build_buttons(entry: RunEntry, marks: Marks, words: Words) -> Node:
         return pick(f"{action}:{run}", label, aria_label=f"{label}: {title}, {moment(entry['created'])}", **attributes)
 
     if marks.asked == run:
-        going = entry["state"] in ("queued", "running", "paused")
+        going = entry["state"] in ACTIVE_STATES
         question = node("span", words("runs.ask_going" if going else "runs.ask"), cls="danger", role="alert")
         return node(
             "div", question, button("sure", cls="danger"), node("span"), button("keep"), cls="shelf-buttons sure"

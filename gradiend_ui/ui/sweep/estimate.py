@@ -13,19 +13,16 @@ from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.selection.winner import Question, wanted_feature_factors, winning_feature_factors
 from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.axes import read_axis
-from gradiend_ui.engine.values import Grid
+from gradiend_ui.engine.values import BFLOAT16, DECODER, WINNER_GOALS, Grid
 from gradiend_ui.figures.numbers import clock, signed
 from gradiend_ui.ui.kit.tree import Node, node
 from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.sweep.form import (
-    BFLOAT16,
-    DECODER,
     FACTORS,
     FINE,
     LISTED,
     LOOK_BFLOAT16,
     RATES,
-    WINNER_GOALS,
     Form,
     asked_sweep,
     read_grid,

@@ -16,18 +16,14 @@ from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY
 from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.axes import quick_axes, read_axis
-from gradiend_ui.engine.values import DEFAULT_PRECISION, Grid
+from gradiend_ui.engine.values import BFLOAT16, BOTH, DEFAULT_PRECISION, DEFAULT_RATIO, GOALS, STRENGTHEN, Grid
 
 DEFAULT, DENSE, QUICK, FINE, TYPED = "default", "dense", "quick", "fine", "typed"
 PRESETS = (DEFAULT, DENSE, QUICK, FINE, TYPED)
 LISTED = (FINE, TYPED)
 """Presets whose grid is in the two lists; the others only write theirs there."""
-STRENGTHEN, WEAKEN, BOTH = "strengthen", "weaken", "both"
-GOALS, WINNER_GOALS = (STRENGTHEN, WEAKEN, BOTH), (STRENGTHEN, WEAKEN)
-RATIO, LOWEST_RATIO = 0.99, 0.9
+LOWEST_RATIO = 0.9
 FACTORS, RATES = "feature factors", "learning rates"
-DECODER = "decoder"
-BFLOAT16 = "bfloat16"
 LOOK_BFLOAT16 = "look_bfloat16"
 ARITHMETICS: Mapping[str, Mapping[str, str]] = {
     DEFAULT_PRECISION: {},
@@ -35,7 +31,6 @@ ARITHMETICS: Mapping[str, Mapping[str, str]] = {
     BFLOAT16: {"precision": BFLOAT16},
 }
 """Choices of the numbers that a sweep computes with, and what each says in a spec."""
-REFERENCE = "reference"
 NO_MODEL = "There is no model to sweep yet. Load the demo or a folder first."
 NO_WINNER = "There is no winner to look around yet. Finish a sweep with another grid first, then choose this one."
 
@@ -171,7 +166,7 @@ def first_goals(spec: RunSpec | None) -> tuple[str, str]:
 def first_ratio(spec: RunSpec | None) -> float:
     """The threshold of a page that has just opened: the one whose winner a sweep looked for, else the usual one."""
     if not spec or not spec.get("winner_only"):
-        return RATIO
+        return DEFAULT_RATIO
     return min(max(float(spec["winner_ratio"]), LOWEST_RATIO), 1.0)
 
 

@@ -19,24 +19,30 @@ from gradiend_ui.engine.answers.checkpoint import Card
 from gradiend_ui.engine.answers.run import RunInfo, RunSpec, SelectOptions
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, POLICIES
 from gradiend_ui.engine.sweep.axes import spelled
-from gradiend_ui.engine.values import DEFAULT_PRECISION, PARTS, TOKEN_BOUNDARIES
+from gradiend_ui.engine.values import (
+    ACTIVE_STATES,
+    BOTH,
+    DECODER,
+    DEFAULT_PRECISION,
+    DEFAULT_RATIO,
+    GOALS,
+    GOING_STATES,
+    PARTS,
+    REFERENCE,
+    TOKEN_BOUNDARIES,
+    WINNER_GOALS,
+)
 from gradiend_ui.ui.kit.tree import Tree, node
 from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.sweep import control, lists
 from gradiend_ui.ui.sweep import form as described
 from gradiend_ui.ui.sweep.form import (
     ARITHMETICS,
-    BOTH,
-    DECODER,
     DEFAULT,
     FORM_FIELDS,
-    GOALS,
     LISTED,
     LOWEST_RATIO,
     PRESETS,
-    RATIO,
-    REFERENCE,
-    WINNER_GOALS,
     first_options,
 )
 
@@ -51,7 +57,7 @@ class Threshold(gr.Slider):
 
 
 def snapped(ratio: float | None) -> float:
-    return RATIO if ratio is None else min(max(float(ratio), LOWEST_RATIO), 1.0)
+    return DEFAULT_RATIO if ratio is None else min(max(float(ratio), LOWEST_RATIO), 1.0)
 
 
 __all__ = [
@@ -61,7 +67,6 @@ __all__ = [
 
 MOST_BUTTONS = 4
 """So many classes stand side by side; more are a list to choose from."""
-BUSY_STATES = ("queued", "running")
 RESUMABLE = ("paused", "stopped", "interrupted")
 SINGLE_UPDATE_PARTS = (DECODER, "decoder-bias", "decoder-sum")
 """The parts that are one update whatever the latent dimension."""
@@ -137,7 +142,7 @@ def build(words: Words) -> tuple[FormWidgets, RunWidgets]:
         winner_goal = _choice("winner_goal", [(words(f"sweep.goal_{name}"), name) for name in WINNER_GOALS], words)
         preset = _choice("preset", [(words(f"sweep.preset_{name}"), name) for name in PRESETS], words)
         listed = lists.build(words)
-        ratio = Threshold(LOWEST_RATIO, 1.0, RATIO, step=0.005, label=words("sweep.ratio"), elem_id="ratio")
+        ratio = Threshold(LOWEST_RATIO, 1.0, DEFAULT_RATIO, step=0.005, label=words("sweep.ratio"), elem_id="ratio")
         policy = gr.Dropdown(policy_choices(words), value=DEFAULT_POLICY, label=words("sweep.policy"), elem_id="policy")
         winner_only = _switch("winner_only", words)
         more = _build_more(words)
@@ -291,8 +296,8 @@ def button_states(state: str, loaded: bool, words: Words, controls: bool = True)
     """Updates of start, pause, resume, stop for a run's state ("" without one); who watches can start."""
     start = words("sweep.start_new" if state else "sweep.start")
     return [
-        gr.update(interactive=loaded and state not in BUSY_STATES, value=start),
-        gr.update(interactive=controls and state in BUSY_STATES),
+        gr.update(interactive=loaded and state not in GOING_STATES, value=start),
+        gr.update(interactive=controls and state in GOING_STATES),
         gr.update(interactive=controls and state in RESUMABLE),
-        gr.update(interactive=controls and state in (*BUSY_STATES, "paused")),
+        gr.update(interactive=controls and state in ACTIVE_STATES),
     ]

@@ -13,10 +13,11 @@ import pandas as pd
 from gradiend_ui.engine.data.forms.unified import UnifiedData
 from gradiend_ui.engine.data.rows import EvalRow, normal_splits
 from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.values import SPLITS
 
 Pair = tuple[str, str]
 _SEED_WITHOUT_SEED = 42
-_ROLES = {
+SPLITS_OF_ROLE = {
     "train": ("train",),
     "eval": ("validation", "test", "train"),
     "decoder": ("test", "validation", "train"),
@@ -27,16 +28,16 @@ def split_names(unified: UnifiedData, split: str | Sequence[str]) -> tuple[str, 
     """The splits meant by one name, several, or "all" (train, validation, test, then others by name)."""
     wanted = normal_splits(split)
     present = {row.split for row in unified.rows} if wanted is None else set(wanted)
-    standard = [name for name in ("train", "validation", "test") if name in present]
+    standard = [name for name in SPLITS if name in present]
     return (*standard, *sorted(present.difference(standard)))
 
 
 def split_for_role(unified: UnifiedData, role: str) -> str:
     """The split for "train", "eval" (watching a training) or "decoder": the best one that has rows."""
-    if role not in _ROLES:
-        raise BadData(f"There is no role {role!r} for a split; known: {', '.join(_ROLES)}.")
+    if role not in SPLITS_OF_ROLE:
+        raise BadData(f"There is no role {role!r} for a split; known: {', '.join(SPLITS_OF_ROLE)}.")
     present = split_names(unified, "all")
-    return next((name for name in _ROLES[role] if name in present), present[0])
+    return next((name for name in SPLITS_OF_ROLE[role] if name in present), present[0])
 
 
 def require_training_splits(unified: UnifiedData, *, evaluates: bool, held_out: bool = False) -> None:

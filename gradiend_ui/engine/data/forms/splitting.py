@@ -15,8 +15,8 @@ import pandas as pd
 from gradiend_ui.engine.data.forms.form import HELDOUT, DataForm
 from gradiend_ui.engine.data.rows import EvalRow, cased_like
 from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.values import SPLITS
 
-SPLITS = ("train", "validation", "test")
 LEAST_HELDOUT_ROWS = 10
 Cycle = tuple[int, int]
 _GROUP_FIELDS = {

@@ -29,7 +29,7 @@ from gradiend_ui.engine.scoring.objectives.candidates import target_ids
 from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, score_block
 from gradiend_ui.engine.scoring.readout import Batch, Placed, Readout, padded, placed, says_the_same
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
-from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
+from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, TOKEN_BOUNDARIES, BatchLimits
 
 Model = Any
 REFERENCE_CHUNK = 16
@@ -46,7 +46,7 @@ class ClmNextToken:
         base: BaseModel,
         rows: Sequence[EvalRow],
         targets: ClassTargets,
-        token_boundary: str = "reference",
+        token_boundary: str = REFERENCE,
         limits: BatchLimits = DEFAULT_LIMITS,
     ) -> None:
         self.classes = targets.classes
@@ -63,7 +63,7 @@ class ClmNextToken:
             raise BadData(f"No row has text left of {MASK}: a causal model has nothing to continue.")
         self.after_padding = 0
         self.first_look: tuple[int, ...] = ()
-        build = self._reference_blocks if token_boundary == "reference" else self._natural_blocks
+        build = self._reference_blocks if token_boundary == REFERENCE else self._natural_blocks
         self.blocks = tuple(build(prefixes, limits))
         self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0])
 
@@ -79,7 +79,7 @@ class ClmNextToken:
                 f"{len(self.unscorable)} of {len(self._rows)} rows score nothing: "
                 "their mask lies without text to its left."
             )
-        if self.token_boundary == "reference":
+        if self.token_boundary == REFERENCE:
             report = boundary_report(self._base, self._rows, self._targets)
             found += [report.warning] if report.warning else []
         return tuple(found)
@@ -148,7 +148,7 @@ class ClmNextToken:
 
     def _row_entries(self, row: EvalRow, prefix: str) -> list[tuple[int, int]]:
         """(class column, token id) of every target of one row, each id once per class."""
-        word_initial = self.token_boundary == "natural" and prefix[-1:].isspace() and not self._base.chat_prompt
+        word_initial = self.token_boundary == NATURAL and prefix[-1:].isspace() and not self._base.chat_prompt
         return target_ids(row, self._targets, self._word_initial if word_initial else self._first)
 
 
@@ -222,9 +222,9 @@ def boundary_report(base: BaseModel, rows: Sequence[EvalRow], targets: ClassTarg
         raise BadData(f"No row has text left of {MASK}: a causal model has nothing to continue.")
     mass: dict[str, float] = {}
     after_padding = 0
-    for boundary in ("reference", "natural"):
+    for boundary in TOKEN_BOUNDARIES:
         objective = ClmNextToken(base, sample, targets, boundary)
         scores = torch.cat([objective.score(base.model, block) for block in objective.blocks])
         mass[boundary] = float(scores.nansum(dim=1).mean())
         after_padding = max(after_padding, objective.after_padding)
-    return BoundaryReport(mass["reference"], mass["natural"], after_padding, len(sample))
+    return BoundaryReport(mass[REFERENCE], mass[NATURAL], after_padding, len(sample))

@@ -17,12 +17,10 @@ from gradiend_ui.engine.export.model_card import DTYPES, Rewrite, dtype_name, mo
 from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.runs import Run
+from gradiend_ui.engine.values import AS_BASE, EXPORT_DTYPES, STOPPABLE_STATES
 from gradiend_ui.engine.worker.health_card import export_facts
 from gradiend_ui.engine.worker.requests import DeleteRun, DescribeExport, Export, Pack, Rewriting
 from gradiend_ui.engine.worker.resources import Resources
-
-OFFERED = ("float32", "float16", "bfloat16")
-AS_BASE = "base"
 
 
 def export(resources: Resources, request: Export) -> str:
@@ -47,14 +45,14 @@ def describe(resources: Resources, request: DescribeExport) -> RewriteAnswer:
     return {
         "card": model_card(model, rewrite),
         "script": script(model, rewrite, source, request.name, base),
-        "bytes": {name: written_bytes(model.base_model, name) for name in (*OFFERED, stored)},
+        "bytes": {name: written_bytes(model.base_model, name) for name in (*EXPORT_DTYPES, stored)},
         "stored": stored,
         "scored": dtype_name(model.base_model.dtype),
     }
 
 
 def delete_run(resources: Resources, request: DeleteRun) -> None:
-    resources.store.set_state(request.run, "stopped", only_from=("queued", "running", "paused", "interrupted"))
+    resources.store.set_state(request.run, "stopped", only_from=STOPPABLE_STATES)
     resources.store.delete_run(request.run)
 
 
@@ -72,8 +70,8 @@ def _rewrite(resources: Resources, record: Run, asked: Rewriting) -> Rewrite:
 
 def _dtype(model: ModelWithGradiend, asked: object) -> str | None:
     """The name of the dtype to write; None for the one that was scored. Raises BadGrid."""
-    if asked not in (None, AS_BASE, *OFFERED):
-        raise BadGrid(f"dtype must be one of {', '.join(OFFERED)} or {AS_BASE}, not {shown(asked)}.")
+    if asked not in (None, AS_BASE, *EXPORT_DTYPES):
+        raise BadGrid(f"dtype must be one of {', '.join(EXPORT_DTYPES)} or {AS_BASE}, not {shown(asked)}.")
     name = _stored_dtype(model) if asked == AS_BASE else None if asked is None else str(asked)
     return None if name == dtype_name(model.base_model.dtype) else name
 

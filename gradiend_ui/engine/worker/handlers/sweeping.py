@@ -15,7 +15,7 @@ from gradiend_ui.engine.sweep.order import CellOrder, WholeGrid, WinnerSearch
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.provenance import provenance
 from gradiend_ui.engine.uploads.limits import check_size
-from gradiend_ui.engine.values import DEFAULT_LIMITS, PRECISIONS, BatchLimits, Cell, SweepSpec
+from gradiend_ui.engine.values import DEFAULT_LIMITS, GIGABYTE, PRECISIONS, WINNER_GOALS, BatchLimits, Cell, SweepSpec
 from gradiend_ui.engine.weights.workspace import free_bytes
 from gradiend_ui.engine.worker.handlers.data import rows_summary
 from gradiend_ui.engine.worker.health_card import Loaded, sizes_of
@@ -26,7 +26,6 @@ KEPT_OPTIONS = (
     "goal", "part", "token_boundary", "split", "again", "precision", "first_look", "winner_only", "winner_ratio",
 )  # fmt: skip
 GPU_LIMITS = BatchLimits(rows=256, tokens=32_768, points=8192)
-GIGABYTE = 2**30
 
 
 def start(resources: Resources, request: StartSweep) -> StartedSweep:
@@ -159,7 +158,7 @@ def _wanted(resources: Resources, run_id: str, plan: PreparedSweep) -> list[int]
 def winner_questions(plan: PreparedSweep) -> list[Question]:
     """Whose winners a sweep is to find: the spec's classes, for its goal or for both."""
     spec, classes = plan.spec, plan.targets.classes
-    goals = ("strengthen", "weaken") if spec.goal == "both" else (spec.goal,)
+    goals = WINNER_GOALS if spec.goal == "both" else (spec.goal,)
     factors = plan.model.strengthening_feature_factor
     known = {name: factors[name] for name in classes if name in factors}
     return [Question(name, classes, known, goal) for goal in goals for name in spec.target_classes or classes]
