@@ -188,9 +188,9 @@ def test_every_page_is_in_the_index_and_every_picture_on_a_page() -> None:
 def test_the_readme_is_short_and_its_test_command_is_the_one_that_ci_runs() -> None:
     text = README.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 145
-    ci = CI.read_text(encoding="utf-8")
-    for command in ["pip install -r requirements.txt -r tests/requirements.txt", "pytest -n 2"]:
-        assert command in text and command in ci.replace("--quiet ", "")
+    install, run = "pip install -r requirements.txt -r tests/requirements.txt", "pytest -n 2"
+    ci = CI.read_text(encoding="utf-8").replace("--quiet ", "")
+    assert f"\n{install} && {run}\n" in text and f"\n{install}\n" in ci and f" all) {run} " in ci
 
 
 def test_the_readmes_map_says_of_each_package_what_the_package_says() -> None:
