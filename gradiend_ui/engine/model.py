@@ -41,7 +41,8 @@ from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.values import finite
 from gradiend_ui.engine.weights.parameter_map import Joined, MappedParameter
-from gradiend_ui.engine.weights.workspace import Workspace, check_finite, rewritten_copy
+from gradiend_ui.engine.weights.precision import check_finite
+from gradiend_ui.engine.weights.workspace import Workspace, rewritten_copy
 
 Part = str
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
-from gradiend_ui.figures.maps import Marks, Measure, build_maps, build_row_chart, empty_picture
+from gradiend_ui.figures.heatmap import Marks, Measure, build_maps, build_row_chart, empty_picture
 from gradiend_ui.ui.grid.files import stem_of
 from gradiend_ui.ui.grid.heatmap import Heatmap
 from gradiend_ui.ui.grid.measures import board_of, kept_measure, lms_measure, row_lines

@@ -2,7 +2,7 @@
 plotly.js.
 
 One component holds all linked maps with the line above them, so that one message paints them and one selection serves
-them. Its value is the payload of `figures.maps`; `goto` moves the selection from Python; `texts` are the words of the
+them. Its value is the payload of `figures.heatmap`; `goto` moves the selection from Python; `texts` are the words of the
 page's language. Knows nothing of runs or sessions.
 """
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from gradiend_ui.engine.selection.winner import shown_below
 from gradiend_ui.engine.values import DEFAULT_PRECISION
-from gradiend_ui.figures.maps import place_of
+from gradiend_ui.figures.heatmap import place_of
 from gradiend_ui.figures.numbers import cell_name, change, plain, three_digits
 from gradiend_ui.ui.grid.measures import metric_title
 from gradiend_ui.ui.kit.status import why_ended

@@ -1,17 +1,10 @@
-"""Payloads of the linked maps and of the row chart below them.
-
-Payload of the row chart: one feature factor's row, every measure against the learning rate.
-
-Knows nothing of how it is drawn and no words. `kind` says what a line is: `target` (the class on the rows that
-decide), `other` (on its own rows, or on the other class's where its own decide), `further` (on the rows of more
-classes) or `kept` (LMS relative to the base).
-
-Payload of the linked maps: one table of values per map over (feature factor, learning rate).
+"""Payload of the heatmaps: one table of values per map over (feature factor, learning rate); and of the row chart.
 
 Rows are feature factors, columns learning rates, both ascending. A table is sent once, however many maps and details
-read it; not at all where the page already holds the *ground*, the tables of this run at this revision. Knows nothing of
-how the values came about, of the words on the page or how they are drawn; the colours themselves are in the style sheet
-(`ramp` names one).
+read it; not at all where the page already holds the *ground*, the tables of this run at this revision. Here is where
+the colours of a map begin and end; the colours themselves are in the style sheet (`ramp` names one). The row chart
+shows one feature factor's row, every measure against the learning rate. Knows nothing of how the values came about, of
+the words on the page or how they are drawn.
 """
 
 from __future__ import annotations
@@ -24,52 +17,16 @@ from typing import Any, Literal
 from gradiend_ui.figures.numbers import finite_row, finite_table
 
 MOST_LINES = 4
-
-LineKind = Literal["target", "other", "further", "kept"]
-
-
-def build_row_chart(
-    picture: Mapping[str, Any],
-    lines: Sequence[tuple[LineKind, Measure]],
-    cell: Mapping[str, Any] | None,
-    ratio: float | None,
-) -> dict[str, Any]:
-    """The row of `cell` (the first row without one); `ratio` draws the LMS threshold, None leaves it out."""
-    factors: list[float] = picture["feature_factors"]
-    columns: list[float] = picture["learning_rates"]
-    row = factors.index(cell["feature_factor"]) if cell and cell["feature_factor"] in factors else 0
-    column = columns.index(cell["learning_rate"]) if cell and cell["learning_rate"] in columns else None
-    return {
-        "rev": picture["rev"],
-        "columns": columns,
-        "feature_factor": factors[row],
-        "row": row,
-        "column": column,
-        "lines": [_line(kind, measure, row) for kind, measure in lines],
-        "status": picture["status"][row],
-        "threshold": ratio,
-    }
-
-
-def _line(kind: LineKind, measure: Measure, row: int) -> dict[str, Any]:
-    return {
-        "name": measure.title,
-        "kind": kind,
-        "tip": measure.tip,
-        "values": finite_row(measure.values[row]),
-        "base": measure.base,
-    }
-
-
 TOPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 KEPT_STOPS = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 LOW_QUANTILE, HIGH_QUANTILE = 0.02, 0.98
-
 OF_CELLS = ("status", "reason", "rows_done", "rows_total")
 """What a picture tells of its cells whatever is asked."""
-
 Table = list[list[Any]]
 Kind = Literal["probability", "change", "kept", "number"]
+LineKind = Literal["target", "other", "further", "kept"]
+"""What a line is: the class on the rows that decide; the class on its own rows, or on the other class's where its own
+decide; the class on the rows of further classes; the LMS relative to the base."""
 
 
 @dataclass(frozen=True)
@@ -264,3 +221,39 @@ def _place(picture: Mapping[str, Any], feature_factor: float, learning_rate: flo
         return [picture["feature_factors"].index(feature_factor), picture["learning_rates"].index(learning_rate)]
     except ValueError:
         return None
+
+
+# --- the row chart ---------------------------------------------------------------------------------------------------
+
+
+def build_row_chart(
+    picture: Mapping[str, Any],
+    lines: Sequence[tuple[LineKind, Measure]],
+    cell: Mapping[str, Any] | None,
+    ratio: float | None,
+) -> dict[str, Any]:
+    """The row of `cell` (the first row without one); `ratio` draws the LMS threshold, None leaves it out."""
+    factors: list[float] = picture["feature_factors"]
+    columns: list[float] = picture["learning_rates"]
+    row = factors.index(cell["feature_factor"]) if cell and cell["feature_factor"] in factors else 0
+    column = columns.index(cell["learning_rate"]) if cell and cell["learning_rate"] in columns else None
+    return {
+        "rev": picture["rev"],
+        "columns": columns,
+        "feature_factor": factors[row],
+        "row": row,
+        "column": column,
+        "lines": [_line(kind, measure, row) for kind, measure in lines],
+        "status": picture["status"][row],
+        "threshold": ratio,
+    }
+
+
+def _line(kind: LineKind, measure: Measure, row: int) -> dict[str, Any]:
+    return {
+        "name": measure.title,
+        "kind": kind,
+        "tip": measure.tip,
+        "values": finite_row(measure.values[row]),
+        "base": measure.base,
+    }
