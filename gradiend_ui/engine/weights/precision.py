@@ -16,6 +16,10 @@ from torch import nn
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.values import exact
 
+Model = Any
+DTYPES: Mapping[str, torch.dtype] = {"bfloat16": torch.bfloat16}
+"""What a model is rounded to for each precision but the default one, which takes it as it was loaded."""
+
 
 def check_finite(model: nn.Module, feature_factor: float | Sequence[float], learning_rate: float) -> None:
     """Raises BadGrid with the first tensor that holds a number which is not finite, and the cell it was made for."""
@@ -40,11 +44,6 @@ def is_finite(weights: torch.Tensor) -> bool:
         return True
     low, high = torch.aminmax(weights.detach())
     return bool(low.isfinite() and high.isfinite())
-
-
-Model = Any
-DTYPES: Mapping[str, torch.dtype] = {"bfloat16": torch.bfloat16}
-"""What a model is rounded to for each precision but the default one, which takes it as it was loaded."""
 
 
 def rounded(model: Model, dtype: torch.dtype) -> Model:
