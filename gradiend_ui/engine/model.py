@@ -10,58 +10,44 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gradiend_ui.engine.base.base_model import BaseModel, DeviceMap, Model, Tokenizer
 from gradiend_ui.engine.base.finding import Scoring, load_base, stated_location, unwrapped
-from gradiend_ui.engine.base.loading import checked_device
-from gradiend_ui.engine.checkpoint.autoencoder import latent_point, plain_number
+from gradiend_ui.engine.base.loading import checked_device, move_model
+from gradiend_ui.engine.checkpoint import loaded
+from gradiend_ui.engine.checkpoint.autoencoder import (
+    Autoencoder,
+    GradientCreator,
+    gradients_of_text,
+    plain_number,
+)
+from gradiend_ui.engine.checkpoint.context import FeatureDefinition, labels_of
 from gradiend_ui.engine.checkpoint.importance import (
+    Pruning,
     enhancer_mask,
     feature_rows,
     global_indices,
-    index_mask,
-    kept_mask,
     top_indices,
     weight_importance,
     write_feature_rows,
 )
-from gradiend_ui.engine.checkpoint.loaded import (
-    FROM_TRAINING,
-    Trained,
-    converted,
-    directed,
-    inverted,
-    pruned,
-    read_trained,
-    save_trained,
-)
-from gradiend_ui.engine.errors import BadData, BadGrid
+from gradiend_ui.engine.checkpoint.loaded import Trained
+from gradiend_ui.engine.checkpoint.reading import Checkpoint
+from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.values import finite
-from gradiend_ui.engine.weights.joined import Joined, JoinedModel
-from gradiend_ui.engine.weights.workspace import Workspace, check_finite, rewritten_copy
+from gradiend_ui.engine.weights.parameter_map import Joined, MappedParameter
+from gradiend_ui.engine.weights.precision import check_finite
+from gradiend_ui.engine.weights.workspace import Workspace, rewritten_copy
 
 Part = str
 
 
-class GradientCreator(Protocol):
-    """Whatever turns a masked text and its label into a flat gradient (mapped weights,); the trainer brings one."""
-
-    def create_gradients(self, text: str, label: str) -> Tensor: ...
-
-
-class FeatureDefinition(Protocol):
-    """What names the classes of a feature: `pair[0]` is encoded as +1, `pair[1]` as -1, other `classes` as 0."""
-
-    pair: Sequence[str] | None
-    classes: Sequence[str] | None
-
-
-class ModelWithGradiend(JoinedModel):
+class ModelWithGradiend:
     """A checkpoint, its autoencoder and its base model.
 
     No method ever changes a weight of the base model, except `to`, which moves or converts it. `invert_encoding`,
@@ -113,21 +99,81 @@ class ModelWithGradiend(JoinedModel):
         a trained GRADIEND is always required here.
         Raises BadCheckpoint or BadBase with the file and field that do not fit.
         """
-        trained = read_trained(load_directory)
+        trained = loaded.read_trained(load_directory)
         on = None if device_map is not None else device_base_model or device
         places = (device_encoder or device, device_decoder or device)
         scoring = Scoring(prediction_objective, decoder_sequence_cloze_rhs_window, chat_prompt)
         base, location = load_base(trained.checkpoint, base_model, tokenizer, torch_dtype, on, device_map, scoring)
         encoder, decoder = (None if place is None else checked_device(place) for place in places)
-        model = cls(converted(trained, encoder, None, decoder), base, location)
+        model = cls(loaded.converted(trained, encoder, None, decoder), base, location)
         model.gradient_creator = gradient_creator
         if feature_definition is not None:
-            model.set_feature_class_encoding_direction(_labels(feature_definition))
+            model.set_feature_class_encoding_direction(labels_of(feature_definition))
         return model
 
     def _set(self, state: Joined) -> None:
         _ = state.mapped  # raises before anything is changed
         self._state = state
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What the checkpoint's files said, kept up to date with inversions, prunings and directions."""
+        return self._state.trained.checkpoint
+
+    @property
+    def gradiend(self) -> Autoencoder:
+        """Encoder and decoder: `gradiend.encoder[0].weight` (latent_dim, input_dim), `gradiend.decoder`, ..."""
+        return self._state.trained.gradiend
+
+    @property
+    def base(self) -> BaseModel:
+        """Base model, tokenizer and objective."""
+        return self._state.base
+
+    @property
+    def mapped(self) -> tuple[MappedParameter, ...]:
+        """The mapped parameters by the base model's own names, in map order."""
+        return self._state.mapped
+
+    @property
+    def positions(self) -> Mapping[str, Tensor]:
+        """{parameter name in the checkpoint: flat int64 positions}; parameters mapped whole have none."""
+        return self._state.trained.positions
+
+    @property
+    def base_model(self) -> Model:
+        """The transformers model as loaded, never rewritten."""
+        return self.base.model
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base model's tokenizer, or the one that was given."""
+        return self.base.tokenizer
+
+    @property
+    def name(self) -> str:
+        """The name of the checkpoint's folder."""
+        return self.checkpoint.folder.name
+
+    @property
+    def name_or_path(self) -> str:
+        """The checkpoint's folder."""
+        return str(self.checkpoint.folder)
+
+    @property
+    def source(self) -> str:
+        """Which gradients the encoder was trained on: "factual", "alternative" or "diff"."""
+        return self.checkpoint.source
+
+    @property
+    def target(self) -> str:
+        """Which gradients the decoder was trained to give: "factual", "alternative" or "diff"."""
+        return self.checkpoint.target
+
+    @property
+    def encoding_direction(self) -> dict[str, float]:
+        """{class: +1, -1 or 0}: the sign of the encoder's output; empty when no file tells."""
+        return dict(self.checkpoint.encoding_direction)
 
     @property
     def feature_class_encoding_direction(self) -> dict[str, float] | None:
@@ -136,7 +182,7 @@ class ModelWithGradiend(JoinedModel):
 
     @feature_class_encoding_direction.setter
     def feature_class_encoding_direction(self, direction: Mapping[str, float] | None) -> None:
-        self._set(replace(self._state, trained=directed(self._state.trained, direction or {})))
+        self._set(replace(self._state, trained=loaded.directed(self._state.trained, direction or {})))
 
     def set_feature_class_encoding_direction(self, class_labels: Mapping[str, float]) -> None:
         """Say the direction of each class (positive +1, negative -1, 0 neutral) where no one has said it yet.
@@ -144,7 +190,7 @@ class ModelWithGradiend(JoinedModel):
         Directions that gradiend_context.json states, or that were given before, stay; those that were only read off
         the statistics in training.json give way.
         """
-        if class_labels and (not self.encoding_direction or self.checkpoint.direction_from == FROM_TRAINING):
+        if class_labels and (not self.encoding_direction or self.checkpoint.direction_from == loaded.FROM_TRAINING):
             self.feature_class_encoding_direction = dict(class_labels)
 
     @property
@@ -152,6 +198,18 @@ class ModelWithGradiend(JoinedModel):
         """{class: the feature factor that strengthens it}, for the classes that have a direction."""
         signed = {name: sign for name, sign in self.encoding_direction.items() if sign}
         return strengthening_feature_factors(signed, self.source)
+
+    def __len__(self) -> int:
+        """How many weights of the base model are mapped."""
+        return self.gradiend.input_dim
+
+    def pruned_length(self) -> int:
+        """How many weights are mapped now."""
+        return len(self)
+
+    def unpruned_length(self) -> int:
+        """How many weights the mapped parameters have in all."""
+        return sum(entry.numel for entry in self.checkpoint.entries)
 
     def __repr__(self) -> str:
         return (
@@ -169,12 +227,8 @@ class ModelWithGradiend(JoinedModel):
         """
         if device is not None:
             device = checked_device(device)
-        trained = converted(self._state.trained, device, torch_dtype)
-        if not isinstance(vars(self.base_model).get("hf_device_map"), dict):
-            if torch_dtype is not None:
-                self.base_model.to(torch_dtype)
-            if device is not None:
-                self.base_model.to(device)
+        trained = loaded.converted(self._state.trained, device, torch_dtype)
+        move_model(self.base_model, device, torch_dtype)
         self._set(replace(self._state, trained=trained))
         return self
 
@@ -194,7 +248,7 @@ class ModelWithGradiend(JoinedModel):
         Raises BadData for a text without label or gradient creator, for another length, and for several values.
         """
         if not isinstance(input, Tensor):
-            input = self._create_gradients(input, label)
+            input = gradients_of_text(self.gradient_creator, input, label)
         with torch.no_grad():
             encoded = self.gradiend.encode(input)
         if not return_float:
@@ -202,13 +256,6 @@ class ModelWithGradiend(JoinedModel):
         if encoded.numel() != 1:
             raise BadData(f"return_float needs a single value; this encoding has {encoded.numel()}.")
         return float(encoded)
-
-    def _create_gradients(self, text: str, label: str | None) -> Tensor:
-        if label is None:
-            raise BadData("encode needs a label for a text: the gradient is that of predicting the label.")
-        if self.gradient_creator is None:
-            raise BadData("encode takes gradients here; for texts set gradient_creator or use the trainer.")
-        return self.gradient_creator.create_gradients(text, label)
 
     def update_vector(self, part: Part = "decoder", feature_factor: float | Sequence[float] = 1.0) -> Tensor:
         """The update u(part, feature_factor), (mapped weights,), on the base model's device."""
@@ -232,16 +279,11 @@ class ModelWithGradiend(JoinedModel):
         are so large that a weight of the result is not finite.
         """
         step = finite(plain_number(learning_rate), "learning_rate")
-        point = latent_point(feature_factor, self._latent_dim(part, feature_factor))
+        point = self.gradiend.point_for(part, feature_factor)
         update = self.update_vector(part, point)
         model = rewritten_copy(self.base_model, self.mapped, update, step)
         check_finite(model, point, step)
         return model
-
-    def _latent_dim(self, part: Part, feature_factor: object) -> int:
-        """How many numbers the feature factor must have; where it is ignored, a single one is welcome too."""
-        single = isinstance(plain_number(feature_factor), (int, float))
-        return 1 if part != "decoder" and single else self.gradiend.latent_dim
 
     def get_weight_importance(self, part: str = "decoder-weight") -> Tensor:
         """Importance of each mapped weight, (mapped weights,), on the CPU: see `importance.weight_importance`."""
@@ -297,29 +339,11 @@ class ModelWithGradiend(JoinedModel):
         Returns the pruned model, with return_mask also the bool mask (mapped weights before,).
         Raises BadGrid when nothing is asked, a value is out of range, or nothing would stay.
         """
-        kept = self._kept(topk, threshold, mask, part, importance, keep_idx)
+        asked = Pruning(topk, threshold, mask, part, importance, keep_idx)
+        kept = asked.kept(self.gradiend)
         model = self if inplace else copy.copy(self)
-        model._set(replace(self._state, trained=pruned(self._state.trained, kept)))
+        model._set(replace(self._state, trained=loaded.pruned(self._state.trained, kept)))
         return (model, kept) if return_mask else model
-
-    def _kept(
-        self,
-        topk: int | float | None,
-        threshold: float | None,
-        mask: Tensor | None,
-        part: str,
-        importance: Tensor | None,
-        keep_idx: Tensor | None,
-    ) -> Tensor:
-        if keep_idx is not None:
-            if any(given is not None for given in (topk, threshold, mask, importance)):
-                raise BadGrid(
-                    "keep_idx names the weights to keep: give no topk, threshold, mask or importance with it."
-                )
-            return index_mask(len(self), keep_idx)
-        if importance is None and (topk is not None or threshold is not None):
-            importance = self.get_weight_importance(part)
-        return kept_mask(len(self), importance=importance, topk=topk, threshold=threshold, mask=mask)
 
     def invert_encoding(self, *, update_direction: bool = True) -> None:
         """Turn encoder and decoder around: weights and biases get the opposite sign, this object changes.
@@ -327,7 +351,7 @@ class ModelWithGradiend(JoinedModel):
         Every update becomes its negative, so a cell rewrites as the negated learning rate did before.
         update_direction: negate the direction of each class with it, so that `strengthening_feature_factor` follows.
         """
-        self._set(replace(self._state, trained=inverted(self._state.trained, update_direction=update_direction)))
+        self._set(replace(self._state, trained=loaded.inverted(self._state.trained, update_direction=update_direction)))
 
     def with_original_base_model(self, new_base: Model) -> ModelWithGradiend:
         """The same GRADIEND on another loaded model, for example the one below a head that only training needed.
@@ -338,6 +362,11 @@ class ModelWithGradiend(JoinedModel):
         other._set(replace(self._state, base=replace(self.base, model=unwrapped(new_base))))
         return other
 
+    @property
+    def param_map_hash(self) -> str:
+        """A key for the parameter map, equal to the reference's for the same map."""
+        return loaded.param_map_hash(self._state.trained)
+
     def save_pretrained(self, save_directory: str | Path, *, use_safetensors: bool | None = None) -> None:
         """Write the GRADIEND (not the base model) in the format of the `gradiend` package, whole or absent.
 
@@ -346,7 +375,7 @@ class ModelWithGradiend(JoinedModel):
         the base model in use, so the folder can be moved. Raises BadName for a file's name, Failed when the disk
         refuses.
         """
-        save_trained(
+        loaded.save_trained(
             self._state.trained,
             Path(save_directory),
             base_model=self._state.location,
@@ -354,9 +383,16 @@ class ModelWithGradiend(JoinedModel):
             use_safetensors=use_safetensors is not False,
         )
 
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over base model, tokenizer, autoencoder and mapping: equal only for equal rewrites."""
+        return self._state.fingerprint
 
-def _labels(definition: FeatureDefinition) -> dict[str, float]:
-    pair = list(definition.pair or ())
-    if len(pair) < 2:
-        return {}
-    return {**dict.fromkeys(definition.classes or (), 0.0), pair[0]: 1.0, pair[1]: -1.0}
+    @property
+    def former_fingerprint(self) -> str:
+        """As versions before this one spelled it: it covers the place that the base model was loaded from."""
+        return self._state.former_fingerprint
+
+    def is_called(self, fingerprint: object) -> bool:
+        """Whether it is this model's, by today's spelling or the former one."""
+        return fingerprint == self.fingerprint or fingerprint == self.former_fingerprint

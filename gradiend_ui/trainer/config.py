@@ -1,18 +1,25 @@
 """`TextPredictionConfig`: a trainer's data and evaluation settings, named as in the `gradiend` package.
 
 A plain record that scripts may still change after making it; `form()` checks the data side and hands the engine a
-frozen value. Reads no data.
+frozen value, and `data_of` reads the data with its splits. Knows no model.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from gradiend_ui.engine.data.forms.form import DataForm, GroupKey, Ratios, split_ratios
+from gradiend_ui.engine.data.forms.form import HELDOUT, DataForm, GroupKey, Ratios, split_ratios
+from gradiend_ui.engine.data.forms.sources import read_tables
+from gradiend_ui.engine.data.forms.unified import UnifiedData, unify
 from gradiend_ui.engine.data.rows import MASK
 from gradiend_ui.engine.errors import BadData
+from gradiend_ui.trainer.arguments import TrainingArguments
+
+log = logging.getLogger(__name__)
+DEFAULT_SPLIT_COLUMN = "split"
 
 
 @dataclass
@@ -147,3 +154,34 @@ def _names(setting: str, names: Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(names, (set, frozenset)):
         raise BadData(f"{setting} is a set, which has no order: give a list, the class encoded as +1 first.")
     return tuple(str(name) for name in names) or None if names is not None else None
+
+
+def config_of(given: Mapping[str, Any]) -> TextPredictionConfig:
+    """A configuration of those of the given values that are its fields; None is a field's default, but of split_col."""
+    own = {name: value for name, value in given.items() if name in TextPredictionConfig.__dataclass_fields__}
+    return TextPredictionConfig(**{key: value for key, value in own.items() if value is not None or key == "split_col"})
+
+
+def data_of(config: TextPredictionConfig, args: TrainingArguments, *, is_trained: bool) -> UnifiedData:
+    """The data with its splits; without a split column they are drawn, or, where a trained GRADIEND was given to be
+    evaluated, every row is of the split "test"."""
+    form = config.form(args.seed or 0, args.mask_placeholder)
+    if form.split_col in (None, HELDOUT) or _has_column(config, form):
+        return unify(config.data, form)
+    if form.split_col != DEFAULT_SPLIT_COLUMN:
+        raise BadData(
+            f"There is no column {form.split_col!r} for the splits: name one that the data has, or give "
+            "split_col=None to have splits drawn."
+        )
+    if is_trained:
+        log.warning("The data has no split column: every row counts as 'test', also those trained on.")
+        found = unify(config.data, form)
+        return replace(found, rows=tuple(replace(row, split="test") for row in found.rows))
+    log.warning("The data has no split column: the rows are split into train, validation and test by the seed.")
+    return unify(config.data, replace(form, split_col=None))
+
+
+def _has_column(config: TextPredictionConfig, form: DataForm) -> bool:
+    tables = read_tables(config.data, form)
+    frames = tables.values() if isinstance(tables, dict) else (tables,)
+    return any(form.split_col in frame.columns for frame in frames)

@@ -25,6 +25,7 @@ from gradiend_ui.engine.checkpoint.finished_grid import (
 from gradiend_ui.engine.errors import BadData, BadName, Failed, NotFound, TooLarge
 from gradiend_ui.engine.files.csv_text import csv_text
 from gradiend_ui.engine.files.whole_or_absent import write_whole
+from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.finished_check import difference_to_today
@@ -32,6 +33,7 @@ from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, NO_CELL, Cell, CellScore
 from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request
+from gradiend_ui.trainer.decoder_summary import Extractor, Inquiry, Results, grid_of, results_of
 
 log = logging.getLogger(__name__)
 PACE = 10.0
@@ -88,6 +90,28 @@ class DecoderEvaluation:
             if data.targets.row_wise and data.config.decoder_eval_export_row_wise_csv:
                 self._write_rows(plan, self._folder / ROW_WISE_FILE, reuse=reuse)
         return Evaluated(request, tuple(scores), "swept", run_id, plan.warnings)
+
+    def answered(
+        self,
+        data: DecoderData,
+        request: Request,
+        inquiry: Inquiry,
+        frames: Frames | None,
+        wanted: Any,
+        *,
+        every_dataset: bool,
+    ) -> Results:
+        """Sweep, choose and keep the choices. wanted: see `use_cache`; every_dataset: also score, for the figures
+        alone, the datasets that the goal did not need."""
+        found = self.evaluate(data, request, frames, reuse=wanted is not False, foreign=bool(wanted))
+        for sentence in found.warnings:
+            log.warning("%s", sentence)
+        results = results_of(inquiry, found.scores)
+        self.keep_choices(found, {key: choice for key, choice in results.items() if key != "grid"})
+        if every_dataset:
+            more = self.with_other_datasets(data, found, frames, reuse=wanted is not False)
+            results["grid"] = grid_of(more.scores, inquiry)
+        return results
 
     def keep_choices(self, evaluated: Evaluated, choices: Mapping[str, Any]) -> None:
         """Note what was chosen: a policy or metric of the user's own can be asked only once."""
@@ -226,6 +250,34 @@ class DecoderEvaluation:
         ]
         table = pd.DataFrame(records)
         write_whole(path, csv_text([table.columns, *table.itertuples(index=False)]))
+
+
+def inquiry_of(
+    data: DecoderData,
+    request: Request,
+    selector: SelectionPolicy | None,
+    metrics: Sequence[str] | None = None,
+    extractor: Extractor | None = None,
+) -> Inquiry:
+    """What the request asks of its finished grid; selector: None takes the default policy."""
+    return Inquiry(
+        goal=request.goal,
+        asked=request.asked,
+        classes=data.targets.classes,
+        strengthening=data.strengthening,
+        policy=selector or LMSThresholdPolicy(),
+        prob_on_other_class=data.config.decoder_eval_prob_on_other_class,
+        metrics=None if metrics is None else (metrics,) if isinstance(metrics, str) else tuple(metrics),
+        extractor=extractor,
+    )
+
+
+def kept_results(data: DecoderData, found: Evaluated) -> Results:
+    """As they were chosen then; a grid of a file that holds no choices is chosen from by the default policy."""
+    inquiry = inquiry_of(data, found.request, None)
+    if found.choices is None:
+        return results_of(inquiry, found.scores)
+    return {**found.choices, "grid": grid_of(found.scores, inquiry)}
 
 
 def row_records(plan: PreparedSweep, cell: Cell | None, results: Any) -> Iterator[dict[str, Any]]:

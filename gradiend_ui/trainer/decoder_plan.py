@@ -22,9 +22,10 @@ from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
+from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.sweep.plan import PreparedSweep, plan_sweep
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Grid, SweepSpec
-from gradiend_ui.trainer.arguments import TrainingArguments
+from gradiend_ui.trainer.arguments import TrainingArguments, check_whole
 from gradiend_ui.trainer.config import TextPredictionConfig
 
 Split = str | Sequence[str]
@@ -224,24 +225,108 @@ class DecoderData:
         return texts, ignored_ids(self.model.tokenizer, words or ())
 
 
-def axes_of(
-    args: TrainingArguments, feature_factors: Any, learning_rates: Any
-) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """(feature factors, learning rates) of a request: as given to the call, else as configured, else None."""
-    return (
-        _axis("feature_factors", _first_given(feature_factors, args.decoder_eval_feature_factors)),
-        _axis("lrs", _first_given(learning_rates, args.decoder_eval_lrs)),
+def decoder_data(
+    model: ModelWithGradiend,
+    unified: UnifiedData,
+    classes: tuple[str, ...],
+    config: TextPredictionConfig,
+    args: TrainingArguments,
+    token_boundary: str,
+) -> DecoderData:
+    """What a trainer with this model, data and settings scores its decoder on."""
+    strengthening = strengthening_feature_factors(model.encoding_direction, model.source)
+    if config.target_classes and len(classes) == 2 and not any(name in strengthening for name in classes):
+        strengthening = strengthening_feature_factors({classes[0]: 1.0, classes[1]: -1.0}, model.source)
+    return DecoderData(
+        model=model,
+        unified=unified,
+        classes=classes,
+        strengthening={name: strengthening[name] for name in classes if name in strengthening},
+        config=config,
+        seed=args.seed or 0,
+        max_rows=args.train_max_size,
+        eval_batch_size=args.eval_batch_size,
+        add_identity=args.add_identity_for_other_classes,
+        token_boundary=token_boundary,
     )
 
 
-def caps_of(
-    args: TrainingArguments, config: TextPredictionConfig, both: int | None, rows: int | None, texts: int | None
-) -> tuple[int | None, int | None]:
-    """At most how many (rows, neutral texts): as given to the call, else as configured, else None."""
-    samples = config.decoder_eval_lms_max_samples
-    return (
-        _first_given(rows, both, args.decoder_eval_max_size_training_like, samples),
-        _first_given(texts, both, args.decoder_eval_max_size_neutral, samples),
+def check_decoder_call(
+    counts: Mapping[str, object], split: object, selector: object, *, use_cache: object, plot: object, show: object
+) -> None:
+    """Raises BadGrid or BadData for an argument of `evaluate_decoder` that is not of its kind."""
+    for name, value in counts.items():
+        check_whole(name, value, 1, optional=True)
+    check_split(split)
+    _yes_or_no("use_cache", False if use_cache is None else use_cache)
+    if selector is not None and not callable(getattr(selector, "select", None)):
+        raise BadGrid(f"selector must be a policy with a method select, not {selector!r}.")
+    _yes_or_no("plot", plot)
+    _yes_or_no("show", False if show is None else show)
+
+
+def check_split(split: object) -> None:
+    if not isinstance(split, str) and not (isinstance(split, Sequence) and all(isinstance(s, str) for s in split)):
+        raise BadData(f"split must be the name of a split, several, or 'all', not {split!r}.")
+
+
+def goal_of(increase: object) -> str:
+    return "strengthen" if _yes_or_no("increase_target_probabilities", increase) else "weaken"
+
+
+def _yes_or_no(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise BadGrid(f"{name} must be True or False, not {value!r}.")
+    return value
+
+
+def asked_classes(target_class: Any, classes: Sequence[str]) -> tuple[str, ...]:
+    """The classes that a call asks for: one, several, or for None all. Raises BadData for one that is no class."""
+    names = (target_class,) if isinstance(target_class, str) else class_names(target_class) or tuple(classes)
+    unknown = [name for name in names if name not in classes]
+    if unknown:
+        raise BadData(f"target_class {unknown[0]!r} must be one of {', '.join(classes)}.")
+    return names
+
+
+def class_names(given: Any) -> tuple[str, ...]:
+    """Several classes as a list, tuple, array or series of names; () for None."""
+    if given is None:
+        return ()
+    names = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not all(isinstance(name, str) for name in names):
+        raise BadData(f"target_class must be a class name or a list of them, not {given!r}.")
+    return names
+
+
+def decoder_request(
+    args: TrainingArguments,
+    config: TextPredictionConfig,
+    classes: Sequence[str],
+    counts: Mapping[str, int | None],
+    *,
+    increase: object,
+    target_class: Any,
+    feature_factors: Any,
+    learning_rates: Any,
+    split: Split,
+    part: str,
+    every_dataset: bool,
+) -> Request:
+    """The call of `evaluate_decoder`, checked; what it leaves open is as configured. counts: its arguments by name."""
+    both, samples = counts["max_size"], config.decoder_eval_lms_max_samples
+    rows, texts = counts["max_size_training_like"], counts["max_size_neutral"]
+    return Request(
+        goal=goal_of(increase),
+        asked=asked_classes(target_class, classes),
+        feature_factors=_axis("feature_factors", _first_given(feature_factors, args.decoder_eval_feature_factors)),
+        learning_rates=_axis("lrs", _first_given(learning_rates, args.decoder_eval_lrs)),
+        part=part,
+        split=split if isinstance(split, str) else tuple(split),
+        max_rows=_first_given(rows, both, args.decoder_eval_max_size_training_like, samples),
+        max_neutral=_first_given(texts, both, args.decoder_eval_max_size_neutral, samples),
+        every_dataset=every_dataset,
+        eval_batch_size=counts["eval_batch_size"],
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotFound
 from gradiend_ui.engine.files.csv_text import csv_text
 from gradiend_ui.engine.files.file_names import WHY, is_device
 from gradiend_ui.engine.files.whole_or_absent import write_whole
@@ -26,6 +26,9 @@ from gradiend_ui.figures.encoder_distributions import encoder_distribution_table
 from gradiend_ui.figures.palette import DARK, FONT, LIGHT, light_to_dark
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
 from gradiend_ui.figures.training_convergence import training_convergence, training_convergence_table
+from gradiend_ui.trainer.config import TextPredictionConfig
+from gradiend_ui.trainer.decoder_plan import DecoderData
+from gradiend_ui.trainer.rewriting import NOT_CHOICES
 
 IMAGES = ("png", "svg", "pdf")
 FORMATS = ("html", "csv", *IMAGES)
@@ -76,6 +79,45 @@ class Destination:
         if self.show:
             figure.show()
         return figure if self.as_figure else next(iter(written), "")
+
+
+def destination(
+    config: TextPredictionConfig,
+    experiment_dir: str | None,
+    output: str | Path | None,
+    img_format: str | None,
+    dpi: int | None,
+    show: bool,
+    as_figure: bool,
+) -> Destination:
+    """Where a figure goes: `output`, else the experiment folder; images beside HTML and CSV where they are asked for,
+    in the call or by a configured format that is not the default."""
+    if output is None and experiment_dir is not None:
+        Path(experiment_dir).mkdir(parents=True, exist_ok=True)  # so that it counts as a folder
+    path = output or experiment_dir
+    image = img_format or (None if config.img_format == "png" else config.img_format)
+    return Destination(
+        path=None if path is None else Path(path),
+        formats=() if image is None else (image,),
+        dpi=dpi or config.img_dpi,
+        show=show,
+        as_figure=as_figure,
+    )
+
+
+def shift_source(data: DecoderData, results: object, target_class: str | None, increase: bool) -> ShiftSource:
+    """Whose figure is drawn of the results of `evaluate_decoder`; target_class: None takes their first one."""
+    if not isinstance(results, Mapping):
+        raise BadGrid("decoder_results must be what evaluate_decoder returned, a dictionary.")
+    if target_class is None:
+        own = [name.removesuffix("_weaken") for name in results if name.endswith("_weaken") != increase]
+        target_class = next((name for name in own if name in data.classes), data.classes[0])
+    key = target_class if increase else f"{target_class}_weaken"
+    if key not in results:
+        made = ", ".join(str(name) for name in results if name not in NOT_CHOICES) or "none"
+        raise NotFound(f"decoder_results holds no choice for {key!r} to draw; it has: {made}.")
+    goal = "strengthen" if increase else "weaken"
+    return ShiftSource(results, target_class, goal, data.targets.classes, data.strengthening)
 
 
 def draw_probability_shifts(

@@ -1,15 +1,15 @@
-"""What a trainer holds: a base model or a trained GRADIEND, where it lies, its data and its settings.
+"""What a trainer holds: a model, data and settings; loading and training it.
 
-Read and loaded when they are first needed. Trains and evaluates nothing: that is told in `training`,
-`encoder_evaluation` and `text_prediction`.
+`TextPredictionTrainer` adds evaluation, rewriting and figures.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -18,87 +18,27 @@ import pandas as pd
 import torch
 
 from gradiend_ui.engine.base.base_model import BaseModel
-from gradiend_ui.engine.checkpoint.config import describes_gradiend
-from gradiend_ui.engine.checkpoint.reading import read_checkpoint
 from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
-from gradiend_ui.engine.data.forms.form import HELDOUT, GroupKey, Ratios
-from gradiend_ui.engine.data.forms.sources import read_tables
-from gradiend_ui.engine.data.forms.unified import UnifiedData, unified_frame, unify
-from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadData, BadGrid, BadName, NotFound
+from gradiend_ui.engine.data.forms.form import GroupKey, Ratios
+from gradiend_ui.engine.data.forms.unified import UnifiedData, unified_frame
+from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, NotFound
 from gradiend_ui.engine.files.file_names import WHY, followed, is_device
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.plan import class_order
 from gradiend_ui.engine.training.gradients import TextGradients
-from gradiend_ui.trainer.arguments import TrainingArguments
-from gradiend_ui.trainer.config import TextPredictionConfig
+from gradiend_ui.engine.training.loop import NEVER, TrainingStep
+from gradiend_ui.engine.training.record import load_training_stats
+from gradiend_ui.trainer.arguments import TrainingArguments, arguments_with
+from gradiend_ui.trainer.config import TextPredictionConfig, config_of, data_of
 from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation
+from gradiend_ui.trainer.model_folder import ModelFolder, find_model
+from gradiend_ui.trainer.training import base_to_train_on, device_map_of, run_training, training_plan
 
-log = logging.getLogger(__name__)
 _UNSET: Any = object()
-DEFAULT_SPLIT_COLUMN = "split"
-
-
-@dataclass(frozen=True)
-class ModelFolder:
-    """A folder that holds a trained GRADIEND: a checkpoint, or a run folder with one."""
-
-    folder: Path
-
-    @staticmethod
-    def holds_gradiend(given: object) -> bool:
-        """Whether `given` is a checkpoint folder or a run folder (and not a base model or a Hub id)."""
-        if not isinstance(given, (str, Path)) or not Path(given).is_dir():
-            return False
-        if (Path(given) / "config.json").is_file():
-            return _is_gradiend(Path(given))
-        inside = read_run_folder(Path(given)).checkpoint
-        return inside is not None and _is_gradiend(inside)
-
-    def stands_on(self, base_model: str) -> bool:
-        """Whether the GRADIEND in the folder was trained on this base model (folder or Hub id)."""
-        return bool(_base_name(self.folder) == _place(base_model))
-
-
-def _is_gradiend(folder: Path) -> bool:
-    """Whether config.json describes a GRADIEND; that of a base model has no mapping."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return describes_gradiend(config)
-
-
-def find_model(
-    given: str | Path | ModelWithGradiend, experiment_dir: str | None, output_dir: str | Path | None
-) -> ModelFolder | None:
-    """The trained GRADIEND of a trainer: the one given, else the one that this experiment trained on the given base.
-
-    An experiment folder that holds a GRADIEND of another base model is no answer: training there would replace it.
-    """
-    if isinstance(given, ModelWithGradiend):
-        return ModelFolder(Path(given.name_or_path))
-    if ModelFolder.holds_gradiend(given):
-        return ModelFolder(Path(given))
-    trained = Path(output_dir) if output_dir is not None else Path(experiment_dir or "") / "model"
-    if (output_dir is None and experiment_dir is None) or not ModelFolder.holds_gradiend(trained):
-        return None
-    return ModelFolder(trained) if _base_name(trained) == _place(given) else None
-
-
-def _base_name(folder: Path) -> Any:
-    try:
-        stated = read_checkpoint(folder).metadata.get("base_model")
-    except BadCheckpoint:
-        return None
-    return _place(stated) if isinstance(stated, str) else None
-
-
-def _place(name: str | Path) -> str:
-    return str(followed(name)) if Path(name).is_dir() else str(name)
 
 
 class ModelAndData:
-    """A base model or a trained GRADIEND with its data and settings: what it is and where it lies."""
+    """A base model or a trained GRADIEND with its data and settings: what it is, where it lies, how it is trained."""
 
     def __init__(
         self,
@@ -160,7 +100,10 @@ class ModelAndData:
         """
         given = locals()
         _check_kinds(model, config, training_args or args)
-        self.config = _config_of(config, given)
+        if config is None:
+            self.config = config_of({name: value for name, value in given.items() if value is not _UNSET})
+        else:
+            self.config = config if target_classes is None else replace(config, target_classes=target_classes)
         self.training_args = training_args or args or TrainingArguments()
         self.run_id = run_id if run_id is not None else self.config.run_id
         self.token_boundary = token_boundary
@@ -244,29 +187,9 @@ class ModelAndData:
 
     @cached_property
     def _unified(self) -> UnifiedData:
-        """The data with its splits; without a split column they are drawn, or, where a trained GRADIEND was given to
-        be evaluated, every row is of the split "test"."""
-        form = self.config.form(self.training_args.seed or 0, self.training_args.mask_placeholder)
-        if form.split_col in (None, HELDOUT) or self._has_column(form.split_col):
-            return unify(self.config.data, form)
-        if form.split_col != DEFAULT_SPLIT_COLUMN:
-            raise BadData(
-                f"There is no column {form.split_col!r} for the splits: name one that the data has, or give "
-                "split_col=None to have splits drawn."
-            )
         given = self._given_model
-        if isinstance(given, ModelWithGradiend) or ModelFolder.holds_gradiend(given):
-            log.warning("The data has no split column: every row counts as 'test', also those trained on.")
-            found = unify(self.config.data, form)
-            return replace(found, rows=tuple(replace(row, split="test") for row in found.rows))
-        log.warning("The data has no split column: the rows are split into train, validation and test by the seed.")
-        return unify(self.config.data, replace(form, split_col=None))
-
-    def _has_column(self, column: str | None) -> bool:
-        form = self.config.form(self.training_args.seed or 0, self.training_args.mask_placeholder)
-        tables = read_tables(self.config.data, form)
-        frames = tables.values() if isinstance(tables, dict) else (tables,)
-        return any(column in frame.columns for frame in frames)
+        is_trained = isinstance(given, ModelWithGradiend) or ModelFolder.holds_gradiend(given)
+        return data_of(self.config, self.training_args, is_trained=is_trained)
 
     # --- models ------------------------------------------------------------------------------------------------------
 
@@ -345,24 +268,93 @@ class ModelAndData:
             self._trained = find_model(self._given_model, self.experiment_dir, self.training_args.output_dir)
         return self._trained
 
-    def _destination(
-        self, output: str | Path | None, img_format: str | None, dpi: int | None, show: bool, as_figure: bool
-    ) -> Any:
-        """Where a figure goes: `output`, else the experiment folder; images beside HTML and CSV where they are asked
-        for, in the call or by a configured format that is not the default."""
-        from gradiend_ui.trainer.figures import Destination
+    # --- training ----------------------------------------------------------------------------------------------------
 
-        if output is None and self.experiment_dir is not None:
-            Path(self.experiment_dir).mkdir(parents=True, exist_ok=True)  # so that it counts as a folder
-        path = output or self.experiment_dir
-        image = img_format or (None if self.config.img_format == "png" else self.config.img_format)
-        return Destination(
-            path=None if path is None else Path(path),
-            formats=() if image is None else (image,),
-            dpi=dpi or self.config.img_dpi,
-            show=show,
-            as_figure=as_figure,
-        )
+    def train(
+        self,
+        output_dir: str | Path | None = None,
+        model: str | Path | None = None,
+        callbacks: Sequence[Callable[[TrainingStep], None]] | None = None,
+        **training_args_overrides: Any,
+    ) -> Self:
+        """Train a GRADIEND on the base model and keep it as this trainer's model; returns the trainer.
+
+        output_dir: for the model, else experiment_dir/model, else a temporary folder that goes with this trainer.
+        model: another base model than the trainer's. callbacks: called with every `TrainingStep`.
+        training_args_overrides: fields of `TrainingArguments` to change for this training.
+        Raises BadBase, BadData or BadGrid in a sentence when something cannot be trained on; NotAllowed for what is
+        not here.
+        """
+        if not all(callable(callback) for callback in callbacks or ()):
+            raise BadGrid(f"callbacks must be functions that take a TrainingStep, not {callbacks!r}.")
+        for step in self.train_steps(output_dir, model, **training_args_overrides):
+            for callback in callbacks or ():
+                callback(step)
+        return self
+
+    def train_steps(
+        self,
+        output_dir: str | Path | None = None,
+        model: str | Path | None = None,
+        *,
+        should_stop: Callable[[], bool] = NEVER,
+        **training_args_overrides: Any,
+    ) -> Iterator[TrainingStep]:
+        """The same as a generator of steps: loss, evaluations, and a last step with the model's folder.
+
+        should_stop is asked after every step; a stopped training goes on from there when it is called again.
+        """
+        args = arguments_with(self.training_args, training_args_overrides)
+        args = replace(args, experiment_dir=self.experiment_dir, output_dir=output_dir or args.output_dir)
+        if args.experiment_dir is None and args.output_dir is None:
+            folder = tempfile.mkdtemp(prefix="gradiend_ui_")
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            args = replace(args, experiment_dir=folder)
+        if self.config.n_features > 1 and args.latent_dim is None:
+            args = replace(args, latent_dim=self.config.n_features)
+        location = self._base_location(model)
+        self._base = base = base_to_train_on(location, args)
+        data = self._unified
+        plan = training_plan(args, data, location)
+        for step in run_training(args, base, plan, data, should_stop=should_stop):
+            if step.folder is not None:
+                self._trained, self._trained_on = ModelFolder(step.folder), location
+                self._loaded = None
+            yield step
+
+    def _base_location(self, model: str | Path | None) -> str:
+        """The base model to train on, absolute when it is a folder."""
+        given = model or self._given_model
+        if isinstance(given, ModelWithGradiend) or ModelFolder.holds_gradiend(given):
+            raise BadData("train() starts from a base model; this is a trained GRADIEND. Give the base model as model.")
+        return str(followed(given)) if Path(given).is_dir() else str(given)
+
+    def get_training_stats(self, model_path: str | Path | None = None) -> dict[str, Any] | None:
+        """What training.json of the model says; None when the folder holds none.
+
+        "training_stats": per evaluated step the encoder's measures; "best_score_checkpoint": correlation in [-1, 1],
+        global_step, epoch; "losses": mean squared error per step; "training_args", "convergence_info", "time" in
+        seconds, ... model_path: another folder than this trainer's. Raises BadCheckpoint for a damaged file.
+        """
+        return load_training_stats(Path(model_path or self.model_path))
+
+    def get_seed_report_path(self) -> str | None:
+        """seeds/seed_report.json of this experiment, None when there is none."""
+        folder = self.training_args.seed_runs_dir or (self.experiment_dir and Path(self.experiment_dir) / "seeds")
+        path = Path(folder) / "seed_report.json" if folder else None
+        return str(path) if path is not None and path.is_file() else None
+
+    def get_seed_report(self) -> dict[str, Any] | None:
+        """The seed report's content, None when there is none."""
+        path = self.get_seed_report_path()
+        return None if path is None else dict(pd.read_json(path, typ="series"))
+
+    def get_best_seed_run_path(self) -> str | None:
+        """The folder of the best seed as far as it was kept, else the model's."""
+        if self.get_seed_report_path() is None or self.experiment_dir is None:
+            return self.model_path
+        best = read_run_folder(Path(self.experiment_dir)).best_seed
+        return self.model_path if best is None or best.folder is None else str(best.folder)
 
 
 def _check_kinds(model: object, config: object, args: object) -> None:
@@ -372,21 +364,3 @@ def _check_kinds(model: object, config: object, args: object) -> None:
         raise BadData(f"config must be a TextPredictionConfig, not {config!r}.")
     if not isinstance(args, (TrainingArguments, type(None))):
         raise BadGrid(f"args must be TrainingArguments, not {args!r}: write TrainingArguments(**args).")
-
-
-def _config_of(config: TextPredictionConfig | None, given: Mapping[str, Any]) -> TextPredictionConfig:
-    """The configuration that was given, else one of the arguments of that name; of them only target_classes counts
-    beside a given one."""
-    if config is not None:
-        classes = given["target_classes"]
-        return config if classes is None else replace(config, target_classes=classes)
-    own = {name: value for name, value in given.items() if name in TextPredictionConfig.__dataclass_fields__}
-    if own["split_col"] is _UNSET:
-        del own["split_col"]
-    return TextPredictionConfig(
-        **{name: value for name, value in own.items() if value is not None or name == "split_col"}
-    )
-
-
-def device_map_of(args: TrainingArguments) -> Any:
-    return args.base_model_device_map or None

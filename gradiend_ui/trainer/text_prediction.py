@@ -6,35 +6,92 @@ work. Holds no formula and no loop over cells or steps of its own.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, NotFound
+from gradiend_ui.engine.errors import BadBase, BadGrid, BadName, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
-from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.trainer.arguments import check_whole
-from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation, Evaluated
-from gradiend_ui.trainer.decoder_plan import DecoderData, Frames, Request, Split, axes_of, caps_of
-from gradiend_ui.trainer.decoder_summary import Extractor, Inquiry, Results, grid_of, results_of
-from gradiend_ui.trainer.encoder_evaluation import EncoderEvaluation, check_split
-from gradiend_ui.trainer.rewriting import NOT_CHOICES, RewriteRequest, rewrite
+from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation, inquiry_of, kept_results
+from gradiend_ui.trainer.decoder_plan import (
+    DecoderData,
+    Frames,
+    Request,
+    Split,
+    check_decoder_call,
+    check_split,
+    class_names,
+    decoder_data,
+    decoder_request,
+    goal_of,
+)
+from gradiend_ui.trainer.decoder_summary import Extractor, Results
+from gradiend_ui.trainer.encoder_evaluation import encode_rows, measure_table
+from gradiend_ui.trainer.model_and_data import ModelAndData
+from gradiend_ui.trainer.rewriting import RewriteRequest, rewrite
 
-log = logging.getLogger(__name__)
 Names = str | Sequence[str] | None
 
 
-class TextPredictionTrainer(EncoderEvaluation):
+class TextPredictionTrainer(ModelAndData):
     """Train a GRADIEND, evaluate its encoder and decoder, rewrite its base model.
 
     Every argument and method is named as in the `gradiend` package; errors are `GradiendUIError`s, one sentence each.
     """
 
     # --- evaluation --------------------------------------------------------------------------------------------------
+
+    def evaluate_encoder(
+        self,
+        model_with_gradiend: ModelWithGradiend | None = None,
+        encoder_df: pd.DataFrame | Mapping[str, Any] | None = None,
+        split: Split = "test",
+        source: str | None = None,
+        max_size: int | None = None,
+        neutral_data_df: pd.DataFrame | Sequence[str] | None = None,
+        use_cache: bool | None = None,
+        return_df: bool = False,
+        plot: bool = False,
+        plot_kwargs: Mapping[str, Any] | None = None,
+        include_other_classes: bool | None = None,
+        device: Any = None,
+    ) -> dict[str, Any]:
+        """How well the encoder tells the classes apart, in the reference's shape.
+
+        Returns {"correlation" in [-1, 1] between encoded values and labels (+1 and -1 for the pair), "mean_by_class"
+        {label: mean encoded value, with tanh in [-1, 1]}, "mean_by_feature_class" {class: mean}, "all_data",
+        "training_only" and "target_classes_only" {"correlation", "accuracy" in [0, 1]}, "n_samples", spreads, ...},
+        with "encoder_df" after return_df=True: a row per text, its value in the column `encoded`.
+
+        encoder_df: a table of an earlier call (`return_df=True`), measured without encoding again.
+        split: one, several or "all"; source: gradients that are encoded, None as in the training.
+        max_size: at most so many rows per class; neutral_data_df: texts encoded as neutral, None the configured ones.
+        use_cache: accepted for scripts of the reference; nothing is taken from files here.
+        include_other_classes: also rows of classes outside the pair, with label 0. plot: draw
+        `plot_encoder_distributions` too, with plot_kwargs. device: where to encode.
+        Raises BadData when the rows do not define a correlation or a split has none, NotFound before any training.
+        """
+        check_whole("max_size", max_size, 1, optional=True)
+        check_split(split)
+        if not isinstance(model_with_gradiend, (ModelWithGradiend, type(None))):
+            raise BadBase("model_with_gradiend must be a ModelWithGradiend; a folder is opened by load_model().")
+        model = model_with_gradiend or self.get_model()
+        if device is not None:
+            model.to(device)
+        if encoder_df is not None:
+            result = measure_table(self._unified, encoder_df)
+        else:
+            result = encode_rows(
+                model, self._unified, self.training_args, self.config, split=split, source=source, max_size=max_size,
+                neutral=neutral_data_df, include_other_classes=include_other_classes,
+            )  # fmt: skip
+        if plot:
+            self.plot_encoder_distributions(result["encoder_df"], **dict(plot_kwargs or {}))
+        return {name: value for name, value in result.items() if return_df or name != "encoder_df"}
 
     def evaluate_decoder(
         self,
@@ -85,56 +142,23 @@ class TextPredictionTrainer(EncoderEvaluation):
         """
         counts = {"max_size": max_size, "max_size_training_like": max_size_training_like}
         counts |= {"max_size_neutral": max_size_neutral, "eval_batch_size": eval_batch_size}
-        _check_decoder_call(counts, split, selector, use_cache=use_cache, plot=plot, show=show)
+        check_decoder_call(counts, split, selector, use_cache=use_cache, plot=plot, show=show)
         if device is not None:
             self.get_model().to(device)
-        factors, rates = axes_of(self.training_args, feature_factors, lrs)
-        most_rows, most_texts = caps_of(
-            self.training_args, self.config, max_size, max_size_training_like, max_size_neutral
-        )
-        request = Request(
-            goal=_goal(increase_target_probabilities),
-            asked=self._asked(target_class),
-            part=part,
-            split=split if isinstance(split, str) else tuple(split),
+        request = decoder_request(
+            self.training_args, self.config, self.target_classes, counts, increase=increase_target_probabilities,
+            target_class=target_class, feature_factors=feature_factors, learning_rates=lrs, split=split, part=part,
             every_dataset=summary_metrics is not None,
-            eval_batch_size=eval_batch_size,
-            feature_factors=factors,
-            learning_rates=rates,
-            max_rows=most_rows,
-            max_neutral=most_texts,
-        )
+        )  # fmt: skip
         data = self._decoder_data()
-        inquiry = self._inquiry(data, request, selector, summary_metrics, summary_extractor)
+        inquiry = inquiry_of(data, request, selector, summary_metrics, summary_extractor)
         frames = None if training_like_df is None and neutral_df is None else Frames(training_like_df, neutral_df)
         wanted = self.training_args.use_cache if use_cache is None else use_cache
-        results = self._answered(data, request, inquiry, frames, wanted, every_dataset=plot)
+        results = self._evaluation().answered(data, request, inquiry, frames, wanted, every_dataset=plot)
         if not plot:
             return results
-        return results | self._plot_every_class(results, request, show, dict(plot_kwargs or {}), inquiry)
-
-    def _answered(
-        self,
-        data: DecoderData,
-        request: Request,
-        inquiry: Inquiry,
-        frames: Frames | None,
-        wanted: Any,
-        *,
-        every_dataset: bool,
-    ) -> Results:
-        """Sweep, choose and keep the choices. wanted: see `use_cache`; every_dataset: also score, for the figures
-        alone, the datasets that the goal did not need."""
-        evaluation = self._evaluation()
-        found = evaluation.evaluate(data, request, frames, reuse=wanted is not False, foreign=bool(wanted))
-        for sentence in found.warnings:
-            log.warning("%s", sentence)
-        results = results_of(inquiry, found.scores)
-        evaluation.keep_choices(found, {key: choice for key, choice in results.items() if key != "grid"})
-        if every_dataset:
-            more = evaluation.with_other_datasets(data, found, frames, reuse=wanted is not False)
-            results["grid"] = grid_of(more.scores, inquiry)
-        return results
+        options = {"selector": inquiry.policy, **dict(plot_kwargs or {})}
+        return results | self._plot_every_class(results, request, show, options)
 
     def evaluate(
         self, *, kwargs_encoder: Mapping[str, Any] | None = None, kwargs_decoder: Mapping[str, Any] | None = None
@@ -148,65 +172,17 @@ class TextPredictionTrainer(EncoderEvaluation):
             "decoder": self.evaluate_decoder(**dict(kwargs_decoder or {})),
         }
 
-    def _asked(self, target_class: Names) -> tuple[str, ...]:
-        classes = self.target_classes
-        names = (target_class,) if isinstance(target_class, str) else _class_names(target_class) or tuple(classes)
-        unknown = [name for name in names if name not in classes]
-        if unknown:
-            raise BadData(f"target_class {unknown[0]!r} must be one of {', '.join(classes)}.")
-        return names
+    def _decoder_data(self) -> DecoderData:
+        classes = tuple(self.target_classes)
+        return decoder_data(
+            self.get_model(), self._unified, classes, self.config, self.training_args, self.token_boundary
+        )
 
     def _evaluation(self) -> DecoderEvaluation:
         folder = None if self.experiment_dir is None else Path(self.experiment_dir)
         if folder not in self._evaluations:
             self._evaluations[folder] = DecoderEvaluation(folder)
         return self._evaluations[folder]
-
-    def _decoder_data(self) -> DecoderData:
-        model = self.get_model()
-        classes = tuple(self.target_classes)
-        strengthening = strengthening_feature_factors(model.encoding_direction, model.source)
-        given = self.config.target_classes
-        if given and len(classes) == 2 and not any(name in strengthening for name in classes):
-            strengthening = strengthening_feature_factors({classes[0]: 1.0, classes[1]: -1.0}, model.source)
-        return DecoderData(
-            model=model,
-            unified=self._unified,
-            classes=classes,
-            strengthening={name: strengthening[name] for name in classes if name in strengthening},
-            config=self.config,
-            seed=self.training_args.seed or 0,
-            max_rows=self.training_args.train_max_size,
-            eval_batch_size=self.training_args.eval_batch_size,
-            add_identity=self.training_args.add_identity_for_other_classes,
-            token_boundary=self.token_boundary,
-        )
-
-    def _inquiry(
-        self,
-        data: DecoderData,
-        request: Request,
-        selector: SelectionPolicy | None,
-        metrics: Sequence[str] | None = None,
-        extractor: Extractor | None = None,
-    ) -> Inquiry:
-        return Inquiry(
-            goal=request.goal,
-            asked=request.asked,
-            classes=data.targets.classes,
-            strengthening=data.strengthening,
-            policy=selector or LMSThresholdPolicy(),
-            prob_on_other_class=self.config.decoder_eval_prob_on_other_class,
-            metrics=None if metrics is None else (metrics,) if isinstance(metrics, str) else tuple(metrics),
-            extractor=extractor,
-        )
-
-    def _kept_results(self, data: DecoderData, found: Evaluated) -> Results:
-        """As they were chosen then; a grid of a file that holds no choices is chosen from by the default policy."""
-        inquiry = self._inquiry(data, found.request, None)
-        if found.choices is None:
-            return results_of(inquiry, found.scores)
-        return {**found.choices, "grid": grid_of(found.scores, inquiry)}
 
     # --- rewriting ---------------------------------------------------------------------------------------------------
 
@@ -232,7 +208,7 @@ class TextPredictionTrainer(EncoderEvaluation):
         Raises NotFound when there is nothing to take the cell from, BadData when it belongs to other weights or data,
         BadName for an unusable folder.
         """
-        names = [target_class] if isinstance(target_class, str) else list(_class_names(target_class))
+        names = [target_class] if isinstance(target_class, str) else list(class_names(target_class))
         if not names:
             raise BadGrid("target_class is needed: a class of decoder_results, or a list of them.")
         if output_dir is not None and not str(output_dir).strip():
@@ -243,8 +219,8 @@ class TextPredictionTrainer(EncoderEvaluation):
             raise BadBase("base_model must be a ModelWithGradiend; another base is given to its from_pretrained().")
         if decoder_results is None:
             data = self._decoder_data()
-            found = self._evaluation().newest(data, names, _goal(increase_target_probabilities))
-            decoder_results = self._kept_results(data, found)
+            found = self._evaluation().newest(data, names, goal_of(increase_target_probabilities))
+            decoder_results = kept_results(data, found)
             part = found.request.part
         request = RewriteRequest(
             keys=tuple(name if increase_target_probabilities else f"{name}_weaken" for name in names),
@@ -293,11 +269,15 @@ class TextPredictionTrainer(EncoderEvaluation):
         weights or data, BadName for an unusable file, Failed where an image lacks kaleido or a browser (HTML and CSV
         are written by then).
         """
-        from gradiend_ui.trainer.figures import draw_probability_shifts
+        from gradiend_ui.trainer.figures import destination, draw_probability_shifts, shift_source
 
+        data, goal = self._decoder_data(), goal_of(increase_target_probabilities)
+        if decoder_results is None:
+            names = [target_class] if target_class else list(data.classes[:1])
+            decoder_results = kept_results(data, self._evaluation().newest(data, names, goal))
         return draw_probability_shifts(
-            self._shift_source(decoder_results, target_class, increase_target_probabilities),
-            self._destination(output, img_format, dpi, show, return_fig_ax),
+            shift_source(data, decoder_results, target_class, increase_target_probabilities),
+            destination(self.config, self.experiment_dir, output, img_format, dpi, show, return_fig_ax),
             class_ids=[class_ids] if isinstance(class_ids, str) else class_ids,
             figsize=figsize,
             title=title,
@@ -306,34 +286,90 @@ class TextPredictionTrainer(EncoderEvaluation):
             theme=theme,
         )
 
-    def _shift_source(self, results: Mapping[str, Any] | None, target_class: str | None, increase: bool) -> Any:
-        from gradiend_ui.trainer.figures import ShiftSource
+    def plot_training_convergence(
+        self,
+        *,
+        plot_mean_by_class: bool = True,
+        plot_mean_by_feature_class: bool | None = None,
+        plot_correlation: bool = True,
+        class_spread: str | None = None,
+        output: str | Path | None = None,
+        show: bool = False,
+        title: str | bool = True,
+        figsize: tuple[float, float] | None = None,
+        img_format: str | None = None,
+        dpi: int | None = None,
+        highlight_non_convergence: bool | None = None,
+        return_fig_ax: bool = False,
+        theme: str = "light",
+    ) -> Any:
+        """Correlation, class means (both in [-1, 1]) and loss over the steps of the training, from training.json.
 
-        data, goal = self._decoder_data(), _goal(increase)
-        if results is None:
-            names = [target_class] if target_class else list(data.classes[:1])
-            results = self._kept_results(data, self._evaluation().newest(data, names, goal))
-        if not isinstance(results, Mapping):
-            raise BadGrid("decoder_results must be what evaluate_decoder returned, a dictionary.")
-        if target_class is None:
-            own = [name.removesuffix("_weaken") for name in results if name.endswith("_weaken") != increase]
-            target_class = next((name for name in own if name in data.classes), data.classes[0])
-        key = target_class if increase else f"{target_class}_weaken"
-        if key not in results:
-            made = ", ".join(str(name) for name in results if name not in NOT_CHOICES) or "none"
-            raise NotFound(f"decoder_results holds no choice for {key!r} to draw; it has: {made}.")
-        return ShiftSource(results, target_class, goal, data.targets.classes, data.strengthening)
+        plot_mean_by_class, plot_correlation: which lines; plot_mean_by_feature_class: means per class of the
+        data, None where they add to the means per label. class_spread: "minmax", "iqr" or "ci95" shades their spread.
+        title: True writes one, a text is used, False leaves it out. figsize: (width, height) in inches of 96 pixels;
+        dpi: pixels per inch of a png; theme: "light" or "dark". output, show, img_format, return_fig_ax,
+        highlight_non_convergence and the return value: as for `plot_probability_shifts`.
+        Raises NotFound without training.json, BadData for another spread, BadName for an unusable file.
+        """
+        from gradiend_ui.trainer.figures import destination, draw_training
+
+        stats = self.get_training_stats()
+        if stats is None:
+            raise NotFound("This GRADIEND has no training.json: its training cannot be drawn.")
+        options: dict[str, Any] = {
+            "plot_mean_by_class": plot_mean_by_class,
+            "plot_mean_by_feature_class": plot_mean_by_feature_class,
+            "plot_correlation": plot_correlation,
+            "class_spread": class_spread,
+            "title": title,
+            "figsize": figsize,
+            "theme": theme,
+        }
+        place = destination(self.config, self.experiment_dir, output, img_format, dpi, show, return_fig_ax)
+        return draw_training(stats, options, place)
+
+    def plot_encoder_distributions(
+        self,
+        encoder_df: pd.DataFrame | None = None,
+        *,
+        output: str | Path | None = None,
+        show: bool = False,
+        title: str | bool = True,
+        target_and_neutral_only: bool = True,
+        figsize: tuple[float, float] | None = None,
+        img_format: str | None = None,
+        dpi: int | None = None,
+        highlight_non_convergence: bool | None = None,
+        return_fig_ax: bool = False,
+        theme: str = "light",
+    ) -> Any:
+        """Where the encoder puts the texts of each class: a violin per class over its values, in [-1, 1] with tanh.
+
+        encoder_df: of `evaluate_encoder(return_df=True)`; None encodes the test split now.
+        target_and_neutral_only: leave out rows of classes that are no targets. The other arguments and the return
+        value: as for `plot_training_convergence`.
+        Raises BadData for a table without encoded values, BadName for an unusable file.
+        """
+        from gradiend_ui.trainer.figures import destination, draw_encoder
+
+        table = self.evaluate_encoder(return_df=True)["encoder_df"] if encoder_df is None else encoder_df
+        options: dict[str, Any] = {
+            "classes": self.target_classes,
+            "target_and_neutral_only": target_and_neutral_only,
+            "title": title,
+            "figsize": figsize,
+            "theme": theme,
+        }
+        place = destination(self.config, self.experiment_dir, output, img_format, dpi, show, return_fig_ax)
+        return draw_encoder(table, options, place)
 
     def _plot_every_class(
-        self, results: Results, request: Request, show: bool | None, options: dict[str, Any], inquiry: Inquiry
+        self, results: Results, request: Request, show: bool | None, options: dict[str, Any]
     ) -> dict[str, Any]:
         """Draw each asked class; the figures go to the experiment folder."""
         increase = request.goal == "strengthen"
-        options.setdefault("show", bool(show))
-        options.setdefault("selector", inquiry.policy)
-        if show is not None:
-            options["show"] = show
-        place = options.pop("output", None)
+        place, shown = options.pop("output", None), options.pop("show", False)
         paths = []
         for name in request.asked:
             if (name if increase else f"{name}_weaken") not in results:
@@ -344,41 +380,12 @@ class TextPredictionTrainer(EncoderEvaluation):
                 output = Path(self.experiment_dir) / f"decoder_probability_shifts_{safe}.html"
             paths.append(
                 self.plot_probability_shifts(
-                    results, target_class=name, increase_target_probabilities=increase, output=output, **options
+                    results,
+                    target_class=name,
+                    increase_target_probabilities=increase,
+                    output=output,
+                    show=shown if show is None else show,
+                    **options,
                 )
             )
         return {"plot_paths": paths, "plot_path": paths[0] if len(paths) == 1 else None}
-
-
-def _check_decoder_call(
-    counts: Mapping[str, object], split: object, selector: object, *, use_cache: object, plot: object, show: object
-) -> None:
-    """Raises BadGrid or BadData for an argument of `evaluate_decoder` that is not of its kind."""
-    for name, value in counts.items():
-        check_whole(name, value, 1, optional=True)
-    check_split(split)
-    _yes_or_no("use_cache", False if use_cache is None else use_cache)
-    if selector is not None and not callable(getattr(selector, "select", None)):
-        raise BadGrid(f"selector must be a policy with a method select, not {selector!r}.")
-    _yes_or_no("plot", plot)
-    _yes_or_no("show", False if show is None else show)
-
-
-def _goal(increase: object) -> str:
-    return "strengthen" if _yes_or_no("increase_target_probabilities", increase) else "weaken"
-
-
-def _yes_or_no(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise BadGrid(f"{name} must be True or False, not {value!r}.")
-    return value
-
-
-def _class_names(given: Any) -> tuple[str, ...]:
-    """Several classes as a list, tuple, array or series of names; () for None."""
-    if given is None:
-        return ()
-    names = tuple(given) if isinstance(given, Iterable) else (given,)
-    if not all(isinstance(name, str) for name in names):
-        raise BadData(f"target_class must be a class name or a list of them, not {given!r}.")
-    return names

@@ -1,189 +1,35 @@
-"""Training a trainer's GRADIEND: from `TrainingArguments` and rows to a training of the engine, and what it left.
+"""From `TrainingArguments` and rows to a training of the engine: what `TextPredictionTrainer.train` calls.
 
-Translates names and keeps the model; the steps are the engine's.
+Translates names; trains nothing itself.
 """
 
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import pandas as pd
 import torch
 
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.base.objectives import OBJECTIVES
-from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
 from gradiend_ui.engine.data.forms.choice import SPLITS_OF_ROLE, chosen_pair, training_rows
 from gradiend_ui.engine.data.forms.unified import UnifiedData
 from gradiend_ui.engine.data.rows import EvalRow
-from gradiend_ui.engine.errors import BadData, BadGrid, BadName, Failed, NotFound
-from gradiend_ui.engine.files.file_names import followed
+from gradiend_ui.engine.errors import BadData, BadName, Failed
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.training.encoder_evaluation import Encoder, evaluate_encoder
 from gradiend_ui.engine.training.loop import NEVER, TrainingPlan, TrainingStep, train_gradiend
 from gradiend_ui.engine.training.record import load_training_stats
 from gradiend_ui.engine.training.seeds import SeedPlan, train_seeds
 from gradiend_ui.engine.training.settings import Convergence, TrainingSettings
-from gradiend_ui.trainer.arguments import TrainingArguments, arguments_with
-from gradiend_ui.trainer.model_and_data import ModelAndData, ModelFolder, device_map_of
+from gradiend_ui.trainer.arguments import TrainingArguments
 
 BALANCE_OF = {"factual": "label_class", "alternative": "transition", "diff": "transition"}
 UNSEEDED_SEEDS = 2**31
-
-
-class Training(ModelAndData):
-    """What a trainer can train, and what a training left: the model, its statistics, the report of its seeds."""
-
-    def train(
-        self,
-        output_dir: str | Path | None = None,
-        model: str | Path | None = None,
-        callbacks: Sequence[Callable[[TrainingStep], None]] | None = None,
-        **training_args_overrides: Any,
-    ) -> Self:
-        """Train a GRADIEND on the base model and keep it as this trainer's model; returns the trainer.
-
-        output_dir: for the model, else experiment_dir/model, else a temporary folder that goes with this trainer.
-        model: another base model than the trainer's. callbacks: called with every `TrainingStep`.
-        training_args_overrides: fields of `TrainingArguments` to change for this training.
-        Raises BadBase, BadData or BadGrid in a sentence when something cannot be trained on; NotAllowed for what is
-        not here.
-        """
-        if not all(callable(callback) for callback in callbacks or ()):
-            raise BadGrid(f"callbacks must be functions that take a TrainingStep, not {callbacks!r}.")
-        for step in self.train_steps(output_dir, model, **training_args_overrides):
-            for callback in callbacks or ():
-                callback(step)
-        return self
-
-    def train_steps(
-        self,
-        output_dir: str | Path | None = None,
-        model: str | Path | None = None,
-        *,
-        should_stop: Callable[[], bool] = NEVER,
-        **training_args_overrides: Any,
-    ) -> Iterator[TrainingStep]:
-        """The same as a generator of steps: loss, evaluations, and a last step with the model's folder.
-
-        should_stop is asked after every step; a stopped training goes on from there when it is called again.
-        """
-        args = arguments_with(self.training_args, training_args_overrides)
-        args = replace(args, experiment_dir=self.experiment_dir, output_dir=output_dir or args.output_dir)
-        if args.experiment_dir is None and args.output_dir is None:
-            folder = tempfile.mkdtemp(prefix="gradiend_ui_")
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-            args = replace(args, experiment_dir=folder)
-        if self.config.n_features > 1 and args.latent_dim is None:
-            args = replace(args, latent_dim=self.config.n_features)
-        location = self._base_location(model)
-        base = self._base_for_training(location, args)
-        data = self._unified
-        plan = training_plan(args, data, location)
-        for step in run_training(args, base, plan, data, should_stop=should_stop):
-            if step.folder is not None:
-                self._trained, self._trained_on = ModelFolder(step.folder), location
-                self._loaded = None
-            yield step
-
-    def _base_location(self, model: str | Path | None) -> str:
-        """The base model to train on, absolute when it is a folder."""
-        given = model or self._given_model
-        if isinstance(given, ModelWithGradiend) or ModelFolder.holds_gradiend(given):
-            raise BadData("train() starts from a base model; this is a trained GRADIEND. Give the base model as model.")
-        return str(followed(given)) if Path(given).is_dir() else str(given)
-
-    def _base_for_training(self, location: str, args: TrainingArguments) -> BaseModel:
-        asked = OBJECTIVES.get(args.prediction_objective)
-        if asked is not None and asked.not_trained is not None:
-            raise BadData(asked.not_trained)
-        self._base = load_base_model(
-            location,
-            torch_dtype=getattr(torch, args.dtype_name),
-            objective=args.prediction_objective,
-            rhs_window=args.decoder_sequence_cloze_rhs_window,
-            device_map=device_map_of(args),
-        )
-        return self._base
-
-    # --- what a training left ----------------------------------------------------------------------------------------
-
-    def get_training_stats(self, model_path: str | Path | None = None) -> dict[str, Any] | None:
-        """What training.json of the model says; None when the folder holds none.
-
-        "training_stats": per evaluated step the encoder's measures; "best_score_checkpoint": correlation in [-1, 1],
-        global_step, epoch; "losses": mean squared error per step; "training_args", "convergence_info", "time" in
-        seconds, ... model_path: another folder than this trainer's. Raises BadCheckpoint for a damaged file.
-        """
-        return load_training_stats(Path(model_path or self.model_path))
-
-    def get_seed_report_path(self) -> str | None:
-        """seeds/seed_report.json of this experiment, None when there is none."""
-        folder = self.training_args.seed_runs_dir or (self.experiment_dir and Path(self.experiment_dir) / "seeds")
-        path = Path(folder) / "seed_report.json" if folder else None
-        return str(path) if path is not None and path.is_file() else None
-
-    def get_seed_report(self) -> dict[str, Any] | None:
-        """The seed report's content, None when there is none."""
-        path = self.get_seed_report_path()
-        return None if path is None else dict(pd.read_json(path, typ="series"))
-
-    def get_best_seed_run_path(self) -> str | None:
-        """The folder of the best seed as far as it was kept, else the model's."""
-        if self.get_seed_report_path() is None or self.experiment_dir is None:
-            return self.model_path
-        best = read_run_folder(Path(self.experiment_dir)).best_seed
-        return self.model_path if best is None or best.folder is None else str(best.folder)
-
-    def plot_training_convergence(
-        self,
-        *,
-        plot_mean_by_class: bool = True,
-        plot_mean_by_feature_class: bool | None = None,
-        plot_correlation: bool = True,
-        class_spread: str | None = None,
-        output: str | Path | None = None,
-        show: bool = False,
-        title: str | bool = True,
-        figsize: tuple[float, float] | None = None,
-        img_format: str | None = None,
-        dpi: int | None = None,
-        highlight_non_convergence: bool | None = None,
-        return_fig_ax: bool = False,
-        theme: str = "light",
-    ) -> Any:
-        """Correlation, class means (both in [-1, 1]) and loss over the steps of the training, from training.json.
-
-        plot_mean_by_class, plot_correlation: which lines; plot_mean_by_feature_class: means per class of the
-        data, None where they add to the means per label. class_spread: "minmax", "iqr" or "ci95" shades their spread.
-        title: True writes one, a text is used, False leaves it out. figsize: (width, height) in inches of 96 pixels;
-        dpi: pixels per inch of a png; theme: "light" or "dark". output, show, img_format, return_fig_ax,
-        highlight_non_convergence and the return value: as for `plot_probability_shifts`.
-        Raises NotFound without training.json, BadData for another spread, BadName for an unusable file.
-        """
-        from gradiend_ui.trainer.figures import draw_training
-
-        stats = self.get_training_stats()
-        if stats is None:
-            raise NotFound("This GRADIEND has no training.json: its training cannot be drawn.")
-        options: dict[str, Any] = {
-            "plot_mean_by_class": plot_mean_by_class,
-            "plot_mean_by_feature_class": plot_mean_by_feature_class,
-            "plot_correlation": plot_correlation,
-            "class_spread": class_spread,
-            "title": title,
-            "figsize": figsize,
-            "theme": theme,
-        }
-        return draw_training(stats, options, self._destination(output, img_format, dpi, show, return_fig_ax))
 
 
 def settings_of(args: TrainingArguments) -> TrainingSettings:
@@ -310,6 +156,24 @@ def run_training(
         reuse=args.use_cache not in (None, False),
     )
     yield from train_seeds(base, plan, seeds, experiment, output_dir=output, should_stop=should_stop)
+
+
+def base_to_train_on(location: str, args: TrainingArguments) -> BaseModel:
+    """The base model at `location`, loaded as the arguments say. Raises BadData for what is not trained with here."""
+    asked = OBJECTIVES.get(args.prediction_objective)
+    if asked is not None and asked.not_trained is not None:
+        raise BadData(asked.not_trained)
+    return load_base_model(
+        location,
+        torch_dtype=getattr(torch, args.dtype_name),
+        objective=args.prediction_objective,
+        rhs_window=args.decoder_sequence_cloze_rhs_window,
+        device_map=device_map_of(args),
+    )
+
+
+def device_map_of(args: TrainingArguments) -> Any:
+    return args.base_model_device_map or None
 
 
 def output_folder(args: TrainingArguments) -> Path:

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from gradiend_ui.figures.maps import (
+from gradiend_ui.figures.heatmap import (
     Marks,
     Measure,
     build_maps,

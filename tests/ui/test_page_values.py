@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradiend_ui.engine.answers import checkpoint, data, model, run
-from gradiend_ui.figures.maps import empty_picture
+from gradiend_ui.figures.heatmap import empty_picture
 from gradiend_ui.ui.data.choice import OwnRows, data_of, opened_choice, own_table
 from gradiend_ui.ui.runs.panel import FIRST, Hand
 from gradiend_ui.ui.sweep.form import Asked, first_options, read_options

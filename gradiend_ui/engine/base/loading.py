@@ -229,3 +229,13 @@ def checked_device(device: str | torch.device) -> torch.device:
     if found.type == "cuda" and not torch.cuda.is_available():
         raise BadBase(f"device {str(device)!r} needs a GPU that PyTorch can use, and there is none: give 'cpu'.")
     return found
+
+
+def move_model(model: Model, device: torch.device | None, dtype: torch.dtype | None) -> None:
+    """Move and convert a loaded model in place; None leaves that as it is. One spread over several devices stays."""
+    if isinstance(vars(model).get("hf_device_map"), dict):
+        return
+    if dtype is not None:
+        model.to(dtype)
+    if device is not None:
+        model.to(device)

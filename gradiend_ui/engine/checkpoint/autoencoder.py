@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -90,6 +91,22 @@ class LinearLayer:
     def __call__(self, values: Tensor) -> Tensor:
         """(..., inputs) to (..., outputs), in the weight's dtype and on its device."""
         return self.activation(functional.linear(values.to(self.weight), self.weight, self.bias))
+
+
+class GradientCreator(Protocol):
+    """Whatever turns a masked text and its label into a flat gradient (mapped weights,); the trainer brings one."""
+
+    def create_gradients(self, text: str, label: str) -> Tensor: ...
+
+
+def gradients_of_text(creator: GradientCreator | None, text: str, label: str | None) -> Tensor:
+    """The gradient (mapped weights,) of predicting `label` in a masked text. Raises BadData without one
+    of them."""
+    if label is None:
+        raise BadData("encode needs a label for a text: the gradient is that of predicting the label.")
+    if creator is None:
+        raise BadData("encode takes gradients here; for texts set gradient_creator or use the trainer.")
+    return creator.create_gradients(text, label)
 
 
 class Autoencoder:
@@ -192,6 +209,11 @@ class Autoencoder:
                 f"part {shown(part)} is one update only for latent_dim 1; this GRADIEND has {self.latent_dim}."
             )
         return self.weights[DECODER_WEIGHT if part == "decoder-weight" else ENCODER_WEIGHT].flatten()
+
+    def point_for(self, part: str, feature_factor: object) -> list[float]:
+        """The latent point of a feature factor; where the part ignores it, a single number is welcome too."""
+        single = isinstance(plain_number(feature_factor), (int, float))
+        return latent_point(feature_factor, 1 if part != "decoder" and single else self.latent_dim)
 
     def get_update_vector(self, part: str = "decoder-weight") -> Tensor:
         """`update_vector` by the reference's name and with its default part."""

@@ -7,8 +7,8 @@ training.json tell them. Never the order of the data. Knows JSON values only.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.files.json_files import shown
@@ -18,6 +18,13 @@ MAX_CLASSES, MAX_CLASS_NAME, MAX_TARGET_NAME = 1000, 200, 200
 CONTEXT, TRAINING = "gradiend_context.json", "training.json"
 DIRECTION_FROM_TRAINING = "The direction of each class was taken from training.json: gradiend_context.json has none."
 SOURCE_ASSUMED = "No file tells the source of the gradients: 'factual' is assumed."
+
+
+class FeatureDefinition(Protocol):
+    """What names the classes of a feature: `pair[0]` is encoded as +1, `pair[1]` as -1, other `classes` as 0."""
+
+    pair: Sequence[str] | None
+    classes: Sequence[str] | None
 
 
 def source_of(context: Mapping[str, Any], training: Mapping[str, Any], warnings: list[str]) -> str:
@@ -121,3 +128,11 @@ def _step_number(step: str) -> float:
         return float(step)
     except ValueError:
         return -1.0
+
+
+def labels_of(definition: FeatureDefinition) -> dict[str, float]:
+    """{class: 1.0, -1.0 or 0.0} that the definition gives its classes; empty for one without a pair."""
+    pair = list(definition.pair or ())
+    if len(pair) < 2:
+        return {}
+    return {**dict.fromkeys(definition.classes or (), 0.0), pair[0]: 1.0, pair[1]: -1.0}

@@ -14,6 +14,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,31 @@ def index_mask(size: int, indices: Tensor | Sequence[int]) -> Tensor:
     if int(chosen.min()) < 0 or int(chosen.max()) >= size:
         raise BadGrid(f"keep_idx goes from {int(chosen.min())} to {int(chosen.max())}; there are 0 to {size - 1:,}.")
     return torch.zeros(size, dtype=torch.bool).index_fill_(0, chosen.long(), True)
+
+
+@dataclass(frozen=True, eq=False)
+class Pruning:
+    """What is asked of a pruning; see `ModelWithGradiend.prune_gradiend`. keep_idx: instead of all the others."""
+
+    topk: int | float | None
+    threshold: float | None
+    mask: Tensor | None
+    part: str
+    importance: Tensor | None
+    keep_idx: Tensor | None
+
+    def kept(self, gradiend: Autoencoder) -> Tensor:
+        """Which of the mapped weights stay, bool (input_dim,). Raises BadGrid."""
+        size, importance = len(gradiend), self.importance
+        if self.keep_idx is not None:
+            if any(given is not None for given in (self.topk, self.threshold, self.mask, importance)):
+                raise BadGrid(
+                    "keep_idx names the weights to keep: give no topk, threshold, mask or importance with it."
+                )
+            return index_mask(size, self.keep_idx)
+        if importance is None and (self.topk is not None or self.threshold is not None):
+            importance = weight_importance(gradiend, self.part)
+        return kept_mask(size, importance=importance, topk=self.topk, threshold=self.threshold, mask=self.mask)
 
 
 def global_indices(entries: Sequence[MapEntry], positions: Mapping[str, Tensor]) -> Tensor:

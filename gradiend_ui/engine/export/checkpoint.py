@@ -30,7 +30,7 @@ from gradiend_ui.engine.files.whole_or_absent import (
 )
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.provenance import versions
-from gradiend_ui.engine.weights.workspace import check_finite
+from gradiend_ui.engine.weights.precision import check_finite
 
 MANIFEST = "manifest.json"
 RECIPE = "rewrite.json"

@@ -17,7 +17,7 @@ from gradiend_ui.engine.values import SweepSpec
 KEPT_SOMEWHERE = ("run", "upload", "path")
 """What names rows or texts that are not given as such: an earlier run, a kept upload, a file."""
 Table = Any
-"""Rows or texts: records, texts, a path, or {one of `KEPT_SOMEWHERE`: its name}. Whoever reads it says what it cannot be."""
+"""Rows or texts: records, texts, a path, or {one of `KEPT_SOMEWHERE`: its name}. Its reader says what it cannot be."""
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,7 @@ class _Sweep:
         """Commit the cell's score, with new results if there are any; hidden ones keep the score that is shown."""
         self._last_told = self._clock()
         cell = self._prepared.cells[place]
-        eta = self._spent / self._scored * sum(self._left) if self._scored and self._order.knows_the_end else None
+        eta = self._time_left()
         if shown:
             score = arm.estimator.score(cell, results)
         else:
@@ -193,6 +193,10 @@ class _Sweep:
             score = own.estimator.score(cell, self._bases[self._prepared.spec.precision])
         self._store.commit(self._run_id, place, score, fingerprint=arm.fingerprint, new_results=new, eta_seconds=eta)
         return Progress(place, score, eta)
+
+    def _time_left(self) -> float | None:
+        """Seconds until the sweep ends, by what a row or text has taken so far; None while nothing tells."""
+        return self._spent / self._scored * sum(self._left) if self._scored and self._order.knows_the_end else None
 
     def _base_known(self, precision: str, results: BlockResults) -> Iterator[Progress]:
         """Take the base's results in; with two precisions, tell how far they are from each other."""

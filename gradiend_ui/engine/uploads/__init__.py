@@ -1,1 +1,1 @@
-"""What a visitor may upload: which settings, tokenizers and sizes, and for whom the worker reads."""
+"""What a visitor may upload: which zips, settings, tokenizers and sizes, and for whom the worker reads."""

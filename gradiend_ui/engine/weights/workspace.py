@@ -1,10 +1,4 @@
-"""The rewritten twin of a base model, for any cell; and whether its weights are numbers.
-
-Whether the weights of a rewritten model are numbers: a step that is too large makes them infinite, or no number.
-
-Such a model predicts nothing, so that none is given away. Knows weights and the cell they were made for; no disk.
-
-The rewritten twin of a base model, for any cell, without ever touching the base.
+"""The rewritten twin of a base model, for any cell, without ever touching the base.
 
 A twin shares every untouched tensor with the base and owns copies of the touched ones only. Each write starts from
 the base's values: nothing accumulates, nothing has to be restored. In a lower precision base and twin are rounded
@@ -22,9 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.files.machine_memory import available_bytes
-from gradiend_ui.engine.values import DEFAULT_PRECISION, exact
+from gradiend_ui.engine.values import DEFAULT_PRECISION
 from gradiend_ui.engine.weights.lower_layers import LowerLayers, lower_layers_of
 from gradiend_ui.engine.weights.packed_layers import (
     PackedLinear,
@@ -34,36 +27,9 @@ from gradiend_ui.engine.weights.packed_layers import (
     read_by_linears_only,
 )
 from gradiend_ui.engine.weights.parameter_map import MappedParameter
-
-
-def check_finite(model: nn.Module, feature_factor: float | Sequence[float], learning_rate: float) -> None:
-    """Raises BadGrid with the first tensor that holds a number which is not finite, and the cell it was made for."""
-    broken = first_broken(model)
-    if broken is not None:
-        factors = [feature_factor] if isinstance(feature_factor, (int, float)) else feature_factor
-        raise BadGrid(
-            f"The rewritten model's weights are not finite numbers, first those of {broken!r}, at feature_factor "
-            f"{', '.join(map(exact, factors))} and learning_rate {exact(learning_rate)}: take a smaller step."
-        )
-
-
-def first_broken(model: nn.Module) -> str | None:
-    """The name of the first parameter that is not finite throughout."""
-    with torch.no_grad():
-        return next((name for name, weights in model.named_parameters() if not is_finite(weights)), None)
-
-
-def is_finite(weights: torch.Tensor) -> bool:
-    """Whether every number of the tensor is finite. The extremes tell: no second tensor of its size is made."""
-    if not weights.is_floating_point() or not weights.numel():
-        return True
-    low, high = torch.aminmax(weights.detach())
-    return bool(low.isfinite() and high.isfinite())
-
+from gradiend_ui.engine.weights.precision import DTYPES, rounded
 
 Model = Any
-DTYPES: Mapping[str, torch.dtype] = {"bfloat16": torch.bfloat16}
-"""What a model is rounded to for each precision but the default one, which takes it as it was loaded."""
 
 
 REMEMBERED_SHARE = 4
@@ -228,15 +194,6 @@ def own_copies(model: Model, names: set[str]) -> dict[int, nn.Parameter]:
         for name, parameter in model.named_parameters()
         if name in names
     }
-
-
-def rounded(model: Model, dtype: torch.dtype) -> Model:
-    """A copy of `model` with every parameter in `dtype`; buffers (positions, rotary frequencies) are shared as they
-    are, since rounding them would move whole positions."""
-    memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
-    for parameter in model.parameters():
-        memo[id(parameter)] = nn.Parameter(parameter.detach().to(dtype), requires_grad=False)
-    return copy.deepcopy(model, memo)
 
 
 def rewritten_copy(model: Model, mapped: Sequence[MappedParameter], update: Tensor, learning_rate: float) -> Model:

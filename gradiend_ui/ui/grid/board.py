@@ -18,7 +18,15 @@ from gradio.blocks import Block
 from gradiend_ui.engine.answers.run import Picture, SelectionAnswer
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.engine.values import ACTIVE_STATES, CellPlace
-from gradiend_ui.figures.maps import MapsPayload, Marks, Measure, RowPayload, build_maps, build_row_chart, empty_picture
+from gradiend_ui.figures.heatmap import (
+    MapsPayload,
+    Marks,
+    Measure,
+    RowPayload,
+    build_maps,
+    build_row_chart,
+    empty_picture,
+)
 from gradiend_ui.ui.grid.files import stem_of
 from gradiend_ui.ui.grid.heatmap import Heatmap, Picked
 from gradiend_ui.ui.grid.measures import board_of, kept_measure, lms_measure, row_lines

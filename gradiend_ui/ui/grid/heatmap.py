@@ -2,8 +2,8 @@
 plotly.js.
 
 One component holds all linked maps with the line above them, so that one message paints them and one selection serves
-them. Its value is the payload of `figures.maps`; `goto` moves the selection from Python; `texts` are the words of the
-page's language. Knows nothing of runs or sessions.
+them. Its value is the payload of `figures.heatmap`; `goto` moves the selection from Python; `texts` are the words of
+the page's language. Knows nothing of runs or sessions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which numbers the maps show, with their names: one class on one kind of rows, its change, or every class on all.
 
-Measures for `figures.maps` from one picture, the options and what the page wants to see. Knows no widget.
+Measures for `figures.heatmap` from one picture, the options and what the page wants to see. Knows no widget.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gradiend_ui.engine.answers.run import Numbers, Picture, SelectOptions
-from gradiend_ui.figures.maps import MOST_LINES, LineKind, Measure, difference
+from gradiend_ui.figures.heatmap import MOST_LINES, LineKind, Measure, difference
 from gradiend_ui.ui.kit.words import Words
 
 OTHER, OWN, CHANGE, ALL = "other", "own", "change", "all"

@@ -14,7 +14,7 @@ from gradiend_ui.engine.answers.run import Imported, Numbers, Picture, Search, S
 from gradiend_ui.engine.selection.policies import POLICIES
 from gradiend_ui.engine.selection.winner_facts import OtherCell, WinnerFacts, facts_of
 from gradiend_ui.engine.values import DEFAULT_PRECISION, CellPlace
-from gradiend_ui.figures.maps import place_of
+from gradiend_ui.figures.heatmap import place_of
 from gradiend_ui.figures.numbers import cell_name, change, plain, three_digits
 from gradiend_ui.ui.grid.measures import metric_title
 from gradiend_ui.ui.kit.status import why_ended

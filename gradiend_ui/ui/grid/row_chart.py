@@ -1,6 +1,6 @@
 """The selected row as lines over the learning rate, drawn by row_chart.js with the local plotly.js.
 
-Its value is the payload of `figures.maps`; `texts` are the words of the page's language. `gr.Plot` would re-create
+Its value is the payload of `figures.heatmap`; `texts` are the words of the page's language. `gr.Plot` would re-create
 its SVG on every update. Knows no metric.
 """
 

@@ -1,13 +1,10 @@
-"""Payloads of the linked maps and of the row chart below them: all that lies between a picture and what is drawn.
+"""Payload of the heatmaps: one table of values per map over (feature factor, learning rate); and of the row chart.
 
-The maps: one table of values per map, a row for each of `feature_factors`, a column for each of `learning_rates`, both
-ascending. A table is sent once, however many maps and details read it; not at all where the page already holds the
-*ground*, the tables of this run at this revision. The row chart: one feature factor's row, every measure against the
-learning rate; `kind` says what a line is: `target` (the class on the rows that decide), `other` (on its own rows, or on
-the other class's where its own decide), `further` (on the rows of more classes) or `kept` (LMS relative to the base).
-
-Knows nothing of how the values came about, of the words on the page or how they are drawn; the colours themselves are
-in the style sheet (`ramp` names one).
+Rows are feature factors, columns learning rates, both ascending. A table is sent once, however many maps and details
+read it; not at all where the page already holds the *ground*, the tables of this run at this revision. Here is where
+the colours of a map begin and end; the colours themselves are in the style sheet (`ramp` names one). The row chart
+shows one feature factor's row, every measure against the learning rate. Knows nothing of how the values came about, of
+the words on the page or how they are drawn.
 """
 
 from __future__ import annotations
@@ -25,75 +22,14 @@ from gradiend_ui.figures.numbers import finite_row, finite_table
 MOST_LINES = 4
 
 Value = TypeVar("Value")
-LineKind = Literal["target", "other", "further", "kept"]
-
-
-class LinePayload(TypedDict):
-    """One line of the row chart. base: the base model's value; tip: what the number means."""
-
-    name: str
-    kind: LineKind
-    tip: str
-    values: list[Number]
-    base: Number
-
-
-class RowPayload(TypedDict):
-    """What row_chart.js draws: a row of the grid. column: of the selected cell, None where it is not in the grid.
-
-    status: of each cell; threshold: the share of the base's LMS that must stay.
-    """
-
-    rev: int
-    learning_rates: list[float]
-    feature_factor: float
-    row: int
-    column: int | None
-    lines: list[LinePayload]
-    status: list[str]
-    threshold: float | None
-
-
-def build_row_chart(
-    picture: Picture,
-    lines: Sequence[tuple[LineKind, Measure]],
-    cell: CellPlace | None,
-    ratio: float | None,
-) -> RowPayload:
-    """The row of `cell` (the first row without one); `ratio` draws the LMS threshold, None leaves it out."""
-    feature_factors, learning_rates = picture["feature_factors"], picture["learning_rates"]
-    row, column = 0, None
-    if cell and cell["feature_factor"] in feature_factors:
-        row = feature_factors.index(cell["feature_factor"])
-    if cell and cell["learning_rate"] in learning_rates:
-        column = learning_rates.index(cell["learning_rate"])
-    return {
-        "rev": picture["rev"],
-        "learning_rates": learning_rates,
-        "feature_factor": feature_factors[row],
-        "row": row,
-        "column": column,
-        "lines": [_line(kind, measure, row) for kind, measure in lines],
-        "status": picture["status"][row],
-        "threshold": ratio,
-    }
-
-
-def _line(kind: LineKind, measure: Measure, row: int) -> LinePayload:
-    return {
-        "name": measure.title,
-        "kind": kind,
-        "tip": measure.tip,
-        "values": finite_row(measure.values[row]),
-        "base": measure.base,
-    }
-
-
 TOPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 KEPT_STOPS = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 LOW_QUANTILE, HIGH_QUANTILE = 0.02, 0.98
 
 Kind = Literal["probability", "change", "kept", "number"]
+LineKind = Literal["target", "other", "further", "kept"]
+"""What a line is: the class on the rows that decide; the class on its own rows, or on the other class's where its own
+decide; the class on the rows of further classes; the LMS relative to the base."""
 
 
 @dataclass(frozen=True)
@@ -379,3 +315,67 @@ def _place(picture: Picture, feature_factor: float, learning_rate: float) -> lis
         return [picture["feature_factors"].index(feature_factor), picture["learning_rates"].index(learning_rate)]
     except ValueError:
         return None
+
+
+# --- the row chart ---------------------------------------------------------------------------------------------------
+
+
+class LinePayload(TypedDict):
+    """One line of the row chart. base: the base model's value; tip: what the number means."""
+
+    name: str
+    kind: LineKind
+    tip: str
+    values: list[Number]
+    base: Number
+
+
+class RowPayload(TypedDict):
+    """What row_chart.js draws: a row of the grid. column: of the selected cell, None where it is not in the grid.
+
+    status: of each cell; threshold: the share of the base's LMS that must stay.
+    """
+
+    rev: int
+    learning_rates: list[float]
+    feature_factor: float
+    row: int
+    column: int | None
+    lines: list[LinePayload]
+    status: list[str]
+    threshold: float | None
+
+
+def build_row_chart(
+    picture: Picture,
+    lines: Sequence[tuple[LineKind, Measure]],
+    cell: CellPlace | None,
+    ratio: float | None,
+) -> RowPayload:
+    """The row of `cell` (the first row without one); `ratio` draws the LMS threshold, None leaves it out."""
+    feature_factors, learning_rates = picture["feature_factors"], picture["learning_rates"]
+    row, column = 0, None
+    if cell and cell["feature_factor"] in feature_factors:
+        row = feature_factors.index(cell["feature_factor"])
+    if cell and cell["learning_rate"] in learning_rates:
+        column = learning_rates.index(cell["learning_rate"])
+    return {
+        "rev": picture["rev"],
+        "learning_rates": learning_rates,
+        "feature_factor": feature_factors[row],
+        "row": row,
+        "column": column,
+        "lines": [_line(kind, measure, row) for kind, measure in lines],
+        "status": picture["status"][row],
+        "threshold": ratio,
+    }
+
+
+def _line(kind: LineKind, measure: Measure, row: int) -> LinePayload:
+    return {
+        "name": measure.title,
+        "kind": kind,
+        "tip": measure.tip,
+        "values": finite_row(measure.values[row]),
+        "base": measure.base,
+    }
