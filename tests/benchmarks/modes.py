@@ -25,7 +25,7 @@ from gradiend_ui.engine.data.rows import read_neutral, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.selection.winner import select
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.order import Course, WholeGrid, WinnerSearch
+from gradiend_ui.engine.sweep.order import CellOrder, WholeGrid, WinnerSearch
 from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, CellScore, SweepSpec
@@ -42,12 +42,12 @@ def plan_of(workload: Workload) -> PreparedSweep:
     return prepare(model, spec, read_rows(workload.table), read_neutral(workload.texts))
 
 
-def timed(plan: PreparedSweep, course: Callable[[PreparedSweep], Course]) -> Timed:
+def timed(plan: PreparedSweep, order: Callable[[PreparedSweep], CellOrder]) -> Timed:
     """One sweep: seconds in all, seconds until every cell has a value, blocks scored, the last score of each cell."""
     store, complete, last = Store(":memory:"), None, dict[int, CellScore]()
     run_id = store.create_run("benchmark", {}, {"fingerprint": plan.fingerprint}, plan.grid.cells)
     began = time.perf_counter()
-    for step in run(plan, plan.model.workspace(), store, run_id, course=course(plan)):
+    for step in run(plan, plan.model.workspace(), store, run_id, order=order(plan)):
         last[step.place] = step.score
         seen = len(last) == len(plan.cells) and all(s.probs_by_dataset and s.lms for s in last.values())
         complete = complete or (time.perf_counter() - began if seen else None)
@@ -57,11 +57,11 @@ def timed(plan: PreparedSweep, course: Callable[[PreparedSweep], Course]) -> Tim
     return {"seconds": seconds, "complete": complete, "blocks": blocks, "scores": [last[k] for k in range(len(last))]}
 
 
-def whole(plan: PreparedSweep, first_look: str | None = None) -> Course:
+def whole(plan: PreparedSweep, first_look: str | None = None) -> CellOrder:
     return WholeGrid(plan, [0] * len(plan.cells), first_look)
 
 
-def winner(plan: PreparedSweep) -> Course:
+def winner(plan: PreparedSweep) -> CellOrder:
     return WinnerSearch(plan, winner_questions(plan), plan.spec.winner_ratio)
 
 
