@@ -106,6 +106,10 @@ class Shape:
             if given != item.default:
                 raise BadGrid(f"{item.name} of a cell can only be {shown(item.default)} so far, not {shown(given)}.")
 
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Shape:
+        return cls(**{name: data[name] for name in SHAPE_NAMES if data.get(name) is not None})
+
 
 WHOLE = Shape()
 SHAPE_NAMES = frozenset(item.name for item in fields(Shape))
@@ -143,10 +147,9 @@ class Cell:
     @classmethod
     def of(cls, data: object) -> Cell:
         """A cell from JSON; what else an answer tells of one (its score, say) is passed over. Raises BadGrid."""
-        if not isinstance(data, Mapping) or not NO_CELL.keys() <= data.keys():
+        if not isinstance(data, Mapping) or "feature_factor" not in data or "learning_rate" not in data:
             raise BadGrid("A cell needs feature_factor and learning_rate.")
-        more = {name: data[name] for name in SHAPE_NAMES & data.keys() if data[name] is not None}
-        shape = Shape(**more) if more else WHOLE
+        shape = WHOLE if SHAPE_NAMES.isdisjoint(data) else Shape.of(data)
         return cls(data["feature_factor"], data["learning_rate"], data.get("part"), shape)
 
     def as_json(self) -> CellPlace:

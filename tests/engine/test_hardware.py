@@ -156,8 +156,8 @@ def in_precision(plan: PreparedSweep, precision: Any, first_look: str | None) ->
     spec = SweepSpec(**{**_fields(plan.spec), "precision": precision})
     changed = PreparedSweep(**{**vars_of(plan), "spec": spec})
     store = MemoryStore()
-    course = WholeGrid(changed, [0] * len(changed.cells), first_look)
-    return [step.score for step in run(changed, changed.model.workspace(), store, "r", course=course)], store
+    order = WholeGrid(changed, [0] * len(changed.cells), first_look)
+    return [step.score for step in run(changed, changed.model.workspace(), store, "r", order=order)], store
 
 
 def _fields(spec: SweepSpec) -> dict[str, Any]:

@@ -32,8 +32,8 @@ def large(model: ModelWithGradiend, rows: pd.DataFrame, neutral_texts: list[str]
 
 
 def steps(plan: PreparedSweep, first_look: str | None = None, store: MemoryStore | None = None) -> list[CellScore]:
-    course = WholeGrid(plan, [0] * len(plan.cells), first_look)
-    found = run(plan, plan.model.workspace(), store or MemoryStore(), "r", course=course)
+    order = WholeGrid(plan, [0] * len(plan.cells), first_look)
+    found = run(plan, plan.model.workspace(), store or MemoryStore(), "r", order=order)
     return [step.score for step in found]
 
 

@@ -147,11 +147,11 @@ def questions_of(plan: PreparedSweep) -> list[Question]:
     return [Question(name, CLASSES, FACTORS, goal, policy) for goal in goals for name in CLASSES]
 
 
-def scored(plan: PreparedSweep, workspace: Any, course: Any = None) -> tuple[list[CellScore], int]:
+def scored(plan: PreparedSweep, workspace: Any, order: Any = None) -> tuple[list[CellScore], int]:
     """(the last score of each place, how many blocks were scored)."""
     last: dict[int, CellScore] = {}
     store = MemoryStore()
-    for step in run(plan, workspace, store, "r", course=course):
+    for step in run(plan, workspace, store, "r", order=order):
         last[step.place] = step.score
     return [last[place] for place in range(len(plan.cells))], sum(store.block_counts(plan.fingerprint).values())
 

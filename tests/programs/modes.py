@@ -43,12 +43,12 @@ def plan_of(workload: Workload) -> PreparedSweep:
     return prepare(model, spec, read_rows(workload.table), read_neutral(workload.texts))
 
 
-def timed(plan: PreparedSweep, course: Callable[[PreparedSweep], CellOrder]) -> Timed:
+def timed(plan: PreparedSweep, order: Callable[[PreparedSweep], CellOrder]) -> Timed:
     """One sweep: seconds in all, seconds until every cell has a value, blocks scored, the last score of each cell."""
     store, complete, last = Store(":memory:"), None, dict[int, CellScore]()
     run_id = store.create_run("benchmark", {}, {"fingerprint": plan.fingerprint}, plan.grid.cells)
     began = time.perf_counter()
-    for step in run(plan, plan.model.workspace(), store, run_id, course=course(plan)):
+    for step in run(plan, plan.model.workspace(), store, run_id, order=order(plan)):
         last[step.place] = step.score
         seen = len(last) == len(plan.cells) and all(s.probs_by_dataset and s.lms for s in last.values())
         complete = complete or (time.perf_counter() - began if seen else None)

@@ -205,7 +205,7 @@ def build_note(sentence: str, kind: str = "quiet") -> Node:
 
 
 def build_step(step: ExportStep, words: Words, is_kept: bool) -> Node:
-    """One answer of `ExportDesk.write` as a sentence, with a bar until it is done."""
+    """One answer of `Exports.write` as a sentence, with a bar until it is done."""
     if step["step"] == "done":
         size = megabytes(step["bytes"])
         key = "export.kept" if is_kept else "export.downloaded"

@@ -1,6 +1,6 @@
 """Two sweeps side by side: the same number over both grids on one colour scale, their difference, winners, settings.
 
-Pure functions of two pictures (`Session.picture`) and two entries (`RunShelf.entry`): trees and CSV. Starts nothing.
+Pure functions of two pictures (`Session.picture`) and two entries (`Runs.entry`): trees and CSV. Starts nothing.
 """
 
 from __future__ import annotations
