@@ -41,7 +41,7 @@ def wire(page: Page, blocks: gr.Blocks) -> None:
     wire_grid(page)
     wire_compare(page)
     wire_export(page)
-    wire_runs(page, blocks)
+    wire_runs(page)
     page.header.theme.click(None, js=TOGGLE_THEME, api_visibility="private")
     page.header.language.click(None, js=OTHER_LANGUAGE[page.words.language], api_visibility="private")
     opens(page.header.sweeps, "runs")

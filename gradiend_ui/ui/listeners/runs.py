@@ -165,19 +165,30 @@ def _toggled(chosen: list[str], run: str) -> list[str]:
     return [other for other in chosen if other != run] if run in chosen else [*chosen[:1], run]
 
 
-def wire_runs(page: Page, blocks: gr.Blocks) -> None:
-    widgets = page.runs
-    outputs = runs.shown_outputs(widgets)
-    inputs = [page.run, page.run_buttons.control.key, widgets.hand]
+def desk_of(page: Page, run: str, ring: str, hand: Mapping[str, Any] | None, request: gr.Request) -> Desk:
+    options = page.viewers.get(page_of(request)).options
+    asker = asker_of(page, request, ring=ring)
+    return Desk(page.session, page.words, run, {**runs.FIRST, **(hand or {})}, options, asker=asker)
+
+
+def desk_inputs(page: Page) -> list[Any]:
+    """What a desk is made of, called with `WITH_RING`."""
+    return [page.run, page.run_buttons.control.key, page.runs.hand]
+
+
+def wire_runs(page: Page) -> None:
+    wire_list(page)
+    wire_opening(page)
+    wire_pair_file(page)
+
+
+def wire_list(page: Page) -> None:
+    """The list, the form and the comparison: each press changes the hand and shows everything anew."""
+    widgets, inputs, outputs = page.runs, desk_inputs(page), runs.shown_outputs(page.runs)
     keyed = {"js": WITH_RING}
 
-    def desk_of(run: str, ring: str, hand: Mapping[str, Any] | None, request: gr.Request) -> Desk:
-        options = page.viewers.get(page_of(request)).options
-        asker = asker_of(page, request, ring=ring)
-        return Desk(page.session, page.words, run, {**runs.FIRST, **(hand or {})}, options, asker=asker)
-
     def refresh(run: str, ring: str, hand: Mapping[str, Any], request: gr.Request) -> list[Any]:
-        desk = desk_of(run, ring, hand, request)
+        desk = desk_of(page, run, ring, hand, request)
         try:
             return desk.having(asked="", editing="").shown()
         except (NotFound, NotAllowed):  # a run of this page's hand was deleted elsewhere, or its key is no longer here
@@ -186,7 +197,7 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
     def press_pick(
         run: str, ring: str, hand: Mapping[str, Any], event: gr.SelectData, request: gr.Request
     ) -> list[Any]:
-        desk = desk_of(run, ring, hand, request)
+        desk = desk_of(page, run, ring, hand, request)
         try:
             return desk.press(str(event.value)).shown()
         except GradiendUIError as error:
@@ -197,22 +208,7 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
 
     def save(run: str, ring: str, hand: Mapping[str, Any], name: str, note: str, request: gr.Request) -> list[Any]:
         with for_people(page.words):
-            return desk_of(run, ring, hand, request).labelled(name, note).shown()
-
-    def open_wanted(wanted: str, request: gr.Request) -> list[Any]:
-        kind, _, name = wanted.partition(":")
-        with for_people(page.words):
-            if kind == "run":
-                info = page.session.run_info(name)
-                return opened(page, page_of(request), info["card"], info)
-            return opened(page, page_of(request), page.session.card(name), None)
-
-    def make_csv(run: str, ring: str, hand: Mapping[str, Any], request: gr.Request) -> Any:
-        with for_people(page.words):
-            desk = desk_of(run, ring, hand, request)
-            first, second = desk.sides()
-            text = pair.csv_of(first, second, desk.number(first, second))
-            return gr.DownloadButton(value=shelve_text("side-by-side.csv", text))
+            return desk_of(page, run, ring, hand, request).labelled(name, note).shown()
 
     page.header.sweeps.click(refresh, inputs, outputs, **keyed, **AT_ONCE)
     for tree in (widgets.list, widgets.pair):
@@ -221,8 +217,29 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
     for event in (widgets.save.click, widgets.name.submit):
         event(save, [*inputs, widgets.name, widgets.note], outputs, **keyed, **AT_ONCE)
     widgets.cancel.click(refresh, inputs, outputs, **keyed, **AT_ONCE)
-    after = widgets.open.click(open_wanted, widgets.wanted, opened_outputs(page), **QUIET)
+
+
+def wire_opening(page: Page) -> None:
+    def open_wanted(wanted: str, request: gr.Request) -> list[Any]:
+        kind, _, name = wanted.partition(":")
+        with for_people(page.words):
+            if kind == "run":
+                info = page.session.run_info(name)
+                return opened(page, page_of(request), info["card"], info)
+            return opened(page, page_of(request), page.session.card(name), None)
+
+    after = page.runs.open.click(open_wanted, page.runs.wanted, opened_outputs(page), **QUIET)
     after_opening(page, after)
     after.success(None, None, None, js=CLOSE, api_visibility="private")
-    made = widgets.csv.click(make_csv, inputs, widgets.csv_file, **keyed, **AT_ONCE)
+
+
+def wire_pair_file(page: Page) -> None:
+    def make_csv(run: str, ring: str, hand: Mapping[str, Any], request: gr.Request) -> Any:
+        with for_people(page.words):
+            desk = desk_of(page, run, ring, hand, request)
+            first, second = desk.sides()
+            text = pair.csv_of(first, second, desk.number(first, second))
+            return gr.DownloadButton(value=shelve_text("side-by-side.csv", text))
+
+    made = page.runs.csv.click(make_csv, desk_inputs(page), page.runs.csv_file, js=WITH_RING, **AT_ONCE)
     made.success(None, None, None, js=press(runs.CSV_ID), api_visibility="private")
