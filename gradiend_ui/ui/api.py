@@ -7,7 +7,7 @@ Knows nothing of the page.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -29,11 +29,17 @@ CELL_KEYS = ("feature_factor", "learning_rate")
 KEYED = ("pause", "resume", "finish_cell", "stop", "label", "delete")
 """Functions whose last value is the key of the run."""
 FREE: dict[str, object] = {"concurrency_limit": None}
+Endpoint = Callable[..., dict[str, Any]]
 
 
 def register(session: Session, visitors: Visitors) -> None:
     """Add the endpoints to the `gr.Blocks` that is being built."""
+    for function in (*_sweeping(session, visitors), *_controls(session, visitors), *_reading(session)):
+        gr.api(function, api_name=function.__name__, **FREE)
+    _register_export(session, visitors)
 
+
+def _sweeping(session: Session, visitors: Visitors) -> Iterable[Endpoint]:
     def load(source: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
         """Open a trained GRADIEND ("demo", "demo-number" or a folder) and describe it."""
         with for_scripts():
@@ -57,6 +63,12 @@ def register(session: Session, visitors: Visitors) -> None:
         """State of a run and the cells that changed after revision `rev`."""
         with for_scripts():
             return answer(session.cells(run, 0 if rev is None else rev))
+
+    return load, start_sweep, open_finished, cells
+
+
+def _controls(session: Session, visitors: Visitors) -> Iterable[Endpoint]:
+    """What needs the key of the run; it is the last value."""
 
     def pause(run: str, key: str = "", request: gr.Request = None) -> dict[str, Any]:
         """Hold a sweep; nothing is lost."""
@@ -89,6 +101,10 @@ def register(session: Session, visitors: Visitors) -> None:
             session.runs.delete(run, visitors.asker(request, key))
             return {"deleted": run}
 
+    return pause, resume, finish_cell, stop, label, delete
+
+
+def _reading(session: Session) -> Iterable[Endpoint]:
     def select(run: str, options: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
         """The best cell under a policy, and why."""
         with for_scripts():
@@ -105,15 +121,7 @@ def register(session: Session, visitors: Visitors) -> None:
             check_compare(cells, texts)
             return answer(session.compare(run, cells, texts, as_object(options, "options")))
 
-    def export(run: str, options: dict[str, Any], request: gr.Request) -> str:
-        """Write the rewritten model of one cell, or of each class's best cell, as a zip file."""
-        with for_scripts():
-            return shelve(session.export(run, check_export(options), visitors.of(request)))
-
-    controls = (pause, resume, finish_cell, stop, label, delete)
-    for function in (load, start_sweep, open_finished, cells, *controls, select, compare):
-        gr.api(function, api_name=function.__name__, **FREE)
-    _register_export(export)
+    return select, compare
 
 
 def let_keys_be_left_out(blocks: gr.Blocks) -> None:
@@ -131,8 +139,14 @@ def let_keys_be_left_out(blocks: gr.Blocks) -> None:
     blocks.preprocess_data = preprocess_data
 
 
-def _register_export(export: Callable[..., str]) -> None:
+def _register_export(session: Session, visitors: Visitors) -> None:
     """An endpoint that answers with a file needs a file component; nobody sees these."""
+
+    def export(run: str, options: dict[str, Any], request: gr.Request) -> str:
+        """Write the rewritten model of one cell, or of each class's best cell, as a zip file."""
+        with for_scripts():
+            return shelve(session.export(run, check_export(options), visitors.of(request)))
+
     run = gr.Textbox(label="run", visible=False)
     options = gr.JSON(label="options", visible=False)
     file = gr.File(label="zip", visible=False)

@@ -71,7 +71,7 @@ class Choice:
 
 
 def own_table(rows: GivenData, report: RowsReport) -> OwnRows:
-    """What the page keeps of an own table that the desk described."""
+    """What the page keeps of an own table that the session described."""
     return {
         "rows": rows.copy(),
         "columns": report["columns"],

@@ -39,7 +39,7 @@ def wire(page: Page, blocks: gr.Blocks) -> None:
     wire_grid(page)
     wire_compare(page)
     wire_export(page)
-    wire_runs(page, blocks)
+    wire_runs(page)
     page.header.theme.click(None, js=TOGGLE_THEME, api_visibility="private")
     elsewhere = OTHER_LANGUAGE.format(place=address_of(next_language(page.words.language)))
     page.header.language.click(None, js=elsewhere, api_visibility="private")

@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.events import Dependency
 
 from gradiend_ui.engine.answers.data import ChosenData, DataSpec, GivenData, RowsReport
 from gradiend_ui.engine.errors import BadData, GradiendUIError
@@ -78,6 +79,24 @@ def wire_choice(page: Page) -> None:
     def show_words(checkpoint: str, chosen: ChosenData) -> list[object]:
         return words_shown(page, checkpoint, chosen)
 
+    composed = [
+        widgets.chosen, widgets.summary, drawer.neutral.sets, drawer.rows.time, drawer.neutral.measured,
+    ]  # fmt: skip
+    rows = drawer.rows
+    changes = [
+        widgets.touched.change, widgets.neutral_set.input, rows.split.input, rows.max_rows.input,
+        rows.max_neutral.input,
+    ]  # fmt: skip
+    event = gr.on(changes, compose, [page.checkpoint, *choice_inputs(page)], composed, **NEWEST)
+    estimate_after(page, event)
+    asked = [page.checkpoint, widgets.chosen]
+    measure_after(page, event.success(show_words, asked, [drawer.words.chips, drawer.words.back], **AT_ONCE))
+
+
+def measure_after(page: Page, event: Dependency) -> None:
+    """Have the base scored on the neutral texts in use once `event` has succeeded: that tells how long a cell takes."""
+    widgets, drawer = page.data, page.data_drawer
+
     def measure(checkpoint: str, chosen: ChosenData, ratio: float) -> list[object]:
         if not checkpoint:
             return [gr.skip()] * 2
@@ -96,19 +115,8 @@ def wire_choice(page: Page) -> None:
         line = data.time_line(Choice(*values), page.session.card(checkpoint), data_now, page.words)
         return [data_now, line]
 
-    composed = [
-        widgets.chosen, widgets.summary, drawer.neutral.sets, drawer.rows.time, drawer.neutral.measured,
-    ]  # fmt: skip
-    rows = drawer.rows
-    changes = [
-        widgets.touched.change, widgets.neutral_set.input, rows.split.input, rows.max_rows.input,
-        rows.max_neutral.input,
-    ]  # fmt: skip
-    event = gr.on(changes, compose, [page.checkpoint, *choice_inputs(page)], composed, **NEWEST)
-    estimate_after(page, event)
     asked = [page.checkpoint, widgets.chosen]
-    shown = event.success(show_words, asked, [drawer.words.chips, drawer.words.back], **AT_ONCE)
-    told = shown.success(measure, [*asked, page.form.ratio], [drawer.neutral.measured, widgets.measured], **QUIET)
+    told = event.success(measure, [*asked, page.form.ratio], [drawer.neutral.measured, widgets.measured], **QUIET)
     taken = told.success(
         take_over, [*asked, widgets.measured, *choice_inputs(page)], [widgets.chosen, drawer.rows.time], **AT_ONCE
     )
@@ -129,66 +137,81 @@ def words_shown(page: Page, checkpoint: str, chosen: ChosenData) -> list[object]
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
+def described_outputs(page: Page) -> list[object]:
+    """What the drawer shows of the rows in use, and what tells `compose` of them."""
+    rows = page.data_drawer.rows
+    shown = [rows.reading, rows.first, rows.rejected, rows.download, rows.mapping]
+    return [*shown, *rows.columns, page.data.touched]
+
+
+def described(page: Page, checkpoint: str, own_rows: OwnRows | None) -> list[object]:
+    """Values for `described_outputs`."""
+    if not checkpoint:
+        return [gr.skip()] * len(described_outputs(page))
+    try:
+        found = page.session.data.rows(checkpoint, table_spec(own_rows))
+    except GradiendUIError as error:
+        return [*refused(page, page.words.of(error)), touch()]
+    return [*rows_shown(page, found, own_rows), touch()]
+
+
+def replaced_outputs(page: Page) -> list[object]:
+    """The same with the rows themselves, their split and the way back."""
+    rows = page.data_drawer.rows
+    return [page.data.own_rows, rows.split, rows.back, *described_outputs(page)]
+
+
+def rows_replaced(page: Page, checkpoint: str, given: GivenData, columns: dict[str, str] | None) -> list[object]:
+    """Values for `replaced_outputs`: own rows in place of those beside the checkpoint, or the same ones with other
+    columns."""
+    spec = {"rows": given} if columns is None else {"rows": given, "columns": columns}
+    found = page.session.data.rows(checkpoint, spec)
+    own = own_table(given, found)
+    return [own, split_of(page, checkpoint, own), gr.update(visible=True), *rows_shown(page, found, own), touch()]
+
+
+def split_of(page: Page, checkpoint: str, own: OwnRows | None) -> object:
+    """The choice of a split that goes with rows, at its default."""
+    card = page.session.card(checkpoint)
+    split = default_split(splits(Choice(own, None, None, None, None, None, None), card))
+    return data.split_update(Choice(own, None, None, None, split, None, None), card, page.words)
+
+
 def wire_rows(page: Page) -> None:
-    widgets, rows = page.data, page.data_drawer.rows
-    shown = [rows.reading, rows.first, rows.rejected, rows.download, rows.mapping, *rows.columns]
-    replaced = [widgets.own_rows, rows.split, rows.back, *shown, widgets.touched]
+    widgets, rows, replaced = page.data, page.data_drawer.rows, replaced_outputs(page)
 
     def describe(checkpoint: str, own_rows: OwnRows | None) -> list[object]:
-        """What the drawer tells of the rows in use."""
-        if not checkpoint:
-            return [gr.skip()] * (len(shown) + 1)
-        try:
-            found = page.session.data.rows(checkpoint, table_spec(own_rows))
-        except GradiendUIError as error:
-            return [*refused(page, page.words.of(error)), touch()]
-        return [*rows_shown(page, found, own_rows), touch()]
-
-    def replace_rows(checkpoint: str, given: GivenData, columns: dict[str, str] | None) -> list[object]:
-        """Own rows in place of those beside the checkpoint, or the same ones with other columns."""
-        spec: DataSpec = {"rows": given} if columns is None else {"rows": given, "columns": columns}
-        found = page.session.data.rows(checkpoint, spec)
-        own = own_table(given, found)
-        card = page.session.card(checkpoint)
-        choice = Choice(own, None, None, None, None, None, None)
-        split = default_split(splits(choice, card))
-        update = data.split_update(Choice(own, None, None, None, split, None, None), card, page.words)
-        return [own, update, gr.update(visible=True), *rows_shown(page, found, own), touch()]
+        return described(page, checkpoint, own_rows)
 
     def upload(checkpoint: str, path: str, request: gr.Request) -> list[object]:
         with for_people(page.words):
             given = page.session.data.keep_table(path, page.visitors.of(request))
-            return replace_rows(require(checkpoint), given, None)
+            return rows_replaced(page, require(checkpoint), given, None)
 
     def paste(checkpoint: str, text: str) -> list[object]:
         with for_people(page.words):
             name = page.words("data.pasted_name")
             given = page.session.data.keep_pasted(text or "", name, is_table=True)
-            return [gr.update(open=False), *replace_rows(require(checkpoint), given, None)]
+            return [gr.update(open=False), *rows_replaced(page, require(checkpoint), given, None)]
 
     def correct(checkpoint: str, own_rows: OwnRows | None, *columns: str | None) -> list[object]:
         if own_rows is None:
             return [gr.skip()] * len(replaced)
         with for_people(page.words):
             chosen = {role: column or "" for role, column in zip(report.ROLES, columns, strict=True)}
-            return replace_rows(checkpoint, own_rows["rows"], chosen)
+            return rows_replaced(page, checkpoint, own_rows["rows"], chosen)
 
     def go_back(checkpoint: str) -> list[object]:
         with for_people(page.words):
-            card = page.session.card(require(checkpoint))
-            choice = Choice(None, None, None, None, None, None, None)
-            split = default_split(splits(choice, card))
-            update = data.split_update(Choice(None, None, None, None, split, None, None), card, page.words)
-            first, *others = describe(checkpoint, None)
-            return [None, update, gr.update(visible=False), first, *others]
+            update = split_of(page, require(checkpoint), None)
+            return [None, update, gr.update(visible=False), *described(page, checkpoint, None)]
 
     def download(checkpoint: str, own_rows: OwnRows | None) -> str:
         with for_people(page.words):
             return shelve_text(REJECTED_NAME, page.session.data.rejected(checkpoint, table_spec(own_rows)))
 
-    opens(widgets.change, "data").then(
-        describe, [page.checkpoint, widgets.own_rows], [*shown, widgets.touched], **QUIET
-    )
+    now = [page.checkpoint, widgets.own_rows]
+    opens(widgets.change, "data").then(describe, now, described_outputs(page), **QUIET)
     rows.upload.upload(upload, [page.checkpoint, rows.upload], replaced, **QUIET)
     rows.read.click(paste, [page.checkpoint, rows.paste], [rows.pasting, *replaced], **QUIET)
     gr.on(

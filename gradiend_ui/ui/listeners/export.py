@@ -66,18 +66,31 @@ def steps(
         yield export.build_step(step, words, keep), path
 
 
-def wire_export(page: Page) -> None:
-    panel, drawer, words = page.export, page.export_drawer, page.words
-    form = [drawer.name, drawer.dtype, drawer.classes]
+def options_of(
+    page: Page, run: str, request: gr.Request, classes: list[str] | None = None, **given: str | None
+) -> dict[str, object]:
+    """The same for what the page looks at. Raises NotFound without a run."""
+    if not run:
+        raise NotFound(page.words("export.no_cell"))
+    view = known_view(page, page_of(request), run)
+    cell = None if classes else board.selected_cell(page.session, view)
+    return chosen_options(cell, view.options, page.words, classes, **given)
 
-    def options_of(
-        run: str, request: gr.Request, classes: list[str] | None = None, **given: str | None
-    ) -> dict[str, object]:
-        if not run:
-            raise NotFound(words("export.no_cell"))
-        view = known_view(page, page_of(request), run)
-        cell = None if classes else board.selected_cell(page.session, view)
-        return chosen_options(cell, view.options, words, classes, **given)
+
+def wire_export(page: Page) -> None:
+    wire_writing(page)
+    opens(page.export.options, "card")
+    wire_preview(page)
+    wire_copy(page)
+
+
+def form_of(page: Page) -> list[object]:
+    drawer = page.export_drawer
+    return [drawer.name, drawer.dtype, drawer.classes]
+
+
+def wire_writing(page: Page) -> None:
+    panel, drawer, words = page.export, page.export_drawer, page.words
 
     def written(run: str, options: dict[str, object], keep: bool, request: gr.Request) -> Iterator[list[object]]:
         for note, path in steps(page.session, run, options, words, keep, page.visitors.of(request)):
@@ -85,7 +98,7 @@ def wire_export(page: Page) -> None:
 
     def make(run: str, request: gr.Request) -> Iterator[list[object]]:
         try:
-            yield from written(run, options_of(run, request), False, request)
+            yield from written(run, options_of(page, run, request), False, request)
         except GradiendUIError as error:
             yield [export.build_note(page.words.of(error), "danger"), gr.skip()]
             raise refusal(error, words, words("export.failed")) from error
@@ -94,18 +107,29 @@ def wire_export(page: Page) -> None:
         run: str, name: str, dtype: str, classes: list[str], target: str, request: gr.Request
     ) -> Iterator[list[object]]:
         try:
-            options = options_of(run, request, classes, name=name, dtype=dtype)
+            options = options_of(page, run, request, classes, name=name, dtype=dtype)
             yield from written(run, options, target == export.FOLDER, request)
         except GradiendUIError as error:
             yield [export.build_note(page.words.of(error), "danger"), gr.skip()]
             raise refusal(error, words, words("export.failed")) from error
+
+    made = panel.button.click(make, page.run, [panel.note, panel.file], **QUIET)
+    made.success(None, None, None, js=press(export.HIDDEN_ID), api_visibility="private")
+    inputs = [page.run, *form_of(page), drawer.target]
+    chosen = drawer.button.click(make_chosen, inputs, [drawer.note, panel.file], **QUIET)
+    chosen.success(None, drawer.target, None, js=_press_download(), api_visibility="private")
+
+
+def wire_preview(page: Page) -> None:
+    """The card that would be written, shown anew whenever the form changes."""
+    panel, drawer, words = page.export, page.export_drawer, page.words
 
     def describe(run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request) -> list[object]:
         known = page.session.run_info(run)["classes"] if run else []
         ticked = [item for item in classes or [] if item in known]
         choices = gr.update(choices=known, value=ticked, visible=bool(known))
         try:
-            options = options_of(run, request, ticked, name=name, dtype=dtype)
+            options = options_of(page, run, request, ticked, name=name, dtype=dtype)
             described = page.session.exports.describe(run, options)
         except GradiendUIError as error:
             return [gr.skip(), gr.skip(), choices, export.build_refusal(page.words.of(error)), export.build_script("")]
@@ -122,18 +146,16 @@ def wire_export(page: Page) -> None:
     def show_card(event: gr.SelectData) -> int:
         return int(str(event.value))
 
-    made = panel.button.click(make, page.run, [panel.note, panel.file], **QUIET)
-    made.success(None, None, None, js=press(export.HIDDEN_ID), api_visibility="private")
-    chosen = drawer.button.click(make_chosen, [page.run, *form, drawer.target], [drawer.note, panel.file], **QUIET)
-    chosen.success(None, drawer.target, None, js=_press_download(), api_visibility="private")
-
-    opens(panel.options, "card")
-    inputs = [page.run, *form, drawer.shown]
+    inputs = [page.run, *form_of(page), drawer.shown]
     outputs = [drawer.name, drawer.dtype, drawer.classes, drawer.card, drawer.script]
     picked = drawer.card.select(show_card, None, drawer.shown, **AT_ONCE)
     for event in (panel.options.click, drawer.name.blur, drawer.name.submit, drawer.dtype.input, drawer.classes.input):
         event(describe, inputs, outputs, **QUIET)
     picked.success(describe, inputs, outputs, **QUIET)
+
+
+def wire_copy(page: Page) -> None:
+    drawer, words = page.export_drawer, page.words
     texts = {"DONE": words("export.copied"), "FAILED": words("export.not_copied")}
     script = COPY
     for place, text in texts.items():

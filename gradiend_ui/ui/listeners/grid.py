@@ -39,11 +39,9 @@ CAME_PAINTED = ("follows", "arrived")
 
 
 def wire_grid(page: Page) -> None:
-    """A selected cell is one event with two answers, neither of which waits for the other: row chart and reason come at
-    once, the sentences when they are there. Each has the cell from the event. Of a selection that a newer one overtook,
-    neither shows anything. (One function that answers in two steps would need Gradio's queue, which costs each picture
-    some 30 ms.)
-    """
+    """A selected cell is one event with two answers, each with the cell from the event, and neither waits for the
+    other: row chart and reason at once, the sentences when they are there. A selection that a newer one overtook shows
+    nothing. (One function that answers in two steps would need Gradio's queue: some 30 ms more for each picture.)"""
 
     def show_cell(run: str, event: gr.SelectData, request: gr.Request) -> list[object]:
         name, nothing = page_of(request), [gr.skip(), gr.skip()]
@@ -78,11 +76,6 @@ def wire_grid(page: Page) -> None:
             cell = event._data if isinstance(event._data, dict) else {}
             page.session.finish_cell(run, cell, asker_of(page, request, key))
 
-    def save(run: str, event: gr.EventData, request: gr.Request) -> gr.DownloadButton:
-        with for_people(page.words):
-            view = known_view(page, page_of(request), run)
-            return gr.DownloadButton(value=write_grid(page.session, view, event._data))
-
     shown = page.board
     shown.maps.select(show_cell, page.run, [shown.row_chart, shown.reason], **EVERY)
     asked = [page.run, page.checkpoint, page.compare.sentences]
@@ -92,7 +85,16 @@ def wire_grid(page: Page) -> None:
     shown.maps.input(change_shows, page.run, shown.maps, **EVERY)
     keyed = [page.run, page.run_buttons.control.key]
     follow_after(page, shown.maps.apply(finish, keyed, None, js=WITH_KEY, **QUIET))
-    saved = shown.maps.submit(save, page.run, shown.file, **AT_ONCE)
+    wire_file(page)
+
+
+def wire_file(page: Page) -> None:
+    def save(run: str, event: gr.EventData, request: gr.Request) -> gr.DownloadButton:
+        with for_people(page.words):
+            view = known_view(page, page_of(request), run)
+            return gr.DownloadButton(value=write_grid(page.session, view, event._data))
+
+    saved = page.board.maps.submit(save, page.run, page.board.file, **AT_ONCE)
     saved.success(None, None, None, js=press("grid-file"), api_visibility="private")
 
 

@@ -40,6 +40,7 @@ def wire_load(page: Page, blocks: gr.Blocks) -> None:
     wire_sources(page)
     wire_card(page)
     wire_questions(page)
+    wire_own_data(page)
 
 
 def wire_page(page: Page, blocks: gr.Blocks) -> None:
@@ -137,7 +138,7 @@ def wire_card(page: Page) -> None:
 
 
 def wire_questions(page: Page) -> None:
-    """Answers to what is asked; data of one's own answers the question for rows."""
+    """Answers to what is asked."""
     widgets, question = page.load, page.load.question
 
     def answer(
@@ -167,13 +168,6 @@ def wire_questions(page: Page) -> None:
         card = page.session.card(checkpoint) if checkpoint else None
         return {widgets.pending: {}, **asked(page, Asked(), card)}
 
-    def own_data(checkpoint: str, pending: Pending, chosen: ChosenData) -> Updates:
-        if not checkpoint or pending:
-            return {widgets.pending: pending.copy()}
-        card = page.session.card(checkpoint)
-        assumed = health.build_assumed(card, page.words, questions.own_codes(chosen))
-        return {widgets.assumed: assumed, **asked(page, questions.next_question(card, chosen), card)}
-
     answers = [question.what, widgets.pending, question.base, question.draft, question.plus, question.minus]
     for trigger in (question.go.click, question.base.submit):
         event = trigger(answer, [*answers, page.checkpoint, page.data.chosen], opened_outputs(page), **QUIET)
@@ -181,12 +175,21 @@ def wire_questions(page: Page) -> None:
     question.signs.select(pick_sign, question.draft, [question.draft, question.signs], **EVERY)
     outputs = questions.outputs(question)
     question.close.click(close, page.checkpoint, [widgets.pending, *outputs], **AT_ONCE)
-    page.data.chosen.change(
-        own_data,
-        [page.checkpoint, widgets.pending, page.data.chosen],
-        [widgets.pending, widgets.assumed, *outputs],
-        **AT_ONCE,
-    )
+
+
+def wire_own_data(page: Page) -> None:
+    """Data of one's own answers the question for rows."""
+    widgets = page.load
+
+    def own_data(checkpoint: str, pending: Pending, chosen: ChosenData) -> Updates:
+        if not checkpoint or pending:
+            return {widgets.pending: dict(pending)}
+        card = page.session.card(checkpoint)
+        assumed = health.build_assumed(card, page.words, questions.own_codes(chosen))
+        return {widgets.assumed: assumed, **asked(page, questions.next_question(card, chosen), card)}
+
+    outputs = [widgets.pending, widgets.assumed, *questions.outputs(widgets.question)]
+    page.data.chosen.change(own_data, [page.checkpoint, widgets.pending, page.data.chosen], outputs, **AT_ONCE)
 
 
 def opened_or_asked(page: Page, pending: Pending, checkpoint: str, name: str) -> Updates:

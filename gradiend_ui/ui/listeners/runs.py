@@ -168,26 +168,37 @@ def _toggled(chosen: list[str], run: str) -> list[str]:
     return [other for other in chosen if other != run] if run in chosen else [*chosen[:1], run]
 
 
-def wire_runs(page: Page, blocks: gr.Blocks) -> None:
-    widgets = page.runs
-    outputs = runs.shown_outputs(widgets)
-    inputs = [page.run, page.run_buttons.control.key, widgets.hand]
+def drawer_of(page: Page, run: str, ring: str, hand: Hand | None, request: gr.Request) -> Drawer:
+    options = page.viewers.get(page_of(request)).options
+    asker = asker_of(page, request, ring=ring)
+    return Drawer(page.session, page.words, run, {**runs.FIRST, **(hand or {})}, options, asker=asker)
+
+
+def drawer_inputs(page: Page) -> list[object]:
+    """What a drawer is made of, called with `WITH_RING`."""
+    return [page.run, page.run_buttons.control.key, page.runs.hand]
+
+
+def wire_runs(page: Page) -> None:
+    wire_list(page)
+    wire_opening(page)
+    wire_pair_file(page)
+
+
+def wire_list(page: Page) -> None:
+    """The list, the form and the comparison: each press changes the hand and shows everything anew."""
+    widgets, inputs, outputs = page.runs, drawer_inputs(page), runs.shown_outputs(page.runs)
     keyed = {"js": WITH_RING}
 
-    def drawer_of(run: str, ring: str, hand: Hand | None, request: gr.Request) -> Drawer:
-        options = page.viewers.get(page_of(request)).options
-        asker = asker_of(page, request, ring=ring)
-        return Drawer(page.session, page.words, run, {**runs.FIRST, **(hand or {})}, options, asker=asker)
-
     def refresh(run: str, ring: str, hand: Hand, request: gr.Request) -> list[object]:
-        drawer = drawer_of(run, ring, hand, request)
+        drawer = drawer_of(page, run, ring, hand, request)
         try:
             return drawer.having(asked="", editing="").shown()
         except (NotFound, NotAllowed):  # a run of this page's hand was deleted elsewhere, or its key is no longer here
             return drawer.having(**runs.FIRST).shown()
 
     def press_pick(run: str, ring: str, hand: Hand, event: gr.SelectData, request: gr.Request) -> list[object]:
-        drawer = drawer_of(run, ring, hand, request)
+        drawer = drawer_of(page, run, ring, hand, request)
         try:
             return drawer.press(str(event.value)).shown()
         except GradiendUIError as error:
@@ -196,22 +207,7 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
 
     def save(run: str, ring: str, hand: Hand, name: str, note: str, request: gr.Request) -> list[object]:
         with for_people(page.words):
-            return drawer_of(run, ring, hand, request).labelled(name, note).shown()
-
-    def open_wanted(wanted: str, request: gr.Request) -> list[object]:
-        kind, _, name = wanted.partition(":")
-        with for_people(page.words):
-            if kind == "run":
-                info = page.session.run_info(name)
-                return opened(page, page_of(request), info["card"], info)
-            return opened(page, page_of(request), page.session.card(name), None)
-
-    def make_csv(run: str, ring: str, hand: Hand, request: gr.Request) -> gr.DownloadButton:
-        with for_people(page.words):
-            drawer = drawer_of(run, ring, hand, request)
-            first, second = drawer.sides()
-            text = pair.csv_of(first, second, drawer.number(first, second))
-            return gr.DownloadButton(value=shelve_text("side-by-side.csv", text))
+            return drawer_of(page, run, ring, hand, request).labelled(name, note).shown()
 
     page.header.sweeps.click(refresh, inputs, outputs, **keyed, **AT_ONCE)
     for tree in (widgets.list, widgets.pair):
@@ -220,8 +216,29 @@ def wire_runs(page: Page, blocks: gr.Blocks) -> None:
     for event in (widgets.save.click, widgets.name.submit):
         event(save, [*inputs, widgets.name, widgets.note], outputs, **keyed, **AT_ONCE)
     widgets.cancel.click(refresh, inputs, outputs, **keyed, **AT_ONCE)
-    after = widgets.open.click(open_wanted, widgets.wanted, opened_outputs(page), **QUIET)
+
+
+def wire_opening(page: Page) -> None:
+    def open_wanted(wanted: str, request: gr.Request) -> list[object]:
+        kind, _, name = wanted.partition(":")
+        with for_people(page.words):
+            if kind == "run":
+                info = page.session.run_info(name)
+                return opened(page, page_of(request), info["card"], info)
+            return opened(page, page_of(request), page.session.card(name), None)
+
+    after = page.runs.open.click(open_wanted, page.runs.wanted, opened_outputs(page), **QUIET)
     after_opening(page, after)
     after.success(None, None, None, js=CLOSE, api_visibility="private")
-    made = widgets.csv.click(make_csv, inputs, widgets.csv_file, **keyed, **AT_ONCE)
+
+
+def wire_pair_file(page: Page) -> None:
+    def make_csv(run: str, ring: str, hand: Hand, request: gr.Request) -> gr.DownloadButton:
+        with for_people(page.words):
+            drawer = drawer_of(page, run, ring, hand, request)
+            first, second = drawer.sides()
+            text = pair.csv_of(first, second, drawer.number(first, second))
+            return gr.DownloadButton(value=shelve_text("side-by-side.csv", text))
+
+    made = page.runs.csv.click(make_csv, drawer_inputs(page), page.runs.csv_file, js=WITH_RING, **AT_ONCE)
     made.success(None, None, None, js=press(runs.CSV_ID), api_visibility="private")
