@@ -31,6 +31,7 @@ from gradiend_ui.engine.checkpoint.run_folder import is_checkpoint, nothing_foun
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, Busy, GradiendUIError, NotAllowed
 from gradiend_ui.engine.files.file_names import RING, followed, is_ring, is_writable, lies_in
 from gradiend_ui.engine.files.json_files import is_broken, shown
+from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.files.whole_or_absent import noting
 from gradiend_ui.engine.store.turns import who_asks
 from gradiend_ui.engine.worker.client import WorkerEnded
@@ -67,9 +68,6 @@ def absolute(location: str) -> str:
         raise BadGrid(f"The folder {shown(location)} cannot be found ({why}): give its whole path.") from error
 
 
-FOLDER = "uploads"
-
-
 class Uploads:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -85,7 +83,7 @@ class Uploads:
         checked_location(path, "An upload is the path of its file")
         with self._ground.uploads.held(visitor):
             self._ground.check_room()
-            uploads = self._ground.data_dir / FOLDER
+            uploads = self._ground.data_dir / UPLOADS
             with noting(self._ground.made):
                 source = take_in(Path(path), uploads, strangers=self._ground.public)
         return {"source": str(source), "name": Path(path).stem}
@@ -93,7 +91,7 @@ class Uploads:
     def load(self, source: str, name: str, options: Mapping[str, Any] | None = None) -> str:
         """Load what `unpack` gave, under its zip's name; gives the checkpoint. Raises as `Session.load` does."""
         checked_location(source, "source must be what an upload gave")
-        if home_of(Path(source), self._ground.data_dir / FOLDER) is None:
+        if home_of(Path(source), self._ground.data_dir / UPLOADS) is None:
             told = NotAllowed("Only a model that was uploaded here can be opened this way.")
             raise told.known_as("load.not_uploaded")
         self._ground.loads.count(who_asks())
@@ -107,7 +105,7 @@ class Uploads:
 
     def _fetched(self, source: Path, visitor: str) -> list[GradiendUIError]:
         """What went wrong where the upload names models of the Hub; what is here already costs nothing."""
-        uploads = self._ground.data_dir / FOLDER
+        uploads = self._ground.data_dir / UPLOADS
         if is_fetched(source, uploads):
             return []
         with self._ground.uploads.held(visitor), noting(self._ground.made):

@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.errors import Busy
+from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.store.made import Made
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS

@@ -175,7 +175,7 @@ class Session:
             self._store.close()
             self._lock.release()
 
-    def _interrupt(self, why: str, states: Sequence[str] = ("running", "queued")) -> None:
+    def _interrupt(self, why: str, states: Sequence[str] = GOING_STATES) -> None:
         """Mark runs as interrupted; where the store cannot be written any more, the next start does it."""
         try:
             self._store.interrupt_active(why, states)

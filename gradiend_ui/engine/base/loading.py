@@ -29,7 +29,6 @@ from transformers import (
 
 from gradiend_ui.engine.base.chat_prompt import in_chat_prompt, named_instruct
 from gradiend_ui.engine.base.files import (
-    CONFIG,
     check_base_folder,
     check_clean,
     check_config,
@@ -54,6 +53,7 @@ from gradiend_ui.engine.checkpoint.reading import Checkpoint
 from gradiend_ui.engine.errors import BadBase, BadData, GradiendUIError, NotAllowed
 from gradiend_ui.engine.files.file_names import RING, can_be_location, followed
 from gradiend_ui.engine.files.json_files import is_broken, shown
+from gradiend_ui.engine.files.model_files import CONFIG
 from gradiend_ui.engine.uploads.limits import encoded_in_turn
 from gradiend_ui.engine.uploads.tokenizer import SPARE_IDS
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust

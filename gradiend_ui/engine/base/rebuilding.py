@@ -24,7 +24,6 @@ from typing import Any
 
 from gradiend_ui.engine.base.files import (
     ADDED_TOKENS,
-    CONFIG,
     GENERATION,
     INDEX,
     PICKLED_INDEX,
@@ -45,6 +44,7 @@ from gradiend_ui.engine.errors import BadBase, BadCheckpoint, Failed, NotAllowed
 from gradiend_ui.engine.files.confined import Confinement, run_confined
 from gradiend_ui.engine.files.file_names import followed
 from gradiend_ui.engine.files.json_files import MAX_TEXT, object_at, read_json
+from gradiend_ui.engine.files.model_files import CONFIG, MASK_HEAD, PICKLED_WEIGHTS, SENTENCE_PIECES, WEIGHTS
 from gradiend_ui.engine.files.safetensors_header import LIMITS as LIMITS_OF_HEADERS
 from gradiend_ui.engine.files.safetensors_header import (
     MAX_TENSORS,
@@ -76,11 +76,9 @@ RAW, CLEAN = "raw", "clean"
 STRANGERS = Confinement(seconds=300.0, file_bytes=PUBLIC_LIMITS.entry_bytes, answer_bytes=4 * 2**20)
 OWNERS = Confinement(seconds=3600.0, file_bytes=LIMITS.entry_bytes, answer_bytes=4 * 2**20, memory_bytes=8 * 1024**3)
 TOKENIZER, CHAT_TEMPLATE = "tokenizer.json", "chat_template.jinja"
-ADAPTER, MASK_HEAD = "adapter_config.json", "config_mlm_head.json"
-WEIGHTS, PICKLED_WEIGHTS = "model.safetensors", "pytorch_model.bin"
+ADAPTER = "adapter_config.json"
 SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 WORDS = ("vocab.txt", "vocab.json", "merges.txt")
-SENTENCE_PIECES = (".model", ".spm")
 DATA = (".json", ".csv", ".tsv", ".jsonl", ".parquet", ".safetensors")
 PICKLES = (".bin",)
 MAX_FILES, MAX_LEVELS = 5000, 10

@@ -27,6 +27,7 @@ from gradiend_ui.engine.checkpoint.run_folder import NO_CHECKPOINT, is_checkpoin
 from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, Text, TooLarge
 from gradiend_ui.engine.files.file_names import WHY, is_device
 from gradiend_ui.engine.files.json_files import object_at, read_json
+from gradiend_ui.engine.files.model_files import ANY_PICKLED_WEIGHTS, ANY_WEIGHTS
 from gradiend_ui.engine.files.whole_or_absent import (
     advice_for,
     new_folder,
@@ -51,7 +52,6 @@ BY_PRODUCTS = (
     "tokenization_*.py", "events.out.tfevents.*", "*.onnx", "*.onnx_data", "*.msgpack", "*.h5", "*.ot", "*.tflite",
 )  # fmt: skip
 """What trainers and other libraries write beside a model: left in the zip like LEFT_OUT, which the card tells."""
-WEIGHTS, PICKLED_WEIGHTS = "model*.safetensors", "pytorch_model*.bin"
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 CHUNK = 1024 * 1024
 SMALL_BYTES = 1024 * 1024
@@ -325,8 +325,10 @@ def _is_by_product(path: PurePosixPath, names: Collection[str], allow_pickled: b
         return True
     return (
         not allow_pickled
-        and fnmatchcase(last, PICKLED_WEIGHTS)
-        and any(path.parent == other.parent and fnmatchcase(other.name, WEIGHTS) for other in map(PurePosixPath, names))
+        and fnmatchcase(last, ANY_PICKLED_WEIGHTS)
+        and any(
+            path.parent == other.parent and fnmatchcase(other.name, ANY_WEIGHTS) for other in map(PurePosixPath, names)
+        )
     )
 
 

@@ -27,12 +27,12 @@ from gradiend_ui.engine.checkpoint.reading import Checkpoint, read_checkpoint
 from gradiend_ui.engine.data.columns import of_known_classes
 from gradiend_ui.engine.data.rows import MAX_CLASSES, EvalData, capped_neutral, read_neutral, read_rows
 from gradiend_ui.engine.data.table_reading import ReadTable
-from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.data.uploaded_tables import is_risky, read_upload, told_by_name, upload_path
 from gradiend_ui.engine.errors import BadData, BadGrid, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.files.confined import OWN_TABLES, TABLES, run_confined
 from gradiend_ui.engine.files.json_files import reading_at_most, shown
+from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.files.processes import Beside
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets, resolve_targets

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from gradiend_ui.engine.checkpoint.companions import RECOVERED
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.figures.numbers import signed
 from gradiend_ui.ui.kit.drawer import opens
@@ -21,8 +22,6 @@ from gradiend_ui.ui.kit.words import Words
 BASE, DIRECTION, ROWS = "base", "direction", "rows"
 SIGNS = (1.0, 0.0, -1.0)
 ENOUGH = 2
-RECOVERED = "recovered"
-"""The name of the neutral set that was recovered from a run."""
 
 
 @dataclass(frozen=True)
