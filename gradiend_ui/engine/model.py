@@ -35,9 +35,12 @@ from gradiend_ui.engine.checkpoint.importance import (
     weight_importance,
     write_feature_rows,
 )
-from gradiend_ui.engine.checkpoint.loaded import Trained
+from gradiend_ui.engine.checkpoint.loaded import (
+    Trained,
+)
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
 from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.files.model_files import TRAINING
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.values import finite
 from gradiend_ui.engine.weights.parameter_map import Joined, MappedParameter
@@ -190,7 +193,7 @@ class ModelWithGradiend:
         Directions that gradiend_context.json states, or that were given before, stay; those that were only read off
         the statistics in training.json give way.
         """
-        if class_labels and (not self.encoding_direction or self.checkpoint.direction_from == loaded.FROM_TRAINING):
+        if class_labels and (not self.encoding_direction or self.checkpoint.direction_from == TRAINING):
             self.feature_class_encoding_direction = dict(class_labels)
 
     @property

@@ -43,6 +43,7 @@ STOPPABLE_STATES = (*ACTIVE_STATES, "interrupted")
 SOURCES = FACTUAL, ALTERNATIVE, DIFF = ("factual", "alternative", "diff")
 """Whose gradients a GRADIEND reads, and what it is trained to give."""
 SPLITS = ("train", "validation", "test")
+HELD_OUT_SPLITS = ("test", "validation")
 NO_NEUTRAL = "none"
 """How a request says that the evaluation rows stand in for neutral texts, although some lie beside the checkpoint."""
 EXPORT_DTYPES, AS_BASE = ("float32", "float16", "bfloat16"), "base"

@@ -22,6 +22,7 @@ from gradiend_ui.engine.checkpoint.run_folder import holds_gradiend, is_checkpoi
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, Busy, GradiendUIError, NotAllowed
 from gradiend_ui.engine.files.file_names import RING, followed, is_ring, is_writable, lies_in
 from gradiend_ui.engine.files.json_files import is_broken, shown
+from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.files.whole_or_absent import noting
 from gradiend_ui.engine.worker.client import WorkerEnded
 from gradiend_ui.engine.worker.requests import Load, Reload
@@ -59,9 +60,6 @@ def absolute(location: str) -> str:
         raise BadGrid(f"The folder {shown(location)} cannot be found ({why}): give its whole path.") from error
 
 
-FOLDER = "uploads"
-
-
 class Uploads:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -77,7 +75,7 @@ class Uploads:
         checked_location(path, "An upload is the path of its file")
         with self._shared.uploads.held(visitor):
             self._shared.check_room()
-            uploads = self._shared.data_dir / FOLDER
+            uploads = self._shared.data_dir / UPLOADS
             with noting(self._shared.made):
                 source = take_in(Path(path), uploads, strangers=self._shared.public)
         return {"source": str(source), "name": Path(path).stem}
@@ -85,7 +83,7 @@ class Uploads:
     def load(self, source: str, name: str, options: Mapping[str, object] | None = None) -> str:
         """Load what `unpack` gave, under its zip's name; gives the checkpoint. Raises as `Session.load` does."""
         checked_location(source, "source must be what an upload gave")
-        if home_of(Path(source), self._shared.data_dir / FOLDER) is None:
+        if home_of(Path(source), self._shared.data_dir / UPLOADS) is None:
             told = NotAllowed("Only a model that was uploaded here can be opened this way.")
             raise told.known_as("load.not_uploaded")
         self._shared.loads.count(who_asks())
@@ -99,7 +97,7 @@ class Uploads:
 
     def _fetched(self, source: Path, visitor: str) -> list[GradiendUIError]:
         """What went wrong where the upload names models of the Hub; what is here already costs nothing."""
-        uploads = self._shared.data_dir / FOLDER
+        uploads = self._shared.data_dir / UPLOADS
         if is_fetched(source, uploads):
             return []
         with self._shared.uploads.held(visitor), noting(self._shared.made):

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradiend_ui.engine.data import uploaded_tables
-from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.data.uploaded_tables import is_upload_id
 from gradiend_ui.engine.errors import Busy, NotFound
 from gradiend_ui.engine.files.file_names import followed
+from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.store.inventory import Inventory, Kind, Noted, sha256_of
 from gradiend_ui.engine.store.store import Store
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from gradiend_ui.engine.data.uploaded_tables import FOLDER as UPLOADS
 from gradiend_ui.engine.errors import Busy
 from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.worker.client import WorkerClient
 from gradiend_ui.server.quotas import LOCAL, PUBLIC, Hourly, Quotas, Slots
 from gradiend_ui.server.roles import Keys
+from gradiend_ui.ui.export.panel import FOLDER as UPLOADS
 
 
 @dataclass(frozen=True)

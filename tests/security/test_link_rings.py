@@ -18,10 +18,10 @@ from gradiend_ui.engine.checkpoint.writing import checked_place
 from gradiend_ui.engine.data.table_reading import read_file
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, Failed, GradiendUIError, NotAllowed
 from gradiend_ui.engine.files.file_names import RING, followed, is_ring, lies_in
+from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import LOCAL, named_by, public_trust
-from gradiend_ui.engine.worker.handlers.loading import UPLOADS
 from gradiend_ui.engine.worker.requests import Load
 from gradiend_ui.engine.worker.resources import Resources
 from gradiend_ui.engine.worker.worker import Worker

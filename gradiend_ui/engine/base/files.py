@@ -15,6 +15,7 @@ from gradiend_ui.engine.checkpoint.run_folder import leads_out
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed
 from gradiend_ui.engine.files.file_names import check_stored
 from gradiend_ui.engine.files.json_files import read_json, shown
+from gradiend_ui.engine.files.model_files import ANY_PICKLED_WEIGHTS, CONFIG, SENTENCE_PIECES
 from gradiend_ui.engine.files.safetensors_header import (
     LIMITS,
     STRANGERS_LIMITS,
@@ -24,10 +25,11 @@ from gradiend_ui.engine.files.safetensors_header import (
     read_header,
 )
 from gradiend_ui.engine.uploads.clean_model import OF_MODEL, OF_WORDS
-from gradiend_ui.engine.uploads.settings import CONFIG_FIELDS, check_ranges
+from gradiend_ui.engine.uploads.settings import CONFIG_FIELDS, LABELS, check_ranges
+from gradiend_ui.engine.uploads.tokenizer import MAX_TOKENIZER_BYTES
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust, check_no_remote_name
 
-CONFIG, GENERATION = "config.json", "generation_config.json"
+GENERATION = "generation_config.json"
 TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS = "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"
 JSON_FILES = (TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS, GENERATION)
 INDEX, PICKLED_INDEX = "model.safetensors.index.json", "pytorch_model.bin.index.json"
@@ -49,7 +51,7 @@ MAX_LAYERS, MAX_NUMBER, MAX_LEVELS = 256, 2**27, 4
 STRANGERS_LAYERS = 64
 """Models of 1.5 billion weights have at most 48; each layer costs time, however narrow it is."""
 MAX_VALUES = 200_000
-MAX_TOKENIZER_BYTES, STRANGERS_TOKENIZER_BYTES = 128 * 1024 * 1024, 40 * 1024 * 1024
+STRANGERS_TOKENIZER_BYTES = 40 * 1024 * 1024
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tekken.json")
 ACTIVATIONS = frozenset(
     {
@@ -149,7 +151,7 @@ def _check_fields(config: Mapping[str, Any], where: str, level: int, deepest: in
             raise BadBase(f"{where}: {key} must be at most {MAX_LAYERS} layers, not {shown(value)}.")
         elif type(value) is int and abs(value) > MAX_NUMBER and key in CONFIG_FIELDS and "theta" not in key:
             raise BadBase(f"{where}: {key} is {value:,}, which no model needs.")
-        elif isinstance(value, dict) and key not in ("id2label", "label2id", "task_specific_params"):
+        elif isinstance(value, dict) and key not in LABELS:
             _check_fields(value, where, level + 1, deepest)
 
 
@@ -276,9 +278,9 @@ def _check_stored(folder: Path) -> None:
 
 def holds_tokenizer(folder: Path) -> bool:
     """Whether there is a vocabulary in the folder."""
-    return any(path.name in VOCABULARIES or path.suffix in (".model", ".spm") for path in folder.iterdir())
+    return any(path.name in VOCABULARIES or path.suffix in SENTENCE_PIECES for path in folder.iterdir())
 
 
 def pickled(folder: Path) -> Iterator[Path]:
     """The folder's weights in PyTorch's own format."""
-    return (path for path in folder.glob("pytorch_model*.bin") if path.is_file())
+    return (path for path in folder.glob(ANY_PICKLED_WEIGHTS) if path.is_file())

@@ -18,7 +18,7 @@ from gradiend_ui.engine.base.chat_prompt import named_instruct
 from gradiend_ui.engine.base.files import holds_tokenizer
 from gradiend_ui.engine.base.hub import opened_at
 from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
-from gradiend_ui.engine.base.mask_head import BASE_FOLDER, HEAD_FILE, base_instead, holds_mask_head
+from gradiend_ui.engine.base.mask_head import BASE_FOLDER, base_instead, holds_mask_head
 from gradiend_ui.engine.base.objectives import AUTO, OBJECTIVES, objective_names
 from gradiend_ui.engine.checkpoint.companions import run_folder_of
 from gradiend_ui.engine.checkpoint.context import value_at
@@ -26,6 +26,7 @@ from gradiend_ui.engine.checkpoint.reading import Checkpoint
 from gradiend_ui.engine.errors import BadBase
 from gradiend_ui.engine.files.file_names import MAX_LOCATION, RING, can_be_location, followed, is_from_a_root
 from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.files.model_files import MASK_HEAD
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 
 WINDOW_FIELD = "decoder_sequence_cloze_rhs_window"
@@ -216,7 +217,7 @@ def head_left_aside(checkpoint: Checkpoint, trust: Trust) -> str | None:
     if instead is None:
         return None
     return (
-        f"{HEAD_FILE} in {Path(place).name!r} names its base model by a path of the machine that packed the upload. It "
+        f"{MASK_HEAD} in {Path(place).name!r} names its base model by a path of the machine that packed the upload. It "
         f"was left aside: the model in {instead.name!r}, beside it in the upload, is read."
     )
 

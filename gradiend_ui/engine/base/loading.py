@@ -30,7 +30,6 @@ from gradiend_ui.engine.base.base_model import (
 )
 from gradiend_ui.engine.base.chat_prompt import named_instruct
 from gradiend_ui.engine.base.files import (
-    CONFIG,
     check_base_folder,
     check_clean,
     check_config,
@@ -42,6 +41,7 @@ from gradiend_ui.engine.base.mask_head import base_under_head, check_size, holds
 from gradiend_ui.engine.base.trouble import load_failure, panics_told
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed
 from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.files.model_files import CONFIG
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 
 ModelReader: TypeAlias = "Callable[[str, Any, torch.dtype, DeviceMap | None, Trust], Model]"

@@ -28,6 +28,7 @@ from gradiend_ui.engine.base.hub import opened_at
 from gradiend_ui.engine.errors import BadBase
 from gradiend_ui.engine.files.file_names import RING, can_be_location, followed, is_from_a_root
 from gradiend_ui.engine.files.json_files import read_json, shown
+from gradiend_ui.engine.files.model_files import MASK_HEAD
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 
 
@@ -44,14 +45,13 @@ def check_size(auto_class: Any, config: Any, location: str, trust: Trust) -> Non
 
 
 Model = Any
-HEAD_FILE = "config_mlm_head.json"
 WRAPPER_PREFIX = "decoder."
 BASE_FOLDER = "base"
 
 
 def holds_mask_head(location: str) -> bool:
     """Whether the folder holds a mask head rather than a model of its own."""
-    return (Path(location) / HEAD_FILE).is_file()
+    return (Path(location) / MASK_HEAD).is_file()
 
 
 def load_causal_under_mask_head(
@@ -131,7 +131,7 @@ def base_under_head(folder: Path, trust: Trust = LOCAL) -> str | None:
         instead = base_instead(folder, trust)
         if instead is None:
             raise BadBase(
-                f"{HEAD_FILE} in {folder.name!r}: base_model is the path of a folder on the machine that packed the "
+                f"{MASK_HEAD} in {folder.name!r}: base_model is the path of a folder on the machine that packed the "
                 f"upload, and none is read: put the base model into the upload, as {BASE_FOLDER}/ beside "
                 f"{folder.name!r}."
             )
@@ -141,9 +141,9 @@ def base_under_head(folder: Path, trust: Trust = LOCAL) -> str | None:
     try:
         inside = followed(folder / base)
     except OSError:
-        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model {shown(base)} cannot be opened, {RING}.") from None
+        raise BadBase(f"{MASK_HEAD} in {folder.name!r}: base_model {shown(base)} cannot be opened, {RING}.") from None
     if not inside.is_relative_to(followed(folder).parent):  # whether or not there is something
-        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model {shown(base)} leads out of the folder around it.")
+        raise BadBase(f"{MASK_HEAD} in {folder.name!r}: base_model {shown(base)} leads out of the folder around it.")
     return str(inside) if inside.is_dir() else base
 
 
@@ -170,16 +170,16 @@ def _is_elsewhere(base: str, trust: Trust) -> bool:
 def _stated_base(folder: Path) -> str | None:
     """What the head says of its base model. Raises BadBase for what can be no folder and no Hub name."""
     try:
-        stated = read_json(folder / HEAD_FILE)
+        stated = read_json(folder / MASK_HEAD)
     except (OSError, ValueError) as error:
-        raise BadBase(f"{HEAD_FILE} in {folder.name!r} cannot be read: {error}") from error
+        raise BadBase(f"{MASK_HEAD} in {folder.name!r} cannot be read: {error}") from error
     base = stated.get("base_model") or stated.get("base_model_id") if isinstance(stated, dict) else None
     if base is None:
         return None
     if not isinstance(base, str):
-        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model must be text, not {shown(base)}.")
+        raise BadBase(f"{MASK_HEAD} in {folder.name!r}: base_model must be text, not {shown(base)}.")
     if not base or not can_be_location(base):
-        raise BadBase(f"{HEAD_FILE} in {folder.name!r}: base_model {shown(base)} is no folder and no Hub name.")
+        raise BadBase(f"{MASK_HEAD} in {folder.name!r}: base_model {shown(base)} is no folder and no Hub name.")
     return base
 
 

@@ -20,7 +20,6 @@ from typing import Any
 
 from gradiend_ui.engine.base.files import (
     ADDED_TOKENS,
-    CONFIG,
     GENERATION,
     INDEX,
     PICKLED_INDEX,
@@ -33,6 +32,7 @@ from gradiend_ui.engine.checkpoint.config import describes_gradiend
 from gradiend_ui.engine.checkpoint.run_folder import checkpoint_in
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed, TooLarge
 from gradiend_ui.engine.files.json_files import MAX_TEXT, object_at, read_json
+from gradiend_ui.engine.files.model_files import CONFIG, MASK_HEAD, PICKLED_WEIGHTS, SENTENCE_PIECES, WEIGHTS
 from gradiend_ui.engine.files.safetensors_header import LIMITS as LIMITS_OF_HEADERS
 from gradiend_ui.engine.files.safetensors_header import (
     MAX_TENSORS,
@@ -52,11 +52,9 @@ OF_BASE, OF_HEAD = ("base_model", "tokenizer"), ("base_model", "base_model_id")
 MOST_NAMED = 4
 """So many models of the Hub are fetched for one upload."""
 TOKENIZER, CHAT_TEMPLATE = "tokenizer.json", "chat_template.jinja"
-ADAPTER, MASK_HEAD = "adapter_config.json", "config_mlm_head.json"
-WEIGHTS, PICKLED_WEIGHTS = "model.safetensors", "pytorch_model.bin"
+ADAPTER = "adapter_config.json"
 SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 WORDS = ("vocab.txt", "vocab.json", "merges.txt")
-SENTENCE_PIECES = (".model", ".spm")
 DATA = (".json", ".csv", ".tsv", ".jsonl", ".parquet", ".safetensors")
 PICKLES = (".bin",)
 MAX_FILES, MAX_LEVELS = 5000, 10

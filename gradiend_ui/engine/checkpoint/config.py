@@ -13,6 +13,7 @@ from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.files.json_files import shown
 
 KINDS = ("all", "mask", "indices")
+ACTIVATION_FIELDS = ("activation_encoder", "activation_decoder")
 MAX_DIMENSIONS, MAX_SIZE = 8, 2**40
 MAX_NAME, MAX_DTYPE_NAME = 1000, 40
 ENCODER_WEIGHT, ENCODER_BIAS = "encoder.0.linear.weight", "encoder.0.linear.bias"
@@ -78,7 +79,7 @@ def parse_architecture(data: object) -> Architecture:
         value = data.get(name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise BadCheckpoint(f"config.json: architecture.{name} must be a whole number from 1, not {shown(value)}.")
-    for name in ("activation_encoder", "activation_decoder"):
+    for name in ACTIVATION_FIELDS:
         if not isinstance(data.get(name), (str, type(None))):
             raise BadCheckpoint(f"config.json: architecture.{name} must be a name, not {shown(data[name])}.")
     encoder = str(data.get("activation_encoder") or "tanh").lower()

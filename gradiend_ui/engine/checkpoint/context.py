@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.files.model_files import CONTEXT, TRAINING
 from gradiend_ui.engine.values import SOURCES
 
 MAX_CLASSES, MAX_CLASS_NAME, MAX_TARGET_NAME = 1000, 200, 200
-CONTEXT, TRAINING = "gradiend_context.json", "training.json"
 DIRECTION_FROM_TRAINING = "The direction of each class was taken from training.json: gradiend_context.json has none."
 SOURCE_ASSUMED = "No file tells the source of the gradients: 'factual' is assumed."
 

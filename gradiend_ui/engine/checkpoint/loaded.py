@@ -34,9 +34,8 @@ from gradiend_ui.engine.checkpoint.reading import DTYPES, Checkpoint, load_tenso
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 from gradiend_ui.engine.errors import BadCheckpoint, BadGrid
 from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.files.model_files import ANY_PICKLED_WEIGHTS, ANY_WEIGHTS, TRAINING
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
-
-FROM_TRAINING = "training.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +153,7 @@ def save_trained(
     checkpoint = trained.checkpoint
     metadata = {name: value for name, value in checkpoint.metadata.items() if keep_tokenizer or name != "tokenizer"}
     context: dict[str, object] = {"source": checkpoint.source, "target": checkpoint.target}
-    if checkpoint.encoding_direction and checkpoint.direction_from != FROM_TRAINING:
+    if checkpoint.encoding_direction and checkpoint.direction_from != TRAINING:
         signs = {name: int(sign) for name, sign in checkpoint.encoding_direction.items()}
         context["feature_class_encoding_direction"] = signs
     save_checkpoint(
@@ -193,7 +192,6 @@ def _dtype_name(dtype: torch.dtype) -> str:
     return names[0]
 
 
-READ, OTHER = "model*.safetensors", "pytorch_model*.bin"
 MOST_BYTES = 32 * 1024**3
 
 
@@ -202,7 +200,7 @@ def twin_warning(folder: Path, what: str, *, public: bool) -> str | None:
 
     what: how the sentence calls the folder. public: pickled files are not opened, so that only their presence is told.
     """
-    read, other = _files(folder, READ), _files(folder, OTHER)
+    read, other = _files(folder, ANY_WEIGHTS), _files(folder, ANY_PICKLED_WEIGHTS)
     if not read or not other:
         return None
     both = f"{what} holds weights twice, as {read[0].name} and as {other[0].name}"

@@ -39,6 +39,7 @@ from gradiend_ui.engine.checkpoint.run_folder import leads_out, nothing_found, r
 from gradiend_ui.engine.errors import BadCheckpoint
 from gradiend_ui.engine.files.file_names import can_be_name
 from gradiend_ui.engine.files.json_files import read_json, shown
+from gradiend_ui.engine.files.model_files import CONFIG, WEIGHTS_FILES
 from gradiend_ui.engine.files.safetensors_header import (
     FLOATS,
     LIMITS,
@@ -49,7 +50,6 @@ from gradiend_ui.engine.files.safetensors_header import (
 )
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 
-CONFIG = "config.json"
 MAX_FILE_NAME = 200
 DTYPES = {
     "float16": torch.float16,
@@ -224,7 +224,7 @@ def _optional_json(folder: Path, name: str, warnings: list[str]) -> dict[str, An
 
 
 def _weights_file(folder: Path) -> Path:
-    for name in ("model.safetensors", "pytorch_model.bin"):
+    for name in WEIGHTS_FILES:
         if (folder / name).is_file():
             return _member(folder, name)
     told = BadCheckpoint(f"{folder.name} holds neither model.safetensors nor pytorch_model.bin.")

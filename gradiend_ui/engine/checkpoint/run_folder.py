@@ -22,8 +22,8 @@ from gradiend_ui.engine.checkpoint.config import describes_gradiend
 from gradiend_ui.engine.errors import BadCheckpoint, Text
 from gradiend_ui.engine.files.file_names import can_be_name, followed
 from gradiend_ui.engine.files.json_files import object_at, read_json
+from gradiend_ui.engine.files.model_files import WEIGHTS_FILES
 
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 HUB_CACHE_LEVELS = 8
 MAX_SEEDS = 1000
 """Of a report, and of the folders beside it; later ones are not looked at."""
@@ -91,7 +91,7 @@ def leads_out(path: Path, folder: Path) -> bool:
 
 def is_checkpoint(folder: Path) -> bool:
     """Whether `folder` holds a config.json and weights: what a checkpoint cannot do without."""
-    return (folder / "config.json").is_file() and any((folder / name).is_file() for name in WEIGHTS)
+    return (folder / "config.json").is_file() and any((folder / name).is_file() for name in WEIGHTS_FILES)
 
 
 def read_run_folder(folder: Path) -> RunFolder:

@@ -22,12 +22,12 @@ from safetensors.torch import save_file
 from gradiend_ui.engine.checkpoint.config import Architecture, describes_gradiend, representation
 from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.files.file_names import WHY, followed, is_device
+from gradiend_ui.engine.files.model_files import WEIGHTS_FILES
 from gradiend_ui.engine.files.whole_or_absent import (
     new_folder,
     with_advice,
 )
 
-WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 OWN_FILES = frozenset(
     {
         *WEIGHTS_FILES,

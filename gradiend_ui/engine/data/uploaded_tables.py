@@ -36,6 +36,7 @@ from gradiend_ui.engine.data.table_reading import (
 from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge, error_from
 from gradiend_ui.engine.files.confined import run_confined
 from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.files.whole_or_absent import (
     advice_for,
     keep_whole,
@@ -46,7 +47,6 @@ from gradiend_ui.engine.files.whole_or_absent import (
     write_durably,
 )
 
-FOLDER = "uploads"
 TEXT_SUFFIX = ".txt"
 """Neutral texts, one a line."""
 SUFFIXES = (*FILE_SUFFIXES, TEXT_SUFFIX)
@@ -67,7 +67,7 @@ def upload_path(data_dir: Path, upload: object) -> Path:
     """Where an upload lies; it counts as used now. Raises BadData when it is not kept (any more)."""
     if not is_upload_id(upload):
         raise BadData(f"{shown(upload)} is no id of an upload.").known_as("data.gone")
-    path = data_dir / FOLDER / str(upload)
+    path = data_dir / UPLOADS / str(upload)
     if not path.is_file():
         raise BadData(GONE).known_as("data.gone")
     touch(path)
@@ -141,7 +141,7 @@ def keep_upload(data_dir: Path, content: bytes, suffix: str) -> str:
     if not content.strip():
         raise BadData("The table is empty.").known_as("data.table_empty")
     upload = f"{hashlib.sha256(content).hexdigest()}{suffix}"
-    path = data_dir / FOLDER / upload
+    path = data_dir / UPLOADS / upload
     try:
         if os.path.lexists(path):
             _check_same(path, content)
@@ -161,8 +161,8 @@ def _check_same(path: Path, content: bytes) -> None:
     """Whether what bears the upload's name is the upload. Whose it is otherwise nobody knows, so it is not replaced."""
     if path.is_symlink() or not path.is_file() or path.read_bytes() != content:
         raise Failed(
-            f"{path.name[:12]}… in the data folder's {FOLDER!r} is not the table of that name, but changed or somebody "
-            "else's: move it away, then upload the table again."
+            f"{path.name[:12]}… in the data folder's {UPLOADS!r} is not the table of that name, but changed or "
+            "somebody else's: move it away, then upload the table again."
         )
 
 

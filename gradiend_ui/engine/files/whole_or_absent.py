@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from gradiend_ui.engine.errors import Failed, Text
 
-_FROM_HERE = -100
+FROM_HERE = -100
 """AT_FDCWD of Linux: names are taken as they are."""
 _RENAME_EXCHANGE = 2
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -217,7 +217,7 @@ def exchange(one: Path, other: Path) -> bool:
     call = _exchanging_call()
     if call is None:
         return False
-    return bool(call(_FROM_HERE, os.fsencode(one), _FROM_HERE, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+    return bool(call(FROM_HERE, os.fsencode(one), FROM_HERE, os.fsencode(other), _RENAME_EXCHANGE) == 0)
 
 
 @cache

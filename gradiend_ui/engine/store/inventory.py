@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args
 
 from gradiend_ui.engine.errors import Failed
 from gradiend_ui.engine.files.file_names import RING, followed
+from gradiend_ui.engine.files.whole_or_absent import FROM_HERE
 from gradiend_ui.engine.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,8 @@ CREATE TABLE IF NOT EXISTS made (
     noted REAL NOT NULL) WITHOUT ROWID
 """
 LARGE_BYTES = 64 * 2**20
-_FROM_HERE, _LINK_ITSELF, _BIRTH, _BIRTH_AT = -100, 0x100, 0x800, 0x50
-"""AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_BTIME and where in its answer the time of birth is (Linux)."""
+_LINK_ITSELF, _BIRTH, _BIRTH_AT = 0x100, 0x800, 0x50
+"""AT_SYMLINK_NOFOLLOW, STATX_BTIME and where in its answer the time of birth is (Linux)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +246,7 @@ def _birth_of(path: Path, status: os.stat_result) -> int:
     if call is None:
         return int(getattr(status, "st_birthtime", 0) * 1e9)
     answer = ctypes.create_string_buffer(256)
-    if call(_FROM_HERE, os.fsencode(path), _LINK_ITSELF, _BIRTH, answer) != 0:
+    if call(FROM_HERE, os.fsencode(path), _LINK_ITSELF, _BIRTH, answer) != 0:
         return 0
     told = int.from_bytes(answer.raw[:4], sys.byteorder) & _BIRTH
     seconds = int.from_bytes(answer.raw[_BIRTH_AT : _BIRTH_AT + 8], sys.byteorder, signed=True)

@@ -23,7 +23,7 @@ from gradiend_ui.engine.data.forms.choice import SPLITS_OF_ROLE
 from gradiend_ui.engine.data.rows import COLUMNS, EvalData, EvalRow, RejectedRow
 from gradiend_ui.engine.data.table_reading import ReadTable
 from gradiend_ui.engine.files.csv_text import csv_text
-from gradiend_ui.engine.values import Cell
+from gradiend_ui.engine.values import HELD_OUT_SPLITS, Cell
 
 ALL = "all"
 Counts = Sequence[Sequence[str | int]]
@@ -52,7 +52,7 @@ def splits_of(counts: Counts, classes: Sequence[str]) -> dict[str, int]:
 
 def default_split(splits: Mapping[str, int]) -> str:
     """test where there is one, else validation, else every row."""
-    return next((name for name in ("test", "validation") if splits.get(name)), ALL)
+    return next((name for name in HELD_OUT_SPLITS if splits.get(name)), ALL)
 
 
 def chosen_count(counts: Counts, classes: Sequence[str], split: str, max_rows: int | None) -> int:

@@ -30,7 +30,7 @@ from gradiend_ui.engine.data.neutral_texts import capped_neutral
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.training.batches import Example, Pair, evaluation_order, examples_of
-from gradiend_ui.engine.training.encoder_metrics import encoder_metrics
+from gradiend_ui.engine.training.encoder_metrics import NEUTRAL_TYPES, encoder_metrics
 from gradiend_ui.engine.training.gradients import GradientReader
 from gradiend_ui.engine.values import ALTERNATIVE, DIFF, FACTUAL
 from gradiend_ui.engine.weights.parameter_map import MappedParameter
@@ -155,7 +155,7 @@ def _row(example: Example, value: float | list[float], source: str, kind: str) -
     }
 
 
-TRAINING_MASKED, DATASET = "neutral_training_masked", "neutral_dataset"
+TRAINING_MASKED, DATASET = NEUTRAL_TYPES
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from typing import Any
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.checkpoint.writing import OWN_FILES, carry_over, checked_place
 from gradiend_ui.engine.errors import BadGrid, Failed
+from gradiend_ui.engine.files.model_files import CONTEXT, TRAINING
 from gradiend_ui.engine.files.whole_or_absent import new_folder
 from gradiend_ui.engine.training.loop import NEVER, TrainingPlan, TrainingStep, train_gradiend
 from gradiend_ui.engine.training.record import load_training_stats, write_json
 from gradiend_ui.engine.training.settings import SAVED, Convergence
 
-KEPT_OF_A_SEED = frozenset({"training.json", "gradiend_context.json"})
+KEPT_OF_A_SEED = frozenset({TRAINING, CONTEXT})
 UNDER_WAY = ".under_way.json"
 SCORES = ("eval_correlation", "convergence_metric_value", "training_score")
 

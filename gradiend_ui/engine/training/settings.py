@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from gradiend_ui.engine.checkpoint.config import ACTIVATIONS
+from gradiend_ui.engine.checkpoint.config import ACTIVATION_FIELDS, ACTIVATIONS
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.values import SOURCES, WEIGHT_PARTS
 
@@ -142,7 +142,7 @@ class TrainingSettings:
             raise BadGrid(f"learning_rate must be a number above 0, not {self.learning_rate!r}.")
         if self.optim.lower() not in OPTIMIZERS:
             raise BadGrid(f"optim must be one of {', '.join(OPTIMIZERS)}, not {self.optim!r}.")
-        for name in ("activation_encoder", "activation_decoder"):
+        for name in ACTIVATION_FIELDS:
             if getattr(self, name) not in ACTIVATIONS:
                 raise BadGrid(f"{name} must be one of {', '.join(ACTIVATIONS)}, not {getattr(self, name)!r}.")
         if self.activation_encoder == "id" and self.latent_dim != 1:

@@ -24,6 +24,7 @@ from typing import IO
 
 from gradiend_ui.engine.errors import BadCheckpoint, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.files.file_names import WHY, is_device
+from gradiend_ui.engine.files.model_files import ANY_PICKLED_WEIGHTS, ANY_WEIGHTS
 from gradiend_ui.engine.files.whole_or_absent import (
     advice_for,
     new_folder,
@@ -48,7 +49,6 @@ BY_PRODUCTS = (
     "tokenization_*.py", "events.out.tfevents.*", "*.onnx", "*.onnx_data", "*.msgpack", "*.h5", "*.ot", "*.tflite",
 )  # fmt: skip
 """What trainers and other libraries write beside a model: left in the zip like LEFT_OUT, which the card tells."""
-WEIGHTS, PICKLED_WEIGHTS = "model*.safetensors", "pytorch_model*.bin"
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 CHUNK = 1024 * 1024
 SMALL_BYTES = 1024 * 1024
@@ -271,8 +271,10 @@ def _is_by_product(path: PurePosixPath, names: Collection[str], allow_pickled: b
         return True
     return (
         not allow_pickled
-        and fnmatchcase(last, PICKLED_WEIGHTS)
-        and any(path.parent == other.parent and fnmatchcase(other.name, WEIGHTS) for other in map(PurePosixPath, names))
+        and fnmatchcase(last, ANY_PICKLED_WEIGHTS)
+        and any(
+            path.parent == other.parent and fnmatchcase(other.name, ANY_WEIGHTS) for other in map(PurePosixPath, names)
+        )
     )
 
 

@@ -18,6 +18,7 @@ from gradiend_ui.engine.files.json_files import MAX_TEXT, shown
 from gradiend_ui.engine.uploads.settings import (
     CONFIG_FIELDS,
     GENERATION_FIELDS,
+    LABELS,
     OTHER_TOKENIZER_NUMBERS,
     RESERVED,
     TOKENIZER_FIELDS,
@@ -48,8 +49,6 @@ ATTENTION = (
     "_attn_implementation_internal",
 )
 BUILT_IN_ATTENTION = ("eager", "sdpa")
-LABELS = frozenset({"id2label", "label2id", "task_specific_params"})
-"""Words for people, and settings of pipelines: no score depends on them, and no library opens them."""
 UNSAID = frozenset(
     {
         "_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file", "is_local", "local_files_only",

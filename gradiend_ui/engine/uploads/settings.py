@@ -141,7 +141,8 @@ MOST_LABELS, MOST_POSITIONS, LEAST_WIDTH, MOST_TURNED = 4096, 2**24, 4096, 1e12
 """Labels of a classifier; tokens of a text (Llama 4 has ten million); what any model may say, however narrow it is;
 bases of rotary embeddings."""
 LABELS = ("id2label", "label2id", "task_specific_params")
-"""Bounded where they are made plain; no number in them is a size."""
+"""Words for people, and settings of pipelines: no score depends on them, and no library opens them. Bounded where they
+are made plain; no number in them is a size."""
 FRACTIONS = re.compile(r"partial_rotary_factor|rotary_pct|layerdrop|.*(dropout|pdrop)(_prob|_rate)?")
 COUNTS = re.compile(
     r"(?!max_window_layers).*(layers?|groups?|group_num|blocks?)|attention_types|.*pattern|.*_every_n_\w+|.*interval"

@@ -23,6 +23,7 @@ from gradiend_ui.engine.errors import BadBase, NotAllowed, TooLarge
 from gradiend_ui.engine.files.fence import Fence
 from gradiend_ui.engine.files.file_names import can_be_location, followed, lies_in
 from gradiend_ui.engine.files.json_files import object_at
+from gradiend_ui.engine.files.model_files import CONFIG, MASK_HEAD
 
 ARCHITECTURES = frozenset(
     {
@@ -161,7 +162,7 @@ def check_no_remote_name(value: object, where: str) -> None:
             raise BadBase(f"{where} names code of its own, which is never run: remove the field.")
 
 
-CONFIG, MASK_HEAD, DEEPEST = "config.json", "config_mlm_head.json", 3
+DEEPEST = 3
 STATED = ("base_model", "base_model_id", "tokenizer")
 """The fields of metadata, and of a mask head, that name a folder to read."""
 

@@ -18,10 +18,10 @@ from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING, named_instruct
 from gradiend_ui.engine.checkpoint.companions import RECOVERED, Companions, run_folder_of
 from gradiend_ui.engine.checkpoint.context import DIRECTION_FROM_TRAINING, SOURCE_ASSUMED
 from gradiend_ui.engine.checkpoint.finished_grid import describe, finished_sweeps
-from gradiend_ui.engine.checkpoint.loaded import FROM_TRAINING
 from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
 from gradiend_ui.engine.errors import BadData, CannotRun, GradiendUIError, TooLarge
 from gradiend_ui.engine.files.machine_memory import Sizes, batch_bytes
+from gradiend_ui.engine.files.model_files import TRAINING
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.plan import class_order, prepare
 from gradiend_ui.engine.uploads.limits import Extent
@@ -95,7 +95,7 @@ def _of_the_direction(model: ModelWithGradiend, reading: Reading) -> Found:
     found: list[tuple[str, str, Mapping[str, object]]] = []
     if reading.directions_given:
         found.append(("direction_given", "The direction of each class was given by hand.", {}))
-    elif checkpoint.direction_from == FROM_TRAINING:
+    elif checkpoint.direction_from == TRAINING:
         found.append(("direction_from_training", DIRECTION_FROM_TRAINING, {}))
     if SOURCE_ASSUMED in checkpoint.warnings:
         found.append(("source_assumed", SOURCE_ASSUMED, {"source": model.source}))

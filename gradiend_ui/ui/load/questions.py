@@ -14,6 +14,7 @@ from gradio.blocks import Block
 
 from gradiend_ui.engine.answers.checkpoint import Card
 from gradiend_ui.engine.answers.data import ChosenData
+from gradiend_ui.engine.checkpoint.companions import RECOVERED
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.figures.numbers import signed
 from gradiend_ui.ui.kit.drawer import opens
@@ -23,8 +24,6 @@ from gradiend_ui.ui.kit.words import Words
 BASE, DIRECTION, ROWS = "base", "direction", "rows"
 SIGNS = (1.0, 0.0, -1.0)
 ENOUGH = 2
-RECOVERED = "recovered"
-"""The name of the neutral set that was recovered from a run."""
 
 
 @dataclass(frozen=True)

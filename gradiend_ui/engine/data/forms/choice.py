@@ -13,14 +13,14 @@ import pandas as pd
 from gradiend_ui.engine.data.forms.unified import UnifiedData
 from gradiend_ui.engine.data.rows import EvalRow, normal_splits
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.values import SPLITS
+from gradiend_ui.engine.values import HELD_OUT_SPLITS, SPLITS
 
 Pair = tuple[str, str]
 _SEED_WITHOUT_SEED = 42
 SPLITS_OF_ROLE = {
     "train": ("train",),
     "eval": ("validation", "test", "train"),
-    "decoder": ("test", "validation", "train"),
+    "decoder": (*HELD_OUT_SPLITS, "train"),
 }
 
 
@@ -47,7 +47,7 @@ def require_training_splits(unified: UnifiedData, *, evaluates: bool, held_out: 
         raise BadData(f"Training needs rows of the split 'train'; the data has {', '.join(present)}.")
     if held_out and "test" not in present:
         raise BadData(f"Held-out words need rows of the split 'test'; the data has {', '.join(present)}.")
-    if evaluates and not {"validation", "test"} & set(present):
+    if evaluates and set(HELD_OUT_SPLITS).isdisjoint(present):
         raise BadData(
             f"Watching a training needs rows of the split 'validation' or 'test'; the data has {', '.join(present)}. "
             "Give some, use split_col=None to have splits drawn, or set do_eval=False."

@@ -22,6 +22,7 @@ from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, GradiendU
 from gradiend_ui.engine.files.file_names import followed, is_from_a_root
 from gradiend_ui.engine.files.json_files import shown as told
 from gradiend_ui.engine.files.machine_memory import available_bytes
+from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.sweep.finished_check import check, opened_info
 from gradiend_ui.engine.uploads.limits import PLANNED
@@ -30,7 +31,6 @@ from gradiend_ui.engine.worker.health_card import BESIDE, GIVEN, Loaded, Reading
 from gradiend_ui.engine.worker.requests import Load, OpenFinished, Reload
 from gradiend_ui.engine.worker.resources import Resources, checked_direction
 
-UPLOADS = "uploads"
 DIRECTION, BASE, SEED = "encoding_direction", "base_model", "seed"
 TOWARDS, SWAP, AS_FILES_SAY = "towards", "swap", "as_files_say"
 CHANGES = (TOWARDS, SWAP, AS_FILES_SAY, BASE, "chat_prompt", SEED)
