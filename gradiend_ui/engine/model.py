@@ -1,14 +1,14 @@
 """`ModelWithGradiend`: a base model together with the GRADIEND that was trained on it.
 
-Knows how to turn (part, feature_factor, learning_rate) into a rewritten model; scores nothing. Names and arguments are
-those of the `gradiend` package.
+Turns (part, feature_factor, learning_rate) into a rewritten model; scores nothing. Names are those of `gradiend`.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +18,42 @@ from torch import Tensor
 from gradiend_ui.engine.base.base_model import BaseModel, DeviceMap, Model, Tokenizer
 from gradiend_ui.engine.base.finding import Scoring, load_base, stated_location, unwrapped
 from gradiend_ui.engine.base.loading import checked_device, move_model
+from gradiend_ui.engine.checkpoint import importance as ranking
 from gradiend_ui.engine.checkpoint import loaded
-from gradiend_ui.engine.checkpoint.autoencoder import (
-    Autoencoder,
-    GradientCreator,
-    gradients_of_text,
-    plain_number,
-)
+from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder, GradientCreator, gradients_of_text, plain_number
 from gradiend_ui.engine.checkpoint.context import FeatureDefinition, labels_of
-from gradiend_ui.engine.checkpoint.importance import (
-    Pruning,
-    enhancer_mask,
-    feature_rows,
-    global_indices,
-    top_indices,
-    weight_importance,
-    write_feature_rows,
-)
-from gradiend_ui.engine.checkpoint.loaded import (
-    Trained,
-)
+from gradiend_ui.engine.checkpoint.loaded import Trained
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.files.model_files import TRAINING
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.values import finite
-from gradiend_ui.engine.weights.parameter_map import Joined, MappedParameter
+from gradiend_ui.engine.weights.parameter_map import MappedParameter, joined_fingerprint, match_parameters
 from gradiend_ui.engine.weights.precision import check_finite
 from gradiend_ui.engine.weights.workspace import Workspace, rewritten_copy
 
 Part = str
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Everything a rewrite depends on, in one value that is replaced as a whole: never half changed."""
+
+    trained: Trained
+    base: BaseModel
+    location: str
+
+    @cached_property
+    def mapped(self) -> tuple[MappedParameter, ...]:
+        return match_parameters(self.base.model, self.trained.entries, self.trained.positions)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return joined_fingerprint(self.base.fingerprints()[0], self.trained, self.mapped)
+
+    @cached_property
+    def former_fingerprint(self) -> str:
+        return joined_fingerprint(self.base.fingerprints()[1], self.trained, self.mapped)
 
 
 class ModelWithGradiend:
@@ -64,7 +70,7 @@ class ModelWithGradiend:
         Raises BadBase with the first mapped parameter that the base model does not have in that shape.
         """
         self.gradient_creator: GradientCreator | None = None
-        self._set(Joined(trained, base, location))
+        self._set(_State(trained, base, location))
 
     @classmethod
     def from_pretrained(
@@ -104,17 +110,16 @@ class ModelWithGradiend:
         """
         trained = loaded.read_trained(load_directory)
         on = None if device_map is not None else device_base_model or device
-        places = (device_encoder or device, device_decoder or device)
         scoring = Scoring(prediction_objective, decoder_sequence_cloze_rhs_window, chat_prompt)
         base, location = load_base(trained.checkpoint, base_model, tokenizer, torch_dtype, on, device_map, scoring)
+        places = (device_encoder or device, device_decoder or device)
         encoder, decoder = (None if place is None else checked_device(place) for place in places)
         model = cls(loaded.converted(trained, encoder, None, decoder), base, location)
         model.gradient_creator = gradient_creator
-        if feature_definition is not None:
-            model.set_feature_class_encoding_direction(labels_of(feature_definition))
+        model.set_feature_class_encoding_direction(labels_of(feature_definition))
         return model
 
-    def _set(self, state: Joined) -> None:
+    def _set(self, state: _State) -> None:
         _ = state.mapped  # raises before anything is changed
         self._state = state
 
@@ -228,8 +233,7 @@ class ModelWithGradiend:
         A base model that is spread over several devices stays where it is. Workspaces made before stay behind: make
         a new one. Returns this object. Raises BadBase for a device that is not there.
         """
-        if device is not None:
-            device = checked_device(device)
+        device = None if device is None else checked_device(device)
         trained = loaded.converted(self._state.trained, device, torch_dtype)
         move_model(self.base_model, device, torch_dtype)
         self._set(replace(self._state, trained=trained))
@@ -283,14 +287,13 @@ class ModelWithGradiend:
         """
         step = finite(plain_number(learning_rate), "learning_rate")
         point = self.gradiend.point_for(part, feature_factor)
-        update = self.update_vector(part, point)
-        model = rewritten_copy(self.base_model, self.mapped, update, step)
+        model = rewritten_copy(self.base_model, self.mapped, self.update_vector(part, point), step)
         check_finite(model, point, step)
         return model
 
     def get_weight_importance(self, part: str = "decoder-weight") -> Tensor:
         """Importance of each mapped weight, (mapped weights,), on the CPU: see `importance.weight_importance`."""
-        return weight_importance(self.gradiend, part)
+        return ranking.weight_importance(self.gradiend, part)
 
     def get_topk_weights(self, part: str = "decoder-weight", topk: int | float = 1000) -> list[int]:
         """Global indices of the `topk` most important weights, most important first.
@@ -298,20 +301,18 @@ class ModelWithGradiend:
         A global index counts through all mapped parameters whole, in map order: it does not depend on pruning.
         topk: a whole number, or a share in (0, 1] as a float. Raises BadGrid for another part or topk.
         """
-        local = top_indices(self.get_weight_importance(part), topk)
-        indices: list[int] = global_indices(self.checkpoint.entries, self.positions)[local].tolist()
-        return indices
+        return ranking.top_global_indices(self.gradiend, self.checkpoint.entries, self.positions, part, topk)
 
     def get_topk_feature_metadata(self, part: str = "decoder-weight", topk: int | float = 1000) -> list[dict[str, Any]]:
         """The same weights as rows: rank, importance, local and global index, parameter, shape and place in it."""
-        return feature_rows(self.gradiend, self.checkpoint.entries, self.positions, part, topk)
+        return ranking.feature_rows(self.gradiend, self.checkpoint.entries, self.positions, part, topk)
 
     def export_topk_features(
         self, output_path: str | Path, *, part: str = "decoder-weight", topk: int | float = 1000
     ) -> list[dict[str, Any]]:
         """Write those rows to a .json or .csv file and return them. Raises BadName for another suffix."""
         rows = self.get_topk_feature_metadata(part, topk)
-        write_feature_rows(rows, Path(output_path))
+        ranking.write_feature_rows(rows, Path(output_path))
         return rows
 
     def get_enhancer_mask(self, topk: int | float, part: str = "decoder-weight") -> Tensor:
@@ -320,7 +321,7 @@ class ModelWithGradiend:
         topk: above 1 a number of weights, up to 1 a share of them, rounded down; 0 gives an empty mask.
         The mask is in local order: it fits gradients and update vectors also of a pruned GRADIEND.
         """
-        return enhancer_mask(self.get_weight_importance(part), topk).to(self.gradiend.device)
+        return ranking.enhancer_mask(self.get_weight_importance(part), topk).to(self.gradiend.device)
 
     def prune_gradiend(
         self,
@@ -342,8 +343,7 @@ class ModelWithGradiend:
         Returns the pruned model, with return_mask also the bool mask (mapped weights before,).
         Raises BadGrid when nothing is asked, a value is out of range, or nothing would stay.
         """
-        asked = Pruning(topk, threshold, mask, part, importance, keep_idx)
-        kept = asked.kept(self.gradiend)
+        kept = ranking.Pruning(topk, threshold, mask, part, importance, keep_idx).kept(self.gradiend)
         model = self if inplace else copy.copy(self)
         model._set(replace(self._state, trained=loaded.pruned(self._state.trained, kept)))
         return (model, kept) if return_mask else model
@@ -361,8 +361,8 @@ class ModelWithGradiend:
 
         This object stays as it is. Raises BadBase when `new_base` lacks a mapped parameter.
         """
-        other = copy.copy(self)
-        other._set(replace(self._state, base=replace(self.base, model=unwrapped(new_base))))
+        other, base = copy.copy(self), replace(self.base, model=unwrapped(new_base))
+        other._set(replace(self._state, base=base))
         return other
 
     @property

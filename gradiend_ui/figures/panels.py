@@ -1,14 +1,8 @@
 """Panels one below the other in a Plotly figure, and a logarithmic axis of learning rates that has zero.
 
-Learning rates on a logarithmic axis that also has zero, the base, and negative rates.
-
-Positive rates lie at log10(rate), shifted so that the smallest |rate| is at `ROOM`; zero is the base, at 0; negative
-rates mirror the positive ones. Knows no figure.
-
-Panels one below the other in a Plotly figure: room in pixels, titles, axes, and labels that do not collide.
-
-The width is the reader's; every height is fixed, so what must not overlap is worked out in pixels here. Knows nothing
-of what is drawn.
+Room is worked out in pixels: the width is the reader's, every height is fixed, so that titles, axes and labels do not
+collide. On the axis positive rates lie at log10(rate), shifted so that the smallest |rate| is at `ROOM`; zero is the
+base, at 0; negative rates mirror the positive ones. Knows nothing of what is drawn.
 """
 
 from __future__ import annotations

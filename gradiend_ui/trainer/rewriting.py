@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.errors import BadGrid, BadName, NotFound
-from gradiend_ui.engine.export.checkpoint import Rewrite, save_rewritten
+from gradiend_ui.engine.export.checkpoint import save_rewritten
+from gradiend_ui.engine.export.model_card import Rewrite
 from gradiend_ui.engine.files.file_names import without_device
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.values import Cell, finite

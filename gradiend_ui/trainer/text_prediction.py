@@ -273,18 +273,14 @@ class TextPredictionTrainer(ModelAndData):
 
         data, goal = self._decoder_data(), goal_of(increase_target_probabilities)
         if decoder_results is None:
-            names = [target_class] if target_class else list(data.classes[:1])
+            names = [target_class] if target_class else data.classes[:1]
             decoder_results = kept_results(data, self._evaluation().newest(data, names, goal))
+        place = destination(self.config, self.experiment_dir, output, img_format, dpi, show, return_fig_ax)
         return draw_probability_shifts(
-            shift_source(data, decoder_results, target_class, increase_target_probabilities),
-            destination(self.config, self.experiment_dir, output, img_format, dpi, show, return_fig_ax),
-            class_ids=[class_ids] if isinstance(class_ids, str) else class_ids,
-            figsize=figsize,
-            title=title,
-            feature_factor=feature_factor,
-            policy=selector or LMSThresholdPolicy(),
-            theme=theme,
-        )
+            shift_source(data, decoder_results, target_class, increase_target_probabilities), place,
+            class_ids=[class_ids] if isinstance(class_ids, str) else class_ids, figsize=figsize, title=title,
+            feature_factor=feature_factor, policy=selector or LMSThresholdPolicy(), theme=theme,
+        )  # fmt: skip
 
     def plot_training_convergence(
         self,

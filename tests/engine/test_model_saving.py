@@ -25,7 +25,8 @@ from gradiend_ui.engine.checkpoint.config import (
 )
 from gradiend_ui.engine.checkpoint.loaded import save_trained
 from gradiend_ui.engine.errors import BadCheckpoint, BadName, Failed
-from gradiend_ui.engine.export.checkpoint import Rewrite, export_checkpoint
+from gradiend_ui.engine.export.checkpoint import export_checkpoint
+from gradiend_ui.engine.export.model_card import Rewrite
 from gradiend_ui.engine.files import whole_or_absent
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.values import Cell

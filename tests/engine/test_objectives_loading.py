@@ -31,7 +31,8 @@ from gradiend_ui.engine.compare.side_by_side import compare
 from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.errors import BadBase, BadData
-from gradiend_ui.engine.export.checkpoint import Rewrite, export_checkpoint
+from gradiend_ui.engine.export.checkpoint import export_checkpoint
+from gradiend_ui.engine.export.model_card import Rewrite
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets
 from gradiend_ui.engine.sweep.plan import prepare

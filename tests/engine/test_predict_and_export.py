@@ -17,8 +17,8 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.errors import BadGrid, BadName, Failed
 from gradiend_ui.engine.export import checkpoint
-from gradiend_ui.engine.export.checkpoint import Rewrite, export_checkpoint, written_bytes, zip_folder
-from gradiend_ui.engine.export.model_card import model_card, script
+from gradiend_ui.engine.export.checkpoint import export_checkpoint, written_bytes, zip_folder
+from gradiend_ui.engine.export.model_card import Rewrite, model_card, script
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.values import Cell
 

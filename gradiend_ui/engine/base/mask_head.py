@@ -1,12 +1,10 @@
-"""The causal model under a mask head; and how many weights a configuration asks for.
-
-How many weights a configuration asks for, found out before one is allocated. Knows classes of models; no weights.
-
-The causal model under a mask head, as `gradiend` 0.2.3 leaves it in a run's folder `decoder_mlm_head`.
+"""The causal model under a mask head, and how many weights a configuration asks for.
 
 A "clm_mlm_head" GRADIEND was trained through an extra classifier on a causal model whose vocabulary got a mask token.
-The folder holds the classifier and the grown embedding, and names the base model that all other weights come from.
-Rewrites and scores are those of the causal model; the classifier is not read. Knows files and auto classes.
+`gradiend` 0.2.3 leaves it in a run's folder `decoder_mlm_head`: the classifier, the grown embedding, and the name of
+the base model that all other weights come from. Rewrites and scores are those of the causal model; the classifier is
+not read. How many weights a model has is found out before one is allocated. Knows files, classes of models and auto
+classes; loads no GRADIEND.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""What lies beside a checkpoint: evaluation rows, neutral sets, sentences; or rows recovered from encodings.
+"""The data that lies beside a checkpoint: evaluation rows, neutral sets and example sentences.
 
-Evaluation rows and neutral texts out of `encoded_values*.csv`, for a run folder without tables of its own.
+A folder may say so in a `demo.json`; otherwise `eval.*` and `neutral*.*` in the checkpoint folder or its parent are
+taken, for a checkpoint of a run also in the run folder. Where there are no rows at all they are recovered from the
+run's `encoded_values*.csv`:
 
     template                            the sentence with [MASK]
     factual_token, alternative_token    what stood there, and the other class's token
@@ -10,13 +12,7 @@ Evaluation rows and neutral texts out of `encoded_values*.csv`, for a run folder
                                         masked token, decoded, so spaces and case may not be those of the original
 
 Where the *alternative* token was encoded, both ids name the alternative's class: the row belongs to the other one.
-Knows tables; no checkpoint, no model. Source of the layout: `gradiend` 0.2.3.
-
-The data that lies beside a checkpoint: evaluation rows, neutral sets and example sentences.
-
-A folder may say so in a `demo.json`; otherwise `eval.*` and `neutral*.*` in the checkpoint folder or its parent are
-taken, for a checkpoint of a run also in the run folder. Where there are no rows at all they are recovered from the
-run's `encoded_values*.csv`. Knows files and tables; no model.
+Knows files and tables; no model. Source of the layout: `gradiend` 0.2.3.
 """
 
 from __future__ import annotations

@@ -130,9 +130,9 @@ def _step_number(step: str) -> float:
         return -1.0
 
 
-def labels_of(definition: FeatureDefinition) -> dict[str, float]:
+def labels_of(definition: FeatureDefinition | None) -> dict[str, float]:
     """{class: 1.0, -1.0 or 0.0} that the definition gives its classes; empty for one without a pair."""
-    pair = list(definition.pair or ())
-    if len(pair) < 2:
+    pair = [] if definition is None else list(definition.pair or ())
+    if definition is None or len(pair) < 2:
         return {}
     return {**dict.fromkeys(definition.classes or (), 0.0), pair[0]: 1.0, pair[1]: -1.0}

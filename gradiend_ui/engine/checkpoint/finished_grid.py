@@ -1,18 +1,14 @@
-"""Finished grids beside a checkpoint: their file, finding them, and their cells as the store keeps them.
+"""Finished grids that lie beside a checkpoint: their file, finding them, and their cells as the store keeps them.
 
-`decoder_grid_cache.json`: a finished grid in the layout of the `gradiend` package.
+A run of the reference, or of our trainer, leaves its grid in `decoder_grid_cache.json`:
 
     part, split, max_size_training_like, max_size_neutral, feature_factors, lrs     what was asked
     selection_context   direction, classes and metrics of the question
     results             one entry per cell, the base first: {id, probs, probs_factual, probs_by_dataset, lms}
     fingerprint         ours only: changes with weights, data and targets; the reference has nothing of the kind
 
-Knows files and plain values; no model. Source of the layout: `gradiend` 0.2.3.
-
-Finished sweeps that lie beside a checkpoint: finding them, describing them, and their cells as the store keeps them.
-
-A run of the reference, or of our trainer, leaves its grid in `decoder_grid_cache.json`. Whether its numbers are still
-true is for `finished_check`. Knows files and plain values; no weights, no store, no page.
+Whether its numbers are still true is for `finished_check`. Knows files and plain values; no model, no store, no page.
+Source of the layout: `gradiend` 0.2.3.
 """
 
 from __future__ import annotations

@@ -167,6 +167,15 @@ def global_indices(entries: Sequence[MapEntry], positions: Mapping[str, Tensor])
     return torch.cat(found)
 
 
+def top_global_indices(
+    gradiend: Autoencoder, entries: Sequence[MapEntry], positions: Mapping[str, Tensor], part: str, topk: int | float
+) -> list[int]:
+    """The global indices of the `topk` most important weights, most important first. Raises BadGrid."""
+    local = top_indices(weight_importance(gradiend, part), topk)
+    found: list[int] = global_indices(entries, positions)[local].tolist()
+    return found
+
+
 def decode_global_index(entries: Sequence[MapEntry], index: int) -> dict[str, Any]:
     """Parameter and place of a global index: param_name, param_shape, param_numel, flat_index_in_param, coords, ...
 

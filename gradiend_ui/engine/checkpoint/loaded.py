@@ -1,14 +1,9 @@
-"""A loaded GRADIEND as one frozen value, and which of two files of weights it was read from.
+"""A trained GRADIEND as one frozen value, and which of two files of weights it was read from.
 
-What training left behind, as one frozen value: the checkpoint's facts, the autoencoder and its mapped positions.
-
-Every change (inverting, pruning, moving) is a pure function that returns a new value; the old one stays whole. Knows
-no base model and no parameter of one.
-
-Two files of weights in one folder: which one was read, and whether the other says something else.
-
-A folder may hold model.safetensors and pytorch_model.bin, whole or in shards; the first is read. Tensors are compared,
-not bytes. Knows folders and tensors; neither a GRADIEND nor a base model.
+The value holds the checkpoint's facts, the autoencoder and its mapped positions. Every change (inverting, pruning,
+moving) is a pure function that returns a new value; the old one stays whole. A folder may hold model.safetensors and
+pytorch_model.bin, whole or in shards: the first is read, and where the other says something else, that is told.
+Tensors are compared, not bytes. Knows no base model and no parameter of one.
 """
 
 from __future__ import annotations

@@ -1,14 +1,9 @@
 """Tables that visitors uploaded: kept, and read in a process of their own where reading them could go wrong.
 
-Tables that visitors uploaded: kept under the data folder by the hash of their content, so that a run can be resumed.
-
-An upload's id is `<sha256>.<ending>`. Knows files; not what they hold.
-
-Tables of strangers, read in a process of their own where reading them could go wrong.
-
-A small csv, tsv, json or jsonl is read in place: its memory and time are bounded by its size and the limits of
-`table_reading` (columns, cells, depth). Parquet, whose few bytes may promise anything, and larger files are read by
-`confined`; what comes back is columns of plain cells. Knows tables; no role of a column.
+They lie under the data folder by the hash of their content, so that a run can be resumed; an upload's id is
+`<sha256>.<ending>`. A small csv, tsv, json or jsonl is read in place: its memory and time are bounded by its size and
+the limits of `table_reading` (columns, cells, depth). Parquet, whose few bytes may promise anything, and larger files
+are read by `confined`; what comes back is columns of plain cells. Knows tables; no role of a column.
 """
 
 from __future__ import annotations

@@ -20,8 +20,7 @@ from safetensors import SafetensorError
 from gradiend_ui.engine.base.base_model import Model
 from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.errors import BadName, Failed
-from gradiend_ui.engine.export.model_card import DTYPES, dtype_name, model_card
-from gradiend_ui.engine.export.model_card import Rewrite as Rewrite
+from gradiend_ui.engine.export.model_card import DTYPES, Rewrite, dtype_name, model_card
 from gradiend_ui.engine.files.file_names import WHY, is_device, is_writable
 from gradiend_ui.engine.files.whole_or_absent import (
     new_folder,

@@ -1,18 +1,14 @@
-"""Work on strangers' bytes in a process of its own, and what it hands back.
-
-Work on strangers' bytes in a process of its own, with limits on memory, processor time and patience.
+"""Work on strangers' bytes in a process of its own, with limits on memory, processor time and patience.
 
 `run_confined` starts a Python that runs `main`, tells it by name what to do (see `TASKS`) and takes plain JSON
 back: nothing that the child pickles is ever read. A worker process may not have children of multiprocessing, so
 this is a plain subprocess. Memory and processor time are limited where the system can (Linux; macOS in part), time
 everywhere. Where the system has a fence (see `fence`), the child reads its path and writes its folder and nothing else,
-and reaches no network. Knows processes; not what a task does.
+and reaches no network.
 
-What a confined process hands back, in pieces: so that whoever asked needs little more memory than for the values.
-
-The first line is the answer with its long lists left empty, each further one a part of such a list: where it belongs,
-and some of its items. Whoever asked reads one line after another and keeps each text once. Plain JSON in UTF-8; knows
-values, not what they mean.
+The answer comes in pieces, so that whoever asked needs little more memory than for the values: the first line has its
+long lists left empty, each further one is a part of such a list, where it belongs and some of its items. Knows
+processes and values; not what a task does.
 """
 
 from __future__ import annotations

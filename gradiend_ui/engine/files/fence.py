@@ -1,19 +1,12 @@
 """Fences of the system around a process that reads strangers' files: Landlock, and a filter of system calls.
 
-A fence of the system around a process that reads what strangers brought: the files it may open, and the network.
-
 Linux's Landlock (kernels from 5.13): what is not listed can be neither read nor written, whatever code runs inside, and
-no later call takes the fence down. It binds the calling thread and what that thread starts, so it is put up before any
-other thread. It does not hide whether a path exists. Of the network it knows TCP only: who may reach nobody is kept
-from sockets altogether (see `no_sockets`). Knows paths and system calls; not what is read.
-Source: the kernel's documentation of Landlock, ABI 1 to 6.
-
-A process without sockets: the part of the network that Landlock has no rule for.
-
-A filter of system calls (Linux's seccomp, x86-64 and aarch64): whoever asks for a socket of any kind is refused, and so
-is io_uring, which opens sockets behind a filter's back. It binds the calling thread and what that thread starts, for
-good. Knows system calls; no paths, and not what runs inside.
-Source: the kernel's documentation of seccomp filters and of the classic packet filter's instructions.
+no later call takes the fence down. It does not hide whether a path exists. Of the network it knows TCP only: who may
+reach nobody is kept from sockets altogether by a filter of system calls (seccomp, x86-64 and aarch64), which refuses a
+socket of any kind, and io_uring, which opens sockets behind a filter's back. Both bind the calling thread and what that
+thread starts, for good, so they are put up before any other thread. Knows paths and system calls; not what is read.
+Source: the kernel's documentation of Landlock, ABI 1 to 6, of seccomp filters, and of the classic packet filter's
+instructions.
 """
 
 from __future__ import annotations

@@ -1,16 +1,13 @@
 """Names and places of files: which texts can name one, and whether a path leads to bytes that lie somewhere.
 
-Which texts can name a file or folder: what any system takes, and what none may have on Windows.
-
 A text out of a file is looked at here before it is joined to a path: one that no system takes as a name raises wherever
 it is asked about. On Windows, where people unpack and copy what was made elsewhere, a device's name stands for the
-device with any ending and in any folder: `aux.json` is AUX. Knows names, and where links lead; opens nothing.
+device with any ending and in any folder: `aux.json` is AUX.
 
-Whether a path leads to bytes that lie somewhere: not to a pipe, a device, or a report that the system makes up.
-
-What is read in `/proc` or `/sys` looks like a plain file, and yet reading it may wait for ever (`/proc/kmsg` does, for
-whoever may read it at all). On Linux such files are known by the file system that they lie on, and everywhere by having
-no size: of a file without bytes none are read. Knows files; not what they hold.
+A path may lead to a pipe, a device, or a report that the system makes up. What is read in `/proc` or `/sys` looks like
+a plain file, and yet reading it may wait for ever (`/proc/kmsg` does, for whoever may read it at all). On Linux such
+files are known by the file system that they lie on, and everywhere by having no size: of a file without bytes none are
+read. Knows names, and where links lead; not what files hold.
 """
 
 from __future__ import annotations

@@ -1,13 +1,8 @@
-"""Logs of a server that anybody can write to: of many equal lines a few.
+"""Logs of a server that anybody can write to: of many equal lines one of a kind within an hour, of so many kinds.
 
-Which of many equal lines of a log are worth writing: a stranger can bring about as many as they like.
-
-One of each kind within an hour, of so many kinds. Knows no logger.
-
-The log of the libraries, of which strangers can bring about any number of lines: one of a kind within an hour.
-
-A line's kind is the place in the program that wrote it, and the error in it, whatever a visitor put into its text. Our
-own modules ask `Seldom` themselves. Knows Python's logging; not what is served.
+A stranger can bring about as many lines as they like. A line's kind is the place in the program that wrote it, and the
+error in it, whatever a visitor put into its text. Our own modules ask `Seldom` themselves; for the libraries a filter
+does. Knows Python's logging; not what is served.
 """
 
 from __future__ import annotations

@@ -1,19 +1,13 @@
 """Processes beside the one that sweeps: their jobs, their end, and the cores that they may use.
 
-Work on files that takes its time, done in processes of their own while the process that sweeps goes on.
+Work on files that takes its time is done in processes of their own while the process that sweeps goes on. Whoever needs
+a value that is not there yet meets `NotYet` and comes again when its job is done; nobody waits here. Each job is one
+call of `confined.run_confined`.
 
-Whoever needs a value that is not there yet meets `NotYet` and comes again when its job is done; nobody waits here. Each
-job is one call of `confined.run_confined`. Knows jobs and their ends; not what a task does.
-
-A process that ends with the one that started it, whatever it is doing then. Knows no work.
-
-A worker looks at its pipe between two blocks only, and a block or a large model can take minutes: for so long it would
-hold a device and its memory after its server was killed.
-
-How many cores this process may use: what the system grants it, not what the machine has.
-
-A container on a large machine often may use few of its cores; a thread for each of the others only gets in the way.
-Knows files of the system; no torch.
+A process ends with the one that started it, whatever it is doing then: a worker looks at its pipe between two blocks
+only, and for so long it would hold a device and its memory after its server was killed. It uses the cores that the
+system grants it: a container on a large machine often may use few of its cores, and a thread for each of the others
+only gets in the way. Knows jobs and files of the system; no torch, and not what a task does.
 """
 
 from __future__ import annotations

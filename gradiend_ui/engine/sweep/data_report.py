@@ -1,12 +1,8 @@
-"""What a sweep would be measured on, told before it: rows by class and split, and neutral texts.
+"""What a sweep would be measured on, told before it: rows by class and split, and what neutral texts are worth.
 
-How many rows a choice of split, classes and limit takes, and what that does to the time of a cell.
-
-Plain counts per pair of classes and split, small enough for a page to keep. Knows no rows and no model.
-
-What a table of rows holds and what neutral texts are worth, told in plain values before any sweep.
-
-Knows tables, rows and a prepared sweep; no process and no page.
+Also how many rows a choice of split, classes and limit takes, and what that does to the time of a cell: plain counts
+per pair of classes and split, small enough for a page to keep. Knows tables, rows and a prepared sweep; no process and
+no page.
 """
 
 from __future__ import annotations

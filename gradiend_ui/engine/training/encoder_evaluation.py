@@ -1,15 +1,9 @@
-"""Evaluating a trained encoder: which neutral rows, their encodings, and what they say of it.
+"""`evaluate_encoder`: how well a trained encoder tells the classes apart, on rows and on neutral texts.
 
-Neutral rows for the encoder: texts in which a word that has nothing to do with the classes is masked.
-
-Such a row has label 0; an encoder that encodes the classes only gives it a value near 0. The draw is seeded and
-private. Knows a tokenizer; no model. Rule of which tokens may be masked: `gradiend` 0.2.3.
-
-Encoding rows: each one's gradient through the encoder, as a table in the reference's layout.
-
-Knows gradients and an encoder; measures nothing (see `encoder_metrics`).
-
-`evaluate_encoder`: how well a trained encoder tells the classes apart, on rows and on neutral texts.
+Each row's gradient goes through the encoder; the encodings are a table in the reference's layout. A neutral row is a
+text in which a word that has nothing to do with the classes is masked: it has label 0, and an encoder that encodes the
+classes only gives it a value near 0. The draw is seeded and private. Knows gradients and an encoder; what the encodings
+measure is told in `encoder_metrics`. Rule of which tokens may be masked: `gradiend` 0.2.3.
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
-"""Gradients of a base model as flat vectors: of training rows, and of one masked text.
-
-The gradients of a base model, as flat vectors over the mapped parameters.
+"""Gradients of a base model as flat vectors over the mapped parameters: of training rows, and of one masked text.
 
 Only mapped parameters get a gradient, and only while one is computed: between two calls the base model is as it was.
-The model runs in evaluation mode (the reference never switches dropout on). Knows no autoencoder.
-
-The gradient of one masked text for one word: what `ModelWithGradiend.encode` needs to take texts.
+The model runs in evaluation mode (the reference never switches dropout on). The gradient of one text for one word is
+what `ModelWithGradiend.encode` needs to take texts. Knows no autoencoder.
 """
 
 from __future__ import annotations

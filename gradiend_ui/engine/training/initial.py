@@ -1,14 +1,9 @@
 """A GRADIEND before its training: its map, its first weights, and which of them are kept.
 
-A GRADIEND before its training: which parameters it maps, and its first weights.
-
 By default the whole backbone of the base model is mapped, without heads (in a tied model the shared matrix belongs to
-the backbone). The first weights are the reference's, drawn in its order. Knows no data.
-
-Which weights are kept before a training: those whose gradients, averaged over a few rows, are largest.
-
-The rows are half of one class and half of the other. Source: pre-pruning of `gradiend` 0.2.3, its order of draws and
-its rule for ties (the earlier weight stays).
+the backbone). The first weights are the reference's, drawn in its order. Where it is pruned before the training, those
+weights stay whose gradients, averaged over a few rows (half of one class, half of the other), are largest. Source:
+pre-pruning of `gradiend` 0.2.3, its order of draws and its rule for ties (the earlier weight stays). Trains nothing.
 """
 
 from __future__ import annotations

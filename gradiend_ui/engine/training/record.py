@@ -1,10 +1,6 @@
-"""What a training leaves behind: training.json, and the folder with the trained weights.
+"""What a training leaves behind: training.json in the reference's layout, and the folder with the trained weights.
 
-training.json: what a training leaves behind beside the weights, in the reference's layout; and reading it back.
-
-Knows JSON values and files; no tensors.
-
-A trained GRADIEND on its way to the disk: its weights, its map and what is written beside them.
+Writes and reads back; knows JSON values, files, and a trained GRADIEND on its way to the disk. Trains nothing.
 """
 
 from __future__ import annotations

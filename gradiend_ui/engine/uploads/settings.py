@@ -1,15 +1,12 @@
 """The settings a stranger's model may have: their names, and how large their numbers may be.
 
-The names of the settings that models, tokenizers and generation of the listed architectures have (see `trust`).
+The names are those that models, tokenizers and generation of the listed architectures have (see `trust`), as the
+configuration classes of transformers declare them and its models read them; a test compares them with the installed
+version. Left away on purpose is whatever names a file, code or another model.
 
-Facts of transformers, as its configuration classes declare them and its models read them; a test compares them with the
-installed version. Left away on purpose is whatever names a file, code or another model. Names only.
-
-How large the numbers in a stranger's config.json may be, measured by the weights that lie beside it.
-
-transformers believes these numbers: it counts labels, layers and groups as it builds a model, and multiplies widths by
-fractions, before anything is compared with the weights. What a model's tensors do not need is refused here, before.
-Knows names of settings and shapes; builds nothing.
+The numbers of a config.json are measured by the weights that lie beside it. transformers believes them: it counts
+labels, layers and groups as it builds a model, and multiplies widths by fractions, before anything is compared with the
+weights. What a model's tensors do not need is refused here, before. Knows names and shapes; builds nothing.
 """
 
 from __future__ import annotations

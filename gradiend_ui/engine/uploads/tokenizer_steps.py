@@ -1,16 +1,11 @@
-"""The steps of a stranger's tokenizer, and the table of replaced characters that one of them carries.
-
-The table of replaced characters that SentencePiece's tokenizers carry ("precompiled_charsmap"), read and bounded.
-
-In base64: four bytes with the size of a trie (Darts-clone, units of four bytes, little-endian), the trie, and the
-replacements, each ended by a zero byte. The library follows it without looking where it leads. Knows these bytes; no
-tokenizer.
-
-What the steps of a stranger's tokenizer.json may make of a text: how much longer, how slowly, how much around it.
+"""The steps of a stranger's tokenizer.json: how much longer, how slowly they make a text, how much they put around it.
 
 A tokenizer changes a text (normalizer), cuts it (pre_tokenizer), finds its tokens (model) and puts others around it
-(post_processor, padding). All that these say is bounded here before the library has it. Knows the JSON; no library, no
-words (see `tokenizer_check`).
+(post_processor, padding). All that these say is bounded here before the library has it.
+
+One of them carries a table of replaced characters (SentencePiece's "precompiled_charsmap"). In base64: four bytes with
+the size of a trie (Darts-clone, units of four bytes, little-endian), the trie, and the replacements, each ended by a
+zero byte. The library follows it without looking where it leads. Knows the JSON and these bytes; no library, no words.
 """
 
 from __future__ import annotations

@@ -1,13 +1,8 @@
-"""Whom the worker reads for, and which places it may open then.
+"""Whom the worker reads for, the owner of the machine or strangers, and which places it may open then.
 
-Whom a worker reads for: the owner of the machine, or strangers.
-
-A plain value that travels from the server's start to every place that opens a file. Knows limits and names; it opens
-nothing and asks nobody.
-
-What a worker that reads for strangers may open: the data folder, the demos, and what the owner opens for all.
-
-Knows paths and the metadata of the owner's checkpoints; no torch.
+A plain value that travels from the server's start to every place that opens a file. For strangers those are the data
+folder, the demos, and what the owner opens for all. Knows limits, names, paths and the metadata of the owner's
+checkpoints; it opens nothing else and asks nobody. No torch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Between the GRADIEND's flat vector and the base model's named parameters.
 
-Matching is by name, tolerating the prefixes that training wrappers add and suffixes that name one parameter only. A
-GRADIEND joined with its base model has a fingerprint, equal only for equal rewrites. Writes no weight.
+Matching is by name, tolerating the prefixes that training wrappers add and suffixes that name one parameter only.
+Knows modules and tensors; writes no weight.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
-from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.checkpoint.config import MapEntry
 from gradiend_ui.engine.checkpoint.loaded import Trained
 from gradiend_ui.engine.errors import BadBase
@@ -34,43 +32,6 @@ class MappedParameter:
     positions: Tensor | None
     start: int
     stop: int
-
-
-@dataclass(frozen=True, eq=False)
-class Joined:
-    """A GRADIEND on a base model: everything a rewrite depends on, in one value that is replaced as a whole.
-
-    location: where the base model can be found again. Raises BadBase, once `mapped` is asked for, with the first mapped
-    parameter that the base model does not have in that shape.
-    """
-
-    trained: Trained
-    base: BaseModel
-    location: str
-
-    @cached_property
-    def mapped(self) -> tuple[MappedParameter, ...]:
-        return match_parameters(self.base.model, self.trained.entries, self.trained.positions)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        return self._fingerprint(self.base.fingerprints()[0])
-
-    @cached_property
-    def former_fingerprint(self) -> str:
-        return self._fingerprint(self.base.fingerprints()[1])
-
-    def _fingerprint(self, of_base: str) -> str:
-        digest = hashlib.sha256(of_base.encode())
-        digest.update(repr(self.trained.gradiend.architecture).encode())
-        for name, tensor in sorted(self.trained.gradiend.weights.items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-        for part in self.mapped:
-            digest.update(f"{part.name}:{part.start}:{part.stop}".encode())
-            if part.positions is not None:
-                digest.update(part.positions.contiguous().numpy().data)
-        return digest.hexdigest()
 
 
 def match_parameters(
@@ -104,6 +65,20 @@ def match_parameters(
         matched.append(MappedParameter(name, positions.get(entry.name), start, stop))
         start = stop
     return tuple(matched)
+
+
+def joined_fingerprint(of_base: str, trained: Trained, mapped: Sequence[MappedParameter]) -> str:
+    """sha256 over a base model, as its own fingerprint tells it, a GRADIEND and where that lies in it."""
+    digest = hashlib.sha256(of_base.encode())
+    digest.update(repr(trained.gradiend.architecture).encode())
+    for name, tensor in sorted(trained.gradiend.weights.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    for part in mapped:
+        digest.update(f"{part.name}:{part.start}:{part.stop}".encode())
+        if part.positions is not None:
+            digest.update(part.positions.contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def _under_mask_head(name: str, own: Mapping[str, nn.Parameter]) -> str | None:

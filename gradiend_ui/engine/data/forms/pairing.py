@@ -1,14 +1,9 @@
 """From tables to candidate rows: classes merged, then each label paired with the token of another class.
 
-Merging classes: base classes such as 1SG and 3SG become one class such as "singular".
-
-Works on tables before rows are paired. Knows the merge map of a `DataForm`; nothing of splits.
-
-From tables to candidate rows: each label meets the token of another class.
-
-Four shapes: both tokens in one row; a column per class; a table per class (the other class's token drawn where no
-column names it); one label per row and two classes. The order of rows and of draws is the reference's. Splits are
-copied, not made.
+Base classes such as 1SG and 3SG may become one class such as "singular" first. Then there are four shapes: both tokens
+in one row; a column per class; a table per class (the other class's token drawn where no column names it); one label
+per row and two classes. The order of rows and of draws is the reference's. Knows the merge map of a `DataForm`; splits
+are copied, not made.
 """
 
 from __future__ import annotations

@@ -1,12 +1,7 @@
-"""Where training data comes from: frames, records, files, or a data set of the Hub.
+"""Where training data comes from: frames, records, files, or a data set of the Hub, as one frame or one per class.
 
-From what a user passes as data to tables: one frame, or a frame per class.
-
-Knows paths, records, frames and the Hub's door; columns are only looked at later.
-
-Data sets of the Hugging Face Hub (or a local folder), through the optional package `datasets`.
-
-Knows only how to get frames out of it; what their columns mean is decided elsewhere. Never runs a data set's own code.
+Data sets of the Hugging Face Hub (or a local folder) come through the optional package `datasets`, whose own code is
+never run. Knows paths, records, frames and the Hub's door; what columns mean is decided elsewhere.
 """
 
 from __future__ import annotations
