@@ -19,11 +19,9 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from tests.support.served import Served, ask, free_port, started, wait_until_ready
@@ -32,7 +30,6 @@ WAYS = ("both", "both", "both", "server", "worker")
 """What is killed, as often as it stands here."""
 ORPHAN_SECONDS = 10.0
 MOST_TIME = 1.5
-FULL: Mapping[str, int] = MappingProxyType({})
 AUDIT = """
 CREATE TABLE IF NOT EXISTS audit (fingerprint TEXT, cell TEXT, block INTEGER, at REAL);
 CREATE TRIGGER IF NOT EXISTS audit_results AFTER INSERT ON results BEGIN
@@ -90,12 +87,11 @@ def gone(pid: int, seconds: float) -> bool:
     return False
 
 
-def begin(server: Served, cells: int, size: Mapping[str, int]) -> str:
-    """Queue the sweep; gives its run. size: `max_rows` and `max_neutral` of a smaller one."""
+def begin(server: Served, cells: int) -> str:
+    """Queue the sweep; gives its run."""
     checkpoint = ask(server, "load", "demo", {})["checkpoint"]
     rates = [round(0.01 * 1.05**n, 6) for n in range(cells // 2)]
-    spec = {"feature_factors": [-1.0, 1.0], "learning_rates": rates, **size}
-    return str(ask(server, "start_sweep", checkpoint, spec)["run"])
+    return str(ask(server, "start_sweep", checkpoint, {"feature_factors": [-1.0, 1.0], "learning_rates": rates})["run"])
 
 
 def watch(data: Path) -> None:
@@ -130,7 +126,6 @@ class Loop:
     data: Path
     chance: random.Random
     cells: int
-    size: Mapping[str, int]
     pace: float
     kills: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("both", "server", "worker"), 0))
     early: int = 0
@@ -144,7 +139,7 @@ class Loop:
         log = self.data.with_suffix(".log")
         life = Life(self.data, log)
         life.wait()
-        self.run = begin(life.server, self.cells, self.size)
+        self.run = begin(life.server, self.cells)
         watch(self.data)
         used = 0
         while used < kills and not self.is_finished():
@@ -233,11 +228,11 @@ class Loop:
         return int(read(self.data, query)[0][0])
 
 
-def uninterrupted(data: Path, cells: int, size: Mapping[str, int]) -> tuple[dict[str, Any], float]:
+def uninterrupted(data: Path, cells: int) -> tuple[dict[str, Any], float]:
     """(tables, seconds from the first to the last commit) of the same sweep without a fault."""
     life = Life(data, data.with_suffix(".log"))
     life.wait()
-    run = begin(life.server, cells, size)
+    run = begin(life.server, cells)
     watch(data)
     wait_for_end(life.server, run)
     life.end()
@@ -245,11 +240,11 @@ def uninterrupted(data: Path, cells: int, size: Mapping[str, int]) -> tuple[dict
     return tables(data), float(last - first)
 
 
-def loops(home: Path, kills: int, seed: int, cells: int, size: Mapping[str, int] = FULL) -> dict[str, Any]:
-    expected, alone = uninterrupted(home / "alone", cells, size)
+def loops(home: Path, kills: int, seed: int, cells: int) -> dict[str, Any]:
+    expected, alone = uninterrupted(home / "alone", cells)
     chance, used, all_loops = random.Random(seed), 0, []
     while used < kills:
-        loop = Loop(home / f"killed-{len(all_loops)}", chance, cells, size, alone / cells)
+        loop = Loop(home / f"killed-{len(all_loops)}", chance, cells, alone / cells)
         used += loop.go(kills - used)
         found = tables(loop.data)
         for what in ("scores", "results"):
