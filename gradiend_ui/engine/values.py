@@ -401,9 +401,9 @@ class SweepSpec:
         return cls(**{name: value for name, value in options.items() if value is not None})
 
     def as_json(self) -> dict[str, Any]:
-        """Every option that has a value: `SweepSpec.of` makes an equal request of it."""
-        told = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: _plain(value) for name, value in told.items() if value is not None}
+        """The options that differ from the defaults: `SweepSpec.of` makes an equal request of them."""
+        told = {item.name: (getattr(self, item.name), item.default) for item in fields(self)}
+        return {name: _plain(value) for name, (value, usual) in told.items() if value != usual}
 
     def grid(self, default_feature_factors: Sequence[float]) -> Grid:
         """The grid of this request; `default_feature_factors` stand in when none were given."""

@@ -57,9 +57,10 @@ def serve(
     store = Store(store_path, server)
     with contextlib.suppress(GradiendUIError):  # whatever a worker before this one was at; its server may have said so
         store.interrupt_active(ENDED, states=("running",))
+    worker = Worker(store, data_dir, demo_folder, trust, waits=False)
     try:
         connection.send((0, "ready", os.getpid()))
-        _alternate(connection, Worker(store, data_dir, demo_folder, trust, waits=False))
+        _alternate(connection, worker)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         log.info("the server has gone: worker ends")
     finally:
