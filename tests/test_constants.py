@@ -76,3 +76,19 @@ def test_shared_values_have_one_home() -> None:
                 if type(number) is type(own) and number == own and name not in OF_OTHER_KINDS.get(own, ()):
                     homes[shared].append(f"{file}: {name}")
     assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
+def test_objectives_and_policies_are_named_where_they_are_registered() -> None:
+    """Whoever asks for more than the name asks the registry."""
+    from gradiend_ui.engine.base.objectives import OBJECTIVES
+    from gradiend_ui.engine.selection.policies import POLICIES
+
+    homes = {"engine/base/objectives.py": OBJECTIVES, "engine/selection/policies.py": POLICIES}
+    named = {
+        (file, node.value)
+        for file, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if node.value in OBJECTIVES or node.value in POLICIES
+    }
+    assert named == {(file, name) for file, registry in homes.items() for name in registry}

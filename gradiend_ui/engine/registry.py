@@ -71,7 +71,8 @@ _registries: list[Registry[Any]] = []
 
 def modules_from_outside() -> tuple[str, ...]:
     """The modules outside this package that have registered something, each once; another process imports them to
-    know the same names. What a script registers itself is known there already: a spawned process reads it anew."""
+    know the same names. What a script registers itself is known there already: a spawned process reads it anew. The
+    worker of a public server reads what is installed and what PYTHONPATH names, and nothing else."""
     homes = (home for registry in _registries for home in registry.homes)
     return tuple(dict.fromkeys(home for home in homes if not home.startswith(OWN) and home != MAIN))
 

@@ -287,7 +287,7 @@ def _ingredients(
     ingredients: dict[str, Any] = {
         "scorer": SCORER_VERSION,
         "dtype": str(model.base_model.dtype),
-        "objective": objective.name,
+        "objective": model.base.objective,
         "part": spec.part,
         "token_boundary": spec.token_boundary if model.base.facts.token_boundary else None,
         "rows": [[row.masked, row.label, row.label_class, row.alternative, row.alternative_class] for row in rows],

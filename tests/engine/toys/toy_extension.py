@@ -25,8 +25,6 @@ from gradiend_ui.engine.values import BatchLimits
 class LeftOfTheMask(MlmMaskToken):
     """P(class) at a mask that ends the text."""
 
-    name = "toy_left_of_the_mask"
-
     def __init__(self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits) -> None:
         cut = [replace(row, masked=row.masked.split(MASK)[0] + MASK) for row in rows]
         super().__init__(base, cut, targets, limits)

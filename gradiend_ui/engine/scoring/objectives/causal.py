@@ -39,8 +39,6 @@ REPORT_ROWS = 32
 class ClmNextToken:
     """Rows prepared for next-token scoring. Rows with nothing left of the mask score nothing."""
 
-    name = "clm_next_token"
-
     def __init__(
         self,
         base: BaseModel,

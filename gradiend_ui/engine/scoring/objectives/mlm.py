@@ -28,8 +28,6 @@ Model = Any
 class MlmMaskToken:
     """Rows prepared for masked scoring. Rows whose mask is cut off by the length limit score nothing."""
 
-    name = "mlm_mask_token"
-
     def __init__(
         self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS
     ) -> None:

@@ -109,9 +109,6 @@ class Objective(Protocol):
     """How P(class) is read from a model. Everything about the texts is prepared on construction."""
 
     @property
-    def name(self) -> str: ...
-
-    @property
     def blocks(self) -> tuple[RowBlock, ...]: ...
 
     @property

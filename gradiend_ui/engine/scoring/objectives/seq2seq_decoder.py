@@ -42,7 +42,6 @@ class Seq2SeqDecoder:
     def __init__(
         self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS
     ) -> None:
-        self.name = base.objective
         self.classes = targets.classes
         self._base = base
         candidates = [self._candidates(row, targets) for row in rows]
@@ -64,7 +63,7 @@ class Seq2SeqDecoder:
 
     def warnings(self) -> tuple[str, ...]:
         """See `Objective.warnings`."""
-        return (f"{self.name} is experimental: 'seq2seq_encoder_mlm' is the tried way to score this model.",)
+        return (f"{self._base.objective} is experimental: 'seq2seq_encoder_mlm' is the tried way to score this model.",)
 
     def _candidates(self, row: EvalRow, targets: ClassTargets) -> list[Candidate]:
         tokenizer = self._base.tokenizer

@@ -31,8 +31,6 @@ Model = Any
 class Seq2SeqEncoderMlm:
     """Rows prepared for masked scoring at the encoder."""
 
-    name = "seq2seq_encoder_mlm"
-
     def __init__(
         self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS
     ) -> None:

@@ -37,8 +37,6 @@ Candidate = tuple[int, list[int], list[int]]  # class column, ids of the left co
 class SequenceCloze:
     """Rows prepared for cloze scoring. Rows without tokens on their left, or too long for the model, score nothing."""
 
-    name = "clm_sequence_cloze"
-
     def __init__(
         self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS
     ) -> None:
