@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "gradiend_ui"
 ORDER = [
     "engine.errors",
-    "engine.files",
     "engine.registry",
     "engine.values",
     "engine.answers",
+    "engine.files",
     "engine.uploads",
     "engine.store",
     "engine.data",

@@ -1,4 +1,5 @@
-"""The one exception tree: every refusal a person can meet, each with a short code and a sentence.
+"""The one exception tree: every refusal a person can meet, each with a short code and a sentence; and how a sentence
+quotes a value.
 
 Knows nothing else. A sentence says what failed, the value seen, what is accepted and what to do next; the
 code is what scripts test for (assets/docs/api.md).
@@ -18,9 +19,12 @@ code is what scripts test for (assets/docs/api.md).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
 LONGEST_SENTENCE = 800
+SHOWN = 80
+LONGEST_LISTED, MOST_LISTED = 40, 12
 
 Text = tuple[str, dict[str, Any]]
 """The key and the values of a sentence in a page's languages; a value may be such a text itself, a part of it."""
@@ -110,3 +114,29 @@ def error_from(code: str, sentence: str, text: Text | None = None) -> GradiendUI
     error = _BY_CODE.get(code, Failed)(sentence)
     error.text = text
     return error
+
+
+def shown(value: object) -> str:
+    """A value as a sentence may quote it: its repr, cut off after some 80 characters."""
+    if isinstance(value, (list, dict)):
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value):,}" if value else repr(value)
+    text = repr(value[: SHOWN + 1] if isinstance(value, str) else value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names as a sentence may list them: each cut off where it is long, and not all of very many."""
+    told = [name if len(name) <= LONGEST_LISTED else f"{name[: LONGEST_LISTED - 1]}…" for name in map(str, names)]
+    more = [f"and {len(told) - MOST_LISTED:,} more"] if len(told) > MOST_LISTED else []
+    return ", ".join(told[:MOST_LISTED] + more)
+
+
+def is_broken(text: str) -> bool:
+    """Whether the text holds a lone surrogate: half of a character, which no encoding and no tokenizer takes."""
+    if text.isascii():
+        return False
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False

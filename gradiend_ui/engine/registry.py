@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
-from gradiend_ui.engine.errors import BadName
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadName, shown
 
 OWN = "gradiend_ui."
 MAIN = "__main__"

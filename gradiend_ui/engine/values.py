@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, NotRequired, TypedDict, get_args
 
-from gradiend_ui.engine.errors import BadGrid, TooLarge
-from gradiend_ui.engine.files.json_files import is_broken, shown
+from gradiend_ui.engine.errors import BadGrid, TooLarge, is_broken, shown
 
 Part = Literal["decoder", "decoder-weight", "decoder-bias", "decoder-sum", "encoder-weight"]
 WinnerGoal = Literal["strengthen", "weaken"]

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradiend_ui.engine.answers.run import CellAnswer, Imported, Search
-from gradiend_ui.engine.errors import BadGrid
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
 from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.runs import Run

@@ -19,9 +19,17 @@ from gradiend_ui.engine.base.demos import DEMO, DEMOS
 from gradiend_ui.engine.base.hub import fetch_named, is_fetched
 from gradiend_ui.engine.base.uploaded import home_of, take_in
 from gradiend_ui.engine.checkpoint.run_folder import holds_gradiend, is_checkpoint, nothing_found
-from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, Busy, GradiendUIError, NotAllowed
+from gradiend_ui.engine.errors import (
+    BadBase,
+    BadCheckpoint,
+    BadGrid,
+    Busy,
+    GradiendUIError,
+    NotAllowed,
+    is_broken,
+    shown,
+)
 from gradiend_ui.engine.files.file_names import RING, followed, is_ring, is_writable, lies_in
-from gradiend_ui.engine.files.json_files import is_broken, shown
 from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.files.whole_or_absent import noting
 from gradiend_ui.engine.worker.client import WorkerEnded

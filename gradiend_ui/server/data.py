@@ -14,9 +14,8 @@ from typing import Any, cast
 from gradiend_ui.engine.answers.data import DataSpec, GivenData, NeutralReport, RowsReport, RunData, TargetsReport
 from gradiend_ui.engine.data.table_reading import decode, suffix_of_text
 from gradiend_ui.engine.data.uploaded_tables import TEXT_SUFFIX, keep_upload
-from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, NotAllowed, TooLarge
+from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, NotAllowed, TooLarge, shown
 from gradiend_ui.engine.files.file_names import is_writable
-from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.files.whole_or_absent import noting
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice

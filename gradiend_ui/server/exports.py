@@ -17,9 +17,8 @@ from typing import Any
 
 from gradiend_ui.engine.answers.model import ExportAnswer, ExportStep
 from gradiend_ui.engine.answers.run import SelectionAnswer
-from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound
+from gradiend_ui.engine.errors import BadGrid, BadName, Failed, NotAllowed, NotFound, listed, shown
 from gradiend_ui.engine.files.file_names import WHY, is_device, without_device
-from gradiend_ui.engine.files.json_files import listed, shown
 from gradiend_ui.engine.files.whole_or_absent import reason_of, sync_names, unfinished, with_advice
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
 from gradiend_ui.engine.selection.winner_sentences import chosen_for

@@ -10,8 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from gradiend_ui.engine.answers.run import RunEntry, RunLabel, RunList, RunWinner, SelectionAnswer
-from gradiend_ui.engine.errors import BadName, Failed, NotFound, TooLarge
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadName, Failed, NotFound, TooLarge, shown
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.worker.requests import DeleteRun
 from gradiend_ui.server.shared import Shared

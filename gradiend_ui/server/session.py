@@ -26,9 +26,8 @@ from gradiend_ui.engine.answers.run import (
     StartedRun,
 )
 from gradiend_ui.engine.base.demos import DEMOS
-from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError, NotAllowed
+from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError, NotAllowed, shown
 from gradiend_ui.engine.files.fence import fence_version
-from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.selection.picture import Pictures
 from gradiend_ui.engine.selection.winner import select
 from gradiend_ui.engine.store.inventory import Inventory

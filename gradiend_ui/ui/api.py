@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.blocks import BlockFunction
 
-from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge, shown
 from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS
 from gradiend_ui.server.visitors import Visitors
 from gradiend_ui.ui.kit.downloads import shelve

@@ -13,8 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gradiend_ui.engine.checkpoint.reading import load_tensors, read_checkpoint
-from gradiend_ui.engine.errors import BadBase, BadCheckpoint
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadBase, BadCheckpoint, shown
 from gradiend_ui.engine.model import ModelWithGradiend
 
 

@@ -14,8 +14,8 @@ from gradiend_ui.engine.data.rows import check_rows, read_rows, read_table
 from gradiend_ui.engine.data.table_reading import decode, find_delimiter, read_bytes, read_file, suffix_of_text
 from gradiend_ui.engine.data.uploaded_tables import is_upload_id, keep_upload, read_upload, upload_path
 from gradiend_ui.engine.errors import BadData, TooLarge
-from gradiend_ui.engine.sweep.data_report import chosen_count, count_rows, default_split, scaled_seconds, splits_of
 from gradiend_ui.engine.files.model_files import UPLOADS as FOLDER
+from gradiend_ui.engine.sweep.data_report import chosen_count, count_rows, default_split, scaled_seconds, splits_of
 from tests.support import demo_facts
 
 CSV = "masked;label;label_class\nDie Krankenschwester sagte, [MASK] schläft.;sie;F\n"

@@ -14,8 +14,8 @@ from gradiend_ui.engine.checkpoint.companions import find_companions
 from gradiend_ui.engine.checkpoint.finished_grid import finished_sweeps
 from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
 from gradiend_ui.engine.data.table_reading import check_size
-from gradiend_ui.engine.errors import TooLarge
-from gradiend_ui.engine.files.json_files import parse_json, read_json, shown
+from gradiend_ui.engine.errors import TooLarge, shown
+from gradiend_ui.engine.files.json_files import parse_json, read_json
 from gradiend_ui.engine.uploads.trust import public_trust
 from tests.support import checkpoints_hostile as hostile
 

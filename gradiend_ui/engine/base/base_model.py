@@ -30,8 +30,7 @@ from gradiend_ui.engine.base.objectives import (
     objectives_of,
 )
 from gradiend_ui.engine.base.trouble import panics_told
-from gradiend_ui.engine.errors import BadBase, BadData
-from gradiend_ui.engine.files.json_files import is_broken, shown
+from gradiend_ui.engine.errors import BadBase, BadData, is_broken, shown
 from gradiend_ui.engine.uploads.limits import encoded_in_turn
 from gradiend_ui.engine.uploads.tokenizer import SPARE_IDS
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from gradiend_ui.engine.checkpoint.config import describes_gradiend
 from gradiend_ui.engine.checkpoint.run_folder import leads_out
-from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed
+from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed, shown
 from gradiend_ui.engine.files.file_names import check_stored
-from gradiend_ui.engine.files.json_files import read_json, shown
+from gradiend_ui.engine.files.json_files import read_json
 from gradiend_ui.engine.files.model_files import ANY_PICKLED_WEIGHTS, CONFIG, SENTENCE_PIECES
 from gradiend_ui.engine.files.safetensors_header import (
     LIMITS,

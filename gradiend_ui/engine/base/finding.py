@@ -23,9 +23,8 @@ from gradiend_ui.engine.base.objectives import AUTO, OBJECTIVES, objective_names
 from gradiend_ui.engine.checkpoint.companions import run_folder_of
 from gradiend_ui.engine.checkpoint.context import value_at
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
-from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.errors import BadBase, shown
 from gradiend_ui.engine.files.file_names import MAX_LOCATION, RING, can_be_location, followed, is_from_a_root
-from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.files.model_files import MASK_HEAD
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 

@@ -39,8 +39,7 @@ from gradiend_ui.engine.base.files import (
 from gradiend_ui.engine.base.hub import opened_at
 from gradiend_ui.engine.base.mask_head import base_under_head, check_size, holds_mask_head, load_causal_under_mask_head
 from gradiend_ui.engine.base.trouble import load_failure, panics_told
-from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed, shown
 from gradiend_ui.engine.files.model_files import CONFIG
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 

@@ -23,9 +23,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from gradiend_ui.engine.base.files import check_described
 from gradiend_ui.engine.base.hub import opened_at
-from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.errors import BadBase, shown
 from gradiend_ui.engine.files.file_names import RING, can_be_location, followed, is_from_a_root
-from gradiend_ui.engine.files.json_files import read_json, shown
+from gradiend_ui.engine.files.json_files import read_json
 from gradiend_ui.engine.files.model_files import MASK_HEAD
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from gradiend_ui.engine.errors import BadBase
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadBase, shown
 from gradiend_ui.engine.registry import Labels, Reference, Registry
 
 AUTO = "auto"

@@ -23,8 +23,7 @@ from gradiend_ui.engine.checkpoint.config import (
     ENCODER_WEIGHT,
     Architecture,
 )
-from gradiend_ui.engine.errors import BadData, BadGrid
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadData, BadGrid, shown
 from gradiend_ui.engine.values import PARTS, finite
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

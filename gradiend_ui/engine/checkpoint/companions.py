@@ -27,9 +27,9 @@ from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.rows import MASK, Candidate, EvalData, checked_rows, read_rows, read_table
 from gradiend_ui.engine.data.table_reading import ReadTable, read_file
 from gradiend_ui.engine.data.uploaded_tables import read_file_confined
-from gradiend_ui.engine.errors import BadData, Failed, TooLarge
+from gradiend_ui.engine.errors import BadData, Failed, TooLarge, shown
 from gradiend_ui.engine.files.file_names import can_be_name
-from gradiend_ui.engine.files.json_files import object_at, shown
+from gradiend_ui.engine.files.json_files import object_at
 from gradiend_ui.engine.files.text_limit import counted_alone
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 from gradiend_ui.engine.values import ALTERNATIVE, FACTUAL

@@ -9,8 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gradiend_ui.engine.errors import BadCheckpoint
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadCheckpoint, shown
 
 KINDS = ("all", "mask", "indices")
 ACTIVATION_FIELDS = ("activation_encoder", "activation_decoder")

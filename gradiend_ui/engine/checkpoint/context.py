@@ -10,8 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from gradiend_ui.engine.errors import BadCheckpoint
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadCheckpoint, shown
 from gradiend_ui.engine.files.model_files import CONTEXT, TRAINING
 from gradiend_ui.engine.values import SOURCES
 

@@ -23,8 +23,8 @@ from typing import Any
 from gradiend_ui.engine.answers.checkpoint import FoundSweep
 from gradiend_ui.engine.checkpoint.companions import run_folder_of
 from gradiend_ui.engine.checkpoint.run_folder import leads_out
-from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError, NotFound, TooLarge
-from gradiend_ui.engine.files.json_files import read_json, shown
+from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError, NotFound, TooLarge, shown
+from gradiend_ui.engine.files.json_files import read_json
 from gradiend_ui.engine.files.whole_or_absent import write_whole
 from gradiend_ui.engine.values import MAX_CELLS, PARTS, Cell, CellScore, Grid
 

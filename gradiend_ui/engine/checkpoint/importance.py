@@ -23,8 +23,7 @@ from torch import Tensor
 
 from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder, plain_number
 from gradiend_ui.engine.checkpoint.config import DECODER_BIAS, DECODER_WEIGHT, ENCODER_WEIGHT, MapEntry
-from gradiend_ui.engine.errors import BadGrid, BadName, Failed
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadGrid, BadName, Failed, shown
 from gradiend_ui.engine.files.whole_or_absent import unfinished, with_advice
 from gradiend_ui.engine.values import WEIGHT_PARTS, finite
 

@@ -27,8 +27,7 @@ from gradiend_ui.engine.checkpoint.config import (
 )
 from gradiend_ui.engine.checkpoint.reading import DTYPES, Checkpoint, load_tensors, read_checkpoint, read_tensors
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
-from gradiend_ui.engine.errors import BadCheckpoint, BadGrid
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadCheckpoint, BadGrid, shown
 from gradiend_ui.engine.files.model_files import ANY_PICKLED_WEIGHTS, ANY_WEIGHTS, TRAINING
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 

@@ -36,9 +36,9 @@ from gradiend_ui.engine.checkpoint.config import (
 )
 from gradiend_ui.engine.checkpoint.context import encoding_direction_of, source_of, target_of, value_at
 from gradiend_ui.engine.checkpoint.run_folder import leads_out, nothing_found, read_run_folder
-from gradiend_ui.engine.errors import BadCheckpoint
+from gradiend_ui.engine.errors import BadCheckpoint, shown
 from gradiend_ui.engine.files.file_names import can_be_name
-from gradiend_ui.engine.files.json_files import read_json, shown
+from gradiend_ui.engine.files.json_files import read_json
 from gradiend_ui.engine.files.model_files import CONFIG, WEIGHTS_FILES
 from gradiend_ui.engine.files.safetensors_header import (
     FLOATS,

@@ -31,9 +31,8 @@ from gradiend_ui.engine.base.objectives import MASKED, SEQ2SEQ
 from gradiend_ui.engine.compare.continuation import Continuation, changed_tokens, continue_texts, spelled_pieces
 from gradiend_ui.engine.compare.sentences import Sentence, batch_of, continued_ids, read_sentence
 from gradiend_ui.engine.data.rows import MASK, EvalRow
-from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
+from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
-from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout

@@ -12,8 +12,7 @@ import pandas as pd
 
 from gradiend_ui.engine.data.rows import MAX_TEXT, EvalRow, Table, cell_text, read_table
 from gradiend_ui.engine.data.table_reading import HALF_CHARACTER, MAX_ROWS
-from gradiend_ui.engine.errors import BadData, TooLarge
-from gradiend_ui.engine.files.json_files import is_broken, listed, shown
+from gradiend_ui.engine.errors import BadData, TooLarge, is_broken, listed, shown
 
 TEXT_COLUMNS = ("text", "sentence", "masked")
 

@@ -17,8 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pandas as pd
 
 from gradiend_ui.engine.data.table_reading import HALF_CHARACTER, ReadTable, check_size, from_records, read_file
-from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.files.json_files import is_broken, listed, shown
+from gradiend_ui.engine.errors import BadData, is_broken, listed, shown
 
 Cells = dict[str, list[str]]
 

@@ -19,9 +19,8 @@ from typing import Any
 import pandas as pd
 
 from gradiend_ui.engine.data.parquet_text import check_parquet_text
-from gradiend_ui.engine.errors import BadData, Text, TooLarge
+from gradiend_ui.engine.errors import BadData, Text, TooLarge, is_broken, shown
 from gradiend_ui.engine.files.file_names import RING, is_ring, regular_bytes
-from gradiend_ui.engine.files.json_files import is_broken, shown
 from gradiend_ui.engine.files.text_limit import check_text, is_bounded
 
 MAX_ROWS = 200_000

@@ -28,9 +28,8 @@ from gradiend_ui.engine.data.table_reading import (
     read_bytes,
     read_file,
 )
-from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge, error_from
+from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, TooLarge, error_from, shown
 from gradiend_ui.engine.files.confined import run_confined
-from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.files.whole_or_absent import (
     advice_for,

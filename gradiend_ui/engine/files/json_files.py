@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.errors import is_broken, shown
 from gradiend_ui.engine.files.file_names import regular_bytes
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
@@ -24,24 +25,7 @@ BUDGET_BYTES = 8 * 1024 * 1024
 """Of one file, where all files together are bounded."""
 MAX_LEVELS = 64
 MAX_TEXT = 100_000
-SHOWN = 80
-LONGEST_LISTED, MOST_LISTED = 40, 12
 _DIGITS = 18
-
-
-def shown(value: object) -> str:
-    """A value as a sentence may quote it: its repr, cut off after some 80 characters."""
-    if isinstance(value, (list, dict)):
-        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value):,}" if value else repr(value)
-    text = repr(value[: SHOWN + 1] if isinstance(value, str) else value)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
-
-
-def listed(names: Iterable[object]) -> str:
-    """Names as a sentence may list them: each cut off where it is long, and not all of very many."""
-    told = [name if len(name) <= LONGEST_LISTED else f"{name[: LONGEST_LISTED - 1]}…" for name in map(str, names)]
-    more = [f"and {len(told) - MOST_LISTED:,} more"] if len(told) > MOST_LISTED else []
-    return ", ".join(told[:MOST_LISTED] + more)
 
 
 class _Budget:
@@ -154,14 +138,3 @@ def check_text(text: str, most: int = MAX_TEXT) -> None:
         raise ValueError("it holds a text with a zero byte")
     if is_broken(text):
         raise ValueError("it holds a text with half a character (a lone surrogate)")
-
-
-def is_broken(text: str) -> bool:
-    """Whether the text holds a lone surrogate: half of a character, which no encoding and no tokenizer takes."""
-    if text.isascii():
-        return False
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False

@@ -17,10 +17,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gradiend_ui.engine.errors import BadCheckpoint
+from gradiend_ui.engine.errors import BadCheckpoint, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.files.file_names import check_stored
-from gradiend_ui.engine.files.json_files import parse_json, shown
+from gradiend_ui.engine.files.json_files import parse_json
 
 MAX_HEADER_BYTES = 16 * 1024 * 1024
 MAX_TENSORS = 20_000

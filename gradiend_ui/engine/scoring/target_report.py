@@ -12,8 +12,7 @@ from typing import Any
 
 from gradiend_ui.engine.answers.data import WordAnswer
 from gradiend_ui.engine.base.base_model import BaseModel
-from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadData, shown
 from gradiend_ui.engine.scoring.objectives.candidates import plain_ids
 from gradiend_ui.engine.scoring.targets import Ids, TargetVocabulary
 

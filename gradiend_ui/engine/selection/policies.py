@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from gradiend_ui.engine.errors import BadGrid
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.engine.registry import Labels, Registry
 from gradiend_ui.engine.values import DEFAULT_RATIO, MOST_RATIO, finite
 

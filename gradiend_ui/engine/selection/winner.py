@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import cast
 
 from gradiend_ui.engine.answers.run import SelectionAnswer, Winner
-from gradiend_ui.engine.errors import BadGrid, NotFound
-from gradiend_ui.engine.files.json_files import listed, shown
+from gradiend_ui.engine.errors import BadGrid, NotFound, listed, shown
 from gradiend_ui.engine.selection.policies import (
     BaseContext,
     Candidate,

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadData, shown
 from gradiend_ui.engine.values import SweepSpec
 
 KEPT_SOMEWHERE = ("run", "upload", "path")

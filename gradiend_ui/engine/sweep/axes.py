@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from gradiend_ui.engine.errors import BadGrid, TooLarge
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadGrid, TooLarge, shown
 from gradiend_ui.engine.selection.winner import goal_feature_factors
 from gradiend_ui.engine.values import MAX_CELLS
 

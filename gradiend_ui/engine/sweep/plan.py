@@ -21,8 +21,7 @@ from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING
 from gradiend_ui.engine.data.columns import ordered_classes
 from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_rows
 from gradiend_ui.engine.data.rows import EvalData, EvalRow
-from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.files.json_files import listed, shown
+from gradiend_ui.engine.errors import BadData, listed, shown
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.lms import TEXTS_PER_CHUNK, LmsMeasurement, build_lms
 from gradiend_ui.engine.scoring.objectives.choice import build_objective

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradiend_ui.engine.errors import BadBase, NotAllowed
-from gradiend_ui.engine.files.json_files import MAX_TEXT, shown
+from gradiend_ui.engine.errors import BadBase, NotAllowed, shown
+from gradiend_ui.engine.files.json_files import MAX_TEXT
 from gradiend_ui.engine.uploads.settings import (
     CONFIG_FIELDS,
     GENERATION_FIELDS,

@@ -15,8 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from gradiend_ui.engine.errors import BadBase
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadBase, shown
 from gradiend_ui.engine.files.safetensors_header import TensorInfo
 
 RESERVED = frozenset(

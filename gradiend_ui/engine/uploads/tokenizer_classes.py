@@ -12,8 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gradiend_ui.engine.errors import BadBase
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadBase, shown
 from gradiend_ui.engine.uploads.settings import TOKENIZER_CLASSES
 
 CLASS_NAME = re.compile(r"[A-Za-z]\w{0,99}", re.ASCII)

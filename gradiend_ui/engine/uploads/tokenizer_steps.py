@@ -19,8 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradiend_ui.engine.errors import BadBase, TooLarge
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadBase, TooLarge, shown
 from gradiend_ui.engine.uploads.tokenizer_patterns import read_pattern
 
 MOST_BYTES = 2**20

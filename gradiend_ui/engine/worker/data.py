@@ -16,9 +16,8 @@ from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.rows import EvalData, read_rows
 from gradiend_ui.engine.data.table_reading import ReadTable
 from gradiend_ui.engine.data.uploaded_tables import is_risky, read_upload, told_by_name, upload_path
-from gradiend_ui.engine.errors import BadData, Failed, TooLarge
+from gradiend_ui.engine.errors import BadData, Failed, TooLarge, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
-from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.files.processes import Beside
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.asked import DataChoice, Table

@@ -27,10 +27,10 @@ from gradiend_ui.engine.checkpoint.loaded import Trained, read_trained
 from gradiend_ui.engine.checkpoint.reading import Checkpoint, read_checkpoint
 from gradiend_ui.engine.data.neutral_texts import capped_neutral
 from gradiend_ui.engine.data.rows import MAX_CLASSES
-from gradiend_ui.engine.errors import BadData, BadGrid, NotAllowed
+from gradiend_ui.engine.errors import BadData, BadGrid, NotAllowed, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.files.confined import OWN_TABLES, TABLES, run_confined
-from gradiend_ui.engine.files.json_files import reading_at_most, shown
+from gradiend_ui.engine.files.json_files import reading_at_most
 from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.files.processes import Beside
 from gradiend_ui.engine.model import ModelWithGradiend

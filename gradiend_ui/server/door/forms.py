@@ -14,7 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.formparsers import MultiPartException
 
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import shown
 from gradiend_ui.server.door.asgi import App, Message, Receive, Send
 from gradiend_ui.server.door.raw_calls import Refusal
 

@@ -22,8 +22,7 @@ from typing import Any
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import Response
 
-from gradiend_ui.engine.errors import Busy
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import Busy, shown
 from gradiend_ui.engine.files.logs import Seldom
 from gradiend_ui.server.door.addresses import checked_host, host_name, is_own_name, is_this_machine
 from gradiend_ui.server.door.asgi import (

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import shown
 
 BY_NUMBER = "predict"
 """The name under which a page calls a function by its number, on the ways in `NUMBERED`."""

@@ -28,8 +28,7 @@ from gradio.blocks import BlockFunction
 from gradio.components import Component
 from gradio.context import LocalContext
 
-from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, NotAllowed
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, NotAllowed, shown
 from gradiend_ui.engine.files.logs import Seldom
 from gradiend_ui.engine.worker.turns import asked_by
 from gradiend_ui.server.visitors import Visitors

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from gradiend_ui.engine.errors import BadGrid
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.grid.files import FORMATS, grid_csv, grid_json, stem_of
 from gradiend_ui.ui.grid.heatmap import Picked

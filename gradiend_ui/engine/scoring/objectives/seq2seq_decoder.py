@@ -15,8 +15,7 @@ from torch import Tensor
 
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
-from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadData, shown
 from gradiend_ui.engine.scoring.batches import cut
 from gradiend_ui.engine.scoring.objectives.candidates import (
     added_ids,

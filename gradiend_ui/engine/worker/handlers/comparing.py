@@ -7,8 +7,7 @@ from typing import Any
 
 from gradiend_ui.engine.answers.model import CompareAnswer, ComparedText
 from gradiend_ui.engine.compare.side_by_side import Comparison, read_ahead, side_by_side
-from gradiend_ui.engine.errors import BadData, BadGrid
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadData, BadGrid, shown
 from gradiend_ui.engine.scoring.targets import ClassTargets, resolve_targets
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.sweep.plan import class_order

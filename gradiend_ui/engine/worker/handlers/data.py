@@ -10,8 +10,7 @@ from gradiend_ui.engine.data.columns import words_by_class
 from gradiend_ui.engine.data.rows import EvalData, as_read, check_rows
 from gradiend_ui.engine.data.table_reading import ReadTable
 from gradiend_ui.engine.data.uploaded_tables import told_by_name
-from gradiend_ui.engine.errors import BadGrid
-from gradiend_ui.engine.files.json_files import shown
+from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.engine.scoring.target_report import report_words
 from gradiend_ui.engine.scoring.targets import resolve_targets as resolve
 from gradiend_ui.engine.sweep.asked import Table

@@ -11,10 +11,9 @@ import torch
 from transformers import AutoConfig
 
 from gradiend_ui.engine.answers.model import RewriteAnswer
-from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.engine.export.checkpoint import export_checkpoint, written_bytes, zip_folder
 from gradiend_ui.engine.export.model_card import DTYPES, Rewrite, dtype_name, model_card, script
-from gradiend_ui.engine.files.json_files import shown
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.values import AS_BASE, EXPORT_DTYPES, STOPPABLE_STATES

@@ -19,8 +19,8 @@ from gradiend_ui.engine.checkpoint.loaded import twin_warning
 from gradiend_ui.engine.checkpoint.reading import find_checkpoint_folder, read_checkpoint
 from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, GradiendUIError, NotAllowed, NotFound, error_from
+from gradiend_ui.engine.errors import shown as told
 from gradiend_ui.engine.files.file_names import followed, is_from_a_root
-from gradiend_ui.engine.files.json_files import shown as told
 from gradiend_ui.engine.files.machine_memory import available_bytes
 from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
