@@ -1,4 +1,4 @@
-"""The plain values everything else speaks in: cells, grids, scores, the request for a sweep.
+"""The plain values everything else speaks in: cells, grids, scores, and the words that options may take.
 
 Frozen, checked on construction, picklable and JSON-friendly. Knows no tensors, no disk and no model.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, NotRequired, TypedDict, get_args
 
-from gradiend_ui.engine.errors import BadGrid, TooLarge, is_broken, shown
+from gradiend_ui.engine.errors import BadGrid, TooLarge, shown
 
 Part = Literal["decoder", "decoder-weight", "decoder-bias", "decoder-sum", "encoder-weight"]
 WinnerGoal = Literal["strengthen", "weaken"]
@@ -142,7 +142,7 @@ class Cell:
         object.__setattr__(self, "feature_factor", finite(self.feature_factor, "feature_factor"))
         object.__setattr__(self, "learning_rate", finite(self.learning_rate, "learning_rate"))
         if self.part is not None:
-            _one_of(self.part, PARTS, "part")
+            one_of(self.part, PARTS, "part")
 
     @classmethod
     def of(cls, data: object) -> Cell:
@@ -174,8 +174,8 @@ class Grid:
     learning_rates: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "feature_factors", _axis(self.feature_factors, "feature_factors"))
-        object.__setattr__(self, "learning_rates", _axis(self.learning_rates, "learning_rates"))
+        object.__setattr__(self, "feature_factors", axis(self.feature_factors, "feature_factors"))
+        object.__setattr__(self, "learning_rates", axis(self.learning_rates, "learning_rates"))
         if len(self) > MAX_CELLS:
             raise TooLarge(f"The grid has {len(self):,} cells; at most {MAX_CELLS:,} are swept in one run.")
 
@@ -188,7 +188,8 @@ class Grid:
         return tuple(Cell(ff, lr) for ff in self.feature_factors for lr in self.learning_rates)
 
 
-def _axis(values: Iterable[float], what: str) -> tuple[float, ...]:
+def axis(values: Iterable[float], what: str) -> tuple[float, ...]:
+    """The numbers ascending, each once. Raises BadGrid, by the name `what`, for anything else and for none."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise BadGrid(f"{what} must be a list of numbers, not {shown(values)}.")
     numbers = sorted({finite(value, f"Every entry of {what}") for value in values})
@@ -333,122 +334,7 @@ def lms_ratio(lms: float | None, base_lms: float | None) -> float | None:
     return lms / base_lms if lms is not None and base_lms else None
 
 
-Targets = Mapping[str, Sequence[str]] | Literal["label"] | None
-
-
-@dataclass(frozen=True, slots=True)
-class SweepSpec:
-    """The request for one sweep, as a form or a script gives it. None means "the default of the data".
-
-    feature_factors: default derived from the goal and the classes' directions; learning_rates: default 16 values
-    targets: {class: tokens}, "label" (row-wise) or None (inferred from the rows)
-    split: rows of this split are scored ("all": every row); max_rows / max_neutral: caps, None = all
-    precision: of the final numbers. first_look: a part of the data for every cell before the rest of any, in the same
-    precision or in bfloat16, or "off"
-    winner_only: score no more than it takes to be sure of the winner of each class and goal at `winner_ratio` of the
-    base's LMS; the other cells are skipped
-    """
-
-    target_classes: tuple[str, ...] | None = None
-    goal: Goal = "strengthen"
-    feature_factors: tuple[float, ...] | None = None
-    learning_rates: tuple[float, ...] = DEFAULT_LEARNING_RATES
-    part: Part = "decoder"
-    token_boundary: TokenBoundary = "reference"
-    precision: Precision = "float32"
-    first_look: FirstLook = "same"
-    winner_only: bool = False
-    winner_ratio: float = DEFAULT_RATIO
-    split: str = "test"
-    max_rows: int | None = None
-    max_neutral: int | None = None
-    targets: Targets = None
-    again: bool = False
-
-    def __post_init__(self) -> None:
-        _one_of(self.goal, GOALS, "goal")
-        _one_of(self.part, PARTS, "part")
-        _one_of(self.token_boundary, TOKEN_BOUNDARIES, "token_boundary")
-        _one_of(self.precision, PRECISIONS, "precision")
-        _one_of(self.first_look, FIRST_LOOKS, "first_look")
-        if not isinstance(self.split, str) or not self.split:
-            raise BadGrid(f"split must be the name of a split or 'all', not {shown(self.split)}.")
-        for name in ("again", "winner_only"):
-            if not isinstance(getattr(self, name), bool):
-                raise BadGrid(f"{name} must be true or false, not {shown(getattr(self, name))}.")
-        if not 0.0 <= finite(self.winner_ratio, "winner_ratio") <= MOST_RATIO:
-            raise BadGrid(f"winner_ratio must be between 0 and {MOST_RATIO:g}, not {self.winner_ratio}.")
-        for name in ("max_rows", "max_neutral"):
-            cap = getattr(self, name)
-            if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 1):
-                raise BadGrid(f"{name} must be a whole number of at least 1, or absent for all, not {shown(cap)}.")
-        object.__setattr__(self, "target_classes", _names(self.target_classes, "target_classes"))
-        if self.feature_factors is not None:
-            object.__setattr__(self, "feature_factors", _axis(self.feature_factors, "feature_factors"))
-        object.__setattr__(self, "learning_rates", _axis(self.learning_rates, "learning_rates"))
-        object.__setattr__(self, "targets", _checked_targets(self.targets))
-        if self.feature_factors is not None:
-            Grid(self.feature_factors, self.learning_rates)
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> SweepSpec:
-        """From JSON-like options; an unknown key is refused, a missing one takes its default. Raises BadGrid."""
-        known = {item.name for item in fields(cls)}
-        unknown = sorted(set(options) - known)
-        if unknown:
-            raise BadGrid(f"Unknown sweep option {shown(unknown[0])}. Known: {', '.join(sorted(known))}.")
-        return cls(**{name: value for name, value in options.items() if value is not None})
-
-    def as_json(self) -> dict[str, Any]:
-        """The options that differ from the defaults: `SweepSpec.of` makes an equal request of them."""
-        told = {item.name: (getattr(self, item.name), item.default) for item in fields(self)}
-        return {name: _plain(value) for name, (value, usual) in told.items() if value != usual}
-
-    def grid(self, default_feature_factors: Sequence[float]) -> Grid:
-        """The grid of this request; `default_feature_factors` stand in when none were given."""
-        return Grid(self.feature_factors or tuple(default_feature_factors), self.learning_rates)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _one_of(value: object, accepted: Sequence[str], what: str) -> None:
+def one_of(value: object, accepted: Sequence[str], what: str) -> None:
+    """Raises BadGrid, by the name `what`, for a value that is not accepted."""
     if value not in accepted:
         raise BadGrid(f"{what} must be one of {', '.join(accepted)}, not {shown(value)}.")
-
-
-def _names(value: object, what: str) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
-    if not names or not all(isinstance(name, str) and name for name in names):
-        raise BadGrid(f"{what} must be a list of class names, not {shown(value)}.")
-    return tuple(dict.fromkeys(str(name) for name in names))
-
-
-def _checked_targets(value: object) -> Targets:
-    if value is None or value == "label":
-        return value
-    if not isinstance(value, Mapping) or not value:
-        raise BadGrid(f"targets must be {{class: [tokens]}} or 'label', not {shown(value)}.")
-    checked: dict[str, tuple[str, ...]] = {}
-    for name, tokens in value.items():
-        if isinstance(tokens, str) or not isinstance(tokens, Iterable):
-            raise BadGrid(f"targets of class {shown(name)} must be a list of tokens, not {shown(tokens)}.")
-        words = tuple(tokens)
-        if len(words) > MAX_TARGET_WORDS:
-            raise BadGrid(
-                f"targets of class {shown(name)} are {len(words):,} words; at most {MAX_TARGET_WORDS:,} are read."
-            )
-        if not words or not all(isinstance(word, str) and word.strip() for word in words):
-            raise BadGrid(f"targets of class {shown(name)} must be non-empty words, not {shown(tokens)}.")
-        broken = next((word for word in words if is_broken(word)), None)
-        if broken is not None:
-            raise BadGrid(
-                f"targets of class {shown(name)} hold {shown(broken)}, half a character: write the word anew."
-            )
-        checked[str(name)] = words
-    return checked

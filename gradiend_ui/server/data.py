@@ -18,7 +18,7 @@ from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, NotAllow
 from gradiend_ui.engine.files.file_names import is_writable
 from gradiend_ui.engine.files.whole_or_absent import noting
 from gradiend_ui.engine.store.runs import Run
-from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice
+from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice
 from gradiend_ui.engine.values import finite
 from gradiend_ui.engine.worker.requests import DescribeNeutral, DescribeRows, RejectedRows, ResolveTargets
 from gradiend_ui.server.checkpoints import was_uploaded

@@ -33,8 +33,8 @@ from gradiend_ui.engine.selection.winner import select
 from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.opening import opened_store
 from gradiend_ui.engine.store.queue import check_turn
-from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.known_cells import known_cells
+from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.uploads.trust import LOCAL, public_trust
 from gradiend_ui.engine.values import (
     DEFAULT_PRECISION,

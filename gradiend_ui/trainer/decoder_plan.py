@@ -24,7 +24,8 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.sweep.plan import PreparedSweep, plan_sweep
-from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Grid, SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Grid
 from gradiend_ui.trainer.arguments import TrainingArguments, check_whole
 from gradiend_ui.trainer.config import TextPredictionConfig
 

@@ -29,7 +29,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Path:
     from gradiend_ui.engine.store.store import Store
     from gradiend_ui.engine.sweep.plan import prepare
     from gradiend_ui.engine.sweep.run import run
-    from gradiend_ui.engine.values import SweepSpec
+    from gradiend_ui.engine.sweep.spec import SweepSpec
 
     folder = tmp_path_factory.mktemp("demo-run") / "run"
     shutil.copytree(demo / "base", folder / "base")

@@ -12,7 +12,7 @@ from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
-from gradiend_ui.engine.values import SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
 from tests.support.checkpoints import BuildCheckpoint, save_random_gradiend
 
 

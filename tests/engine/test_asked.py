@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.errors import BadData, BadGrid
-from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice
-from gradiend_ui.engine.values import SweepSpec
+from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice, SweepSpec
 
 OPTIONS: tuple[dict[str, Any], ...] = (
     {},

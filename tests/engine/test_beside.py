@@ -18,7 +18,7 @@ from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.files.confined import run_confined
 from gradiend_ui.engine.files.processes import Beside, NotYet
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice
+from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice
 from gradiend_ui.engine.uploads.trust import Trust
 from gradiend_ui.engine.worker import process
 from gradiend_ui.engine.worker.requests import (

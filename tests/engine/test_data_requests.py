@@ -17,9 +17,9 @@ from gradiend_ui.engine.errors import BadData, BadGrid, NotFound
 from gradiend_ui.engine.scoring.target_report import report_words
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep import data_report
-from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice
 from gradiend_ui.engine.sweep.data_report import measure_neutral, threshold_told
 from gradiend_ui.engine.sweep.plan import PreparedSweep
+from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice
 from gradiend_ui.engine.worker.requests import (
     DescribeNeutral,
     DescribeRows,

@@ -26,8 +26,8 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.registry import Registry, found_at, modules_from_outside
 from gradiend_ui.engine.selection.policies import POLICIES, policy_named
 from gradiend_ui.engine.sweep.plan import prepare
+from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.engine.training.losses import prepare_for
-from gradiend_ui.engine.values import SweepSpec
 from gradiend_ui.server.exports import reason
 from gradiend_ui.server.session import Session
 from gradiend_ui.ui.compare.answers import choices_of

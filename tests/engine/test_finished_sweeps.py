@@ -29,7 +29,8 @@ from gradiend_ui.engine.selection.winner import Question, select
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.finished_check import check
 from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
-from gradiend_ui.engine.values import Cell, CellScore, SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import Cell, CellScore
 from gradiend_ui.engine.worker.requests import Compare, Export, Load, OpenFinished, Request, Rewriting
 from gradiend_ui.engine.worker.worker import Worker
 

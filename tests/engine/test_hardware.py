@@ -19,11 +19,11 @@ from gradiend_ui.engine.files.processes import usable_cores
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.readout import Batch, Readout
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.order import WholeGrid
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.run import run
-from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, SweepSpec
+from gradiend_ui.engine.sweep.spec import AskedSweep, SweepSpec
+from gradiend_ui.engine.values import BatchLimits, Cell, CellScore
 from gradiend_ui.engine.weights import workspace as workspaces
 from gradiend_ui.engine.weights.lower_layers import lower_layers_of
 from gradiend_ui.engine.weights.packed_layers import multiplies_packed, pack_linears, read_by_linears_only

@@ -35,7 +35,8 @@ from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.plan import SCORER_VERSION, PreparedSweep, prepare
 from gradiend_ui.engine.sweep.provenance import lines_of, provenance
 from gradiend_ui.engine.sweep.run import run
-from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import BatchLimits, Cell, CellScore
 from gradiend_ui.engine.worker.handlers.sweeping import planned_info
 from tests.support.sweeps import finals
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.known_cells import known_cells
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.run import run
+from gradiend_ui.engine.sweep.spec import AskedSweep
 
 REQUEST: dict[str, Any] = {
     "goal": "strengthen",

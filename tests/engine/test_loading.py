@@ -15,7 +15,7 @@ import pytest
 from gradiend_ui.engine.base.uploaded import take_in
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotFound
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep
+from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.worker.requests import Compare, Load, Reload, StartSweep
 from gradiend_ui.engine.worker.worker import Worker
 

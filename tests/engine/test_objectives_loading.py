@@ -36,7 +36,8 @@ from gradiend_ui.engine.export.model_card import Rewrite
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets
 from gradiend_ui.engine.sweep.plan import prepare
-from gradiend_ui.engine.values import Cell, SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import Cell
 from gradiend_ui.engine.weights.parameter_map import match_parameters
 
 CELL = Cell(-1.0, 0.5)

@@ -30,8 +30,8 @@ from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.plan import PreparedSweep
+from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.values import Cell
 from gradiend_ui.engine.worker.requests import Compare, CompareBase, Load, StartSweep
 from gradiend_ui.engine.worker.worker import Worker

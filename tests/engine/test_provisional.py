@@ -18,7 +18,8 @@ from gradiend_ui.engine.sweep.order import MOST_SHARE, WholeGrid, first_blocks
 from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.sweep.provisional import Estimator
 from gradiend_ui.engine.sweep.run import run
-from gradiend_ui.engine.values import BASE_LMS, BatchLimits, Cell, CellScore, SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import BASE_LMS, BatchLimits, Cell, CellScore
 from tests.support.sweeps import MemoryStore
 
 

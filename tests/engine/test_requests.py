@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice
+from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice
 from gradiend_ui.engine.values import Cell
 from gradiend_ui.engine.worker import requests
 from gradiend_ui.engine.worker.requests import Request, Rewriting

@@ -20,7 +20,8 @@ from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.errors import BadData, BadGrid, Busy, Failed, GradiendUIError, NotAllowed, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.plan import prepare
-from gradiend_ui.engine.values import Cell, SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import Cell
 from gradiend_ui.server.session import Session
 from tests.support import demo_facts
 

@@ -21,7 +21,7 @@ from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.base.shared import SharedBases, overwritten, stored_at, while_unchanged
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep
+from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.worker.requests import Load, Reload, StartSweep
 from gradiend_ui.engine.worker.resources import Resources
 from gradiend_ui.engine.worker.worker import Worker

@@ -18,7 +18,8 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.plan import PreparedSweep, default_feature_factors, prepare
 from gradiend_ui.engine.sweep.run import run
-from gradiend_ui.engine.values import Cell, SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import Cell
 from gradiend_ui.engine.weights.workspace import Workspace
 from tests.support.sweeps import MemoryStore, finals
 

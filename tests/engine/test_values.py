@@ -7,7 +7,8 @@ import math
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid, GradiendUIError, TooLarge, error_from
-from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore, Grid, Shape, SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Cell, CellScore, Grid, Shape
 
 
 def test_default_learning_rates_are_the_decimal_floats() -> None:

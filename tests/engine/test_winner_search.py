@@ -26,7 +26,8 @@ from gradiend_ui.engine.selection.winner import Question, select
 from gradiend_ui.engine.sweep.order import WinnerSearch, read_dataset
 from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.sweep.run import run
-from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, Grid, SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import BatchLimits, Cell, CellScore, Grid
 from tests.support.sweeps import MemoryStore
 
 CLASSES = ("M", "F")

@@ -29,7 +29,8 @@ from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.order import CellOrder, WholeGrid, WinnerSearch
 from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.sweep.run import run
-from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, CellScore, SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, CellScore
 from gradiend_ui.engine.worker.handlers.sweeping import winner_questions
 from tests.programs.workloads import Workload, build
 

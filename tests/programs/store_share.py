@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep
+from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.worker.requests import Load, StartSweep
 from gradiend_ui.engine.worker.worker import Worker
 

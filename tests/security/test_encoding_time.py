@@ -17,7 +17,7 @@ from gradiend_ui.engine.errors import TooLarge
 from gradiend_ui.engine.scoring.objectives.candidates import added_ids
 from gradiend_ui.engine.scoring.targets import TargetVocabulary, ignored_ids
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep
+from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.uploads import limits
 from gradiend_ui.engine.uploads.limits import ENCODED_AT_ONCE, encoded_in_turn, encoding_limited
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust, public_trust

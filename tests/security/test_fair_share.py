@@ -36,7 +36,7 @@ from gradiend_ui.engine.files.json_files import read_json, reading_at_most
 from gradiend_ui.engine.files.safetensors_header import STRANGERS_LIMITS, read_header
 from gradiend_ui.engine.scoring.batches import cut
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep
+from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.uploads.archives import PUBLIC_LIMITS, unpack_archive
 from gradiend_ui.engine.uploads.limits import Extent, check_size
 from gradiend_ui.engine.uploads.trust import public_trust

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gradiend_ui.engine.errors import GradiendUIError
-from gradiend_ui.engine.values import SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.server.session import Session
 from tests.security.test_texts_as_requests import GARBAGE
 from tests.support import texts_hostile as hostile

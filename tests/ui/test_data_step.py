@@ -13,7 +13,7 @@ import pytest
 from gradiend_ui.engine.data.uploaded_tables import upload_path
 from gradiend_ui.engine.errors import BadData, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice
+from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice
 from gradiend_ui.engine.worker.requests import DescribeNeutral, DescribeRows, RejectedRows, ResolveTargets
 from gradiend_ui.server.data import NEUTRAL_SECONDS, Data
 from gradiend_ui.server.quotas import LOCAL, PUBLIC

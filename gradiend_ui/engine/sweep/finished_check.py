@@ -17,7 +17,8 @@ from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.selection.winner import Question, select
 from gradiend_ui.engine.sweep.plan import PreparedSweep, class_order, prepare
-from gradiend_ui.engine.values import REFERENCE, TOKEN_BOUNDARIES, Cell, CellScore, SweepSpec
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import REFERENCE, TOKEN_BOUNDARIES, Cell, CellScore
 from gradiend_ui.engine.weights.workspace import Workspace
 
 SAME = 1e-4

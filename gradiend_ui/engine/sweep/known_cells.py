@@ -11,8 +11,8 @@ from dataclasses import replace
 from gradiend_ui.engine.store.results import cell_key
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice, Table
-from gradiend_ui.engine.values import NO_NEUTRAL, SweepSpec
+from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice, SweepSpec, Table
+from gradiend_ui.engine.values import NO_NEUTRAL
 
 NUMBERS = ("part", "token_boundary", "precision", "split", "max_rows", "max_neutral", "targets")
 """The options of a spec that may change a number; the others only say which cells are asked for."""

@@ -28,16 +28,8 @@ from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.objectives.probabilities import Objective
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
 from gradiend_ui.engine.selection.winner import goal_feature_factors
-from gradiend_ui.engine.values import (
-    DEFAULT_LIMITS,
-    DEFAULT_PRECISION,
-    PRECISIONS,
-    BatchLimits,
-    Cell,
-    CellScore,
-    Grid,
-    SweepSpec,
-)
+from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.values import DEFAULT_LIMITS, DEFAULT_PRECISION, PRECISIONS, BatchLimits, Cell, CellScore, Grid
 
 SCORER_VERSION = 2
 """Part of every fingerprint: raise it whenever a change here or in the objectives may change a number."""

@@ -20,7 +20,7 @@ from gradiend_ui.engine.errors import BadData, Failed, TooLarge, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.files.processes import Beside
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import DataChoice, Table
+from gradiend_ui.engine.sweep.spec import DataChoice, Table
 from gradiend_ui.engine.uploads.trust import Trust
 from gradiend_ui.engine.worker.health_card import Loaded
 from gradiend_ui.engine.worker.tables import companions_from, rows_from

@@ -24,6 +24,7 @@ from gradiend_ui.engine.files.machine_memory import Sizes, batch_bytes
 from gradiend_ui.engine.files.model_files import TRAINING
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.plan import class_order, prepare
+from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.engine.uploads.limits import Extent
 from gradiend_ui.engine.values import (
     DEFAULT_LEARNING_RATES,
@@ -33,7 +34,6 @@ from gradiend_ui.engine.values import (
     BatchLimits,
     Cell,
     CellScore,
-    SweepSpec,
 )
 from gradiend_ui.engine.weights.workspace import Workspace
 

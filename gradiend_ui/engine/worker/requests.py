@@ -14,7 +14,7 @@ from gradiend_ui.engine.answers.checkpoint import StoredCard
 from gradiend_ui.engine.answers.data import NeutralReport, RowsReport, TargetsReport
 from gradiend_ui.engine.answers.model import CompareAnswer, RewriteAnswer
 from gradiend_ui.engine.answers.run import OpenedSweep, RunState, StartedSweep
-from gradiend_ui.engine.sweep.asked import AskedSweep, DataChoice
+from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice
 from gradiend_ui.engine.values import Cell
 
 Answer = TypeVar("Answer")

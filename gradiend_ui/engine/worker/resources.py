@@ -37,8 +37,8 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets, resolve_targets
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.plan import PreparedSweep, class_order, prepare
+from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.uploads.limits import check_size
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, Grid

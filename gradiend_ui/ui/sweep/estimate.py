@@ -11,8 +11,8 @@ from gradiend_ui.engine.answers.checkpoint import Card
 from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.selection.winner import Question, wanted_feature_factors, winning_feature_factors
-from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.axes import read_axis
+from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.values import BFLOAT16, DECODER, WINNER_GOALS, Grid
 from gradiend_ui.figures.numbers import clock, signed
 from gradiend_ui.ui.kit.tree import Node, node

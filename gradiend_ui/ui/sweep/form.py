@@ -14,8 +14,8 @@ from gradiend_ui.engine.answers.run import RunSpec, SelectOptions
 from gradiend_ui.engine.base.objectives import objective_named
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY
-from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.axes import quick_axes, read_axis
+from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.values import BFLOAT16, BOTH, DEFAULT_PRECISION, DEFAULT_RATIO, GOALS, STRENGTHEN, Grid
 
 DEFAULT, DENSE, QUICK, FINE, TYPED = "default", "dense", "quick", "fine", "typed"

@@ -13,9 +13,9 @@ from gradiend_ui.engine.data.uploaded_tables import told_by_name
 from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.engine.scoring.target_report import report_words
 from gradiend_ui.engine.scoring.targets import resolve_targets as resolve
-from gradiend_ui.engine.sweep.asked import Table
 from gradiend_ui.engine.sweep.data_report import measure_neutral, rejected_csv
 from gradiend_ui.engine.sweep.plan import class_order
+from gradiend_ui.engine.sweep.spec import Table
 from gradiend_ui.engine.worker.data import source_of
 from gradiend_ui.engine.worker.health_card import Loaded
 from gradiend_ui.engine.worker.requests import DescribeNeutral, DescribeRows, RejectedRows, ResolveTargets

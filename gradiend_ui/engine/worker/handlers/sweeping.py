@@ -10,12 +10,12 @@ from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.results import cell_key
-from gradiend_ui.engine.sweep.asked import AskedSweep
 from gradiend_ui.engine.sweep.order import CellOrder, WholeGrid, WinnerSearch
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.provenance import provenance
+from gradiend_ui.engine.sweep.spec import AskedSweep, SweepSpec
 from gradiend_ui.engine.uploads.limits import check_size
-from gradiend_ui.engine.values import DEFAULT_LIMITS, GIGABYTE, PRECISIONS, WINNER_GOALS, BatchLimits, Cell, SweepSpec
+from gradiend_ui.engine.values import DEFAULT_LIMITS, GIGABYTE, PRECISIONS, WINNER_GOALS, BatchLimits, Cell
 from gradiend_ui.engine.weights.workspace import free_bytes
 from gradiend_ui.engine.worker.handlers.data import rows_summary
 from gradiend_ui.engine.worker.health_card import Loaded, sizes_of
