@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 SLOW = 60_000
 
 
+@pytest.fixture(scope="module")
+def server(fresh_server: str) -> str:
+    """One on which no cell is known yet: the estimate counts those that are."""
+    return fresh_server
+
+
 def ready(page: Page) -> None:
     expect(page.locator("#start")).to_be_enabled(timeout=SLOW)
     expect(page.locator("#estimate")).to_contain_text("32 cells (2 × 16)")
