@@ -53,12 +53,12 @@ class WorkerEnded(Failed):
 
 def _child(
     connection: Connection,
-    extensions: tuple[str, ...],
     store_path: Path,
     data_dir: Path,
     demo_folder: Path,
     trust: Trust,
     server: int | None,
+    extensions: tuple[str, ...],
 ) -> None:
     if trust.public:
         put_up(fence_around(data_dir, demo_folder, trust.owned))  # first of all: it binds this thread and later ones
@@ -207,7 +207,7 @@ class WorkerClient:
             return
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        arguments = (theirs, modules_from_outside(), *self._paths)
+        arguments = (theirs, *self._paths, modules_from_outside())
         process = context.Process(target=_child, args=arguments, daemon=True, name="gradiend-ui-worker")
         previous = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
         os.environ.update({name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()})
