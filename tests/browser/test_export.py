@@ -70,3 +70,15 @@ def test_another_name_and_dtype(watched: Page, context: BrowserContext, server: 
     folder = tmp_path / "she-says"
     assert AutoModelForMaskedLM.from_pretrained(folder, dtype="auto").dtype == torch.bfloat16
     assert json.loads((folder / "rewrite.json").read_text(encoding="utf-8"))["dtype"] == "bfloat16"
+
+
+def test_a_card_that_there_was_no_cell_for_comes_with_the_run(watched: Page) -> None:
+    """Opened before there is a cell, and left open: the card takes the refusal's place once the run has ended."""
+    page = watched
+    expect(page.locator("#start")).to_be_enabled(timeout=SLOW)
+    page.click("#open-card")
+    expect(page.locator("#card-preview [role=alert]")).to_be_visible()
+    page.locator("#preset").get_by_label("quick", exact=True).dispatch_event("click")
+    page.locator("#start").dispatch_event("click")
+    expect(page.locator("#card-preview").get_by_role("heading", name="Scores")).to_be_visible(timeout=180_000)
+    expect(page.locator("#card-preview [role=alert]")).to_have_count(0)

@@ -121,7 +121,7 @@ class ExportWidgets:
 
 @dataclass(frozen=True)
 class ExportDrawerWidgets:
-    """`shown`: which of several cards is looked at."""
+    """shown: which of several cards is looked at. refused: whether there is none yet, since there is no such cell."""
 
     name: gr.Textbox
     dtype: gr.Radio
@@ -134,6 +134,7 @@ class ExportDrawerWidgets:
     copy: gr.Button
     copied: Tree
     shown: gr.State
+    refused: gr.State
 
 
 def build(words: Words) -> ExportWidgets:
@@ -176,7 +177,7 @@ def build_drawer(words: Words, about: About) -> ExportDrawerWidgets:
                 copied = Tree(build_note(""), elem_id="export-copied")
                 copy = gr.Button(words("export.copy"), size="sm", elem_id="export-copy", min_width=0)
             script = Tree(build_script(""), elem_id="export-script")
-        shown = gr.State(0)
+        shown, refused = gr.State(0), gr.State(False)
     return ExportDrawerWidgets(
         name=name,
         dtype=dtype,
@@ -189,6 +190,7 @@ def build_drawer(words: Words, about: About) -> ExportDrawerWidgets:
         copy=copy,
         copied=copied,
         shown=shown,
+        refused=refused,
     )
 
 

@@ -121,7 +121,8 @@ def wire_writing(page: Page) -> None:
 
 
 def wire_preview(page: Page) -> None:
-    """The card that would be written, shown anew whenever the form changes."""
+    """The card that would be written, shown anew whenever the form changes, and once a run has brought the first cell
+    that there is one for."""
     panel, drawer, words = page.export, page.export_drawer, page.words
 
     def describe(run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request) -> list[object]:
@@ -132,7 +133,8 @@ def wire_preview(page: Page) -> None:
             options = options_of(page, run, request, ticked, name=name, dtype=dtype)
             described = page.session.exports.describe(run, options)
         except GradiendUIError as error:
-            return [gr.skip(), gr.skip(), choices, export.build_refusal(page.words.of(error)), export.build_script("")]
+            told = export.build_refusal(page.words.of(error))
+            return [gr.skip(), gr.skip(), choices, told, export.build_script(""), True]
         at = min(shown, len(described["pieces"]) - 1)
         placeholder = gr.skip() if name else gr.update(placeholder=described["name"])
         return [
@@ -141,17 +143,25 @@ def wire_preview(page: Page) -> None:
             choices,
             export.build_preview(described, at, words),
             export.build_script(described["pieces"][at]["script"]),
+            False,
         ]
+
+    def describe_again(
+        refused: bool, run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request
+    ) -> list[object]:
+        return describe(run, name, dtype, classes, shown, request) if refused else [gr.skip()] * len(outputs)
 
     def show_card(event: gr.SelectData) -> int:
         return int(str(event.value))
 
     inputs = [page.run, *form_of(page), drawer.shown]
-    outputs = [drawer.name, drawer.dtype, drawer.classes, drawer.card, drawer.script]
+    outputs = [drawer.name, drawer.dtype, drawer.classes, drawer.card, drawer.script, drawer.refused]
     picked = drawer.card.select(show_card, None, drawer.shown, **AT_ONCE)
     for event in (panel.options.click, drawer.name.blur, drawer.name.submit, drawer.dtype.input, drawer.classes.input):
         event(describe, inputs, outputs, **QUIET)
     picked.success(describe, inputs, outputs, **QUIET)
+    for ended in page.run_ends:
+        ended.success(describe_again, [drawer.refused, *inputs], outputs, **QUIET)
 
 
 def wire_copy(page: Page) -> None:

@@ -118,7 +118,9 @@ def follow_after(page: Page, event: Dependency) -> Dependency:
             yield without_run(page)
         yield nothing  # Gradio shows the last yield again when this ends, which may be after a newer follower began
 
-    return event.success(follow_run, page.run, page.board_outputs, **QUIET)
+    ended = event.success(follow_run, page.run, page.board_outputs, **QUIET)
+    page.run_ends.append(ended)
+    return ended
 
 
 def claim_after(page: Page, event: Dependency) -> Dependency:

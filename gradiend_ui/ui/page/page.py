@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.events import Dependency
 
 from gradiend_ui.server.visitors import Visitors
 from gradiend_ui.ui.compare.panel import CompareWidgets
@@ -37,7 +38,8 @@ class HeaderWidgets:
 
 @dataclass(frozen=True)
 class Page:
-    """One page in one language. `checkpoint` and `run` hold ids only."""
+    """One page in one language. `checkpoint` and `run` hold ids only; `run_ends`: the events after which a run that was
+    followed goes on no more."""
 
     session: Session
     viewers: Viewers
@@ -56,6 +58,7 @@ class Page:
     export: ExportWidgets
     export_drawer: ExportDrawerWidgets
     runs: RunsWidgets
+    run_ends: list[Dependency] = field(default_factory=list)
 
     @property
     def form_inputs(self) -> list[Block]:
