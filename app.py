@@ -217,7 +217,7 @@ def open_page(session: Session, options: argparse.Namespace) -> gr.Blocks:
     share_arenas()
     os.environ["GRADIO_TEMP_DIR"] = str(session.downloads_dir)  # never one where others' files lie
     with quick_start():
-        from gradiend_ui.server.visitors import Visitors
+        from gradiend_ui.server.door.visitors import Visitors
         from gradiend_ui.ui.kit.lean_sessions import keep_sessions_lean
         from gradiend_ui.ui.layout import build_app, launch_options
 

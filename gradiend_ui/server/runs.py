@@ -13,8 +13,8 @@ from gradiend_ui.engine.answers.run import RunEntry, RunLabel, RunList, RunWinne
 from gradiend_ui.engine.errors import BadName, Failed, NotFound, TooLarge, shown
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.worker.requests import DeleteRun
+from gradiend_ui.server.door.visitors import THIS_MACHINE, Asker
 from gradiend_ui.server.shared import Shared
-from gradiend_ui.server.visitors import THIS_MACHINE, Asker
 
 log = logging.getLogger(__name__)
 LONGEST_NAME, LONGEST_NOTE = 80, 500

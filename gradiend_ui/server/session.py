@@ -7,7 +7,6 @@ worker process; torch is never imported here. Thread-safe.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,7 +31,6 @@ from gradiend_ui.engine.selection.picture import Pictures
 from gradiend_ui.engine.selection.winner import select
 from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.opening import opened_store
-from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.sweep.known_cells import known_cells
 from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.uploads.trust import LOCAL, public_trust
@@ -44,23 +42,24 @@ from gradiend_ui.engine.values import (
     Grid,
 )
 from gradiend_ui.engine.worker.client import WorkerClient
-from gradiend_ui.engine.worker.requests import Compare, FinishCell, Load, OpenFinished, StartSweep, Wake
+from gradiend_ui.engine.worker.requests import Compare, Load, OpenFinished, StartSweep
 from gradiend_ui.engine.worker.turns import who_asks
 from gradiend_ui.server import answers
 from gradiend_ui.server.checkpoints import OwnModel, Uploads, absolute, checked_location
 from gradiend_ui.server.comparing import Comparisons
 from gradiend_ui.server.data import Data
+from gradiend_ui.server.door.quotas import LOCAL as LOCAL_QUOTAS
+from gradiend_ui.server.door.quotas import PUBLIC, Quotas, places_of
+from gradiend_ui.server.door.roles import hashed, new_key
+from gradiend_ui.server.door.visitors import THIS_MACHINE, Asker
 from gradiend_ui.server.exports import Exports
 from gradiend_ui.server.home import STORE_FILE as STORE_FILE
 from gradiend_ui.server.home import Home, default_data_dir, home_and_exports, locked, mark
 from gradiend_ui.server.housekeeping import Housekeeping
 from gradiend_ui.server.leftovers import adopt
-from gradiend_ui.server.quotas import LOCAL as LOCAL_QUOTAS
-from gradiend_ui.server.quotas import PUBLIC, Quotas, places_of
-from gradiend_ui.server.roles import hashed, new_key
+from gradiend_ui.server.resuming import SERVER_STOPPED, Resuming, interrupt
 from gradiend_ui.server.runs import Runs
 from gradiend_ui.server.shared import Shared
-from gradiend_ui.server.visitors import THIS_MACHINE, Asker
 
 log = logging.getLogger(__name__)
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo"
@@ -69,7 +68,6 @@ NO_FENCE = (
     "This system has no fence around processes (Landlock, Linux 5.13 or newer): what visitors upload is checked and "
     "rebuilt before it is read, but nothing stands behind these checks."
 )
-RESUMABLE = ("paused", "stopped", "interrupted", "failed")
 
 
 class Session:
@@ -97,7 +95,7 @@ class Session:
         try:
             self._store, notice = opened_store(data_dir / STORE_FILE)
             number = self._store.begin_server()
-            self._store.interrupt_active("The server was stopped while this run was going: resume it to go on.")
+            self._store.interrupt_active(SERVER_STOPPED)
             if home is not None and home.older:
                 adopt(self._store, Inventory(self._store, data_dir))
                 mark(data_dir)
@@ -107,7 +105,6 @@ class Session:
         self._notices = [told for told in (home.notice if home else None, notice) if told]
         if public and not fence_version():
             self._notices.append(NO_FENCE)
-        self._turns = threading.Lock()
         self._housekeeping = Housekeeping(self._store, data_dir, public)
         self._housekeeping.start()
         self._pictures = Pictures(self._store)
@@ -116,12 +113,13 @@ class Session:
             data_dir / STORE_FILE,
             data_dir,
             demo_folder,
-            partial(self._interrupt, states=("running",)),
+            partial(interrupt, self._store, states=("running",)),
             trust,
             number,
             places_of(PUBLIC if public else LOCAL_QUOTAS),
         )
         self._shared = shared = Shared(self._store, self._worker, data_dir, public, export_dir)
+        self._resuming = Resuming(shared)
         self.data = Data(shared)
         self.compared = Comparisons(shared)
         self.runs = Runs(shared, self.select)
@@ -164,17 +162,10 @@ class Session:
         try:
             self._housekeeping.close()
             self._worker.close()
-            self._interrupt("The server was stopped while this run was going: resume it to go on.")
+            interrupt(self._store)
         finally:
             self._store.close()
             self._lock.release()
-
-    def _interrupt(self, why: str, states: Sequence[str] = GOING_STATES) -> None:
-        """Mark runs as interrupted; where the store cannot be written any more, the next start does it."""
-        try:
-            self._store.interrupt_active(why, states)
-        except GradiendUIError as error:
-            log.warning("sweeps that were going could not be marked as interrupted: %s", error)
 
     def about(self) -> About:
         return {
@@ -316,7 +307,7 @@ class Session:
         }
 
     def role(self, run: str, asker: Asker) -> str:
-        """What the asker is to the run (see `server.roles`). Raises NotFound, NotAllowed."""
+        """What the asker is to the run (see `server.door.roles`). Raises NotFound, NotAllowed."""
         return self._shared.keys.role(run, asker)
 
     def check_control(self, run: str, asker: Asker) -> None:
@@ -331,11 +322,7 @@ class Session:
     def resume(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
         """Queue the run again where it is not going on. Raises NotFound, NotAllowed, Busy."""
         self.check_control(run, asker)
-        with self._turns:
-            self._check_turn(run, RESUMABLE)
-            state = self._store.set_state(run, "queued", only_from=RESUMABLE)
-        self._worker.ask(Wake())
-        return {"state": self._store.revision(run)[1] if state == "queued" else state}
+        return self._resuming.resume(run)
 
     def finish_cell(self, run: str, cell: Mapping[str, Any], asker: Asker = THIS_MACHINE) -> RunState:
         """The API's /finish_cell: score a cell that a search for the winner skipped.
@@ -343,15 +330,7 @@ class Session:
         Raises NotFound, NotAllowed, BadGrid, Busy.
         """
         self.check_control(run, asker)
-        with self._turns:
-            self._check_turn(run, ("finished",))
-            return self._worker.ask(FinishCell(run, Cell.of(cell)))
-
-    def _check_turn(self, run: str, states: Sequence[str]) -> None:
-        """Whether the run, if it is in one of `states`, may be queued again. Raises NotFound, Busy."""
-        if self._store.revision(run)[1] in states:
-            own = self._store.active_runs(self._store.visitor(run))
-            check_turn(own, self._store.active_runs(), self.quotas.turns)
+        return self._resuming.finish_cell(run, Cell.of(cell))
 
     def stop(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
         """The API's /stop. Raises NotFound, NotAllowed."""

@@ -12,8 +12,8 @@ from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.worker.client import WorkerClient
-from gradiend_ui.server.quotas import LOCAL, PUBLIC, Hourly, Quotas, Slots
-from gradiend_ui.server.roles import Keys
+from gradiend_ui.server.door.quotas import LOCAL, PUBLIC, Hourly, Quotas, Slots
+from gradiend_ui.server.door.roles import Keys
 
 
 @dataclass(frozen=True)

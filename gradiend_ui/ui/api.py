@@ -15,7 +15,7 @@ from gradio.blocks import BlockFunction
 
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge, shown
 from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS
-from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.server.door.visitors import Visitors
 from gradiend_ui.ui.kit.downloads import shelve
 from gradiend_ui.ui.kit.refusals import for_scripts
 

@@ -11,7 +11,7 @@ from gradio.blocks import BlockFunction
 from gradiend_ui.server.door.addresses import bracketed
 from gradiend_ui.server.door.gate import Doors
 from gradiend_ui.server.door.raw_calls import Called, Functions
-from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.server.door.visitors import Visitors
 from gradiend_ui.ui import api
 from gradiend_ui.ui.compare import panel as compare
 from gradiend_ui.ui.data import panel as data

@@ -47,9 +47,9 @@ from gradiend_ui.engine.worker.resources import Resources, checked_direction
 from gradiend_ui.engine.worker.turns import who_asks
 from gradiend_ui.engine.worker.worker import Worker
 from gradiend_ui.server.comparing import Comparisons
-from gradiend_ui.server.quotas import PUBLIC, Hourly
+from gradiend_ui.server.door.quotas import PUBLIC, Hourly
+from gradiend_ui.server.door.visitors import Visitors
 from gradiend_ui.server.session import Session
-from gradiend_ui.server.visitors import Visitors
 from gradiend_ui.ui.kit.refusals import guard
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:gradio", "ignore::ResourceWarning")

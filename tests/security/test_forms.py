@@ -245,7 +245,7 @@ def test_a_transfer_encoding_has_no_length() -> None:
     from starlette.datastructures import Headers
 
     from gradiend_ui.server.door.gate import Doors
-    from gradiend_ui.server.quotas import PUBLIC
+    from gradiend_ui.server.door.quotas import PUBLIC
 
     doors = Doors(True, "127.0.0.1", PUBLIC, frozenset({"load"}), frozenset())
     for path in (UPLOAD, "/gradio_api/call/load", "/gradio_api/queue/join"):

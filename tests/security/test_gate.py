@@ -17,9 +17,9 @@ from starlette.testclient import TestClient
 from gradiend_ui.server.door.addresses import host_name, is_own_name
 from gradiend_ui.server.door.asgi import read_body, within
 from gradiend_ui.server.door.gate import Doors, Gate, Pages, names_an_address
+from gradiend_ui.server.door.quotas import LOCAL, PUBLIC
 from gradiend_ui.server.door.raw_calls import Refusal
-from gradiend_ui.server.quotas import LOCAL, PUBLIC
-from gradiend_ui.server.visitors import Visitors, address_of
+from gradiend_ui.server.door.visitors import Visitors, address_of
 
 OWN = "http://127.0.0.1:7860"
 CALL = "/gradio_api/call/load"

@@ -21,9 +21,9 @@ from gradiend_ui.engine.errors import BadName, GradiendUIError, NotAllowed, NotF
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
 from gradiend_ui.engine.worker.requests import DeleteRun, StartSweep
-from gradiend_ui.server.roles import KEY_BYTES, LONGEST_KEY, MOST_KEYS, fits, hashed, new_key, ring_of
+from gradiend_ui.server.door.roles import KEY_BYTES, LONGEST_KEY, MOST_KEYS, fits, hashed, new_key, ring_of
+from gradiend_ui.server.door.visitors import THIS_MACHINE, Asker, Visitors, is_from_here
 from gradiend_ui.server.session import Session
-from gradiend_ui.server.visitors import THIS_MACHINE, Asker, Visitors, is_from_here
 
 CELLS = (Cell(-1.0, 0.1), Cell(-1.0, 0.2))
 CELL = {"feature_factor": -1.0, "learning_rate": 0.2}

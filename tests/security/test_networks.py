@@ -26,8 +26,8 @@ from gradiend_ui.server.door.addresses import (
     ready_lines,
 )
 from gradiend_ui.server.door.gate import Doors, Gate, unknown_name
-from gradiend_ui.server.quotas import LOCAL
-from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.server.door.quotas import LOCAL
+from gradiend_ui.server.door.visitors import Visitors
 
 BEYOND = ["0.0.0.0", "::", "0", "[::]", "192.0.2.7", "2001:db8::7", "fe80::1", "::ffff:0.0.0.0"]
 HERE = ["127.0.0.1", "127.0.0.9", "127.1", "localhost", "::1", "[::1]", "::ffff:127.0.0.1", " 127.0.0.1 "]

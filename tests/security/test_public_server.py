@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gradiend_ui.server.quotas import PUBLIC
+from gradiend_ui.server.door.quotas import PUBLIC
 from tests.support.page_calls import assert_nothing_is_controlled
 from tests.support.page_client import functions_of
 from tests.support.served import ROOT, Served, ask, served

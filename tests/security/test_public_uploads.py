@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.files.fence import fence_version
+from gradiend_ui.server.door.visitors import Asker
 from gradiend_ui.server.session import Session
-from gradiend_ui.server.visitors import Asker
 from tests.support import checkpoints_hostile as hostile
 
 SPEC = {"feature_factors": [-1.0, 1.0], "learning_rates": [0.1, 0.5], "first_look": "off"}

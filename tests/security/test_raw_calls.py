@@ -26,6 +26,7 @@ from starlette.testclient import TestClient
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.server.checkpoints import checked_location
 from gradiend_ui.server.door.gate import Doors, Gate
+from gradiend_ui.server.door.quotas import LOCAL
 from gradiend_ui.server.door.raw_calls import (
     MOST_DEPTH,
     Called,
@@ -36,9 +37,8 @@ from gradiend_ui.server.door.raw_calls import (
     misfit,
     parsed,
 )
-from gradiend_ui.server.quotas import LOCAL
+from gradiend_ui.server.door.visitors import Visitors
 from gradiend_ui.server.session import Session
-from gradiend_ui.server.visitors import Visitors
 from gradiend_ui.ui.api import as_object
 from tests.support.served import Served, served
 

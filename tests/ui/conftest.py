@@ -25,7 +25,7 @@ from gradiend_ui.engine.answers.run import (
     StartedRun,
 )
 from gradiend_ui.engine.errors import BadCheckpoint, BadData, NotFound
-from gradiend_ui.server.visitors import THIS_MACHINE, Asker
+from gradiend_ui.server.door.visitors import THIS_MACHINE, Asker
 from gradiend_ui.ui.kit.words import Words
 
 RUN = "run-1"

@@ -14,8 +14,8 @@ import pytest
 import app
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
 from gradiend_ui.server.door.gate import Doors
-from gradiend_ui.server.quotas import LOCAL
-from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.server.door.quotas import LOCAL
+from gradiend_ui.server.door.visitors import Visitors
 from gradiend_ui.ui import api
 from gradiend_ui.ui.kit import routes
 

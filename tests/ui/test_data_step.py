@@ -16,7 +16,7 @@ from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice
 from gradiend_ui.engine.worker.requests import DescribeNeutral, DescribeRows, RejectedRows, ResolveTargets
 from gradiend_ui.server.data import NEUTRAL_SECONDS, Data
-from gradiend_ui.server.quotas import LOCAL, PUBLIC
+from gradiend_ui.server.door.quotas import LOCAL, PUBLIC
 from gradiend_ui.server.shared import Shared
 from gradiend_ui.ui.data import panel, report
 from gradiend_ui.ui.data.choice import NONE, OWN, Choice, data_of, opened_choice, own_table, spec_of

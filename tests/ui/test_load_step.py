@@ -16,7 +16,7 @@ from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotAllowe
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.worker.requests import Load
 from gradiend_ui.server.checkpoints import Uploads
-from gradiend_ui.server.quotas import LOCAL
+from gradiend_ui.server.door.quotas import LOCAL
 from gradiend_ui.server.shared import Shared
 from gradiend_ui.ui.kit.tree import text_of
 from gradiend_ui.ui.kit.words import Words, texts_of

@@ -13,10 +13,10 @@ from gradiend_ui.engine.errors import NotAllowed, NotFound, TooLarge
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
 from gradiend_ui.engine.worker.requests import DeleteRun
-from gradiend_ui.server.roles import hashed
+from gradiend_ui.server.door.roles import hashed
+from gradiend_ui.server.door.visitors import Asker
 from gradiend_ui.server.runs import Runs
 from gradiend_ui.server.shared import Shared
-from gradiend_ui.server.visitors import Asker
 from gradiend_ui.ui.kit.tree import text_of
 from gradiend_ui.ui.listeners.runs import Drawer, common_question
 from gradiend_ui.ui.runs import listing, pair

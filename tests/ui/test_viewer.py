@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from gradiend_ui.server.visitors import OpenPages
+from gradiend_ui.server.door.visitors import OpenPages
 from gradiend_ui.ui.kit.viewer import View, Viewers
 
 

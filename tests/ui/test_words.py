@@ -12,8 +12,8 @@ import pytest
 
 from gradiend_ui.engine.errors import BadData, BadName
 from gradiend_ui.server.door.gate import refused
-from gradiend_ui.server.quotas import LOCAL
-from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.server.door.quotas import LOCAL
+from gradiend_ui.server.door.visitors import Visitors
 from gradiend_ui.ui.kit.words import LANGUAGES, Words, languages, next_language, places_of, register_language, texts_of
 from gradiend_ui.ui.layout import EXPLAINED, build_app, launch_options
 

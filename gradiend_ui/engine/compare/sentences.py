@@ -18,6 +18,7 @@ from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.scoring.objectives.candidates import gap_mark, gap_mark_id, plain_ids
 from gradiend_ui.engine.scoring.objectives.seq2seq_decoder import between_sentinels, decoder_start, encoder_text
 from gradiend_ui.engine.scoring.readout import Batch, padded
+from gradiend_ui.engine.scoring.token_boundary import left_text
 from gradiend_ui.engine.values import NATURAL
 
 
@@ -62,7 +63,7 @@ def _left_to_right(base: BaseModel, text: str, number: int, token_boundary: str)
     if base.facts.bare:
         ids = plain_ids(base.tokenizer, left.rstrip())
     else:
-        (ids,) = base.encode([left.rstrip() if natural else left])
+        (ids,) = base.encode([left_text(left, NATURAL if natural else token_boundary)])
     kept = tuple(ids[-base.max_length :])
     return Sentence(text, kept, (len(kept) - 1,), natural=natural)
 

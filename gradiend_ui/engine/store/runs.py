@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gradiend_ui.engine.errors import Busy, Failed, GradiendUIError, NotFound
 from gradiend_ui.engine.store.results import KEEP_RESULT, SPELLING, Results, cell_key, packed_results
-from gradiend_ui.engine.values import Cell, CellScore
+from gradiend_ui.engine.values import GOING_STATES, Cell, CellScore
 
 log = logging.getLogger(__name__)
 _RUN = (
@@ -252,7 +252,7 @@ class Runs(Results):
                 [(json.dumps(score.to_json()), run, run, place) for place, score in enumerate(scores)],
             )
 
-    def interrupt_active(self, reason: str, states: Sequence[str] = ("running", "queued")) -> int:
+    def interrupt_active(self, reason: str, states: Sequence[str] = GOING_STATES) -> int:
         """Mark runs without a worker as interrupted; returns how many."""
         marks = ", ".join("?" * len(states))
         with self._writing() as db:

@@ -37,6 +37,7 @@ from gradiend_ui.server.door.asgi import (
     within,
 )
 from gradiend_ui.server.door.forms import NO_FORM, Form, Upload
+from gradiend_ui.server.door.quotas import Quotas, Slots
 from gradiend_ui.server.door.raw_calls import (
     BY_NUMBER,
     LONGEST_PAGE_NAME,
@@ -51,8 +52,7 @@ from gradiend_ui.server.door.raw_calls import (
     parsed,
     with_statuses,
 )
-from gradiend_ui.server.quotas import Quotas, Slots
-from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.server.door.visitors import Visitors
 
 log = logging.getLogger(__name__)
 IS_NEWS = Seldom()

@@ -31,7 +31,7 @@ from gradio.context import LocalContext
 from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, NotAllowed, shown
 from gradiend_ui.engine.files.logs import Seldom
 from gradiend_ui.engine.worker.turns import asked_by
-from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.server.door.visitors import Visitors
 from gradiend_ui.ui.kit.words import FIRST_LANGUAGE, LANGUAGES, Words
 
 MOVES_FILES, MOVES_ONE = "async_move_files_to_cache", "_move_to_cache"

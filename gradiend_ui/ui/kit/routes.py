@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from gradiend_ui.server.door.gate import Doors, Gate
-from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.server.door.visitors import Visitors
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -16,7 +16,7 @@ from typing import Any
 
 from gradiend_ui.engine.answers.run import SelectOptions
 from gradiend_ui.engine.files.bounded_cache import Memory
-from gradiend_ui.server.roles import CONTROLLING
+from gradiend_ui.server.door.roles import CONTROLLING
 
 MOST_VIEWERS = 5000
 FEW = 2
@@ -30,8 +30,8 @@ class View:
     `shows` is what the maps show ("": what the goal decides by); `compared` is what the sentences on the page answer;
     `pinned` are the cells A to D that stay beside the base: they belong to the run and go with it. `nth` orders the
     page's selections: they travel side by side and may overtake each other. `role` is what the page is to its run (see
-    `server.roles`), "" while nobody has asked; `owner` whether it is open on the machine of a local server. Both say
-    what is shown, not what is allowed.
+    `door.roles`), "" while nobody has asked; `owner` whether it is open on the machine of a local server. Both say what
+    is shown, not what is allowed.
     """
 
     run: str = ""

@@ -24,7 +24,8 @@ from gradiend_ui.ui.load import health, questions
 from gradiend_ui.ui.load import panel as load
 from gradiend_ui.ui.load.panel import Pending
 from gradiend_ui.ui.load.questions import Asked
-from gradiend_ui.ui.page.following import AT_ONCE, EVERY, QUIET, claim_after, follow_after, page_of, show_run_in_url
+from gradiend_ui.ui.page.address import run_in_url, show_run_in_url
+from gradiend_ui.ui.page.following import AT_ONCE, EVERY, QUIET, claim_after, follow_after, page_of
 from gradiend_ui.ui.page.opening import opened, opened_outputs
 from gradiend_ui.ui.page.page import Page
 
@@ -47,7 +48,7 @@ def wire_page(page: Page, blocks: gr.Blocks) -> None:
     """The page itself: it opens with the run of its address, else with the server's own model."""
 
     def open_page(request: gr.Request) -> Updates:
-        name, run = page_of(request), request.query_params.get("run", "")
+        name, run = page_of(request), run_in_url(request)
         page.viewers.change(name, owner=page.visitors.is_owner(request))
         for notice in page.session.about()["notices"]:
             gr.Warning(toast(notice), title=page.words("load.notice"), duration=60)

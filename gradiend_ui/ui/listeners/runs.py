@@ -13,7 +13,7 @@ import gradio as gr
 
 from gradiend_ui.engine.answers.run import RunEntry, SelectOptions
 from gradiend_ui.engine.errors import GradiendUIError, NotAllowed, NotFound
-from gradiend_ui.server.visitors import THIS_MACHINE, Asker
+from gradiend_ui.server.door.visitors import THIS_MACHINE, Asker
 from gradiend_ui.ui.kit.downloads import press, shelve_text
 from gradiend_ui.ui.kit.refusals import for_people
 from gradiend_ui.ui.kit.tree import Node

@@ -13,10 +13,11 @@ from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.errors import BadGrid, GradiendUIError
 from gradiend_ui.engine.sweep.axes import fine_axes, spelled
 from gradiend_ui.engine.values import BOTH
-from gradiend_ui.server.roles import HOLDER, OWNER
+from gradiend_ui.server.door.roles import HOLDER, OWNER
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.refusals import for_people
 from gradiend_ui.ui.kit.tree import Node, node
+from gradiend_ui.ui.page.address import show_run_in_url
 from gradiend_ui.ui.page.following import (
     AT_ONCE,
     KEEP_KEY,
@@ -32,7 +33,6 @@ from gradiend_ui.ui.page.following import (
     page_of,
     painted,
     role_noted,
-    show_run_in_url,
 )
 from gradiend_ui.ui.page.page import Page
 from gradiend_ui.ui.sweep import control, lists

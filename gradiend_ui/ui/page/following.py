@@ -9,8 +9,8 @@ from gradio.blocks import Block
 from gradio.events import Dependency
 
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
-from gradiend_ui.server.roles import KEYLESS, WATCHER, ring_of
-from gradiend_ui.server.visitors import Asker
+from gradiend_ui.server.door.roles import KEYLESS, WATCHER, ring_of
+from gradiend_ui.server.door.visitors import Asker
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.refusals import toast
 from gradiend_ui.ui.kit.status import build_run_chip
@@ -38,11 +38,6 @@ KEEP_KEY = """(run, key) => { if (run && key) globalThis.gradiendPage.keep(run, 
 DROP_KEY = """(unfit) => {
   const at = unfit.indexOf(' ');
   if (at > 0) globalThis.gradiendPage.drop(unfit.slice(0, at), unfit.slice(at + 1));
-}"""
-PUT_RUN_IN_URL = """(run) => {
-  const url = new URL(location);
-  if (run) url.searchParams.set('run', run); else url.searchParams.delete('run');
-  history.replaceState(history.state, '', url);
 }"""
 
 
@@ -163,8 +158,3 @@ def claimed_values(page: Page, view: View, run: str, state: str, *, unfit: bool 
     """Values for `claim_outputs`. unfit: whether a key was shown that does not fit."""
     buttons = sweep.button_states(state, True, page.words, view.controls)[1:]
     return [*control.shown_values(view.role, run, page.words, unfit=unfit), *buttons]
-
-
-def show_run_in_url(page: Page, event: Dependency) -> Dependency:
-    """Keep the run's id in the page's address once `event` has succeeded; gives the next event."""
-    return event.success(None, page.run, None, js=PUT_RUN_IN_URL, api_visibility="private")

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.events import Dependency
 
-from gradiend_ui.server.visitors import Visitors
+from gradiend_ui.server.door.visitors import Visitors
 from gradiend_ui.ui.compare.panel import CompareWidgets
 from gradiend_ui.ui.data.panel import DataDrawerWidgets, DataWidgets
 from gradiend_ui.ui.export.panel import ExportDrawerWidgets, ExportWidgets

@@ -1,8 +1,8 @@
 """Who may control the sweep on the page: the sentence for watchers, the links for who started it, taking control with a
 link, and the question before a sweep that others watch is stopped.
 
-Lays out and fills in; what somebody is to a run is decided by `server.roles`. The keys themselves stay in the browser
-(assets/page.js) and never stand in a tree.
+Lays out and fills in; what somebody is to a run is decided by `server.door.roles`. The keys themselves stay in the
+browser (assets/page.js) and never stand in a tree.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from gradiend_ui.engine.errors import NotAllowed
-from gradiend_ui.server.roles import HOLDER, KEYLESS, LONGEST_KEY, WATCHER
+from gradiend_ui.server.door.roles import HOLDER, KEYLESS, LONGEST_KEY, WATCHER
 from gradiend_ui.ui.kit.tree import Node, Tree, node, pick
 from gradiend_ui.ui.kit.words import Words
 

@@ -1,12 +1,9 @@
 """`clm_next_token`: P(class) as the next token after the text left of `[MASK]`.
 
-Two token boundaries:
-  "reference"  the text keeps its trailing space and a target is its plain pieces, as in `gradiend` 0.2.3. Rows are
-               scored in its chunks of 16 in table order, padded as the tokenizer pads, and read at the last
-               position of the padded chunk: with right padding that position follows padding tokens for every row
-               but the longest. Kept as it is, for equal numbers; padding that nothing depends on is not computed.
-  "natural"    the trailing space is dropped and a target is its word-initial pieces ("Ġhe"), read at the row's own
-               last token: what the model really says next. Numbers do not depend on the other rows.
+Under the "reference" token boundary (see `token_boundary`) rows are scored in the reference's chunks of 16 in table
+order, padded as the tokenizer pads, and read at the last position of the padded chunk: with right padding that position
+follows padding tokens for every row but the longest. Kept as it is, for equal numbers; padding that nothing depends on
+is not computed. Under the "natural" one each row is read at its own last token: numbers do not depend on other rows.
 `boundary_report` compares the two on the base model and says so when the reference's rule sees almost nothing.
 """
 
@@ -29,11 +26,11 @@ from gradiend_ui.engine.scoring.objectives.candidates import target_ids
 from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, score_block
 from gradiend_ui.engine.scoring.readout import Batch, Placed, Readout, padded, placed, says_the_same
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
+from gradiend_ui.engine.scoring.token_boundary import REPORT_ROWS, BoundaryReport, left_text
 from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, TOKEN_BOUNDARIES, BatchLimits
 
 Model = Any
 REFERENCE_CHUNK = 16
-REPORT_ROWS = 32
 
 
 class ClmNextToken:
@@ -125,7 +122,7 @@ class ClmNextToken:
 
     def _natural_blocks(self, prefixes: list[str], limits: BatchLimits) -> list[RowBlock]:
         places = [i for i in range(len(prefixes)) if i not in self.unscorable]
-        encoded = self._base.encode([prefixes[i].rstrip() for i in places])
+        encoded = self._base.encode([left_text(prefixes[i], NATURAL) for i in places])
         kept = [ids[-self._base.max_length :] for ids in encoded]
         cuts = cut([len(ids) for ids in kept], [self._rows[i].label_class for i in places], limits)
         self.first_look = cuts.first_look
@@ -182,35 +179,6 @@ def _placed_batch(rows: list[Placed], base: BaseModel) -> Batch:
     input_ids, attention_mask, positions = placed(rows, base.pad_id)
     lasts = torch.tensor([len(row.ids) - 1 for row in rows])
     return Batch(input_ids, attention_mask, torch.arange(len(rows)), lasts, position_ids=positions)
-
-
-@dataclass(frozen=True)
-class BoundaryReport:
-    """Mean total probability of all targets on the base model under both rules, over the first rows.
-
-    after_padding: rows that the reference's rule reads behind padding tokens, out of `rows`.
-    """
-
-    reference: float
-    natural: float
-    after_padding: int
-    rows: int
-
-    @property
-    def warning(self) -> str | None:
-        """A sentence when the reference's rule misleads, else None."""
-        if self.natural > 10 * self.reference and self.natural > 0.001:
-            return (
-                f"The reference's token boundary sees almost none of the targets on the base model (total probability "
-                f"{self.reference:.2g} against {self.natural:.2g} with the natural boundary): "
-                "switch token_boundary to 'natural' to score what the model really says."
-            )
-        if self.after_padding:
-            return (
-                f"The reference's rule reads {self.after_padding} of {self.rows} rows behind padding tokens: "
-                "switch token_boundary to 'natural' for numbers that do not depend on the other rows."
-            )
-        return None
 
 
 def boundary_report(base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets) -> BoundaryReport:

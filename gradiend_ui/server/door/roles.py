@@ -21,7 +21,7 @@ from collections.abc import Mapping
 
 from gradiend_ui.engine.errors import NotAllowed
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.server.visitors import Asker
+from gradiend_ui.server.door.visitors import Asker
 
 KEY_BYTES = 18
 """144 random bits: nobody guesses them, and no hash of them needs to be slow."""
