@@ -1,1 +1,1 @@
-"""What page, API and command line stand on: the session, its runs, data, exports and files. Never gradio, never torch."""
+"""What page, API and command line stand on: session, runs, data, exports, files. Never gradio, never torch."""
