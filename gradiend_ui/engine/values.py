@@ -20,7 +20,6 @@ TokenBoundary = Literal["reference", "natural"]
 Precision = Literal["float32", "bfloat16"]
 FirstLook = Literal["same", "bfloat16", "off"]
 Status = Literal["pending", "provisional", "final", "skipped", "failed"]
-RunState = Literal["queued", "running", "paused", "stopped", "interrupted", "finished", "failed"]
 
 PARTS: tuple[str, ...] = get_args(Part)
 DECODER = "decoder"

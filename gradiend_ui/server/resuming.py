@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from gradiend_ui.engine.answers.run import RunState
+from gradiend_ui.engine.answers.run import StateAnswer
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.store import Store
@@ -38,7 +38,7 @@ class Resuming:
         self._shared = shared
         self._turns = threading.Lock()
 
-    def resume(self, run: str) -> RunState:
+    def resume(self, run: str) -> StateAnswer:
         """Queue the run again where it is not going on. Raises NotFound, Busy."""
         with self._turns:
             self._check_turn(run, RESUMABLE)
@@ -46,7 +46,7 @@ class Resuming:
         self._shared.worker.ask(Wake())
         return {"state": self._shared.store.revision(run)[1] if state == "queued" else state}
 
-    def finish_cell(self, run: str, cell: Cell) -> RunState:
+    def finish_cell(self, run: str, cell: Cell) -> StateAnswer:
         """Queue a finished search for the winner again for a cell that it skipped. Raises NotFound, BadGrid, Busy."""
         with self._turns:
             self._check_turn(run, ("finished",))

@@ -20,9 +20,9 @@ from gradiend_ui.engine.answers.run import (
     Picture,
     RunInfo,
     RunSpec,
-    RunState,
     SelectionAnswer,
     StartedRun,
+    StateAnswer,
 )
 from gradiend_ui.engine.base.demos import DEMOS
 from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError, NotAllowed, shown
@@ -314,17 +314,17 @@ class Session:
         """Raises NotFound, and NotAllowed where the asker may only watch the run."""
         self._shared.keys.check(run, asker)
 
-    def pause(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
+    def pause(self, run: str, asker: Asker = THIS_MACHINE) -> StateAnswer:
         """The API's /pause. Raises NotFound, NotAllowed."""
         self.check_control(run, asker)
         return {"state": self._store.set_state(run, "paused", only_from=GOING_STATES)}
 
-    def resume(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
+    def resume(self, run: str, asker: Asker = THIS_MACHINE) -> StateAnswer:
         """Queue the run again where it is not going on. Raises NotFound, NotAllowed, Busy."""
         self.check_control(run, asker)
         return self._resuming.resume(run)
 
-    def finish_cell(self, run: str, cell: Mapping[str, Any], asker: Asker = THIS_MACHINE) -> RunState:
+    def finish_cell(self, run: str, cell: Mapping[str, Any], asker: Asker = THIS_MACHINE) -> StateAnswer:
         """The API's /finish_cell: score a cell that a search for the winner skipped.
 
         Raises NotFound, NotAllowed, BadGrid, Busy.
@@ -332,7 +332,7 @@ class Session:
         self.check_control(run, asker)
         return self._resuming.finish_cell(run, Cell.of(cell))
 
-    def stop(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
+    def stop(self, run: str, asker: Asker = THIS_MACHINE) -> StateAnswer:
         """The API's /stop. Raises NotFound, NotAllowed."""
         self.check_control(run, asker)
         return {"state": self._store.set_state(run, "stopped", only_from=STOPPABLE_STATES)}

@@ -439,7 +439,7 @@ OTHERS = ("CanineTokenizer", "ByT5Tokenizer", "PerceiverTokenizer", "BertJapanes
           "Trainer", "pipeline", "utils", ["BertTokenizer"], 5, "", "models.bert", "../x", "a" * 101)  # fmt: skip
 
 
-TABLES = ("ROPE_INIT_FUNCTIONS", "SLOW_TO_FAST_CONVERTERS", "CONFIG_MAPPINGFast")
+NAMES_OF_TABLES = ("ROPE_INIT_FUNCTIONS", "SLOW_TO_FAST_CONVERTERS", "CONFIG_MAPPINGFast")
 REFUSES = """
 import sys
 from gradiend_ui.engine.errors import BadBase
@@ -457,9 +457,11 @@ assert "torch" not in sys.modules
 
 def test_a_table_of_transformers_is_no_tokenizer() -> None:
     """Where uploads are built there is no PyTorch, and some tables are empty or nothing at all; the worker has it."""
-    done = subprocess.run([sys.executable, "-c", REFUSES, *TABLES], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSES, *NAMES_OF_TABLES], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-500:]
-    for stated in TABLES:
+    for stated in NAMES_OF_TABLES:
         with pytest.raises(BadBase, match="reads more than a tokenizer"):
             check_tokenizer_class(stated, "x")
 

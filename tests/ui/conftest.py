@@ -19,10 +19,10 @@ from gradiend_ui.engine.answers.run import (
     Picture,
     RunInfo,
     RunSpec,
-    RunState,
     SelectionAnswer,
     SelectOptions,
     StartedRun,
+    StateAnswer,
 )
 from gradiend_ui.engine.errors import BadCheckpoint, BadData, NotFound
 from gradiend_ui.server.door.visitors import THIS_MACHINE, Asker
@@ -232,12 +232,12 @@ class ScriptedSession:
     def select(self, run: str, options: dict[str, Any]) -> SelectionAnswer:
         return SELECTION
 
-    def pause(self, run: str, asker: Asker = THIS_MACHINE) -> RunState:
+    def pause(self, run: str, asker: Asker = THIS_MACHINE) -> StateAnswer:
         return {"state": "paused"}
 
     resume = stop = pause
 
-    def finish_cell(self, run: str, cell: dict[str, Any], asker: Asker = THIS_MACHINE) -> RunState:
+    def finish_cell(self, run: str, cell: dict[str, Any], asker: Asker = THIS_MACHINE) -> StateAnswer:
         self.calls.append(("finish_cell", run, cell))
         return {"state": "queued"}
 

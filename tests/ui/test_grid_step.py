@@ -359,7 +359,7 @@ def test_a_follower_that_ends_changes_nothing_on_the_page(session, options, word
     kept: dict[str, Any] = {}
     event = SimpleNamespace(success=lambda function, *_, **__: kept.update(function=function))
     outputs = [object()] * 11
-    page = SimpleNamespace(session=session, viewers=viewers, words=words, board_outputs=outputs, run=None)
+    page = SimpleNamespace(session=session, viewers=viewers, words=words, board_outputs=outputs, run=None, run_ends=[])
     follow_after(page, event)
 
     async def yields() -> list[list[Any]]:

@@ -22,7 +22,7 @@ def test_the_scripted_session_tells_what_a_session_tells(session: Any) -> None:
         (run.OpenedSweep, session.open_finished("ck-1")),
         (run.RunInfo, session.run_info(name)),
         (run.CellsAnswer, session.cells(name, 0)),
-        (run.RunState, session.pause(name)),
+        (run.StateAnswer, session.pause(name)),
         (run.SelectionAnswer, session.select(name, {})),
         (run.Picture, session.picture(name, {})),
         (model.CompareAnswer, session.compare(name, [cell], ["[MASK] slept."], {})),

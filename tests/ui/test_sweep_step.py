@@ -106,11 +106,11 @@ class FakePage:
 
 def test_the_spec_tells_goal_part_boundary_and_class_where_they_matter(card) -> None:
     form = replace(FORM, goal="both", part="decoder-bias", token_boundary="natural")
-    spec = sweep.spec_sweep(form, DATA, card).spec
+    spec = sweep.asked_sweep(form, DATA, card).spec
     assert (spec.goal, spec.part, spec.token_boundary) == ("both", "decoder-bias", "reference")
-    causal = sweep.spec_sweep(form, DATA, {**card, "objective": "clm_next_token"}).spec
+    causal = sweep.asked_sweep(form, DATA, {**card, "objective": "clm_next_token"}).spec
     assert causal.token_boundary == "natural"
-    assert sweep.spec_sweep(replace(FORM, preset="quick"), DATA, card).spec.target_classes == ("F",)
+    assert sweep.asked_sweep(replace(FORM, preset="quick"), DATA, card).spec.target_classes == ("F",)
 
 
 def test_presets_write_their_grid_into_the_lists(session, card) -> None:
@@ -304,15 +304,15 @@ def test_a_threshold_out_of_range_is_the_one_that_the_box_snaps_to() -> None:
 
 
 def test_numbers_and_the_search_for_the_best_are_in_the_spec(card) -> None:
-    plain = sweep.spec_sweep(FORM, DATA, card).spec
+    plain = sweep.asked_sweep(FORM, DATA, card).spec
     assert (plain.precision, plain.first_look, plain.winner_only) == ("float32", "same", False)
-    look = sweep.spec_sweep(replace(FORM, arithmetic="look_bfloat16"), DATA, card).spec
+    look = sweep.asked_sweep(replace(FORM, arithmetic="look_bfloat16"), DATA, card).spec
     assert (look.first_look, look.precision) == ("bfloat16", "float32")
-    assert sweep.spec_sweep(replace(FORM, arithmetic="bfloat16"), DATA, card).spec.precision == "bfloat16"
-    search = sweep.spec_sweep(replace(FORM, winner_only=True, ratio=0.95), DATA, card).spec
+    assert sweep.asked_sweep(replace(FORM, arithmetic="bfloat16"), DATA, card).spec.precision == "bfloat16"
+    search = sweep.asked_sweep(replace(FORM, winner_only=True, ratio=0.95), DATA, card).spec
     assert (search.winner_only, search.winner_ratio) == (True, 0.95)
     for form in (FORM, replace(FORM, arithmetic="look_bfloat16"), replace(FORM, arithmetic="bfloat16")):
-        assert sweep.arithmetic_of(sweep.spec_sweep(form, DATA, card).as_json()) == form.arithmetic
+        assert sweep.arithmetic_of(sweep.asked_sweep(form, DATA, card).as_json()) == form.arithmetic
 
 
 def test_a_search_is_shown_with_the_threshold_that_it_was_for(session, card, words) -> None:

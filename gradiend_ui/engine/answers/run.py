@@ -19,7 +19,7 @@ ByDataset = dict[str, dict[str, Number]]
 """{dataset class d: {class c: mean P(c) over the rows of d}}."""
 
 
-class RunState(TypedDict):
+class StateAnswer(TypedDict):
     state: str
 
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from gradiend_ui.engine.answers.checkpoint import StoredCard
 from gradiend_ui.engine.answers.data import NeutralReport, RowsReport, TargetsReport
 from gradiend_ui.engine.answers.model import CompareAnswer, RewriteAnswer
-from gradiend_ui.engine.answers.run import OpenedSweep, RunState, StartedSweep
+from gradiend_ui.engine.answers.run import OpenedSweep, StartedSweep, StateAnswer
 from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice
 from gradiend_ui.engine.values import Cell
 
@@ -134,7 +134,7 @@ class StartSweep(Request[StartedSweep]):
 
 
 @dataclass(frozen=True)
-class FinishCell(Request[RunState]):
+class FinishCell(Request[StateAnswer]):
     """Score a cell that a search for the winner skipped."""
 
     run: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from gradiend_ui.engine.answers.run import RunState, StartedSweep
+from gradiend_ui.engine.answers.run import StartedSweep, StateAnswer
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.queue import check_turn
@@ -134,7 +134,7 @@ def wake(resources: Resources, request: Wake) -> None:
     """A request is enough: the worker looks for work after it."""
 
 
-def finish_cell(resources: Resources, request: FinishCell) -> RunState:
+def finish_cell(resources: Resources, request: FinishCell) -> StateAnswer:
     """The run goes on for it; nothing else of it is computed again. Raises NotFound, BadGrid."""
     record = resources.store.run(request.run)
     plan = resources.plan(record.id)
