@@ -46,15 +46,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BaseContext": "gradiend_ui.engine.selection.winner",
-    "Candidate": "gradiend_ui.engine.selection.winner",
+    "BaseContext": "gradiend_ui.engine.selection.policies",
+    "Candidate": "gradiend_ui.engine.selection.policies",
     "GradiendUIError": "gradiend_ui.engine.errors",
-    "LMSThresholdPolicy": "gradiend_ui.engine.selection.winner",
-    "LMSTimesMetricPolicy": "gradiend_ui.engine.selection.winner",
+    "LMSThresholdPolicy": "gradiend_ui.engine.selection.policies",
+    "LMSTimesMetricPolicy": "gradiend_ui.engine.selection.policies",
     "ModelWithGradiend": "gradiend_ui.engine.model",
     "PostPruneConfig": "gradiend_ui.trainer",
     "PrePruneConfig": "gradiend_ui.trainer",
-    "SelectionPolicy": "gradiend_ui.engine.selection.winner",
+    "SelectionPolicy": "gradiend_ui.engine.selection.policies",
     "TextPredictionConfig": "gradiend_ui.trainer",
     "TextPredictionTrainer": "gradiend_ui.trainer",
     "TrainingArguments": "gradiend_ui.trainer",

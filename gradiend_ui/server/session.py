@@ -53,8 +53,7 @@ from gradiend_ui.server.door.quotas import PUBLIC, Quotas, places_of
 from gradiend_ui.server.door.roles import hashed, new_key
 from gradiend_ui.server.door.visitors import THIS_MACHINE, Asker
 from gradiend_ui.server.exports import Exports
-from gradiend_ui.server.home import STORE_FILE as STORE_FILE
-from gradiend_ui.server.home import Home, default_data_dir, home_and_exports, locked, mark
+from gradiend_ui.server.home import STORE_FILE, Home, default_data_dir, home_and_exports, locked, mark
 from gradiend_ui.server.housekeeping import Housekeeping
 from gradiend_ui.server.leftovers import adopt
 from gradiend_ui.server.resuming import SERVER_STOPPED, Resuming, interrupt

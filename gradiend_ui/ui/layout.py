@@ -58,7 +58,7 @@ EXPLAINED = {
 
 
 def build_app(session: Session, visitors: Visitors | None = None) -> gr.Blocks:
-    """The page in English at `/`, in German at `/de`, all wired to `session`; the API belongs to the first.
+    """The page in English at `/`, in each other language at its code (`/de`), all wired to `session`; the API belongs to the first.
 
     visitors: who is who; None for one person.
     """

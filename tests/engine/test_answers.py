@@ -50,6 +50,7 @@ def told(session: Session) -> list[tuple[Any, object]]:
     sweep = started["run"]
     while session.revision(sweep)[1] in ("queued", "running"):
         time.sleep(0.02)
+    assert session.run_info(sweep)["data"]["spec"]["split"] == "test"  # kept, though it is the default
     best = session.select(sweep)
     cell = {"feature_factor": best["feature_factor"], "learning_rate": best["learning_rate"]}
     own = session.data.keep_pasted(TABLE, "mine.csv", is_table=True)

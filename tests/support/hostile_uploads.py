@@ -57,7 +57,6 @@ SPECIAL_PLACES = (
     "base/model-00001-of-00001.safetensors", "model/model.safetensors", "model/config.json", "model/training.json",
     "eval.csv", "neutral.csv", "demo.json", "seeds/seed_report.json", "base/chat_template.jinja", "base/x.model",
 )  # fmt: skip
-_ABSENT = object()
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class BaseModel:
     def encode(self, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
         """The token ids of each text as the model reads it: with special tokens or in its chat prompt, cut off after
         `max_length` tokens on the tokenizer's truncation side. Raises BadData, BadBase; TooLarge where its time is
-        limited (see `extent`)."""
+        limited (see `uploads.limits`)."""
         if not texts:
             return []
         if any(map(is_broken, texts)):
@@ -198,11 +198,6 @@ def base_around(
     model.eval()
     model.requires_grad_(False)
     return BaseModel(model, tokenizer, scored_by, own_name, rhs_window, chat_prompt)
-
-
-def objective_of(config: Any, location: str) -> str:
-    """The objective that "auto" takes for `config`; raises BadBase when it is no language model."""
-    return objectives_of(kind_of(config, location))[0].name
 
 
 def chosen_objective(config: Any, location: str, asked: str = AUTO) -> str:

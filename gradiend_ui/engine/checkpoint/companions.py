@@ -173,7 +173,7 @@ def find_companions(
 ) -> Companions:
     """Read what lies beside the checkpoint. Files that cannot be read become warnings, never errors.
 
-    source: what the GRADIEND was trained on, for a run's csv that does not tell (see `recovered_rows`). trust: for
+    source: what the GRADIEND was trained on, for a run's csv that does not tell (see `recover`). trust: for
     whom; of an upload nothing outside of it is read. read: what reads a table; None reads a stranger's in a
     process of its own.
     """

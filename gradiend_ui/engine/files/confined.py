@@ -83,7 +83,7 @@ OF_NETWORK = (
 @dataclass(frozen=True, slots=True)
 class Confinement:
     """memory_bytes: address space of the child. seconds: of waiting, start included; its processor time is half as
-    much again at most. answer_bytes: memory that reading its answer may take (see `confined_answer`). file_bytes: the
+    much again at most. answer_bytes: memory that reading its answer may take (see `files.processes`). file_bytes: the
     largest file it may write. text_bytes: text in the tables that it reads, None for any amount. network: whether it
     may reach others."""
 

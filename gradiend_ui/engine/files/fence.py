@@ -28,8 +28,6 @@ _CREATE, _ADD, _RESTRICT = 444, 445, 446
 """The numbers of the three system calls, the same on every processor."""
 _VERSION_FLAG, _PATH_BENEATH, _NO_NEW_PRIVS = 1, 1, 38
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-_CHANGE_NAMES = sum(1 << bit for bit in range(4, 13))
-"""Remove, and make files, folders and links of every kind."""
 _REFER, _TRUNCATE, _IOCTL_DEVICE = 1 << 13, 1 << 14, 1 << 15
 _BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
 _SCOPES = 0b11

@@ -1,17 +1,9 @@
-"""All that a page draws of one sweep, built from its scores and kept until a cell changes.
+"""All that a page draws of one run, as plain tables: rows are feature factors, columns learning rates, ascending.
 
-A run's scores in the grid's order, with what the questions read of them: built once, however many are asked.
-
-What the threshold does not move (tables, a question's candidates and metric) is kept here; what it moves is
-`engine.selection.picture`'s. Knows no tensors, no disk, no colours.
-
-Everything a page draws of one run, as plain tables: rows are feature factors, columns learning rates, ascending.
-
-A pure function of scores and a question; knows no tensors, no disk, no colours.
-
-The newest picture of the runs that are looked at, kept until a cell changes: a click then costs no reading.
-
-Reads only what changed since the last look. Thread-safe; knows no page. What it gives is shared: nobody changes it.
+`ScoredGrid` holds a run's scores in the grid's order with what its questions read of them, built once however many are
+asked; `picture_of` is a pure function of scores and a question; `Pictures` keeps the newest picture of the runs that are
+looked at and reads only what changed since, so that a click costs no reading. Thread-safe; what it gives is shared and
+nobody changes it. Knows no tensors, no disk, no colours and no page.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Runs(Results):
     ) -> str:
         """Queue a run over `cells` (ascending) and the base, in the visitor's turn; returns its unguessable id.
 
-        key_hash: of the key that controls it (`run_keys.hashed`), "" for none.
+        key_hash: of the key that controls it (`server.door.roles.hashed`), "" for none.
         """
         scores = [CellScore(None), *(CellScore(cell) for cell in cells)]
         return self._insert(checkpoint, request, info, scores, "queued", visitor, key_hash)

@@ -103,9 +103,12 @@ class SweepSpec:
             raise BadGrid(f"Unknown sweep option {shown(unknown[0])}. Known: {', '.join(sorted(known))}.")
         return cls(**{name: value for name, value in options.items() if value is not None})
 
-    def as_json(self) -> dict[str, Any]:
-        """The options that differ from the defaults: `SweepSpec.of` makes an equal request of them."""
-        told = {item.name: (getattr(self, item.name), item.default) for item in fields(self)}
+    def as_json(self, *, whole: bool = False) -> dict[str, Any]:
+        """The options that differ from the defaults: `SweepSpec.of` makes an equal request of them.
+
+        whole: all that are not None, for what is kept: another default, later, makes no other request of it.
+        """
+        told = {item.name: (getattr(self, item.name), None if whole else item.default) for item in fields(self)}
         return {name: _plain(value) for name, (value, usual) in told.items() if value != usual}
 
     def grid(self, default_feature_factors: Sequence[float]) -> Grid:
@@ -199,9 +202,9 @@ class AskedSweep:
         data = DataChoice.of(options)
         return cls(SweepSpec.of({key: value for key, value in options.items() if key not in DATA_NAMES}), data)
 
-    def as_json(self) -> dict[str, Any]:
-        """`AskedSweep.of` makes an equal question of it."""
-        return {**self.spec.as_json(), **self.data.as_json()}
+    def as_json(self, *, whole: bool = False) -> dict[str, Any]:
+        """`AskedSweep.of` makes an equal question of it. whole: see `SweepSpec.as_json`."""
+        return {**self.spec.as_json(whole=whole), **self.data.as_json()}
 
 
 def _check_source(key: str, given: object) -> None:

@@ -43,7 +43,7 @@ class Workspace:
     """One scratch copy of the touched parameters of `base_model`, made when it is first needed.
 
     Memory beyond the base: the touched parameters once, and the mapped base values once for pruned GRADIENDs; what is
-    multiplied packed (see `packed_linear`) and not touched lies there once more. In another precision the whole base,
+    multiplied packed (see `packed_layers`) and not touched lies there once more. In another precision the whole base,
     rounded, instead of sharing it.
     """
 

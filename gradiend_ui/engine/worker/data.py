@@ -22,14 +22,13 @@ from gradiend_ui.engine.files.processes import Beside
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.spec import DataChoice, Table
 from gradiend_ui.engine.uploads.trust import Trust
+from gradiend_ui.engine.values import NO_NEUTRAL
 from gradiend_ui.engine.worker.health_card import Loaded
 from gradiend_ui.engine.worker.tables import companions_from, rows_from
 
 CELL_BYTES, ROW_BYTES = 60, 600
 KEPT_DATA_BYTES = 192 * 2**20
 """Rows, texts and tables that were read last; those of all visitors together."""
-NO_NEUTRAL = "none"
-"""As neutral_set: the evaluation rows stand in, although neutral texts lie beside the checkpoint."""
 
 
 class SweepData:

@@ -1,6 +1,6 @@
 """The process that owns a device: reads requests from a pipe and, in between, scores the next block.
 
-StartedSweep by `client`; everything it does is in `worker.Worker`. It ends with its server, in the middle of
+Started by `client`; everything it does is in `worker.Worker`. It ends with its server, in the middle of
 a block if need be.
 """
 

@@ -1,13 +1,8 @@
-"""Sentences to begin with, and what the base and the columns answer, as trees.
+"""Sentences to begin with, and what the base and the columns answer, as trees: classes, tokens with bars, continuations.
 
-Sentences to begin with, as a model of each kind reads them: with `[MASK]`, or as the beginning of a text.
-
-Knows the health card's own examples and a few that are about nothing in particular; no model.
-
-What the base and the columns answer, as trees: classes, tokens with bars, continuations with marks.
-
-One rewritten model is shown beside the base with a common bar; several have a column each. Base in grey. Knows answers
-of the engine; neither session nor widget.
+The sentences are the health card's own examples, and a few about nothing in particular, as a model of each kind reads
+them: with `[MASK]`, or as the beginning of a text. One rewritten model is shown beside the base with a common bar,
+several have a column each; the base is grey. Knows answers of the engine; no model, no session, no widget.
 """
 
 from __future__ import annotations

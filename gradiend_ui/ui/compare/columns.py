@@ -1,12 +1,8 @@
 """The columns of a comparison, and all its numbers as one table.
 
-The columns of a comparison: the base, pinned cells A to D, and the selected cell where it is not one of them.
-
-Pins are plain (feature factor, learning rate) pairs of a page's view. Knows no model and no widget.
-
-All numbers of a comparison as one table, for a spreadsheet: comma-separated to download, tab-separated to copy.
-
-No text begins a formula (see `engine.files.csv_text`). Knows answers; no widget.
+Columns: the base, the pinned cells A to D, and the selected cell where it is not one of them; pins are plain (feature
+factor, learning rate) pairs of a page's view. The table is for a spreadsheet, comma-separated to download and
+tab-separated to copy; no text in it begins a formula (see `engine.files.csv_text`). Knows answers; no model, no widget.
 """
 
 from __future__ import annotations

@@ -1,13 +1,8 @@
 """How a refusal reaches a person: of the engine, of a widget, and whatever else goes wrong.
 
-Why a widget does not take a value that came for it, in the page's language: what came, what it takes instead.
-
-Gradio's widgets tell it by an error that names neither the widget nor, at times, what it takes; where it was raised,
-both are there. Knows no session and no function.
-
-How a refusal of the engine reaches a person: a sentence on the page, `[code] sentence` through the API.
-
-And the last resort: whatever else a function raises becomes one sentence, so that no internals are told.
+The engine's is a sentence on the page and `[code] sentence` through the API. A widget's tells, in the page's language,
+what came and what it takes instead: Gradio's own error names neither the widget nor, at times, what it takes. As the
+last resort, whatever else a function raises becomes one sentence, so that no internals are told. Knows no session.
 """
 
 from __future__ import annotations

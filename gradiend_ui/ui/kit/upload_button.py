@@ -1,7 +1,7 @@
 """Gradio's button for uploads, whose kinds of files the server looks at and not the page.
 
 The page's own check would tell in English, and with the file's name as markup, what it refuses; so the page does not
-know of it, and Gradio's check on the server answers in the page's language (see `unfit_values`). The browser offers
+know of it, and Gradio's check on the server answers in the page's language (see `refusals`). The browser offers
 these kinds all the same: assets/page.js says which, by `offered`. Knows no step.
 """
 

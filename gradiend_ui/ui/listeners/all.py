@@ -38,8 +38,8 @@ def wire(page: Page, blocks: gr.Blocks) -> None:
     wire_sweep(page)
     wire_grid(page)
     wire_compare(page)
-    wire_export(page)
     wire_runs(page)
+    wire_export(page)  # last: its card follows the ends of all runs
     page.header.theme.click(None, js=TOGGLE_THEME, api_visibility="private")
     elsewhere = OTHER_LANGUAGE.format(place=address_of(next_language(page.words.language)))
     page.header.language.click(None, js=elsewhere, api_visibility="private")

@@ -1,6 +1,6 @@
 """The list of earlier sweeps as a tree: one item per run, with its buttons. Knows no session and starts nothing.
 
-A button's value is "<action>:<run>", see `wiring`.
+A button's value is "<action>:<run>", see `ui.listeners.runs`.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def build_drawer(words: Words) -> RunsWidgets:
 
 
 def shown_outputs(widgets: RunsWidgets) -> list[Block]:
-    """What every action in the drawer repaints, in the order of `wiring`'s answers."""
+    """What every action in the drawer repaints, in the order of the listeners' answers."""
     return [
         widgets.hand,
         widgets.list,

@@ -1,11 +1,9 @@
 """Step 2, Sweep: what to change, which grid, how to pick the winner, and the buttons that start, pause and stop.
 
-A slider that takes a typed number as its box then shows it: the nearest one in its range.
-
-Gradio's own refuses a number out of range, and says nothing when the browser snaps it into the range afterwards: the
-page would show a threshold that nothing was computed with.
-
-Lays out and fills in; what the values mean is in `form`, what they cost in `estimate`. Knows no model.
+Lays out and fills in; what the values mean is in `form`, what they cost in `estimate`. `Threshold` takes a typed
+number as its box then shows it, the nearest in its range: Gradio's own refuses one out of range and says nothing when
+the browser snaps it into the range afterwards, and the page would show a threshold that nothing was computed with.
+Knows no model.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`unify`: any form of data becomes checked rows with classes, splits and the pair to train.
 
-The reference's rows, in its order. Knows the shapes (through `sources`, `merging`, `pairing`) and the splits (through
+The reference's rows, in its order. Knows the shapes (through `sources`, `pairing`) and the splits (through
 `splitting`); chooses no rows for training or scoring.
 """
 

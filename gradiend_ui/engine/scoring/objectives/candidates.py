@@ -1,12 +1,7 @@
-"""What is read in a row: its candidates with their vocabulary ids, and the gap in a tokenizer's own spelling.
+"""What is read in a row: its candidates with their vocabulary ids, the tokens that a continuation adds, and the gap.
 
-What is read in a row: its candidates, their vocabulary ids, and the tokens that a continuation adds.
-
-A candidate is one word of one class. Knows rows and a tokenizer; runs no model.
-
-The gap of a text in a tokenizer's own spelling: its mask token, or the first sentinel of a T5.
-
-Knows a tokenizer; no rows, no model.
+A candidate is one word of one class. The gap of a text is spelled as its tokenizer does: the mask token, or the first
+sentinel of a T5. Knows rows and a tokenizer; runs no model.
 """
 
 from __future__ import annotations

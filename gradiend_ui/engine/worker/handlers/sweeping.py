@@ -43,7 +43,7 @@ def start(resources: Resources, request: StartSweep) -> StartedSweep:
     visitor, store = request.visitor, resources.store
     check_turn(store.active_runs(visitor), store.active_runs(), most)  # one worker: nobody comes in between
     cells = plan.grid.cells
-    run_id = store.create_run(request.checkpoint, asked.as_json(), info, cells, visitor, request.key_hash)
+    run_id = store.create_run(request.checkpoint, asked.as_json(whole=True), info, cells, visitor, request.key_hash)
     resources.keep_plan(run_id, plan)
     return {"run": run_id, "cells": len(cells), "position": store.position(run_id)}
 
