@@ -58,7 +58,8 @@ EXPLAINED = {
 
 
 def build_app(session: Session, visitors: Visitors | None = None) -> gr.Blocks:
-    """The page in English at `/`, in each other language at its code (`/de`), all wired to `session`; the API belongs to the first.
+    """The page in English at `/`, in each other language at its code (`/de`), all wired to `session`; the API belongs
+    to the first.
 
     visitors: who is who; None for one person.
     """

@@ -1,9 +1,9 @@
 """All that a page draws of one run, as plain tables: rows are feature factors, columns learning rates, ascending.
 
 `ScoredGrid` holds a run's scores in the grid's order with what its questions read of them, built once however many are
-asked; `picture_of` is a pure function of scores and a question; `Pictures` keeps the newest picture of the runs that are
-looked at and reads only what changed since, so that a click costs no reading. Thread-safe; what it gives is shared and
-nobody changes it. Knows no tensors, no disk, no colours and no page.
+asked; `picture_of` is a pure function of scores and a question; `Pictures` keeps the newest picture of the runs that
+are looked at and reads only what changed since, so that a click costs no reading. Thread-safe; what it gives is shared
+and nobody changes it. Knows no tensors, no disk, no colours and no page.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Who may control a sweep, and the keys that tell it: the machine's owner on a local server, else who shows its key.
 
-Everybody else watches. Only who started a sweep is told its key; the store keeps a hash, which gives no key back, and a
-key is never logged or repeated in a sentence. Pausing, stopping, resuming, finishing a cell, naming, noting and deleting
-ask here first. Knows the hashes that the store keeps, and no widget.
+Everybody else watches. Only who started a sweep is told its key; the store keeps a hash, which gives no key back, and
+a key is never logged or repeated in a sentence. Pausing, stopping, resuming, finishing a cell, naming, noting and
+deleting ask here first. Knows the hashes that the store keeps, and no widget.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sentences to begin with, and what the base and the columns answer, as trees: classes, tokens with bars, continuations.
+"""Sentences to begin with, and what the base and the columns answer, as trees: classes, tokens, continuations.
 
 The sentences are the health card's own examples, and a few about nothing in particular, as a model of each kind reads
 them: with `[MASK]`, or as the beginning of a text. One rewritten model is shown beside the base with a common bar,
