@@ -248,6 +248,16 @@ def subclasses(kind: type[gradiend_ui.GradiendUIError]) -> set[type[gradiend_ui.
     return below.union(*map(subclasses, below))
 
 
+def test_a_value_passes_few_files() -> None:
+    """Python files in the lists of the four trips: form to cell, row to score, click to sentences, cell to export."""
+    _, *trips = (
+        (DOCS / "architecture.md").read_text(encoding="utf-8").split("## Four trips of a value")[1].split("### ")
+    )
+    steps = [re.findall(r"^ *(?:\d+\. |  ).*$", trip, re.MULTILINE) for trip in trips]
+    files = [set(re.findall(r"`([\w/]+\.py)", "\n".join(lines))) for lines in steps]
+    assert [len(found) <= most for found, most in zip(files, (24, 21, 18, 13), strict=True)] == [True] * 4
+
+
 def test_the_drawing_of_the_packages_is_their_order() -> None:
     """Read row by row from below, left to right."""
     boxes = []

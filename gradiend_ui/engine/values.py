@@ -38,6 +38,8 @@ FIRST_LOOKS: tuple[str, ...] = get_args(FirstLook)
 GOING_STATES = ("queued", "running")
 ACTIVE_STATES = (*GOING_STATES, "paused")
 STOPPABLE_STATES = (*ACTIVE_STATES, "interrupted")
+RESUMABLE_STATES = ("paused", "stopped", "interrupted")
+"""In which the page offers to go on; a failed run is offered anew, and goes on where it is asked for by its id."""
 SOURCES = FACTUAL, ALTERNATIVE, DIFF = ("factual", "alternative", "diff")
 """Whose gradients a GRADIEND reads, and what it is trained to give."""
 SPLITS = ("train", "validation", "test")

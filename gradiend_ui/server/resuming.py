@@ -14,12 +14,12 @@ from gradiend_ui.engine.answers.run import StateAnswer
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.values import GOING_STATES, Cell
+from gradiend_ui.engine.values import GOING_STATES, RESUMABLE_STATES, Cell
 from gradiend_ui.engine.worker.requests import FinishCell, Wake
 from gradiend_ui.server.shared import Shared
 
 log = logging.getLogger(__name__)
-RESUMABLE = ("paused", "stopped", "interrupted", "failed")
+RESUMABLE = (*RESUMABLE_STATES, "failed")
 SERVER_STOPPED = "The server was stopped while this run was going: resume it to go on."
 
 

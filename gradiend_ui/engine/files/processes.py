@@ -123,7 +123,7 @@ def end_with_parent() -> None:
     """
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_outlive_nothing, args=(parent,), daemon=True, name="lifeline").start()
+        threading.Thread(target=_outlive_nothing, args=(parent,), daemon=True, name="ends with its parent").start()
 
 
 def _outlive_nothing(parent: BaseProcess) -> None:

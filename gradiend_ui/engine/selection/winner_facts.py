@@ -7,10 +7,9 @@ language by `ui.grid.reason`. Knows no words and no scores; a selection is read,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from gradiend_ui.engine.answers.run import Runner, SelectionAnswer
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
 from gradiend_ui.engine.values import lms_ratio
 
@@ -67,7 +66,7 @@ class WinnerFacts:
         return self.rejected, shown_below(self.rejected.lms_ratio, self.threshold)
 
 
-def facts_of(selection: Mapping[str, Any], threshold: float | None) -> WinnerFacts:
+def facts_of(selection: SelectionAnswer, threshold: float | None) -> WinnerFacts:
     """From `winner.Selection.to_json`. threshold: of the policy that chose, see `threshold_of`."""
     base_lms = selection["base_lms"]
     return WinnerFacts(
@@ -89,7 +88,7 @@ def facts_of(selection: Mapping[str, Any], threshold: float | None) -> WinnerFac
     )
 
 
-def _other(cell: Mapping[str, float] | None, base_lms: float | None) -> OtherCell | None:
+def _other(cell: Runner | None, base_lms: float | None) -> OtherCell | None:
     if not cell:
         return None
     ratio = lms_ratio(cell.get("lms"), base_lms)

@@ -28,7 +28,7 @@ def fair_order(waiting: Iterable[Waiting], served: Mapping[str, float]) -> list[
     """The runs in the order in which they will be swept.
 
     Every visitor's first run comes before anybody's second. Between visitors, the one who was served longest ago (or
-    never) comes first, then the one who waits longest. served: {visitor: when a sweep of theirs last had the lane}.
+    never) comes first, then the one who waits longest. served: {visitor: when a sweep of theirs last had the worker}.
     """
     seen: Counter[str] = Counter()
     ranked: list[tuple[int, float, float, str]] = []

@@ -42,7 +42,7 @@ HANDLERS: Mapping[type[Request[Any]], Handler] = {
     requests.OpenFinished: loading.open_finished,
     requests.StartSweep: sweeping.start,
     requests.FinishCell: sweeping.finish_cell,
-    requests.DeleteRun: exporting.delete_run,
+    requests.DeleteRun: sweeping.delete_run,
     requests.Compare: comparing.compare,
     requests.CompareAhead: comparing.compare_ahead,
     requests.CompareBase: comparing.compare_base,

@@ -27,6 +27,7 @@ from gradiend_ui.engine.values import (
     GOING_STATES,
     PARTS,
     REFERENCE,
+    RESUMABLE_STATES,
     TOKEN_BOUNDARIES,
     WINNER_GOALS,
 )
@@ -65,7 +66,6 @@ __all__ = [
 
 MOST_BUTTONS = 4
 """So many classes stand side by side; more are a list to choose from."""
-RESUMABLE = ("paused", "stopped", "interrupted")
 SINGLE_UPDATE_PARTS = (DECODER, "decoder-bias", "decoder-sum")
 """The parts that are one update whatever the latent dimension."""
 
@@ -296,6 +296,6 @@ def button_states(state: str, loaded: bool, words: Words, controls: bool = True)
     return [
         gr.update(interactive=loaded and state not in GOING_STATES, value=start),
         gr.update(interactive=controls and state in GOING_STATES),
-        gr.update(interactive=controls and state in RESUMABLE),
+        gr.update(interactive=controls and state in RESUMABLE_STATES),
         gr.update(interactive=controls and state in ACTIVE_STATES),
     ]

@@ -1,7 +1,4 @@
-"""Requests for rewritten models: what one would be, its folder, a zip of folders. And for forgetting a run.
-
-A run is deleted here, in the process that sweeps: so nothing is written to it afterwards.
-"""
+"""Requests for rewritten models: what one would be, its folder, a zip of folders."""
 
 from __future__ import annotations
 
@@ -16,9 +13,9 @@ from gradiend_ui.engine.export.checkpoint import export_checkpoint, written_byte
 from gradiend_ui.engine.export.model_card import DTYPES, Rewrite, dtype_name, model_card, script
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.runs import Run
-from gradiend_ui.engine.values import AS_BASE, EXPORT_DTYPES, STOPPABLE_STATES
+from gradiend_ui.engine.values import AS_BASE, EXPORT_DTYPES
 from gradiend_ui.engine.worker.health_card import export_facts
-from gradiend_ui.engine.worker.requests import DeleteRun, DescribeExport, Export, Pack, Rewriting
+from gradiend_ui.engine.worker.requests import DescribeExport, Export, Pack, Rewriting
 from gradiend_ui.engine.worker.resources import Resources
 
 
@@ -48,11 +45,6 @@ def describe(resources: Resources, request: DescribeExport) -> RewriteAnswer:
         "stored": stored,
         "scored": dtype_name(model.base_model.dtype),
     }
-
-
-def delete_run(resources: Resources, request: DeleteRun) -> None:
-    resources.store.set_state(request.run, "stopped", only_from=STOPPABLE_STATES)
-    resources.store.delete_run(request.run)
 
 
 def _rewrite(resources: Resources, record: Run, asked: Rewriting) -> Rewrite:

@@ -15,11 +15,19 @@ from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.provenance import provenance
 from gradiend_ui.engine.sweep.spec import AskedSweep, SweepSpec
 from gradiend_ui.engine.uploads.limits import check_size
-from gradiend_ui.engine.values import DEFAULT_LIMITS, GIGABYTE, PRECISIONS, WINNER_GOALS, BatchLimits, Cell
+from gradiend_ui.engine.values import (
+    DEFAULT_LIMITS,
+    GIGABYTE,
+    PRECISIONS,
+    STOPPABLE_STATES,
+    WINNER_GOALS,
+    BatchLimits,
+    Cell,
+)
 from gradiend_ui.engine.weights.workspace import free_bytes
 from gradiend_ui.engine.worker.handlers.data import rows_summary
 from gradiend_ui.engine.worker.health_card import Loaded, sizes_of
-from gradiend_ui.engine.worker.requests import FinishCell, StartSweep, Wake
+from gradiend_ui.engine.worker.requests import DeleteRun, FinishCell, StartSweep, Wake
 from gradiend_ui.engine.worker.resources import Resources
 
 KEPT_OPTIONS = (
@@ -162,3 +170,9 @@ def winner_questions(plan: PreparedSweep) -> list[Question]:
     factors = plan.model.strengthening_feature_factor
     known = {name: factors[name] for name in classes if name in factors}
     return [Question(name, classes, known, goal) for goal in goals for name in spec.target_classes or classes]
+
+
+def delete_run(resources: Resources, request: DeleteRun) -> None:
+    """In the process that sweeps: so nothing is written to the run afterwards."""
+    resources.store.set_state(request.run, "stopped", only_from=STOPPABLE_STATES)
+    resources.store.delete_run(request.run)
