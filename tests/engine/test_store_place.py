@@ -326,7 +326,7 @@ def test_a_server_whose_store_was_taken_over_ends_without_a_word_to_its_caller(
     with caplog.at_level(logging.WARNING):
         session._worker._on_death("The worker process ended.")
         session.close()
-    assert [record.getMessage() for record in caplog.records if record.name.endswith("session")] == [
+    assert [record.getMessage() for record in caplog.records if record.name.endswith("resuming")] == [
         "sweeps that were going could not be marked as interrupted: Another server has taken over this data folder: "
         "this one writes no more."
     ] * 2
