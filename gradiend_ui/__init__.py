@@ -20,7 +20,6 @@ where the two differ. The names are handed out on first use: importing this pack
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +37,6 @@ if TYPE_CHECKING:
     from gradiend_ui.trainer import TextPredictionConfig as TextPredictionConfig
     from gradiend_ui.trainer import TextPredictionTrainer as TextPredictionTrainer
     from gradiend_ui.trainer import TrainingArguments as TrainingArguments
-
-# Before torch is imported, which looks once: threads that wait for each other sleep instead of spinning. A small
-# training has thousands of such moments, and each costs a time slice where other work has the cores. No number moves.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -197,14 +194,3 @@ def test_a_model_replaced_by_another_training_is_told(
         first.get_model()
     with pytest.raises(BadGrid, match="functions"):
         first.train(callbacks=["print"])
-
-
-@pytest.mark.parametrize(("set_before", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_that_wait_leave_the_cores_to_others_unless_told_otherwise(set_before: str | None, found: str) -> None:
-    """It must stand there before torch is imported, which looks once."""
-    surroundings = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    surroundings |= {} if set_before is None else {"OMP_WAIT_POLICY": set_before}
-    code = "import sys, os, gradiend_ui; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
-    command, root = [sys.executable, "-c", code], Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, env=surroundings, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [found, "False"]
