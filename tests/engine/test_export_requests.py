@@ -9,7 +9,7 @@ import pytest
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import Cell, CellScore
-from gradiend_ui.engine.worker.handlers import exporting
+from gradiend_ui.engine.worker.handlers import exporting, sweeping
 from gradiend_ui.engine.worker.requests import DeleteRun, DescribeExport, Export, Rewriting
 from gradiend_ui.engine.worker.resources import Resources
 
@@ -73,5 +73,5 @@ def test_the_dtype_of_the_base_files_is_found(resources: Resources, run: str) ->
 def test_a_run_is_stopped_and_deleted(resources: Resources) -> None:
     run = resources.store.create_run("ck", {}, {"fingerprint": "f"}, [Cell(-1.0, 0.5)])
     resources.store.set_state(run, "running", only_from=("queued",))
-    exporting.delete_run(resources, DeleteRun(run))
+    sweeping.delete_run(resources, DeleteRun(run))
     assert resources.store.count_runs() == 0
