@@ -9,10 +9,11 @@ import hashlib
 import inspect
 import json
 import platform
-import pydoc
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -61,8 +62,11 @@ def without_modules(text: str) -> str:
 
 def help_text() -> str:
     """`help(gradiend_ui)` without the list of sub-packages and without places; the tree of classes in alphabetical
-    order, which otherwise is that of the modules."""
-    text = FILE.sub("\n", CONTENTS.sub("\n", pydoc.plain(pydoc.render_doc(gradiend_ui))))
+    order, which otherwise is that of the modules. Of a process of its own: not what other tests did to classes."""
+    code = "import pydoc, gradiend_ui; print(pydoc.plain(pydoc.render_doc(gradiend_ui)), end='')"
+    command = [sys.executable, "-X", "utf8", "-c", code]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True).stdout
+    text = FILE.sub("\n", CONTENTS.sub("\n", told))
     head, _, rest = without_modules(text).partition("\nCLASSES\n")
     tree, _, classes = rest.partition("\n    \n")
     return f"{head}\nCLASSES\n" + "\n".join(sorted(tree.splitlines())) + f"\n    \n{classes}"
