@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.base.uploaded import take_in
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotFound
 from gradiend_ui.engine.store.store import Store
@@ -224,3 +225,11 @@ def test_the_same_upload_under_another_name_is_another_checkpoint(
     )
     assert first["checkpoint"] != second["checkpoint"]
     assert worker._store.checkpoint(first["checkpoint"])[2]["name"] == "hers", "nobody renames another's model"
+
+
+def test_a_token_beyond_the_embedding_is_told(tiny_gpt2: Path) -> None:
+    """Of a text, too: a tokenizer may know few words and still use an id that the model has no row for."""
+    base = load_base_model(str(tiny_gpt2))
+    base.model.resize_token_embeddings(2)
+    with pytest.raises(BadBase, match="uses the token id .* the model knows 2 tokens"):
+        base.encode(["the nurse said that she slept"])

@@ -10,10 +10,11 @@ import gradio as gr
 import pytest
 
 from gradiend_ui.ui.compare.columns import pair_of
+from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.tree import text_of
 from gradiend_ui.ui.kit.viewer import Viewers
 from gradiend_ui.ui.listeners.compare import answered
-from gradiend_ui.ui.listeners.grid import taken_over
+from gradiend_ui.ui.listeners.grid import cell_shown, taken_over
 
 RUN, TEXT = "run-1", "the nurse said [MASK] slept."
 NOTHING = [gr.skip()] * 3
@@ -66,6 +67,14 @@ def test_answers_that_the_page_has_moved_on_from_are_not_shown(page, monkeypatch
     assert answers_to(page, click(page, 1)) == NOTHING
     if newer == "click":
         assert answers_to(page, click(page, 2, rate=0.1))[2]["attributes"]["data-cell"] == "(−1, 0.1)"
+
+
+def test_a_chart_that_a_newer_click_overtook_is_not_shown(page, monkeypatch) -> None:
+    selected = {"how": "pointer", "feature_factor": -1.0, "learning_rate": 0.5, "nth": 1}
+    monkeypatch.setattr(board, "show_cell", lambda *_: ("chart", "reason"))
+    assert cell_shown(page, "mine", RUN, selected) == ["chart", "reason"]
+    monkeypatch.setattr(board, "show_cell", lambda *_: (click(page, 3, rate=0.1), "reason"))
+    assert cell_shown(page, "mine", RUN, {**selected, "nth": 2}) == NOTHING[:2]
 
 
 def test_two_pages_do_not_mix(page) -> None:

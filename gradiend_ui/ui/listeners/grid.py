@@ -43,13 +43,8 @@ def wire_grid(page: Page) -> None:
     nothing. (One function that answers in two steps would need Gradio's queue: some 30 ms more for each picture.)"""
 
     def show_cell(run: str, event: gr.SelectData, request: gr.Request) -> list[object]:
-        name, nothing = page_of(request), [gr.skip(), gr.skip()]
         with for_people(page.words):
-            view = taken_over(page, name, run, event.value)
-            if view is None or not run or event.value.get("how") in CAME_PAINTED:
-                return nothing
-            shown = board.show_cell(page.session, view, page.words)
-            return list(shown) if page.viewers.get(name).nth == view.nth else nothing
+            return cell_shown(page, page_of(request), run, event.value)
 
     def answer(run: str, checkpoint: str, text: str, event: gr.SelectData, request: gr.Request) -> list[object]:
         name = page_of(request)
@@ -95,6 +90,16 @@ def wire_file(page: Page) -> None:
 
     saved = page.board.maps.submit(save, page.run, page.board.file, **AT_ONCE)
     saved.success(None, None, None, js=press("grid-file"), api_visibility="private")
+
+
+def cell_shown(page: Page, name: str, run: str, selected: Picked) -> list[object]:
+    """Row chart and reason of the selection; nothing where they came with the board, or a newer one overtook it."""
+    nothing: list[object] = [gr.skip(), gr.skip()]
+    view = taken_over(page, name, run, selected)
+    if view is None or not run or selected.get("how") in CAME_PAINTED:
+        return nothing
+    shown = board.show_cell(page.session, view, page.words)
+    return list(shown) if page.viewers.get(name).nth == view.nth else nothing
 
 
 def taken_over(page: Page, name: str, run: str, selected: Picked) -> View | None:
