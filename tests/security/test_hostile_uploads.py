@@ -21,7 +21,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gradiend_ui.engine.base import hub, uploaded
-from gradiend_ui.engine.files.processes import Beside
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads.trust import public_trust
 from gradiend_ui.engine.worker.handlers import loading
@@ -72,7 +71,7 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     monkeypatch.setattr(loading, "probe", lambda *_: (0.0, ()))  # a trial sweep, which takes most of the time
     store = Store(":memory:")
     worker = Worker(store, tmp_path / "data", tmp_path / "none", public_trust())
-    monkeypatch.setattr(worker._resources, "beside", Beside(waits=True, run=in_this_process))
+    monkeypatch.setattr(worker._resources.beside, "_run", in_this_process)
     yield worker
     store.close()
 

@@ -22,6 +22,7 @@ from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.files.fence import fence_version
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads import tokenizer as tokenizer_check
 from gradiend_ui.engine.uploads.clean_model import REFUSED
 from gradiend_ui.engine.uploads.settings import CONFIG_FIELDS, GENERATION_FIELDS, RESERVED, TOKENIZER_FIELDS
 from gradiend_ui.engine.uploads.tokenizer import check_words
@@ -183,6 +184,7 @@ def test_no_field_of_a_tokenizer_names_a_file(
     outside: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, kind: str, file: str, monkeypatch: Any
 ) -> None:
     raw = tokenizers(tmp_path_factory, kind)
+    monkeypatch.setattr(tokenizer_check, "LONG_TEXTS", (200,))  # how long it takes is the matter of other tests
     monkeypatch.chdir(outside)  # where plain words are names of files, too
     whole = (raw / file).read_text() if (raw / file).is_file() else "{}"
     for field in WORDS_FIELDS:
