@@ -375,8 +375,7 @@ class ModelWithGradiend:
 
         save_directory: a new folder, or one that exists: its checkpoint files are replaced, other files stay.
         use_safetensors: False writes pytorch_model.bin. metadata.base_model becomes the Hub id or absolute path of
-        the base model in use, so the folder can be moved. Raises BadName for a file's name, Failed when the disk
-        refuses.
+        the base model in use, so the folder can be moved. Raises BadName for a file's name, Failed by the disk.
         """
         loaded.save_trained(
             self._state.trained,

@@ -1,7 +1,7 @@
 """Payload of the heatmaps: one table of values per map over (feature factor, learning rate); and of the row chart.
 
 Rows are feature factors, columns learning rates, both ascending. A table is sent once, however many maps and details
-read it; not at all where the page already holds the *ground*, the tables of this run at this revision. Here is where
+read it; not at all where the page already holds the tables of this run at this revision. Here is where
 the colours of a map begin and end; the colours themselves are in the style sheet (`ramp` names one). The row chart
 shows one feature factor's row, every measure against the learning rate. Knows nothing of how the values came about, of
 the words on the page or how they are drawn.
@@ -95,16 +95,16 @@ class CellsPayload(TypedDict, total=False):
 
 
 class MapsPayload(CellsPayload):
-    """What heatmap.js draws. ground: names what no question changes; held: the page has it, so that it is left out.
+    """What heatmap.js draws.
 
-    tables: values by key; matrix: maps in a row, 0 for one below the
-    other; errors: standard errors, None where no value is provisional; can_win: per row, cannot: why not. Places are
-    [row, column]; best: the winner's, fallback: it did not pass.
+    tables_version: names what no question changes; held: the page has it, so it is left out. tables: values by key;
+    matrix: maps in a row, 0 for one below the other; errors: standard errors, None where no value is provisional;
+    can_win: per row, cannot: why not. Places are [row, column]; best: the winner's, fallback: it did not pass.
     """
 
     run: str
     rev: int
-    ground: str
+    tables_version: str
     held: bool
     feature_factors: list[float]
     learning_rates: list[float]
@@ -136,11 +136,11 @@ def build_maps(
 
     measures: one map each; details: further numbers for tooltips and the table
     matrix: how many maps stand in a row, for small multiples with one scale; 0: one below the other.
-    held: the ground that the page has; where it is still this one, what no question changes is left out.
+    held: the version that the page has; where it is still this one, what no question changes is left out.
     """
     marks = marks or Marks()
-    ground = f"{run}:{picture['rev']}" if run else ""
-    is_held = bool(ground) and held == ground
+    version = f"{run}:{picture['rev']}" if run else ""
+    is_held = bool(version) and held == version
     known = {item.key for item in (*details, *(m for m in measures if m.kind == "kept"))} if is_held else set()
     cells: CellsPayload = {} if is_held else _of_cells(picture)
     shared = shared_top([item.values for item in measures if item.kind == "probability"]) if matrix else None
@@ -148,7 +148,7 @@ def build_maps(
     return {
         "run": run,
         "rev": picture["rev"],
-        "ground": ground,
+        "tables_version": version,
         "held": is_held,
         "feature_factors": picture["feature_factors"],
         "learning_rates": picture["learning_rates"],

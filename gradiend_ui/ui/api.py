@@ -16,7 +16,7 @@ from gradio.blocks import BlockFunction
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge, shown
 from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS
 from gradiend_ui.server.door.visitors import Visitors
-from gradiend_ui.ui.kit.downloads import shelve
+from gradiend_ui.ui.kit.downloads import downloadable
 from gradiend_ui.ui.kit.refusals import for_scripts
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _register_export(session: Session, visitors: Visitors) -> None:
     def export(run: str, options: dict[str, Any], request: gr.Request) -> str:
         """Write the rewritten model of one cell, or of each class's best cell, as a zip file."""
         with for_scripts():
-            return shelve(session.export(run, check_export(options), visitors.of(request)))
+            return downloadable(session.export(run, check_export(options), visitors.of(request)))
 
     run = gr.Textbox(label="run", visible=False)
     options = gr.JSON(label="options", visible=False)

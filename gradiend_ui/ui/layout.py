@@ -80,11 +80,11 @@ def build_app(session: Session, visitors: Visitors | None = None) -> gr.Blocks:
 
 
 def _build_page(session: Session, viewers: Viewers, visitors: Visitors, words: Words) -> Page:
-    """The widgets of one page: header, the bench with its three columns, the drawers."""
+    """The widgets of one page: header, its three columns, the drawers."""
     gr.Navbar(visible=False)
     run = gr.Textbox(visible=False, elem_id="run-id")
     header = _build_header(words)
-    with gr.Row(elem_id="bench", equal_height=False):
+    with gr.Row(elem_id="columns", equal_height=False):
         with gr.Column(elem_id="left", min_width=0):
             load_widgets = load.build(words, session.about()["allows_paths"])
             data_widgets = data.build(words)

@@ -74,11 +74,11 @@ def test_only_what_changed_is_sent_and_what_is_missing_asked_for(page: Page) -> 
             route.continue_()
             return
         answer = route.fetch()
-        if "ground" not in answer.text():  # the estimate, which is told anew when a sweep has ended
+        if "tables_version" not in answer.text():  # the estimate, which is told anew when a sweep has ended
             route.fulfill(response=answer)
             return
         answers.append(answer.text())
-        route.fulfill(response=answer, body=re.sub(r'(\\"ground\\":\\")[^"\\]+', r"\1gone:1", answers[0]))
+        route.fulfill(response=answer, body=re.sub(r'(\\"tables_version\\":\\")[^"\\]+', r"\1gone:1", answers[0]))
 
     page.route(re.compile("/run/predict"), on_another_ground)
     page.locator("#target-class label", has_text="M").click()

@@ -245,17 +245,17 @@ def walk_export(page: Page, watch: Watch) -> None:
 
 def walk_runs(page: Page, watch: Watch) -> None:
     page.click("#open-runs")
-    first = page.locator("#runs .shelf-run").first
+    first = page.locator("#runs .runs-entry").first
     expect(first).to_contain_text(hostile.IMAGE)
-    first.locator(".shelf-buttons button").nth(2).click()
+    first.locator(".runs-buttons button").nth(2).click()
     name = page.locator("#run-name").locator("input, textarea")
     expect(name).to_be_focused()
     name.fill(hostile.SVG)
     page.locator("#run-note textarea").fill(f"{hostile.IMAGE}\n{hostile.MARKDOWN}{hostile.TURNED}")
     page.click("#run-save")
     expect(first.locator("strong").first).to_have_text(hostile.SVG)
-    for entry in page.locator("#runs .shelf-run").all()[:2]:
-        entry.locator(".shelf-buttons button").nth(1).click()
+    for entry in page.locator("#runs .runs-entry").all()[:2]:
+        entry.locator(".runs-buttons button").nth(1).click()
         page.wait_for_timeout(400)
     watch.check("runs")
     fits(page, "runs")

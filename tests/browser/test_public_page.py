@@ -38,7 +38,7 @@ def test_a_visitor_sweeps_and_downloads(context: BrowserContext, public: Served)
     assert download.value.suggested_filename.endswith(".zip")
 
     page.click("#open-runs")
-    expect(page.locator("#runs .shelf-run")).to_have_count(1)
+    expect(page.locator("#runs .runs-entry")).to_have_count(1)
     expect(page.locator("#runs")).to_contain_text("Everybody else's are reached by their link only")
     run = page.url.partition("run=")[2]
     stranger = page.context.browser.new_context()
@@ -47,7 +47,7 @@ def test_a_visitor_sweeps_and_downloads(context: BrowserContext, public: Served)
     expect(other.locator("#start")).to_be_enabled(timeout=SLOW)
     other.click("#open-runs")
     expect(other.locator("#runs")).to_contain_text("This browser has started no sweep here yet.")
-    assert run and run not in other.content() and other.locator("#runs .shelf-run").count() == 0
+    assert run and run not in other.content() and other.locator("#runs .runs-entry").count() == 0
     stranger.close()
     blocked = [text for text in said if "Content Security Policy" in text or "Refused to" in text]
     assert blocked == []

@@ -45,7 +45,7 @@ def two_runs(server: str) -> tuple[str, str]:
 
 
 def entry(page: Page, number: int) -> Locator:
-    return page.locator("#runs .shelf-run").nth(number)
+    return page.locator("#runs .runs-entry").nth(number)
 
 
 def test_earlier_sweeps_are_named_opened_compared_and_deleted(
@@ -56,7 +56,7 @@ def test_earlier_sweeps_are_named_opened_compared_and_deleted(
     page.goto(f"{server}?run={newer}")
     expect(page.locator("#run-chip .chip")).to_have_attribute("data-state", "finished", timeout=SLOW)
     page.click("#open-runs")
-    expect(page.locator("#runs .shelf-run")).to_have_count(2)
+    expect(page.locator("#runs .runs-entry")).to_have_count(2)
     expect(entry(page, 0)).to_contain_text("on the page")
 
     entry(page, 1).get_by_role("button", name="Name and note").click()
@@ -99,5 +99,5 @@ def test_earlier_sweeps_are_named_opened_compared_and_deleted(
     entry(page, 1).get_by_role("button", name="Delete").click()
     entry(page, 1).get_by_role("button", name="Delete for good").click()
     expect(page.locator("#runs-status")).to_contain_text("was deleted", timeout=SLOW)
-    expect(page.locator("#runs .shelf-run")).to_have_count(1)
+    expect(page.locator("#runs .runs-entry")).to_have_count(1)
     page.wait_for_function("!new URL(location).searchParams.has('run')")

@@ -14,7 +14,7 @@ from assets.demo.build.recipe import DEFAULT, Recipe
 from assets.demo.build.steps import Place, Step, run_steps
 
 
-class Bench:
+class ThreeSteps:
     """Three steps, each writes a file; `breaks` names one that fails after it has written."""
 
     def __init__(self, work: Path) -> None:
@@ -43,68 +43,68 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def three(tmp_path: Path) -> ThreeSteps:
+    return ThreeSteps(tmp_path)
 
 
-def test_a_step_is_done_once(bench: Bench) -> None:
-    assert bench.build()[0] == ["first", "second", "third"]
-    ran, place = bench.build()
+def test_a_step_is_done_once(three: ThreeSteps) -> None:
+    assert three.build()[0] == ["first", "second", "third"]
+    ran, place = three.build()
     assert ran == []
     assert place.results["third"]["saw"] == ["first", "second"]
     assert place.results["third"]["seconds"] >= 100, "what was spent before a stop counts"
 
 
-def test_a_changed_setting_does_its_step_and_all_after_it_again(bench: Bench) -> None:
-    bench.build()
-    assert bench.build(replace(DEFAULT, kept=0.5))[0] == ["third"]
-    assert bench.build(replace(DEFAULT, kept=0.5, steps=1))[0] == ["second", "third"]
+def test_a_changed_setting_does_its_step_and_all_after_it_again(three: ThreeSteps) -> None:
+    three.build()
+    assert three.build(replace(DEFAULT, kept=0.5))[0] == ["third"]
+    assert three.build(replace(DEFAULT, kept=0.5, steps=1))[0] == ["second", "third"]
 
 
-def test_changed_source_does_its_step_again(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_source_does_its_step_again(three: ThreeSteps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "recipe.py").write_text("a = 1")
     monkeypatch.setattr(steps_module, "HERE", tmp_path)
-    bench.build()
+    three.build()
     (tmp_path / "recipe.py").write_text("a = 2")
-    assert bench.build()[0] == ["first", "second", "third"]
+    assert three.build()[0] == ["first", "second", "third"]
 
 
-def test_again_does_a_step_and_all_after_it(bench: Bench) -> None:
-    bench.build()
-    assert bench.build(again="second")[0] == ["second", "third"]
+def test_again_does_a_step_and_all_after_it(three: ThreeSteps) -> None:
+    three.build()
+    assert three.build(again="second")[0] == ["second", "third"]
 
 
-def test_a_build_can_end_early_and_go_on(bench: Bench) -> None:
-    assert bench.build(last="first")[0] == ["first"]
-    assert bench.build()[0] == ["second", "third"]
+def test_a_build_can_end_early_and_go_on(three: ThreeSteps) -> None:
+    assert three.build(last="first")[0] == ["first"]
+    assert three.build()[0] == ["second", "third"]
 
 
 @pytest.mark.parametrize("again", [None, "second"])
-def test_a_step_that_failed_is_done_again(bench: Bench, again: str | None) -> None:
+def test_a_step_that_failed_is_done_again(three: ThreeSteps, again: str | None) -> None:
     if again:
-        bench.build()
-    bench.breaks = "second"
+        three.build()
+    three.breaks = "second"
     with pytest.raises(RuntimeError, match="stopped"):
-        bench.build(again=again)
-    bench.breaks = ""
-    assert bench.build()[0] == ["second", "third"]
+        three.build(again=again)
+    three.breaks = ""
+    assert three.build()[0] == ["second", "third"]
 
 
-def test_a_stop_with_other_settings_leaves_no_old_result_behind(bench: Bench) -> None:
-    bench.build()
-    bench.breaks = "second"
+def test_a_stop_with_other_settings_leaves_no_old_result_behind(three: ThreeSteps) -> None:
+    three.build()
+    three.breaks = "second"
     with pytest.raises(RuntimeError, match="stopped"):
-        bench.build(replace(DEFAULT, steps=1))
-    bench.breaks = ""
-    assert bench.build()[0] == ["second", "third"]
+        three.build(replace(DEFAULT, steps=1))
+    three.breaks = ""
+    assert three.build()[0] == ["second", "third"]
 
 
-def test_a_missing_file_or_a_damaged_marker_is_no_result(bench: Bench) -> None:
-    bench.build()
-    (bench.work / "done" / "second.json").write_text('{"key": 1')
-    assert bench.build()[0] == ["second", "third"]
-    (bench.work / "made" / "third").unlink()
-    assert bench.build()[0] == ["third"]
+def test_a_missing_file_or_a_damaged_marker_is_no_result(three: ThreeSteps) -> None:
+    three.build()
+    (three.work / "done" / "second.json").write_text('{"key": 1')
+    assert three.build()[0] == ["second", "third"]
+    (three.work / "made" / "third").unlink()
+    assert three.build()[0] == ["third"]
 
 
 def test_the_steps_know_every_number_of_the_recipe() -> None:

@@ -62,7 +62,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     store.close()
 
 
-class Desk:
+class Opener:
     """Opens damaged copies of a run, one at a time, and says what came of each."""
 
     def __init__(self, worker: Worker, home: Path) -> None:
@@ -109,8 +109,8 @@ def _memory() -> int:
 
 
 @pytest.fixture(scope="module")
-def desk(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(worker, tmp_path_factory.mktemp("damaged"))
+def opener(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Opener:
+    return Opener(worker, tmp_path_factory.mktemp("damaged"))
 
 
 def places_of(run: Path) -> list[tuple[str, tuple[Any, ...]]]:
@@ -121,26 +121,26 @@ def places_of(run: Path) -> list[tuple[str, tuple[Any, ...]]]:
 
 
 @pytest.mark.parametrize("kind", ["mixed", "indices", "mask", "all", "causal"])
-def test_the_valid_run_is_read(desk: Desk, runs: dict[str, Path], kind: str) -> None:
-    assert desk.outcome(runs[kind], lambda run: None) == "ok"
+def test_the_valid_run_is_read(opener: Opener, runs: dict[str, Path], kind: str) -> None:
+    assert opener.outcome(runs[kind], lambda run: None) == "ok"
 
 
 @settings(QUIET, max_examples=260)
 @given(data=st.data())
-def test_every_field_takes_no_value_badly(desk: Desk, runs: dict[str, Path], data: st.DataObject) -> None:
+def test_every_field_takes_no_value_badly(opener: Opener, runs: dict[str, Path], data: st.DataObject) -> None:
     run = runs["mixed"]
     name, place = data.draw(st.sampled_from(places_of(run)))
     raw = ("", *hostile.HOSTILE_VALUES)[data.draw(st.integers(0 if place else 1, len(hostile.HOSTILE_VALUES)))]
     content = hostile.with_value((run / name).read_text(), place, raw)
-    told = desk.outcome(run, lambda folder: hostile.put(folder / name, content))
+    told = opener.outcome(run, lambda folder: hostile.put(folder / name, content))
     if told != "ok" and raw not in ("null", "{}", "", "[]"):
         named = Path(name).name in told or "base model" in told or "tokenizer" in told or "mapping" in told
         assert named, f"{name} {place} {raw[:60]}: {told}"
 
 
-def test_a_name_twice_is_refused(desk: Desk, runs: dict[str, Path]) -> None:
+def test_a_name_twice_is_refused(opener: Opener, runs: dict[str, Path]) -> None:
     content = hostile.with_twice((runs["mixed"] / "model/config.json").read_text(), "architecture")
-    told = desk.outcome(runs["mixed"], lambda folder: hostile.put(folder / "model/config.json", content))
+    told = opener.outcome(runs["mixed"], lambda folder: hostile.put(folder / "model/config.json", content))
     assert "'architecture' occurs twice" in told
 
 
@@ -149,8 +149,8 @@ MAY_BE_READ = ("masks twos", "indices unsorted", "indices two dimensions", "as t
 
 
 @pytest.mark.parametrize("name", sorted(hostile.weight_damages() | hostile.mapping_damages()))
-def test_weights_and_maps_are_whole_or_refused(desk: Desk, runs: dict[str, Path], name: str) -> None:
-    told = desk.outcome(runs["mixed"], (hostile.weight_damages() | hostile.mapping_damages())[name])
+def test_weights_and_maps_are_whole_or_refused(opener: Opener, runs: dict[str, Path], name: str) -> None:
+    told = opener.outcome(runs["mixed"], (hostile.weight_damages() | hostile.mapping_damages())[name])
     assert told == "ok" if name in MAY_BE_READ else told != "ok", name
     if told != "ok":
         files = (hostile.WEIGHTS, hostile.INDICES, hostile.MASKS, "weights")
@@ -158,8 +158,8 @@ def test_weights_and_maps_are_whole_or_refused(desk: Desk, runs: dict[str, Path]
 
 
 @pytest.mark.parametrize("name", sorted(hostile.config_damages()))
-def test_whole_json_files_and_special_files(desk: Desk, runs: dict[str, Path], name: str) -> None:
-    told = desk.outcome(runs["mixed"], hostile.config_damages()[name])
+def test_whole_json_files_and_special_files(opener: Opener, runs: dict[str, Path], name: str) -> None:
+    told = opener.outcome(runs["mixed"], hostile.config_damages()[name])
     if "config.json" in name and "byte order mark" not in name:
         assert told != "ok"
     assert not [path for path in OPENED if path.startswith(("/etc/passwd", "/dev/zero"))]

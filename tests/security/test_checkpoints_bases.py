@@ -19,7 +19,7 @@ from transformers import AutoModel
 from gradiend_ui.engine.base.trouble import load_failure
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.worker.worker import Worker
-from tests.security.test_checkpoints import OPENED, QUIET, Desk
+from tests.security.test_checkpoints import OPENED, QUIET, Opener
 from tests.support import checkpoints_hostile as hostile
 
 BASE = "own"
@@ -38,9 +38,9 @@ def run(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def opener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opener]:
     store, home = Store(":memory:"), tmp_path_factory.mktemp("worker")
-    yield Desk(Worker(store, home / "data", home / "none"), tmp_path_factory.mktemp("damaged"))
+    yield Opener(Worker(store, home / "data", home / "none"), tmp_path_factory.mktemp("damaged"))
     store.close()
 
 
@@ -155,26 +155,26 @@ DAMAGES: dict[str, tuple[hostile.Damage, str]] = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damaged_base_is_one_sentence(desk: Desk, run: Path, name: str) -> None:
+def test_a_damaged_base_is_one_sentence(opener: Opener, run: Path, name: str) -> None:
     damage, fragment = DAMAGES[name]
-    told = desk.outcome(run, damage)
+    told = opener.outcome(run, damage)
     assert told != "ok"
     assert any(piece in told for piece in fragment.split("|")), told
 
 
-def test_the_base_beside_is_read(desk: Desk, run: Path) -> None:
-    assert desk.outcome(run, lambda folder: None) == "ok"
+def test_the_base_beside_is_read(opener: Opener, run: Path) -> None:
+    assert opener.outcome(run, lambda folder: None) == "ok"
 
 
 @settings(QUIET, max_examples=110)
 @given(data=st.data())
-def test_every_field_of_a_base_takes_no_value_badly(desk: Desk, run: Path, data: st.DataObject) -> None:
+def test_every_field_of_a_base_takes_no_value_badly(opener: Opener, run: Path, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(("config.json", "config.json", "tokenizer_config.json")))
     text = (run / BASE / name).read_text()
     place = data.draw(st.sampled_from(list(hostile.places(json.loads(text)))))
     raw = ("", *hostile.HOSTILE_VALUES)[data.draw(st.integers(0 if place else 1, len(hostile.HOSTILE_VALUES)))]
     content = hostile.with_value(text, place, raw)
-    told = desk.outcome(run, lambda folder: hostile.put(folder / BASE / name, content))
+    told = opener.outcome(run, lambda folder: hostile.put(folder / BASE / name, content))
     said = ("base model", "tokenizer", "token", "GRADIEND", "neither", "Parameter")
     assert told == "ok" or any(word in told for word in said), f"{name} {place} {raw[:60]}: {told}"
 
@@ -198,14 +198,14 @@ PATHS = (
 
 @pytest.mark.parametrize("key", ["base_model", "tokenizer"])
 @pytest.mark.parametrize("path", PATHS)
-def test_no_path_leads_to_files_elsewhere(desk: Desk, run: Path, key: str, path: str) -> None:
+def test_no_path_leads_to_files_elsewhere(opener: Opener, run: Path, key: str, path: str) -> None:
     def damage(folder: Path) -> None:
         content = json.loads((folder / "model/config.json").read_text())
         content["metadata"][key] = path
         hostile.put(folder / "model/config.json", json.dumps(content).encode())
         shutil.rmtree(folder / BASE) if key == "base_model" else None
 
-    told = desk.outcome(run, damage)
+    told = opener.outcome(run, damage)
     assert told != "ok" or (key == "tokenizer" and path == "")
     opened = [name for name in OPENED if name.startswith(("/etc/", str(Path.home()))) and "cache" not in name]
     assert not [name for name in opened if name.endswith(("passwd", "config.json", "tokenizer.json"))], opened

@@ -18,7 +18,7 @@ import pytest
 from gradiend_ui.server.home import MARKER, SUB_FOLDER
 from gradiend_ui.server.leftovers import CACHE_SECONDS, DAY
 from gradiend_ui.server.session import Session
-from tests.engine.test_home import OLDER, contents
+from tests.server.test_home import OLDER, contents
 from tests.support.served import ROOT, free_port, started, wait_until_ready
 
 SHA = "0123456789abcdef" * 4

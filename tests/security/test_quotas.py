@@ -81,19 +81,19 @@ def test_places_hold_between_threads() -> None:
 
 def test_on_a_local_server_the_oldest_tables_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploaded_tables, "MAX_KEPT_BYTES", 1)
-    desk = Data(Shared(Store(tmp_path / "runs.sqlite"), None, tmp_path, public=False))  # type: ignore[arg-type]
-    desk.keep_pasted("a;b\n1;2", "pasted", is_table=True)
-    newest = desk.keep_pasted("a;b\n3;4", "pasted", is_table=True)["upload"]
+    data = Data(Shared(Store(tmp_path / "runs.sqlite"), None, tmp_path, public=False))  # type: ignore[arg-type]
+    data.keep_pasted("a;b\n1;2", "pasted", is_table=True)
+    newest = data.keep_pasted("a;b\n3;4", "pasted", is_table=True)["upload"]
     assert [path.name for path in (tmp_path / "uploads").iterdir()] == [newest]
 
 
 def test_tables_have_so_much_room_and_push_no_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploaded_tables, "MAX_KEPT_BYTES", 1)
-    ground = Shared(Store(tmp_path / "runs.sqlite"), None, tmp_path, public=True)  # type: ignore[arg-type]
-    desk = Data(ground)
-    first = desk.keep_pasted("a;b\n1;2", "pasted", is_table=True)["upload"]
-    desk.keep_pasted("a;b\n3;4", "pasted", is_table=True)
+    shared = Shared(Store(tmp_path / "runs.sqlite"), None, tmp_path, public=True)  # type: ignore[arg-type]
+    data = Data(shared)
+    first = data.keep_pasted("a;b\n1;2", "pasted", is_table=True)["upload"]
+    data.keep_pasted("a;b\n3;4", "pasted", is_table=True)
     assert uploaded_tables.upload_path(tmp_path, first).is_file()
     monkeypatch.setattr(Shared, "quotas", replace(PUBLIC, kept_bytes=10))
     with pytest.raises(Busy, match="room for uploads is full"):
-        desk.keep_pasted("a;b\n5;6", "pasted", is_table=True)
+        data.keep_pasted("a;b\n5;6", "pasted", is_table=True)

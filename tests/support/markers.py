@@ -8,11 +8,11 @@ NOT_QUICK = ("parity", "browser", "faults", "slow")
 LONG = frozenset(
     {
         "demo/test_build.py",
-        "engine/test_beside.py",
-        "engine/test_invariance.py",
-        "engine/test_session.py",
-        "engine/test_training.py",
-        "engine/test_winner_search.py::test_the_winner_is_that_of_the_whole_grid_on_hundreds_of_grids",
+        "engine/worker/test_beside.py",
+        "engine/scoring/test_invariance.py",
+        "server/test_session.py",
+        "engine/training/test_training.py",
+        "engine/sweep/test_winner_search.py::test_the_winner_is_that_of_the_whole_grid_on_hundreds_of_grids",
         "security/test_checkpoints.py",
         "security/test_checkpoints_bases.py",
         "security/test_config_ranges.py",

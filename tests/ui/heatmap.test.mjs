@@ -34,8 +34,8 @@ const payload = (changes = {}) => ({
 const view = (changes = {}) => heatmap.readView(JSON.stringify(payload(changes)));
 
 test('what a value leaves out comes from the view before it', () => {
-  const whole = view({ ground: 'r:5', held: false });
-  const { status, reason, rows_done: rows, rows_total: total, ...rest } = payload({ ground: 'r:5', held: true, passes: [[false, true, true], [true, null, null]] });
+  const whole = view({ tables_version: 'r:5', held: false });
+  const { status, reason, rows_done: rows, rows_total: total, ...rest } = payload({ tables_version: 'r:5', held: true, passes: [[false, true, true], [true, null, null]] });
   const sent = JSON.stringify({ ...rest, tables: {} }), light = heatmap.readView(sent, whole);
   assert.deepEqual([light.status, light.reason, light.rows_done, light.rows_total], [status, reason, rows, total]);
   assert.deepEqual(light.passes[0], [false, true, true]);
@@ -43,7 +43,7 @@ test('what a value leaves out comes from the view before it', () => {
   assert.equal(light.details[0].values, whole.details[0].values);
   const changed = { ...rest, tables: { 'F|M': [[0, 0, 0], [1, 1, 1]] } };
   assert.deepEqual(heatmap.readView(JSON.stringify(changed), light).maps[0].values, [[0, 0, 0], [1, 1, 1]]);
-  assert.equal(heatmap.readView(sent, view({ ground: 'r:6', held: false })), null);
+  assert.equal(heatmap.readView(sent, view({ tables_version: 'r:6', held: false })), null);
   assert.equal(heatmap.readView(sent), null);
 });
 

@@ -71,15 +71,15 @@ def test_maps_hold_every_number_once_and_the_best_cell(make_picture, options) ->
 
 def test_what_the_page_holds_is_not_sent_again(make_picture, options) -> None:
     whole = payload_of(make_picture(), options)
-    assert not whole["held"] and whole["ground"] == f"run-1:{make_picture()['rev']}"
-    light = payload_of(make_picture(), options, held=whole["ground"])
+    assert not whole["held"] and whole["tables_version"] == f"run-1:{make_picture()['rev']}"
+    light = payload_of(make_picture(), options, held=whole["tables_version"])
     assert light["held"] and light["tables"] == {} and "status" not in light
     assert {key: light[key] for key in ("maps", "details", "passes", "best")} == {
         key: whole[key] for key in ("maps", "details", "passes", "best")
     }
-    change = payload_of(make_picture(), options, "change", held=whole["ground"])
+    change = payload_of(make_picture(), options, "change", held=whole["tables_version"])
     assert list(change["tables"]) == ["change"], "the page has none of another question's numbers"
-    weaken = payload_of(make_picture(), {**options, "goal": "weaken"}, held=whole["ground"])
+    weaken = payload_of(make_picture(), {**options, "goal": "weaken"}, held=whole["tables_version"])
     assert list(weaken["tables"]) == ["metric"]
 
 

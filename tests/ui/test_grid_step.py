@@ -122,9 +122,9 @@ def test_the_board_shows_one_picture(session, options, words) -> None:
 def test_the_board_leaves_out_what_the_page_holds(session, options, words) -> None:
     view = View(run="run-1", options=options)
     whole = board.show(session, view, words).maps
-    light = board.show_maps(session, view, words, whole["ground"])
+    light = board.show_maps(session, view, words, whole["tables_version"])
     assert light["held"] and not light["tables"]
-    assert light == board.show(session, view, words, whole["ground"]).maps
+    assert light == board.show(session, view, words, whole["tables_version"]).maps
     assert board.show_maps(session, view, words) == whole
 
 

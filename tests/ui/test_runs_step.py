@@ -56,7 +56,7 @@ class Worker:
         self.store.delete_run(request.run)
 
 
-class Shelved:
+class Listed:
     """As much of a session as the drawer needs, on a real store."""
 
     def __init__(self, store: Store, shared: Shared, pictures: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ def store(tmp_path) -> Store:
 
 
 @pytest.fixture
-def shelved(store: Store, tmp_path, make_picture: Callable[..., dict[str, Any]]) -> Shelved:
+def listed(store: Store, tmp_path, make_picture: Callable[..., dict[str, Any]]) -> Listed:
     """Two runs, the second newer, finished, with another neutral set and other columns."""
     first = store.create_run("ck", {}, INFO, CELLS)
     scores = [CellScore(None, "final"), *(CellScore(cell, "final") for cell in CELLS)]
@@ -99,18 +99,18 @@ def shelved(store: Store, tmp_path, make_picture: Callable[..., dict[str, Any]])
     }
     values = [[0.5, 0.5], [None, 0.25]]
     narrow = make_picture(**part, learning_rates=[0.2, 0.5], by_dataset={d: {"M": values, "F": values} for d in "MF"})
-    session = Shelved(store, Shared(store, Worker(store), tmp_path, False), {first: full, second: narrow})  # type: ignore[arg-type]
+    session = Listed(store, Shared(store, Worker(store), tmp_path, False), {first: full, second: narrow})  # type: ignore[arg-type]
     session.first, session.second = first, second
     return session
 
 
 @pytest.fixture
-def drawer(shelved: Shelved, words, options) -> Drawer:
-    return Drawer(shelved, words, shelved.second, FIRST, options)  # type: ignore[arg-type]
+def drawer(listed: Listed, words, options) -> Drawer:
+    return Drawer(listed, words, listed.second, FIRST, options)  # type: ignore[arg-type]
 
 
-def test_the_list_tells_what_was_swept_and_what_won(drawer: Drawer, shelved: Shelved) -> None:
-    shelved.runs.label(shelved.first, "  my\t<b>run</b> ", "line one\nline two\x07")
+def test_the_list_tells_what_was_swept_and_what_won(drawer: Drawer, listed: Listed) -> None:
+    listed.runs.label(listed.first, "  my\t<b>run</b> ", "line one\nline two\x07")
     _, tree, status, *_ = drawer.shown()
     text = text_of(tree)
     for part in ("my <b>run</b>", "line one\nline two", "2/2", "0/2", "M / F", "neutral set gender-free", "(−1, 0.2)",
@@ -120,27 +120,27 @@ def test_the_list_tells_what_was_swept_and_what_won(drawer: Drawer, shelved: She
     assert text.index("gender-free") < text.index("pronoun-free"), "newest first"
 
 
-def test_names_are_short_and_only_who_may_gives_them(shelved: Shelved) -> None:
+def test_names_are_short_and_only_who_may_gives_them(listed: Listed) -> None:
     with pytest.raises(TooLarge, match="81 characters; at most 80"):
-        shelved.runs.label(shelved.first, "x" * 81, "")
+        listed.runs.label(listed.first, "x" * 81, "")
     with pytest.raises(NotFound):
-        shelved.runs.label("nobody", "x", "")
-    public = Runs(Shared(shelved.store, None, shelved.shared.data_dir, True), shelved.select)  # type: ignore[arg-type]
+        listed.runs.label("nobody", "x", "")
+    public = Runs(Shared(listed.store, None, listed.shared.data_dir, True), listed.select)  # type: ignore[arg-type]
     assert public.newest() == {"runs": [], "count": 0}
     for action in (
-        lambda: public.label(shelved.first, "x", ""),
-        lambda: public.delete(shelved.first),
-        lambda: public.entry(shelved.first),
+        lambda: public.label(listed.first, "x", ""),
+        lambda: public.delete(listed.first),
+        lambda: public.entry(listed.first),
     ):
         with pytest.raises(NotAllowed, match="has no key"):
             action()
-    assert shelved.store.run(shelved.first).name == ""
+    assert listed.store.run(listed.first).name == ""
 
 
-def test_a_visitors_drawer_has_the_runs_whose_keys_their_browser_keeps(drawer: Drawer, shelved: Shelved) -> None:
-    kept = shelved.store.create_run("ck", {}, {**INFO, "neutral_set": "mine"}, CELLS, key_hash=hashed("k"))
-    shelved.shared = Shared(shelved.store, Worker(shelved.store), shelved.shared.data_dir, True)  # type: ignore[arg-type]
-    shelved.runs = Runs(shelved.shared, shelved.select)
+def test_a_visitors_drawer_has_the_runs_whose_keys_their_browser_keeps(drawer: Drawer, listed: Listed) -> None:
+    kept = listed.store.create_run("ck", {}, {**INFO, "neutral_set": "mine"}, CELLS, key_hash=hashed("k"))
+    listed.shared = Shared(listed.store, Worker(listed.store), listed.shared.data_dir, True)  # type: ignore[arg-type]
+    listed.runs = Runs(listed.shared, listed.select)
     stranger, holder = replace(drawer, asker=Asker("anna")), replace(drawer, asker=Asker("anna", ring={kept: "k"}))
     assert "has started no sweep here yet" in text_of(stranger.shown()[1])
     shown = text_of(holder.shown()[1])
@@ -149,73 +149,73 @@ def test_a_visitors_drawer_has_the_runs_whose_keys_their_browser_keeps(drawer: D
         with pytest.raises(NotAllowed):
             stranger.press(f"{press}:{kept}").shown()
         with pytest.raises(NotAllowed):
-            holder.press(f"{press}:{shelved.first}").shown()
+            holder.press(f"{press}:{listed.first}").shown()
     with pytest.raises(NotAllowed):
         stranger.press(f"sure:{kept}")
-    assert shelved.store.count_runs() == 3
+    assert listed.store.count_runs() == 3
     holder.press(f"edit:{kept}").labelled("named", "")
-    assert shelved.store.run(kept).name == "named"
-    assert holder.press(f"sure:{kept}").said == "named was deleted." and shelved.store.count_runs() == 2
+    assert listed.store.run(kept).name == "named"
+    assert holder.press(f"sure:{kept}").said == "named was deleted." and listed.store.count_runs() == 2
 
 
 def test_the_empty_list_says_what_would_be_there(words) -> None:
     assert "No earlier sweeps" in text_of(listing.build_list([], 0, listing.Marks(), words))
 
 
-def test_deleting_asks_once_and_leaves_the_page_without_the_run(drawer: Drawer, shelved: Shelved) -> None:
-    asked = drawer.press(f"delete:{shelved.second}")
-    assert "Delete this sweep" in text_of(asked.shown()[1]) and shelved.store.count_runs() == 2
+def test_deleting_asks_once_and_leaves_the_page_without_the_run(drawer: Drawer, listed: Listed) -> None:
+    asked = drawer.press(f"delete:{listed.second}")
+    assert "Delete this sweep" in text_of(asked.shown()[1]) and listed.store.count_runs() == 2
     assert "Delete this sweep" not in text_of(asked.press("keep:").shown()[1])
-    gone = asked.press(f"sure:{shelved.second}")
-    assert shelved.shared.worker.asked == [DeleteRun(shelved.second)]
-    assert [run.id for run in shelved.store.runs()] == [shelved.first]
+    gone = asked.press(f"sure:{listed.second}")
+    assert listed.shared.worker.asked == [DeleteRun(listed.second)]
+    assert [run.id for run in listed.store.runs()] == [listed.first]
     assert gone.wanted == "card:ck", "the run was on the page"
     assert text_of(gone.shown()[2]) == "demo was deleted."
-    other = drawer.press(f"sure:{shelved.first}")
+    other = drawer.press(f"sure:{listed.first}")
     assert other.wanted == ""
 
 
-def test_the_form_is_filled_and_saved(drawer: Drawer, shelved: Shelved) -> None:
-    shelved.runs.label(shelved.first, "old", "note")
-    editing = drawer.press(f"edit:{shelved.first}")
+def test_the_form_is_filled_and_saved(drawer: Drawer, listed: Listed) -> None:
+    listed.runs.label(listed.first, "old", "note")
+    editing = drawer.press(f"edit:{listed.first}")
     form, name, note = editing.shown()[5:8]
     assert (form["visible"], name, note, editing.wanted) == (True, "old", "note", "form")
     saved = editing.labelled("new", "")
-    assert saved.shown()[5]["visible"] is False and shelved.store.run(shelved.first).name == "new"
+    assert saved.shown()[5]["visible"] is False and listed.store.run(listed.first).name == "new"
 
 
-def test_two_runs_stand_side_by_side_under_one_question(drawer: Drawer, shelved: Shelved) -> None:
-    half = drawer.press(f"pair:{shelved.first}")
+def test_two_runs_stand_side_by_side_under_one_question(drawer: Drawer, listed: Listed) -> None:
+    half = drawer.press(f"pair:{listed.first}")
     assert "is chosen" in text_of(half.shown()[3]) and half.shown()[4]["visible"] is False
-    both = half.press(f"pair:{shelved.second}")
+    both = half.press(f"pair:{listed.second}")
     tree = both.shown()[3]
     assert both.shown()[4]["visible"] is True
-    assert len({str(question) for question in shelved.questions}) == 1
+    assert len({str(question) for question in listed.questions}) == 1
     text = text_of(tree)
     assert "pronoun-free" in text and "gender-free" in text and "The same in both: model" in text
     assert "B − A: P(F) on M rows" in text, "the page asks for F"
     assert "B − A: LMS / base" in text_of(both.press("number:2").shown()[3])
     third = both.press("pair:third")
-    assert third.hand["pair"] == [shelved.first, "third"], "a third run takes the second one's place"
+    assert third.hand["pair"] == [listed.first, "third"], "a third run takes the second one's place"
     assert both.press("apart:").hand["pair"] == []
 
 
-def sides(shelved: Shelved) -> tuple[pair.Side, pair.Side]:
-    runs = (("A", shelved.first), ("B", shelved.second))
-    first, second = (pair.Side(letter, shelved.runs.entry(run), shelved.pictures[run]) for letter, run in runs)
+def sides(listed: Listed) -> tuple[pair.Side, pair.Side]:
+    runs = (("A", listed.first), ("B", listed.second))
+    first, second = (pair.Side(letter, listed.runs.entry(run), listed.pictures[run]) for letter, run in runs)
     return first, second
 
 
-def test_colours_mean_the_same_in_both_grids(shelved: Shelved) -> None:
-    first, second = sides(shelved)
+def test_colours_mean_the_same_in_both_grids(listed: Listed) -> None:
+    first, second = sides(listed)
     number = pair.Number("M", "F")
     assert pair.scale(number, first, second) == (0.0, 0.76)
     low, high = pair.scale(pair.Number(), first, second)
     assert (low, high) == (0.958, 1.016)
 
 
-def test_the_difference_is_b_minus_a_where_both_have_the_cell(shelved: Shelved) -> None:
-    first, second = sides(shelved)
+def test_the_difference_is_b_minus_a_where_both_have_the_cell(listed: Listed) -> None:
+    first, second = sides(listed)
     number = pair.Number("M", "F")
     factors, rates, table = pair.difference(first, second, number)
     assert (factors, rates) == ([-1.0, 1.0], [0.2, 0.5])
@@ -226,8 +226,8 @@ def test_the_difference_is_b_minus_a_where_both_have_the_cell(shelved: Shelved) 
     assert float(lines[1]["difference"]) == pytest.approx(-0.21)
 
 
-def test_settings_that_differ_are_found(shelved: Shelved) -> None:
-    first, second = sides(shelved)
+def test_settings_that_differ_are_found(listed: Listed) -> None:
+    first, second = sides(listed)
     assert pair.differing(first.entry, second.entry) == ["neutral_set"]
 
 

@@ -84,7 +84,7 @@ class Shown:
 
 
 def show(session: Session, view: View, words: Words, held: str = "") -> Shown:
-    """The newest picture of the view's run. held: the ground of the maps that the page already has."""
+    """The newest picture of the view's run. held: the version of the tables that the page already has."""
     picture = session.picture(view.run, view.options)
     row_chart, reason = _cell(picture, view, words)
     return Shown(

@@ -7,10 +7,10 @@ const GAP = 10, NARROWEST = 150, MOST_NUMBERS = 400;
 const DARK_TEXT = '#14181f', LIGHT_TEXT = '#ffffff';
 
 // A value of the component as the functions here read it: every map and detail gets its table. What a value leaves out
-// comes from `held`, the view before it; null where that stands on another ground.
+// comes from `held`, the view before it; null where that is of another version.
 function readView(value, held = null) {
   const sent = parsed(value);
-  if (!sent || (sent.held && sent.ground !== held?.ground)) return null;
+  if (!sent || (sent.held && sent.tables_version !== held?.tables_version)) return null;
   const view = sent.held ? { ...held, ...sent, tables: { ...held.tables, ...sent.tables } } : sent;
   const withValues = (item) => ({ ...item, values: view.tables[item.table] });
   return { ...view, maps: view.maps.map(withValues), details: view.details.map(withValues) };

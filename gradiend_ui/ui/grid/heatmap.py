@@ -61,8 +61,8 @@ class Heatmap(gr.HTML):
     """Its events carry plain values.
 
     `select`: `index` [row, column] and `value` {feature_factor, learning_rate, how, rev}; `input`: {shows, held}, what
-    the maps are to show and the ground they have; `submit`: {format}, the file of all cells that is asked for;
-    `apply`: {feature_factor, learning_rate}, a skipped cell that is to be scored.
+    the maps are to show and the version of the tables they have; `submit`: {format}, the file of all cells that is
+    asked for; `apply`: {feature_factor, learning_rate}, a skipped cell that is to be scored.
     """
 
     def __init__(

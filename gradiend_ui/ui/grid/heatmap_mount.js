@@ -11,7 +11,7 @@ function mountHeatmap(root, props, trigger, watch) {
   const best = () => (view?.best ? { row: view.best[0], column: view.best[1] } : null);
   const current = () => chosen || best();
   const table = mountTable(twin, texts, (cell) => choose(cell, 'pointer'));
-  const showChosen = mountShows(find('.shows'), uid, texts, (name) => trigger('input', { shows: name, held: view?.ground }));
+  const showChosen = mountShows(find('.shows'), uid, texts, (name) => trigger('input', { shows: name, held: view?.tables_version }));
   const showKeys = mountLegend(find('.legend'), texts);
   mountSave(find('.save'), texts, pictures, (format) => trigger('submit', { format }));
   find('.save summary').textContent = texts.save;
@@ -219,7 +219,7 @@ function mountHeatmap(root, props, trigger, watch) {
     const newest = readView(props.value, before);
     if (!newest) return askForAll();
     view = newest;
-    root.dataset.held = view.ground;
+    root.dataset.held = view.tables_version;
     const sameGrid = before && before.run === view.run && String(before.feature_factors) === String(view.feature_factors) && String(before.learning_rates) === String(view.learning_rates);
     if (!sameGrid) { chosen = null; origin = null; }
     if (sameGrid && hovered) showTip(hovered);  // a running sweep must not take the tip from under the pointer

@@ -16,7 +16,7 @@ from gradiend_ui.engine.errors import Failed
 from gradiend_ui.engine.files.whole_or_absent import with_advice
 
 
-def shelve(path: str) -> str:
+def downloadable(path: str) -> str:
     """The same file in the download cache; a hard link where the disk allows it. Raises Failed."""
     target = _place(Path(path).name)
     try:
@@ -29,7 +29,7 @@ def shelve(path: str) -> str:
     return str(target)
 
 
-def shelve_text(name: str, text: str) -> str:
+def downloadable_text(name: str, text: str) -> str:
     """`text` as a file called `name` in the download cache, UTF-8. Raises Failed."""
     target = _place(name)
     try:

@@ -1,4 +1,4 @@
-"""A wide panel above the bench for what needs room: closed until asked for, closed again by Escape.
+"""A wide panel above the page for what needs room: closed until asked for, closed again by Escape.
 
 Opening and closing happen in the browser (assets/page.js). Knows nothing of what lies inside.
 """

@@ -11,7 +11,7 @@ from gradiend_ui.ui.compare import panel as compare
 from gradiend_ui.ui.compare.answers import example_text
 from gradiend_ui.ui.compare.columns import CSV_NAME, MOST_PINNED, build_key, pair_of, toggled, without
 from gradiend_ui.ui.grid import board
-from gradiend_ui.ui.kit.downloads import press, shelve_text
+from gradiend_ui.ui.kit.downloads import downloadable_text, press
 from gradiend_ui.ui.kit.refusals import for_people
 from gradiend_ui.ui.kit.viewer import View
 from gradiend_ui.ui.page.following import AT_ONCE, EVERY, NEWEST, QUIET, known_view, page_of
@@ -114,7 +114,7 @@ def wire_copies(page: Page) -> None:
         with for_people(page.words):
             view = known_view(page, page_of(request), run)
             asked, _ = read_question(page, view, checkpoint, text)
-            return gr.DownloadButton(value=shelve_text(CSV_NAME, asking.comparison_csv(page.session, asked)))
+            return gr.DownloadButton(value=downloadable_text(CSV_NAME, asking.comparison_csv(page.session, asked)))
 
     widgets = page.compare
     inputs = [page.run, page.checkpoint, widgets.sentences]

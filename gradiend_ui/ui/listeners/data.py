@@ -21,7 +21,7 @@ from gradiend_ui.engine.sweep.data_report import ALL, default_split
 from gradiend_ui.ui.data import panel as data
 from gradiend_ui.ui.data import report
 from gradiend_ui.ui.data.choice import NONE, OWN, ROW_WISE, Choice, OwnRows, OwnTexts, data_of, own_table, splits
-from gradiend_ui.ui.kit.downloads import press, shelve_text
+from gradiend_ui.ui.kit.downloads import downloadable_text, press
 from gradiend_ui.ui.kit.drawer import opens
 from gradiend_ui.ui.kit.refusals import for_people
 from gradiend_ui.ui.kit.words import Words
@@ -208,7 +208,7 @@ def wire_rows(page: Page) -> None:
 
     def download(checkpoint: str, own_rows: OwnRows | None) -> str:
         with for_people(page.words):
-            return shelve_text(REJECTED_NAME, page.session.data.rejected(checkpoint, table_spec(own_rows)))
+            return downloadable_text(REJECTED_NAME, page.session.data.rejected(checkpoint, table_spec(own_rows)))
 
     now = [page.checkpoint, widgets.own_rows]
     opens(widgets.change, "data").then(describe, now, described_outputs(page), **QUIET)

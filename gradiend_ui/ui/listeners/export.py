@@ -13,7 +13,7 @@ from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.engine.values import QUESTION, CellPlace
 from gradiend_ui.ui.export import panel as export
 from gradiend_ui.ui.grid import board
-from gradiend_ui.ui.kit.downloads import press, shelve
+from gradiend_ui.ui.kit.downloads import downloadable, press
 from gradiend_ui.ui.kit.drawer import opens
 from gradiend_ui.ui.kit.refusals import refusal
 from gradiend_ui.ui.kit.tree import Node
@@ -62,7 +62,7 @@ def steps(
 ) -> Iterator[tuple[Node, str]]:
     """(note, path of the downloadable copy, "" until it is there) for each step. Raises GradiendUIError."""
     for step in session.exports.write(run, options, keep=keep, visitor=visitor):
-        path = shelve(step["path"]) if step["step"] == "done" and not keep else ""
+        path = downloadable(step["path"]) if step["step"] == "done" and not keep else ""
         yield export.build_step(step, words, keep), path
 
 

@@ -14,7 +14,7 @@ from gradiend_ui.ui.grid.files import FORMATS, grid_csv, grid_json, stem_of
 from gradiend_ui.ui.grid.heatmap import Picked
 from gradiend_ui.ui.grid.measures import SHOWS
 from gradiend_ui.ui.grid.reason import picked_cell
-from gradiend_ui.ui.kit.downloads import press, shelve_text
+from gradiend_ui.ui.kit.downloads import downloadable_text, press
 from gradiend_ui.ui.kit.refusals import for_people
 from gradiend_ui.ui.kit.viewer import View
 from gradiend_ui.ui.listeners.compare import answer_outputs, answered
@@ -117,7 +117,7 @@ def known_shows(data: object) -> str:
 
 
 def held_by(data: object) -> str:
-    """The ground that the page's maps hold, "" for none."""
+    """The version of the tables that the page's maps hold, "" for none."""
     return str(data.get("held") or "") if isinstance(data, dict) else ""
 
 
@@ -134,4 +134,4 @@ def write_grid(session: Session, view: View, data: object) -> str:
     about = {"model": model, "spec": info["spec"], "question": view.options}
     text = grid_csv(picture) if kind == "csv" else grid_json(picture, about)
     stem = stem_of(model, view.options["target_class"], view.options["goal"], view.run)
-    return shelve_text(f"{stem}_cells.{kind}", text)
+    return downloadable_text(f"{stem}_cells.{kind}", text)

@@ -14,7 +14,7 @@ import gradio as gr
 from gradiend_ui.engine.answers.run import RunEntry, SelectOptions
 from gradiend_ui.engine.errors import GradiendUIError, NotAllowed, NotFound
 from gradiend_ui.server.door.visitors import THIS_MACHINE, Asker
-from gradiend_ui.ui.kit.downloads import press, shelve_text
+from gradiend_ui.ui.kit.downloads import downloadable_text, press
 from gradiend_ui.ui.kit.refusals import for_people
 from gradiend_ui.ui.kit.tree import Node
 from gradiend_ui.ui.kit.words import Words
@@ -238,7 +238,7 @@ def wire_pair_file(page: Page) -> None:
             drawer = drawer_of(page, run, ring, hand, request)
             first, second = drawer.sides()
             text = pair.csv_of(first, second, drawer.number(first, second))
-            return gr.DownloadButton(value=shelve_text("side-by-side.csv", text))
+            return gr.DownloadButton(value=downloadable_text("side-by-side.csv", text))
 
     made = page.runs.csv.click(make_csv, drawer_inputs(page), page.runs.csv_file, js=WITH_RING, **AT_ONCE)
     made.success(None, None, None, js=press(runs.CSV_ID), api_visibility="private")

@@ -29,7 +29,7 @@ AT_ONCE: dict[str, object] = {**QUIET, "queue": False}
 NEWEST: dict[str, object] = {**AT_ONCE, "trigger_mode": "always_last"}
 EVERY: dict[str, object] = {**AT_ONCE, "trigger_mode": "multiple"}
 WITH_HELD = """(_, ...values) => [document.querySelector('#maps [data-held]')?.dataset.held || '', ...values]"""
-"""The first of the inputs becomes the ground that the maps hold: what the page has need not be sent again."""
+"""The first of the inputs becomes the version of the tables that the maps hold: these need not be sent again."""
 WITH_KEY = """(run, _, ...values) => [run, globalThis.gradiendPage.keyOf(run), ...values]"""
 """The second of the inputs becomes the key that this browser keeps for the run."""
 WITH_RING = """(run, _, ...values) => [run, globalThis.gradiendPage.ring(), ...values]"""

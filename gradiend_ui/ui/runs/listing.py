@@ -38,7 +38,7 @@ def build_list(entries: Sequence[RunEntry], count: int, marks: Marks, words: Wor
     items = [_build_entry(entry, marks, words) for entry in entries]
     more = pick("more:", words("runs.more", count=count - len(entries))) if count > len(entries) else None
     hint = node("p", words("runs.own_listed"), cls="quiet own-listed") if own else None
-    return node("div", hint, node("ul", *items, cls="shelf"), more)
+    return node("div", hint, node("ul", *items, cls="runs-list"), more)
 
 
 def build_loading(words: Words) -> Node:
@@ -73,7 +73,7 @@ def size(count: float) -> str:
 
 def _build_entry(entry: RunEntry, marks: Marks, words: Words) -> Node:
     is_current = entry["run"] == marks.current
-    state = node("span", words(f"page.state_{entry['state']}"), cls=f"shelf-state is-{entry['state']}")
+    state = node("span", words(f"page.state_{entry['state']}"), cls=f"runs-state is-{entry['state']}")
     done = explained(f"{entry['done']}/{entry['total']}", words.help("runs.cells"), cls="num")
     head = node(
         "div",
@@ -82,7 +82,7 @@ def _build_entry(entry: RunEntry, marks: Marks, words: Words) -> Node:
         done,
         node("span", moment(entry["created"]), cls="num quiet"),
         node("span", words("runs.current"), cls="here") if is_current else None,
-        cls="shelf-head",
+        cls="runs-head",
     )
     about = node(
         "div",
@@ -91,10 +91,10 @@ def _build_entry(entry: RunEntry, marks: Marks, words: Words) -> Node:
         _build_winner(entry, words),
         node("p", str(entry["note"]), cls="note") if entry["note"] else None,
         _build_made(entry.get("made_by"), words),
-        cls="shelf-about",
+        cls="runs-about",
     )
     return node(
-        "li", about, _build_buttons(entry, marks, words), cls="shelf-run current" if is_current else "shelf-run"
+        "li", about, _build_buttons(entry, marks, words), cls="runs-entry current" if is_current else "runs-entry"
     )
 
 
@@ -119,7 +119,7 @@ def _build_winner(entry: RunEntry, words: Words) -> Node:
     winner = entry["winner"]
     disk = explained(size(entry["bytes"]), words.help("runs.size"), cls="num")
     if winner is None:
-        return node("p", node("span", words("runs.no_winner")), disk, cls="shelf-winner quiet")
+        return node("p", node("span", words("runs.no_winner")), disk, cls="runs-winner quiet")
     what = words("runs.fallback" if winner["fallback"] else "runs.winner", name=winner["target_class"])
     return node(
         "p",
@@ -129,7 +129,7 @@ def _build_winner(entry: RunEntry, words: Words) -> Node:
         node("span", words("runs.base", value=three_digits(winner["base_probability"])), cls="num quiet"),
         explained(f"LMS {kept(winner)}", words.help("runs.kept"), cls="num"),
         disk,
-        cls="shelf-winner",
+        cls="runs-winner",
     )
 
 
@@ -151,7 +151,7 @@ def _build_made(made: MadeBy | None, words: Words) -> Node | None:
             (words("runs.made_blocks"), cut),
             *((words(f"runs.made_{name}"), node("code", str(digest))) for name, digest in hashes.items()),
         ),
-        cls="shelf-made",
+        cls="runs-made",
     )
 
 
@@ -172,7 +172,7 @@ def _build_buttons(entry: RunEntry, marks: Marks, words: Words) -> Node:
         going = entry["state"] in ACTIVE_STATES
         question = node("span", words("runs.ask_going" if going else "runs.ask"), cls="danger", role="alert")
         return node(
-            "div", question, button("sure", cls="danger"), node("span"), button("keep"), cls="shelf-buttons sure"
+            "div", question, button("sure", cls="danger"), node("span"), button("keep"), cls="runs-buttons sure"
         )
     return node(
         "div",
@@ -180,5 +180,5 @@ def _build_buttons(entry: RunEntry, marks: Marks, words: Words) -> Node:
         button("pair", aria_pressed="true" if run in marks.pair else "false"),
         button("edit"),
         button("delete"),
-        cls="shelf-buttons",
+        cls="runs-buttons",
     )

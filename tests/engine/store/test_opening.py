@@ -236,7 +236,7 @@ if __name__ == "__main__":
 def test_a_busy_worker_ends_with_its_killed_server(tmp_path: Path) -> None:
     script = tmp_path / "server.py"
     script.write_text(BUSY)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as server:
         assert server.stdout is not None
         worker = int(server.stdout.readline())

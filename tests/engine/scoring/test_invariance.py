@@ -40,7 +40,7 @@ from gradiend_ui.engine.values import BatchLimits, Cell, CellScore
 from gradiend_ui.engine.worker.handlers.sweeping import planned_info
 from tests.support.sweeps import finals
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CLOSE = 1e-5
 GRID = SweepSpec(feature_factors=(-1.0, 1.0), learning_rates=(0.01, 0.5))
 LIMITS = (BatchLimits(1, 64, 16), BatchLimits(3, 200, 64), BatchLimits(7, 4096, 1024))
@@ -171,7 +171,7 @@ def test_threads_move_nothing(whole: tuple[PreparedSweep, Scores]) -> None:
 SCRIPT = """
 import hashlib, sys
 from pathlib import Path
-from tests.engine.test_invariance import GRID, digest_of
+from tests.engine.scoring.test_invariance import GRID, digest_of
 print(digest_of(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
 """
 

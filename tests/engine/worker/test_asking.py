@@ -19,8 +19,8 @@ from gradiend_ui.engine.worker import client as worker_client
 from gradiend_ui.engine.worker.client import WorkerClient
 from gradiend_ui.engine.worker.requests import Request
 from gradiend_ui.engine.worker.turns import Places, Turns, asked_by, who_asks
-from tests.engine import echo_worker
-from tests.engine.echo_worker import Aside, Die, Echo, Hold, Release
+from tests.engine.worker import echo_worker
+from tests.engine.worker.echo_worker import Aside, Die, Echo, Hold, Release
 
 PLACES = Places(waiting=10, waiting_each=4, sent=2, sent_each=1)
 

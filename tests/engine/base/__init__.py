@@ -1,0 +1,1 @@
+"""Base models: which objective, shared by whom."""

@@ -1,0 +1,1 @@
+"""Checkpoints and what lies beside them."""

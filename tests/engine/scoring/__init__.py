@@ -1,0 +1,1 @@
+"""Probabilities and the LMS, by whatever way."""

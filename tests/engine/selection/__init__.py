@@ -1,0 +1,1 @@
+"""Which cell wins, and the pictures of a run."""

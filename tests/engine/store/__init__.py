@@ -1,0 +1,1 @@
+"""Runs and numbers that outlive their process."""

@@ -1,0 +1,1 @@
+"""Grids, their order, and sweeps over them."""

@@ -1,0 +1,1 @@
+"""What is brought by an upload."""

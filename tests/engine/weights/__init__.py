@@ -1,0 +1,1 @@
+"""The update and the rewritten weights."""

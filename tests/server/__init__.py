@@ -1,0 +1,1 @@
+"""The session and the data folder, without a page."""
