@@ -18,6 +18,11 @@ TWICE = {
     ("test", "train", "validation"),
 }
 """Pairs of keys or fields that say nothing of a choice; and the splits, where their order is one of preference."""
+BY_CHANCE = {
+    *(("MAX_LEVELS", "4"), ("PATIENCE_SECONDS", "5.0"), ("SHOWN", "5"), ("LONGEST_NAME", "80")),
+    *(("ALL", "'all'"), ("NEUTRAL", "'neutral'"), ("SWAP", "'swap'"), ("BASE", "'base'")),
+}
+"""Constants of two files with one name and one value that have nothing to do with each other."""
 PIECES = {"", ".", "..", "/", "\\", "~"}
 
 
@@ -76,6 +81,15 @@ def test_shared_values_have_one_home() -> None:
                 if type(number) is type(own) and number == own and name not in OF_OTHER_KINDS.get(own, ()):
                     homes[shared].append(f"{file}: {name}")
     assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
+def test_no_constant_is_set_to_the_same_value_in_two_files() -> None:
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for file, tree in trees().items():
+        for name, value in constants(tree):
+            if name.isupper() and not any(isinstance(part, ast.Name) for part in ast.walk(value) if part is not value):
+                found[name, ast.unparse(value)].append(file)
+    assert {names: files for names, files in found.items() if len(files) > 1 and names not in BY_CHANCE} == {}
 
 
 def test_objectives_and_policies_are_named_where_they_are_registered() -> None:

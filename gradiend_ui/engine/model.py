@@ -27,12 +27,10 @@ from gradiend_ui.engine.checkpoint.reading import Checkpoint
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.files.model_files import TRAINING
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
-from gradiend_ui.engine.values import finite
+from gradiend_ui.engine.values import Part, finite
 from gradiend_ui.engine.weights.parameter_map import MappedParameter, joined_fingerprint, match_parameters
 from gradiend_ui.engine.weights.precision import check_finite
 from gradiend_ui.engine.weights.workspace import Workspace, rewritten_copy
-
-Part = str
 
 
 @dataclass(frozen=True, eq=False)
@@ -375,7 +373,8 @@ class ModelWithGradiend:
 
         save_directory: a new folder, or one that exists: its checkpoint files are replaced, other files stay.
         use_safetensors: False writes pytorch_model.bin. metadata.base_model becomes the Hub id or absolute path of
-        the base model in use, so the folder can be moved. Raises BadName for a file's name, Failed by the disk.
+        the base model in use, so the folder can be moved. Raises BadName for a file's name, Failed when the disk
+        refuses.
         """
         loaded.save_trained(
             self._state.trained,

@@ -50,6 +50,8 @@ EXPORT_DTYPES, AS_BASE = ("float32", "float16", "bfloat16"), "base"
 """What a rewritten model can be stored as; as its base."""
 MAX_CELLS = 10_000
 MAX_TARGET_WORDS = 2000
+MAX_CLASSES, MAX_CLASS_NAME = 1000, 200
+"""Classes of a checkpoint or a table, and characters of a class's name."""
 MOST_COMPARED_TEXTS, MOST_COMPARED_CELLS = 20, 4
 MEGABYTE, GIGABYTE = 2**20, 2**30
 DEFAULT_RATIO, MOST_RATIO = 0.99, 2.0
@@ -148,8 +150,8 @@ class Cell:
     @classmethod
     def of(cls, data: object) -> Cell:
         """A cell from JSON; what else an answer tells of one (its score, say) is passed over. Raises BadGrid."""
-        if not isinstance(data, Mapping) or "feature_factor" not in data or "learning_rate" not in data:
-            raise BadGrid("A cell needs feature_factor and learning_rate.")
+        if not isinstance(data, Mapping) or not all(isinstance(data.get(name), int | float) for name in NO_CELL):
+            raise BadGrid(f"A cell is named by the two numbers feature_factor and learning_rate, not {shown(data)}.")
         shape = WHOLE if SHAPE_NAMES.isdisjoint(data) else Shape.of(data)
         return cls(data["feature_factor"], data["learning_rate"], data.get("part"), shape)
 

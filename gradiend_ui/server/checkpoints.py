@@ -29,15 +29,21 @@ from gradiend_ui.engine.errors import (
     is_broken,
     shown,
 )
-from gradiend_ui.engine.files.file_names import RING, followed, is_ring, is_writable, lies_in
+from gradiend_ui.engine.files.file_names import (
+    LONGEST_PATH,
+    LONGEST_PIECE,
+    RING,
+    followed,
+    is_ring,
+    is_writable,
+    lies_in,
+)
 from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.files.whole_or_absent import noting
 from gradiend_ui.engine.worker.client import WorkerEnded
 from gradiend_ui.engine.worker.requests import Load, Reload
 from gradiend_ui.engine.worker.turns import who_asks
 from gradiend_ui.server.shared import Shared
-
-LONGEST, LONGEST_PIECE = 4096, 255
 
 
 def checked_location(given: object, accepted: str) -> str:
@@ -49,8 +55,8 @@ def checked_location(given: object, accepted: str) -> str:
         raise BadGrid(f"{accepted}, not {shown(given)}.")
     if not given.strip():
         raise BadGrid(f"{accepted}; it is empty.")
-    if len(given) > LONGEST:
-        raise BadGrid(f"{accepted}; this one has {len(given):,} characters, and no path has over {LONGEST:,}.")
+    if len(given) > LONGEST_PATH:
+        raise BadGrid(f"{accepted}; this one has {len(given):,} characters, and no path has over {LONGEST_PATH:,}.")
     if any(ord(character) < 32 for character in given) or is_broken(given):
         raise BadGrid(f"{accepted}, not {shown(given)}: it holds characters that no name has.")
     pieces = given.replace("\\", "/").split("/")

@@ -9,12 +9,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gradiend_ui.engine.answers.model import CompareAnswer
+from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge, shown
 from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS, Cell
 from gradiend_ui.engine.worker.requests import CompareAhead, CompareBase
 from gradiend_ui.server.shared import Shared
 
 PIECE_CHARACTERS, FEW_PIECES = 1000, 4
 """A comparison of fewer pieces is not cut: it costs less than the asking."""
+
+
+def check_compared(cells: object, texts: object) -> None:
+    """Refuse what no comparison takes, with the limits in the sentence. Raises BadData, BadGrid, TooLarge."""
+    if isinstance(cells, str) or not isinstance(cells, Sequence):
+        raise BadGrid(f"The cells to compare are a list of {{feature_factor, learning_rate}}, not {shown(cells)}.")
+    if isinstance(texts, str) or not isinstance(texts, Sequence) or not texts:
+        raise BadData(f"The texts to compare are a list of at least one sentence, not {shown(texts)}.")
+    if len(cells) > MOST_COMPARED_CELLS:
+        raise TooLarge(f"These are {len(cells)} cells; at most {MOST_COMPARED_CELLS} can be compared at once.")
+    if len(texts) > MOST_COMPARED_TEXTS:
+        raise TooLarge(f"These are {len(texts)} texts; at most {MOST_COMPARED_TEXTS} can be compared at once.")
 
 
 class Comparisons:
@@ -34,11 +47,7 @@ class Comparisons:
 
         What is refused, is so by the comparison itself. Raises as it does.
         """
-        if (
-            len(cells) > MOST_COMPARED_CELLS
-            or len(texts) > MOST_COMPARED_TEXTS
-            or not all(isinstance(text, str) for text in texts)
-        ):
+        if not all(isinstance(text, str) for text in texts):
             return
         pieces = list(pieces_of(texts))
         if len(pieces) * (len(cells) + 1) < FEW_PIECES:

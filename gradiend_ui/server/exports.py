@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
@@ -22,7 +22,7 @@ from gradiend_ui.engine.files.file_names import WHY, is_device, without_device
 from gradiend_ui.engine.files.whole_or_absent import reason_of, sync_names, unfinished, with_advice
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
 from gradiend_ui.engine.selection.winner_sentences import chosen_for
-from gradiend_ui.engine.values import DEFAULT_RATIO, NO_CELL, PARTS, QUESTION, WINNER_GOALS, Cell, exact, finite
+from gradiend_ui.engine.values import DEFAULT_RATIO, PARTS, QUESTION, WINNER_GOALS, Cell, exact, finite
 from gradiend_ui.engine.worker.requests import DescribeExport, Export, Pack, Rewriting
 from gradiend_ui.server.leftovers import KEPT, STAGES, drop, drop_exports
 from gradiend_ui.server.shared import Shared
@@ -179,28 +179,18 @@ class Exports:
         winners = [self._select(run, {**question, "target_class": name}) for name in names]
         folders = unique_names([safe(name) for name in names]) if len(names) > 1 else [""]
         return tuple(
-            Piece(
-                Cell(winner["feature_factor"], winner["learning_rate"], options.get("part")),
-                folder,
-                reason(name, question, winner),
-            )
+            Piece(replace(Cell.of(winner), part=options.get("part")), folder, reason(name, question, winner))
             for name, folder, winner in zip(names, folders, winners, strict=True)
         )
 
     def _single(self, run: str, options: Mapping[str, Any], question: Mapping[str, object]) -> Piece:
         """One cell; where `target_class` says what was looked for, the card says whether the cell is the answer."""
-        given = {key: options.get(key) for key in NO_CELL}
-        if not all(isinstance(number, (int, float)) for number in given.values()):
-            raise BadGrid(f"A cell needs the two numbers feature_factor and learning_rate, not {shown(given)}.")
-        cell = Cell(options["feature_factor"], options["learning_rate"], options.get("part"))
+        cell = Cell.of(options)
         target, why = options.get("target_class"), None
         if target is not None:
             with suppress(NotFound):  # nothing can be chosen yet: nothing is said
                 winner = self._select(run, {**question, "target_class": target})
-                is_winner = (winner["feature_factor"], winner["learning_rate"]) == (
-                    cell.feature_factor,
-                    cell.learning_rate,
-                )
+                is_winner = replace(Cell.of(winner), part=cell.part) == cell
                 why = (
                     reason(target, question, winner)
                     if is_winner

@@ -25,7 +25,7 @@ from gradiend_ui.engine.answers.run import (
     StateAnswer,
 )
 from gradiend_ui.engine.base.demos import DEMOS
-from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError, NotAllowed, shown
+from gradiend_ui.engine.errors import BadGrid, GradiendUIError, NotAllowed, shown
 from gradiend_ui.engine.files.fence import fence_version
 from gradiend_ui.engine.selection.picture import Pictures
 from gradiend_ui.engine.selection.winner import select
@@ -46,7 +46,7 @@ from gradiend_ui.engine.worker.requests import Compare, Load, OpenFinished, Star
 from gradiend_ui.engine.worker.turns import who_asks
 from gradiend_ui.server import answers
 from gradiend_ui.server.checkpoints import OwnModel, Uploads, absolute, checked_location
-from gradiend_ui.server.comparing import Comparisons
+from gradiend_ui.server.comparing import Comparisons, check_compared
 from gradiend_ui.server.data import Data
 from gradiend_ui.server.door.quotas import LOCAL as LOCAL_QUOTAS
 from gradiend_ui.server.door.quotas import PUBLIC, Quotas, places_of
@@ -373,8 +373,7 @@ class Session:
     ) -> CompareAnswer:
         """The API's /compare. Raises BadData, BadGrid, TooLarge, NotFound."""
         self._store.revision(run)
-        if isinstance(texts, str) or not isinstance(texts, Sequence) or not isinstance(cells, Sequence):
-            raise BadData("cells and texts must be lists.")
+        check_compared(cells, texts)
         chosen = {} if options is None else options
         if not isinstance(chosen, Mapping):
             raise BadGrid(f"The options of compare must be an object, not {shown(chosen)}.")

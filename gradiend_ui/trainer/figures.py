@@ -24,6 +24,7 @@ from gradiend_ui.engine.files.whole_or_absent import write_whole
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
 from gradiend_ui.figures.encoder_distributions import encoder_distribution_table, encoder_distributions
 from gradiend_ui.figures.palette import DARK, FONT, LIGHT, light_to_dark
+from gradiend_ui.figures.panels import PIXELS_PER_INCH
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
 from gradiend_ui.figures.training_convergence import training_convergence, training_convergence_table
 from gradiend_ui.trainer.config import TextPredictionConfig
@@ -34,7 +35,6 @@ IMAGES = ("png", "svg", "pdf")
 FORMATS = ("html", "csv", *IMAGES)
 FOREIGN = ("jpg", "jpeg", "webp", "gif", "eps", "ps", "tif", "tiff", "bmp")
 PAGE_WIDTH = 1100  # pixels of an image whose figure leaves the width to the page
-PIXELS_PER_INCH = 96
 
 NO_KALEIDO = (
     "Writing {format} takes the package kaleido, which is not installed: pip install gradiend_ui[images]. "

@@ -12,7 +12,7 @@ from gradiend_ui.engine.export.checkpoint import save_rewritten
 from gradiend_ui.engine.export.model_card import Rewrite
 from gradiend_ui.engine.files.file_names import without_device
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.values import Cell, finite
+from gradiend_ui.engine.values import Cell, Part, finite
 
 OTHER_FOLDERS = frozenset({"model", "seeds", "cache", "decoder"})
 NOT_CHOICES = frozenset({"grid", "plot_path", "plot_paths"})
@@ -24,7 +24,7 @@ class RewriteRequest:
     saved below experiment_dir."""
 
     keys: tuple[str, ...]
-    part: str
+    part: Part
     output_dir: Path | None
     experiment_dir: Path | None
 

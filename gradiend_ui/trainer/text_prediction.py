@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
 from gradiend_ui.engine.errors import BadBase, BadGrid, BadName, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
+from gradiend_ui.engine.values import Part
 from gradiend_ui.trainer.arguments import check_whole
 from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation, inquiry_of, kept_results
 from gradiend_ui.trainer.decoder_plan import (
@@ -224,7 +225,7 @@ class TextPredictionTrainer(ModelAndData):
             part = found.request.part
         request = RewriteRequest(
             keys=tuple(name if increase_target_probabilities else f"{name}_weaken" for name in names),
-            part=part,
+            part=cast(Part, part),  # another one is refused when it is used
             output_dir=None if output_dir is None else Path(output_dir),
             experiment_dir=None if self.experiment_dir is None else Path(self.experiment_dir),
         )

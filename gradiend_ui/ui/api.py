@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.blocks import BlockFunction
 
-from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge, shown
-from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS
+from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.server.door.visitors import Visitors
 from gradiend_ui.ui.kit.downloads import downloadable
 from gradiend_ui.ui.kit.refusals import for_scripts
@@ -22,9 +21,7 @@ from gradiend_ui.ui.kit.refusals import for_scripts
 if TYPE_CHECKING:
     from gradiend_ui.server.session import Session
 
-MOST_NUMBER = 10**300
 NOT_FINITE = "The value is not a finite number: the rewritten model overflowed."
-CELL_KEYS = ("feature_factor", "learning_rate")
 KEYED = ("pause", "resume", "finish_cell", "stop", "label", "delete")
 """Functions whose last value is the key of the run."""
 FREE: dict[str, object] = {"concurrency_limit": None}
@@ -82,7 +79,7 @@ def _controls(session: Session, visitors: Visitors) -> Iterable[Endpoint]:
     def finish_cell(run: str, cell: dict[str, Any], key: str = "", request: gr.Request = None) -> dict[str, Any]:
         """Score a cell that a sweep with winner_only skipped; the run goes on for it."""
         with for_scripts():
-            return answer(session.finish_cell(run, check_cell(cell), visitors.asker(request, key)))
+            return answer(session.finish_cell(run, cell, visitors.asker(request, key)))
 
     def stop(run: str, key: str = "", request: gr.Request = None) -> dict[str, Any]:
         """End a sweep; finished cells stay."""
@@ -117,7 +114,6 @@ def _reading(session: Session) -> Iterable[Endpoint]:
     ) -> dict[str, Any]:
         """Predictions of the base and of up to four rewritten models side by side."""
         with for_scripts():
-            check_compare(cells, texts)
             return answer(session.compare(run, cells, texts, as_object(options, "options")))
 
     return select, compare
@@ -144,7 +140,7 @@ def _register_export(session: Session, visitors: Visitors) -> None:
     def export(run: str, options: dict[str, Any], request: gr.Request) -> str:
         """Write the rewritten model of one cell, or of each class's best cell, as a zip file."""
         with for_scripts():
-            return downloadable(session.export(run, check_export(options), visitors.of(request)))
+            return downloadable(session.export(run, as_object(options, "options"), visitors.of(request)))
 
     run = gr.Textbox(label="run", visible=False)
     options = gr.JSON(label="options", visible=False)
@@ -154,16 +150,6 @@ def _register_export(session: Session, visitors: Visitors) -> None:
     )
 
 
-def check_export(options: object) -> dict[str, Any]:
-    """Options with a cell, or with the classes whose best cells are wanted, and the only kind there is."""
-    given = options if isinstance(options, dict) else {}
-    if not given.get("target_classes") and not _names_a_cell(given):
-        raise BadGrid(
-            f"Exporting needs feature_factor and learning_rate, two numbers, or target_classes, not {shown(options)}."
-        )
-    return {"kind": "checkpoint", **given}
-
-
 def as_object(given: object, name: str) -> dict[str, Any]:
     """An argument that is an object of options; nothing stands for none of them."""
     if given is None:
@@ -171,30 +157,6 @@ def as_object(given: object, name: str) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise BadGrid(f"{name} must be an object, such as {{}}, not {shown(given)}.")
     return given
-
-
-def check_cell(cell: object) -> dict[str, Any]:
-    """A cell by its two numbers and nothing else."""
-    given = cell if isinstance(cell, dict) else {}
-    if not _names_a_cell(given):
-        raise BadGrid(f"A cell is named by the two numbers feature_factor and learning_rate, not {shown(cell)}.")
-    return {key: given[key] for key in CELL_KEYS}
-
-
-def _names_a_cell(options: Mapping[str, object]) -> bool:
-    return all(_is_number(options.get(key)) for key in CELL_KEYS)
-
-
-def check_compare(cells: object, texts: object) -> None:
-    """Refuse what `compare` does not take, with the limits in the sentence."""
-    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise BadGrid("The cells to compare are a list of {feature_factor, learning_rate}.")
-    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-        raise BadData("The texts to compare are a list of at least one sentence.")
-    if len(cells) > MOST_COMPARED_CELLS:
-        raise TooLarge(f"These are {len(cells)} cells; at most {MOST_COMPARED_CELLS} can be compared at once.")
-    if len(texts) > MOST_COMPARED_TEXTS:
-        raise TooLarge(f"These are {len(texts)} texts; at most {MOST_COMPARED_TEXTS} can be compared at once.")
 
 
 def answer(value: Mapping[str, object]) -> dict[str, Any]:
@@ -215,9 +177,3 @@ def _sendable_object(value: Mapping[str, object]) -> dict[str, object]:
     if any(isinstance(item, float) and not math.isfinite(item) for item in value.values()):
         clean["reason"] = clean.get("reason") or NOT_FINITE
     return clean
-
-
-def _is_number(value: object) -> bool:
-    if isinstance(value, int):
-        return not isinstance(value, bool) and abs(value) <= MOST_NUMBER
-    return isinstance(value, float) and math.isfinite(value)

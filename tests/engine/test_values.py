@@ -91,9 +91,12 @@ def test_a_cell_has_one_spelling_and_tells_its_part_only_where_it_is_given() -> 
     assert other.as_json() == {"feature_factor": -1.0, "learning_rate": 0.1, "part": "encoder-weight"}
     assert plain != other and all(Cell.of(cell.as_json()) == cell for cell in (plain, other))
     assert Cell.of({**plain.as_json(), "status": "final", "lms": {}, "share": 1, "groups": None}) == plain
-    for odd in (None, [], {"feature_factor": 1}, {"learning_rate": 1}):
-        with pytest.raises(BadGrid, match="A cell needs feature_factor and learning_rate"):
+    for odd in (None, [1, 2], {"feature_factor": 1}, {"learning_rate": 1}, {"feature_factor": "1", "learning_rate": 1}):
+        with pytest.raises(BadGrid, match="the two numbers feature_factor and learning_rate, not"):
             Cell.of(odd)
+    for odd in (math.nan, 10**400, True):
+        with pytest.raises(BadGrid, match="feature_factor must be a "):
+            Cell.of({"feature_factor": odd, "learning_rate": 1})
 
 
 @pytest.mark.parametrize("more", [{"share": 0.5}, {"groups": ["attention"]}, {"top_k": 0.1}, {"slope": 1}])

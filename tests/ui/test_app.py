@@ -13,6 +13,7 @@ import pytest
 
 import app
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
+from gradiend_ui.server.comparing import check_compared
 from gradiend_ui.server.door.gate import Doors
 from gradiend_ui.server.door.quotas import LOCAL
 from gradiend_ui.server.door.visitors import Visitors
@@ -60,16 +61,6 @@ def test_the_public_functions_are_exactly_those_of_the_readme(blocks) -> None:
     assert found == PUBLIC
 
 
-def test_a_cell_that_is_asked_for_is_two_numbers() -> None:
-    assert api.check_cell({"feature_factor": -1, "learning_rate": 0.1, "x": 2}) == {
-        "feature_factor": -1,
-        "learning_rate": 0.1,
-    }
-    for cell in ({"learning_rate": 1.0}, {"feature_factor": math.nan, "learning_rate": 1.0}, None, [1, 2]):
-        with pytest.raises(BadGrid, match="two numbers"):
-            api.check_cell(cell)
-
-
 def test_every_listener_of_the_page_is_private(blocks) -> None:
     public = {function.api_name for function in blocks.fns.values() if function.api_visibility == "public"}
     assert public == set(PUBLIC)
@@ -99,13 +90,13 @@ def test_numbers_that_are_not_finite_leave_as_null_with_a_reason() -> None:
 
 def test_wrong_shapes_are_refused_in_a_sentence() -> None:
     with pytest.raises(TooLarge, match="at most 4"):
-        api.check_compare([{}] * 5, ["a"])
+        check_compared([{}] * 5, ["a"])
     with pytest.raises(TooLarge, match="at most 20"):
-        api.check_compare([], ["a"] * 21)
+        check_compared([], ["a"] * 21)
     with pytest.raises(BadData, match="at least one"):
-        api.check_compare([], "a")
-    with pytest.raises(BadGrid, match="two numbers"):
-        api.check_export({"feature_factor": 1})
+        check_compared([], "a")
+    with pytest.raises(BadGrid, match="list of"):
+        check_compared("ab", ["a"])
 
 
 def test_plotly_and_the_style_sheet_come_from_here() -> None:

@@ -13,6 +13,8 @@ from gradiend_ui.engine.answers.data import RowsSummary
 
 Number = float | None
 """None: not known, or not finite."""
+DIRECTION, ROWS, NEUTRAL = "direction", "rows", "neutral"
+"""What a checkpoint can lack for a sweep, in the order in which it is asked for."""
 
 
 class Assumed(TypedDict):

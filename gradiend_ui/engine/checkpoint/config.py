@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gradiend_ui.engine.errors import BadCheckpoint, shown
+from gradiend_ui.engine.files.safetensors_header import MAX_DIMENSIONS, MAX_NAME
 
 KINDS = ("all", "mask", "indices")
 ACTIVATION_FIELDS = ("activation_encoder", "activation_decoder")
-MAX_DIMENSIONS, MAX_SIZE = 8, 2**40
-MAX_NAME, MAX_DTYPE_NAME = 1000, 40
+MAX_SIZE = 2**40
+MAX_DTYPE_NAME = 40
 ENCODER_WEIGHT, ENCODER_BIAS = "encoder.0.linear.weight", "encoder.0.linear.bias"
 DECODER_WEIGHT, DECODER_BIAS = "decoder.0.linear.weight", "decoder.0.linear.bias"
 ENCODER_NORM = ("encoder.1.weight", "encoder.1.bias")  # only with the encoder activation "id"

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from gradiend_ui.engine.errors import BadCheckpoint, shown
 from gradiend_ui.engine.files.model_files import CONTEXT, TRAINING
-from gradiend_ui.engine.values import SOURCES
+from gradiend_ui.engine.values import MAX_CLASS_NAME, MAX_CLASSES, SOURCES
 
-MAX_CLASSES, MAX_CLASS_NAME, MAX_TARGET_NAME = 1000, 200, 200
+MAX_TARGET_NAME = 200
 DIRECTION_FROM_TRAINING = "The direction of each class was taken from training.json: gradiend_context.json has none."
 SOURCE_ASSUMED = "No file tells the source of the gradients: 'factual' is assumed."
 

@@ -37,7 +37,7 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
-from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS, NATURAL, Cell, finite_or_none
+from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS, NATURAL, Cell, Part, finite_or_none
 from gradiend_ui.engine.weights.workspace import Workspace
 
 ClassProbabilities = dict[str, float | None]
@@ -71,7 +71,7 @@ class Comparison:
     workspace: Workspace
     targets: ClassTargets
     token_boundary: str = "reference"
-    part: str = "decoder"
+    part: Part = "decoder"
     memory: Memory[Any] = field(default_factory=Memory)
     owner: str = ""
 
@@ -151,7 +151,7 @@ def compare(
     *,
     targets: ClassTargets,
     token_boundary: str = "reference",
-    part: str = "decoder",
+    part: Part = "decoder",
     top_k: int = 5,
 ) -> list[ComparedText]:
     """As `side_by_side`, without continuations and with every sentence required to be readable."""

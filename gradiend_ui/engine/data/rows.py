@@ -18,6 +18,7 @@ import pandas as pd
 
 from gradiend_ui.engine.data.table_reading import HALF_CHARACTER, ReadTable, check_size, from_records, read_file
 from gradiend_ui.engine.errors import BadData, is_broken, listed, shown
+from gradiend_ui.engine.values import MAX_CLASSES
 
 Cells = dict[str, list[str]]
 
@@ -75,7 +76,6 @@ def _require_one_word(words: Mapping[str, list[str]]) -> None:
 
 MASK = "[MASK]"
 MAX_TEXT, MAX_WORD = 20_000, 500
-MAX_CLASSES = 1000
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "masked": ("masked", "template", "masked_text"),

@@ -13,7 +13,7 @@ import torch
 
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.provenance import lines_of, versions
-from gradiend_ui.engine.values import Cell, exact
+from gradiend_ui.engine.values import Cell, Part, exact
 
 DTYPES: Mapping[str, torch.dtype] = {
     "float32": torch.float32,
@@ -42,7 +42,7 @@ class Rewrite:
     """
 
     cell: Cell
-    part: str
+    part: Part
     facts: Mapping[str, Any]
     latent_point: tuple[float, ...] | None = None
     dtype: str | None = None

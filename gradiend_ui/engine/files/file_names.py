@@ -25,6 +25,8 @@ DEVICES = frozenset(
     | {f"{device}{number}" for device in NUMBERED for number in range(10)}
 )
 """As Windows knows them; it takes the small numbers ¹ ² ³ for 1 2 3."""
+LONGEST_PATH, LONGEST_PIECE = 4096, 255
+"""Bytes of a path, and of one name in it, that systems take."""
 WHY = "is the name of a device on Windows and cannot be that of"
 
 

@@ -29,6 +29,7 @@ from typing import Any, Protocol
 
 from gradiend_ui.engine.errors import GradiendUIError
 from gradiend_ui.engine.files.confined import run_confined
+from gradiend_ui.engine.files.machine_memory import GROUP
 
 log = logging.getLogger(__name__)
 AT_ONCE = 2
@@ -131,7 +132,6 @@ def _outlive_nothing(parent: BaseProcess) -> None:
     os._exit(EXIT_CODE)
 
 
-GROUP = Path("/sys/fs/cgroup")
 NAMES = ("quota", "period")
 
 

@@ -21,7 +21,7 @@ NUMBERS = ("part", "token_boundary", "precision", "split", "max_rows", "max_neut
 def known_cells(store: Store, checkpoint: str, asked: AskedSweep) -> int:
     """How many cells of the asked grid a run would not have to compute; 0 where no earlier run asked for the like, and
     where no feature factors are named."""
-    spec, data = asked.spec, _with_tables(store, asked.data)
+    spec, data = asked.spec, with_tables(store, asked.data)
     if spec.again or spec.feature_factors is None:
         return 0
     for run in store.runs():
@@ -33,14 +33,17 @@ def known_cells(store: Store, checkpoint: str, asked: AskedSweep) -> int:
     return 0
 
 
-def _with_tables(store: Store, data: DataChoice) -> DataChoice:
+def with_tables(store: Store, data: DataChoice) -> DataChoice:
     """The same with the table itself in place of what stands for an earlier run's."""
-    return replace(data, rows=_table(store, "rows", data.rows), neutral=_table(store, "neutral", data.neutral))
+    rows, neutral = table_of(store, data.rows, "rows"), table_of(store, data.neutral, "neutral")
+    return replace(data, rows=rows, neutral=neutral)
 
 
-def _table(store: Store, key: str, given: Table) -> Table:
-    if isinstance(given, Mapping) and "run" in given:
-        return _table(store, key, store.run(given["run"]).request.get(key))
+def table_of(store: Store, given: Table, key: str) -> Table:
+    """Rows or texts as chosen; {"run": id} stands for those of an earlier run. key: "rows" or "neutral". Raises
+    NotFound."""
+    while isinstance(given, Mapping) and "run" in given:
+        given = store.run(given["run"]).request.get(key)
     return given
 
 
@@ -53,5 +56,5 @@ def _is_alike(store: Store, run: Run, spec: SweepSpec, data: DataChoice) -> bool
     return (
         (neutral if data.neutral_set is None else data.neutral_set) == neutral
         and all(getattr(spec, name) == getattr(other.spec, name) for name in NUMBERS)
-        and replace(data, neutral_set=None) == replace(_with_tables(store, other.data), neutral_set=None)
+        and replace(data, neutral_set=None) == replace(with_tables(store, other.data), neutral_set=None)
     )

@@ -20,6 +20,7 @@ from gradiend_ui.engine.errors import BadData, Failed, TooLarge, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.files.processes import Beside
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.sweep.known_cells import table_of
 from gradiend_ui.engine.sweep.spec import DataChoice, Table
 from gradiend_ui.engine.uploads.trust import Trust
 from gradiend_ui.engine.values import NO_NEUTRAL
@@ -59,15 +60,9 @@ class SweepData:
             self.kept.keep(key, companions, _size_of(companions))
         return companions
 
-    def resolved(self, given: Table, key: str) -> Table:
-        """Rows or texts as chosen; {"run": id} stands for those of an earlier run. Raises NotFound."""
-        while isinstance(given, Mapping) and "run" in given:
-            given = self._store.run(given["run"]).request.get(key)
-        return given
-
     def rows(self, loaded: Loaded, data: DataChoice) -> EvalData:
         """The rows that were chosen, else those beside the checkpoint. Raises BadData."""
-        given = self.resolved(data.rows, "rows")
+        given = table_of(self._store, data.rows, "rows")
         if isinstance(given, Mapping) and "upload" in given:
             with told_by_name(given):
                 return with_known_classes(loaded, self._uploaded_rows(given, data.columns or {}))
@@ -128,7 +123,7 @@ class SweepData:
 
     def neutral(self, loaded: Loaded, data: DataChoice) -> tuple[str, ...] | None:
         """The neutral texts that were chosen; None where the rows stand in. Raises BadData."""
-        given = self.resolved(data.neutral, "neutral")
+        given = table_of(self._store, data.neutral, "neutral")
         if isinstance(given, Mapping) and "upload" in given:
             with told_by_name(given):
                 return self._uploaded_texts(given)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gradiend_ui.engine.answers.checkpoint import Assumed, CheckpointFacts, Seed
+from gradiend_ui.engine.answers.checkpoint import DIRECTION, NEUTRAL, ROWS, Assumed, CheckpointFacts, Seed
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING, named_instruct
 from gradiend_ui.engine.checkpoint.companions import RECOVERED, Companions, run_folder_of
 from gradiend_ui.engine.checkpoint.context import DIRECTION_FROM_TRAINING, SOURCE_ASSUMED
@@ -37,8 +37,6 @@ from gradiend_ui.engine.values import (
 )
 from gradiend_ui.engine.weights.workspace import Workspace
 
-DIRECTION, ROWS, NEUTRAL = "direction", "rows", "neutral"
-"""What can be missing, in the order in which it is asked for."""
 ENOUGH_CLASSES = 2
 RECOVERED_FROM = " recovered from "
 GIVEN, BESIDE = "given", "beside"

@@ -26,7 +26,6 @@ from gradiend_ui.engine.checkpoint.companions import find_companions
 from gradiend_ui.engine.checkpoint.loaded import Trained, read_trained
 from gradiend_ui.engine.checkpoint.reading import Checkpoint, read_checkpoint
 from gradiend_ui.engine.data.neutral_texts import capped_neutral
-from gradiend_ui.engine.data.rows import MAX_CLASSES
 from gradiend_ui.engine.errors import BadData, BadGrid, NotAllowed, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.files.confined import OWN_TABLES, TABLES, run_confined
@@ -41,7 +40,7 @@ from gradiend_ui.engine.sweep.plan import PreparedSweep, class_order, prepare
 from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.uploads.limits import check_size
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
-from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, Grid
+from gradiend_ui.engine.values import DEFAULT_LIMITS, MAX_CLASS_NAME, MAX_CLASSES, BatchLimits, Grid
 from gradiend_ui.engine.worker.data import SweepData
 from gradiend_ui.engine.worker.health_card import Loaded
 from gradiend_ui.engine.worker.requests import Most
@@ -49,7 +48,6 @@ from gradiend_ui.engine.worker.requests import Most
 PREPARED_AT_MOST = 10
 """Times as many rows as may be scored are looked through to find them."""
 KEPT_CHECKPOINTS = 3
-MAX_CLASS_NAME = 200
 KEPT_PLANS = 8
 STRANGERS_VALUES = 400_000
 """JSON values that are read of one upload: about a third of a second."""

@@ -23,6 +23,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.responses import Response
 
 from gradiend_ui.engine.errors import Busy, shown
+from gradiend_ui.engine.files.file_names import LONGEST_PATH, LONGEST_PIECE
 from gradiend_ui.engine.files.logs import Seldom
 from gradiend_ui.server.door.addresses import checked_host, host_name, is_own_name, is_this_machine
 from gradiend_ui.server.door.asgi import (
@@ -75,7 +76,7 @@ HEARTBEAT = re.compile(r"/gradio_api/heartbeat/(?P<page>[^/]+)")
 FETCHED_ELSEWHERE = re.compile(r"/gradio_api/file=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 UPLOAD_PROGRESS = "/gradio_api/upload_progress"
 FORM = re.compile(r'multipart/form-data\s*;\s*boundary="?[^";]{1,70}"?', re.IGNORECASE)
-LONGEST_PATH, LONGEST_PIECE, LONGEST_LENGTH = 4096, 255, 15
+LONGEST_LENGTH = 15
 FORWARDING = ("x-forwarded-for", "forwarded", "via")
 NOBODY = "There is nothing to tell: this page has asked for nothing, or the server was started anew. Reload the page."
 ANSWERED = "There is no such call: its answer was fetched already, or it was never made."

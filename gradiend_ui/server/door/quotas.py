@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gradiend_ui.engine.errors import Busy
+from gradiend_ui.engine.files.logs import HOUR
 from gradiend_ui.engine.values import MEGABYTE
 from gradiend_ui.engine.worker.turns import Places
-
-HOUR = 3600.0
 
 
 @dataclass(frozen=True)

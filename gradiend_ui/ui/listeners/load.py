@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.events import Dependency
 
-from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.checkpoint import DIRECTION, Card
 from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.answers.run import RunInfo
 from gradiend_ui.engine.base.demos import DEMO, NUMBER_DEMO
@@ -126,7 +126,7 @@ def wire_card(page: Page) -> None:
         elif what == health.DATA:
             yield {widgets.beside: what}
         else:
-            kind = questions.BASE if what == health.BASE else questions.DIRECTION
+            kind = questions.BASE if what == health.BASE else DIRECTION
             yield asked(page, Asked(kind, other=True), page.session.card(checkpoint))
 
     now = [page.checkpoint, page.data.chosen]

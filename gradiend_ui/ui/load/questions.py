@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.blocks import Block
 
-from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.checkpoint import DIRECTION, ROWS, Card
 from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.checkpoint.companions import RECOVERED
 from gradiend_ui.engine.errors import BadGrid
@@ -21,7 +21,7 @@ from gradiend_ui.ui.kit.drawer import opens
 from gradiend_ui.ui.kit.tree import Node, Tree, node, pick
 from gradiend_ui.ui.kit.words import Words
 
-BASE, DIRECTION, ROWS = "base", "direction", "rows"
+BASE = "base"
 SIGNS = (1.0, 0.0, -1.0)
 ENOUGH = 2
 

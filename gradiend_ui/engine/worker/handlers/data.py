@@ -14,6 +14,7 @@ from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.engine.scoring.target_report import report_words
 from gradiend_ui.engine.scoring.targets import resolve_targets as resolve
 from gradiend_ui.engine.sweep.data_report import measure_neutral, rejected_csv
+from gradiend_ui.engine.sweep.known_cells import table_of
 from gradiend_ui.engine.sweep.plan import class_order
 from gradiend_ui.engine.sweep.spec import Table
 from gradiend_ui.engine.worker.data import source_of
@@ -41,7 +42,7 @@ def describe_rows(resources: Resources, request: DescribeRows) -> RowsReport:
     if data.rows is None:
         return report_rows(resources.data.rows(loaded, data), direction)
     known = [word for words in data_facts(loaded)["target_words"].values() for word in words]
-    source = resources.data.resolved(data.rows, "rows")
+    source = table_of(resources.store, data.rows, "rows")
     with told_by_name(source):
         path = resources.data.slow_upload(source)
         if path is None:
@@ -57,7 +58,7 @@ def rejected_rows(resources: Resources, request: RejectedRows) -> str:
     loaded, data = resources.checkpoint(request.checkpoint), request.data
     if data.rows is None:
         return rejected_csv(resources.data.rows(loaded, data).rejected, None)
-    source = resources.data.resolved(data.rows, "rows")
+    source = table_of(resources.store, data.rows, "rows")
     with told_by_name(source):
         path = resources.data.slow_upload(source)
         if path is not None:

@@ -10,6 +10,7 @@ from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.results import cell_key
+from gradiend_ui.engine.sweep.known_cells import with_tables
 from gradiend_ui.engine.sweep.order import CellOrder, WholeGrid, WinnerSearch
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.provenance import provenance
@@ -38,11 +39,8 @@ GPU_LIMITS = BatchLimits(rows=256, tokens=32_768, points=8192)
 
 def start(resources: Resources, request: StartSweep) -> StartedSweep:
     """Raises TooLarge, Busy, and as planning does."""
-    loaded, data, most = resources.checkpoint(request.checkpoint), request.asked.data, request.most
-    data = replace(
-        data, rows=resources.data.resolved(data.rows, "rows"), neutral=resources.data.resolved(data.neutral, "neutral")
-    )
-    asked = replace(request.asked, data=data)
+    loaded, most = resources.checkpoint(request.checkpoint), request.most
+    asked = replace(request.asked, data=with_tables(resources.store, request.asked.data))
     limits = limits_for(loaded, asked.spec)
     resources.check_extent(loaded, asked, most)
     plan = resources.prepared(loaded, asked, limits=limits)
