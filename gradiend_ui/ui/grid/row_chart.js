@@ -120,6 +120,7 @@ function mountRowChart(element, props, trigger, watch) {
       title.textContent = fill(texts.row_title, { factor: formatSigned(view.feature_factor) });
       fillLegend();
       empty.hidden = !isEmpty(view);
+      root.setAttribute('role', 'img');  // a picture only once it has its name
       root.setAttribute('aria-label', chartLabel(view, texts));
       const { data, layout } = chartFigure(view, theme, width, texts);
       if (lines === plotted) await Plotly.relayout(root, { shapes: layout.shapes });

@@ -15,7 +15,7 @@ from gradiend_ui.ui.kit.tree import as_json
 
 TEMPLATE = """
 <div class="row-head"><h3 class="row-title"></h3><div class="legend"></div></div>
-<div class="row-frame"><div class="row-plot" role="img"></div><p class="row-empty quiet" hidden></p></div>
+<div class="row-frame"><div class="row-plot"></div><p class="row-empty quiet" hidden></p></div>
 """
 
 
