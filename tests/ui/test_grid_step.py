@@ -274,32 +274,6 @@ def test_a_page_that_is_not_open_is_followed_for_a_while_only(
     assert seen == list(looks), "it ends, though the run goes on; one that connects again is followed"
 
 
-def test_what_was_painted_for_an_older_question_is_painted_anew(session, options, make_picture, words) -> None:
-    """The answer to the page's own question may overtake the follower's: the follower has the last word."""
-    viewers, painted = Viewers(), []
-    viewers.change("page", run="run-1", options=options)
-    session.pictures = [make_picture(state="finished")]
-    picture = session.picture
-
-    def slow(run, question):
-        if not painted:  # the question changes while the first picture is made: it is not shown
-            viewers.change("page", options={**options, "goal": "weaken"})
-        painted.append(question["goal"])
-        return picture(run, question)
-
-    async def goals() -> list[str]:
-        shown = []
-        async for state in board.follow(session, viewers, "page", "run-1", words):
-            shown.append(state.maps["file"]["stem"].split("_")[-2])
-            if len(shown) == 1:  # and once more when it has been sent
-                viewers.change("page", options=options)
-        return shown
-
-    session.picture = slow
-    assert asyncio.run(asyncio.wait_for(goals(), 5)) == ["weaken", "strengthen"]
-    assert painted == ["strengthen", "weaken", "strengthen"]
-
-
 def test_a_new_follower_silences_the_old_one(session, options, words) -> None:
     viewers = Viewers()
     viewers.change("page", run="run-1", options=options)

@@ -170,9 +170,6 @@ def choose(viewers: Viewers, page: str, value: Picked) -> View | None:
 async def follow(session: Session, viewers: Viewers, page: str, run: str, words: Words) -> AsyncIterator[Shown]:
     """The newest state at once, then every change, at most eight a second; with many followers, less often.
 
-    Its answers and those to the page's own questions come by different ways and may overtake each other: what was
-    painted for another question than the page's newest is painted anew.
-
     Ends with the run, when the page gets another follower, or when it is not open any more. Raises NotFound when the
     run was deleted meanwhile.
     """
@@ -185,7 +182,7 @@ async def follow(session: Session, viewers: Viewers, page: str, run: str, words:
 
 async def _changes(session: Session, viewers: Viewers, page: str, run: str, words: Words) -> AsyncIterator[Shown]:
     follower = viewers.begin_to_follow(page, run)
-    seen: object = None
+    seen: tuple[int, str, int] | None = None
     last_open = time.monotonic()
     while viewers.may_follow(page, follower):
         last_open = time.monotonic() if viewers.is_open(page) else last_open
@@ -193,16 +190,13 @@ async def _changes(session: Session, viewers: Viewers, page: str, run: str, word
             return
         try:
             now = await asyncio.to_thread(session.revision, run)
-            view = viewers.get(page)
-            if view.run == run and (now, _question(view)) != seen:
-                seen = now, _question(view)
-                shown = await asyncio.to_thread(show, session, view, words)
-                if _question(viewers.get(page)) == _question(view):
-                    yield shown
-                    await asyncio.sleep(FASTEST * viewers.crowd)
+            if now != seen:
+                seen = now
+                yield await asyncio.to_thread(show, session, viewers.get(page), words)
+                if now[1] not in ACTIVE_STATES:
+                    return
+                await asyncio.sleep(FASTEST * viewers.crowd)
                 continue
-            if now[1] not in ACTIVE_STATES:
-                return
         except NotFound:
             if viewers.get(page).run == run:
                 raise
@@ -210,11 +204,6 @@ async def _changes(session: Session, viewers: Viewers, page: str, run: str, word
         except GradiendUIError:
             return
         await asyncio.sleep(CHECK_IDLE if now[1] == "paused" else CHECK_EVERY * viewers.crowd)
-
-
-def _question(view: View) -> tuple[object, str]:
-    """All that the maps depend on beside the run."""
-    return view.options, view.shows
 
 
 def outputs(board: BoardWidgets) -> list[Block]:
