@@ -22,7 +22,7 @@ from gradiend_ui.engine.files.file_names import WHY, is_device, without_device
 from gradiend_ui.engine.files.whole_or_absent import reason_of, sync_names, unfinished, with_advice
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
 from gradiend_ui.engine.selection.winner_sentences import chosen_for
-from gradiend_ui.engine.values import DEFAULT_RATIO, PARTS, QUESTION, WINNER_GOALS, Cell, exact, finite
+from gradiend_ui.engine.values import DEFAULT_RATIO, NO_CELL, PARTS, QUESTION, WINNER_GOALS, Cell, exact, finite
 from gradiend_ui.engine.worker.requests import DescribeExport, Export, Pack, Rewriting
 from gradiend_ui.server.leftovers import KEPT, STAGES, drop, drop_exports
 from gradiend_ui.server.shared import Shared
@@ -185,6 +185,11 @@ class Exports:
 
     def _single(self, run: str, options: Mapping[str, Any], question: Mapping[str, object]) -> Piece:
         """One cell; where `target_class` says what was looked for, the card says whether the cell is the answer."""
+        if not options.keys() >= NO_CELL.keys():
+            raise BadGrid(
+                "Exporting needs feature_factor and learning_rate, two numbers, or target_classes, not "
+                f"{shown(dict(options))}."
+            )
         cell = Cell.of(options)
         target, why = options.get("target_class"), None
         if target is not None:

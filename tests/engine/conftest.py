@@ -1,7 +1,8 @@
-"""A small checkpoint of our own making on the tiny BERT, and a prepared sweep over it."""
+"""A small checkpoint of our own making on the tiny BERT, and a prepared sweep over it; a worker in this process."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.rows import read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.worker.worker import Worker
 from tests.support.checkpoints import BuildCheckpoint, save_random_gradiend
 
 
@@ -37,3 +40,11 @@ def plan(model: ModelWithGradiend, rows: pd.DataFrame, neutral_texts: list[str])
     """2 x 3 cells on the tiny BERT."""
     spec = SweepSpec(learning_rates=(0.01, 0.1, 1.0), feature_factors=(-1.0, 1.0))
     return prepare(model, spec, read_rows(rows), read_neutral(neutral_texts[:60]))
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Worker]:
+    """One without a demo, with a store in memory; it knows nothing yet."""
+    store = Store(":memory:")
+    yield Worker(store, tmp_path / "data", tmp_path / "none")
+    store.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Iterator
 from typing import Any, is_typeddict
 
 import pytest
@@ -32,13 +31,6 @@ NOT_IN_THE_DEMO = {
 
 OF_OTHER_PARTS = {"part"}
 """A cell tells its part only where it is not the sweep's own."""
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    opened = Session.open(tmp_path_factory.mktemp("data"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,6 @@ from gradiend_ui.server.session import Session
 from tests.support import demo_facts
 
 SMALL = {"learning_rates": [0.2, 0.05], "max_rows": 20, "max_neutral": 40}
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    opened = Session.open(tmp_path_factory.mktemp("data"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -186,7 +186,8 @@ def test_names_are_made_of_what_is_there() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({}, "two numbers"),
+        ({}, "two numbers, or target_classes"),
+        ({**CELL, "learning_rate": "1"}, "A cell is named by the two numbers"),
         ({**CELL, "kind": "delta"}, "kind must be checkpoint"),
         ({**CELL, "where": "/tmp"}, "Unknown option 'where'"),
         ({"target_classes": []}, "at least one class"),

@@ -6,7 +6,7 @@ import gc
 import os
 import shutil
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.base.shared import SharedBases, overwritten, stored_at, while_unchanged
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.worker.requests import Load, Reload, StartSweep
 from gradiend_ui.engine.worker.resources import Resources
@@ -39,13 +38,6 @@ ROWS = [MALE, {**MALE, "label": "she", "label_class": "F", "alternative": "he", 
 def own_bert(tiny_bert: Path, tmp_path: Path) -> Path:
     """A copy of the tiny BERT that a test may change."""
     return shutil.copytree(tiny_bert, tmp_path / "own")
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Worker]:
-    store = Store(":memory:")
-    yield Worker(store, tmp_path / "data", tmp_path / "none")
-    store.close()
 
 
 @pytest.fixture

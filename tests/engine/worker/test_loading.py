@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import pytest
 from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.base.uploaded import take_in
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, BadGrid, NotFound
-from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.worker.requests import Compare, Load, Reload, StartSweep
 from gradiend_ui.engine.worker.worker import Worker
@@ -23,13 +22,6 @@ from gradiend_ui.engine.worker.worker import Worker
 BuildCheckpoint = Callable[..., Path]
 MEANS = {"best_score_checkpoint": {"global_step": 5, "correlation": 0.9}}
 TRAINING = {**MEANS, "training_stats": {"mean_by_feature_class": {"5": {"M": 0.8, "F": -0.7}}}}
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Worker]:
-    store = Store(":memory:")
-    yield Worker(store, tmp_path / "data", tmp_path / "none")
-    store.close()
 
 
 @pytest.fixture
