@@ -183,5 +183,20 @@
     if (said) said.textContent = worked ? `${button.textContent}: ${done}` : `${failed} ${link}`;
   });
 
-  globalThis.gradiendPage = { openDrawer, closeDrawer, keep, drop, keyOf, ring: () => JSON.stringify(keys()), passing, watches };
+  // Answers overtake each other: `next` numbers what the page asks; `inOrder` makes the check that lets nothing pass that
+  // is older than what passed before. `order` is a list of numbers, the first that differs decides; without one it passes.
+  let asked = 0;
+  const next = () => { asked = Math.max(asked + 1, Date.now()); return asked; };
+
+  function inOrder() {
+    let newest = [];
+    return ({ order }) => {
+      const at = order ? order.findIndex((number, k) => number !== newest[k]) : -1;
+      if (at >= 0 && order[at] < newest[at]) return false;
+      newest = order || newest;
+      return true;
+    };
+  }
+
+  globalThis.gradiendPage = { next, inOrder, openDrawer, closeDrawer, keep, drop, keyOf, ring: () => JSON.stringify(keys()), passing, watches };
 })();

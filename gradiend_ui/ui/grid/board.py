@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
@@ -33,7 +33,7 @@ from gradiend_ui.ui.grid.measures import board_of, kept_measure, lms_measure, ro
 from gradiend_ui.ui.grid.reason import build_reason, threshold_asked
 from gradiend_ui.ui.grid.row_chart import RowChart
 from gradiend_ui.ui.kit.status import build_run_chip, build_steps
-from gradiend_ui.ui.kit.tree import Node, Tree
+from gradiend_ui.ui.kit.tree import Node, Tree, ordered
 from gradiend_ui.ui.kit.viewer import View, Viewers
 from gradiend_ui.ui.kit.words import Words
 
@@ -65,15 +65,19 @@ class FileNames(TypedDict):
 
 
 class BoardPayload(MapsPayload):
-    """The maps with what belongs to the page. shows: what the maps show, "" before any sweep."""
+    """The maps with what belongs to the page. shows: what the maps show, "" before any sweep; order: see `ordered`."""
 
     shows: str
     file: FileNames
+    order: list[float]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One state of the board, as plain values; `state` is the run's ("" without one)."""
+    """One state of the board, as plain values; `state` is the run's ("" without one).
+
+    Those of a run are in the order of the page's view and then of the run's revision: see `ordered`.
+    """
 
     maps: BoardPayload
     row_chart: RowPayload
@@ -87,12 +91,14 @@ def show(session: Session, view: View, words: Words, held: str = "") -> Shown:
     """The newest picture of the view's run. held: the version of the tables that the page already has."""
     picture = session.picture(view.run, view.options)
     row_chart, reason = _cell(picture, view, words)
+    steps = build_steps(words, loaded=True, state=picture["state"], has_cells=picture["done"] > 0)
+    order = view.version, picture["rev"]
     return Shown(
         maps=_maps(session, picture, view, words, held),
         row_chart=row_chart,
         reason=reason,
-        run_chip=build_run_chip(picture, words, view.run),
-        steps=build_steps(words, loaded=True, state=picture["state"], has_cells=picture["done"] > 0),
+        run_chip=ordered(order, build_run_chip(picture, words, view.run)),
+        steps=ordered(order, steps),
         state=picture["state"],
     )
 
@@ -105,7 +111,8 @@ def show_cell(session: Session, view: View, words: Words) -> tuple[RowPayload, N
 def _cell(picture: Picture, view: View, words: Words) -> tuple[RowPayload, Node]:
     cell = cell_of(view, picture["selection"])
     chart = build_row_chart(picture, row_lines(picture, view.options, words), cell, threshold_asked(view.options))
-    return chart, build_reason(picture, view.options, cell, words)
+    order = view.version, picture["rev"]
+    return ordered(order, chart), ordered(order, build_reason(picture, view.options, cell, words))
 
 
 def show_maps(session: Session, view: View, words: Words, held: str = "") -> BoardPayload:
@@ -122,23 +129,27 @@ def _maps(session: Session, picture: Picture, view: View, words: Words, held: st
     model = str(session.run_info(view.run)["card"]["name"])
     subtitle = f"{model}, {words(f'grid.winner_{goal}', name=name)}"
     file: FileNames = {"stem": stem_of(model, name, goal, view.run), "subtitle": subtitle}
-    return {**payload, "shows": board.shows, "file": file}
+    return {**payload, "shows": board.shows, "file": file, "order": [view.version, picture["rev"]]}
 
 
 def show_empty(
-    feature_factors: list[float], learning_rates: list[float], label: str, words: Words, loaded: bool = True
+    axes: tuple[Sequence[float], Sequence[float]],
+    label: str,
+    words: Words,
+    order: tuple[int, float],
 ) -> Shown:
-    """The grid that the form describes, before any sweep."""
-    picture = empty_picture(feature_factors, learning_rates)
+    """The grid that the form describes, before any sweep. axes: feature factors and learning rates; order: of the view,
+    then of the question for this grid."""
+    picture = empty_picture(*axes)
     metric = Measure("metric", label, "probability", picture["metric"], None, words("grid.empty"))
     kept = kept_measure(picture, words)
     maps = build_maps(picture, "", [metric, kept], [lms_measure(picture, words)])
     return Shown(
-        maps={**maps, "shows": "", "file": {"stem": "grid", "subtitle": ""}},
-        row_chart=build_row_chart(picture, [("kept", kept)], None, None),
-        reason=build_reason(None, {}, None, words),
-        run_chip=build_run_chip(None, words),
-        steps=build_steps(words, loaded=loaded, state="", has_cells=False),
+        maps={**maps, "shows": "", "file": {"stem": "grid", "subtitle": ""}, "order": [*order]},
+        row_chart=ordered(order, build_row_chart(picture, [("kept", kept)], None, None)),
+        reason=ordered(order, build_reason(None, {}, None, words)),
+        run_chip=ordered(order, build_run_chip(None, words)),
+        steps=ordered(order, build_steps(words, loaded=True, state="", has_cells=False)),
         state="",
     )
 

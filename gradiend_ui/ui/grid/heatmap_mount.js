@@ -8,6 +8,7 @@ function mountHeatmap(root, props, trigger, watch) {
   const host = find('.maps'), live = find('.spoken'), tip = find('.tip'), twin = find('.twin'), scale = find('.matrix-scale');
   const texts = JSON.parse(JSON.stringify(props.texts || {})), uid = `grid-${Math.random().toString(36).slice(2, 8)}`;
   let view = null, chosen = null, origin = null, frames = [], timer = null, telling = false, width = 0, sentAt = 0, nth = 0, emitted = '', hovered = null;
+  const isNewest = globalThis.gradiendPage.inOrder();
   const best = () => (view?.best ? { row: view.best[0], column: view.best[1] } : null);
   const current = () => chosen || best();
   const table = mountTable(twin, texts, (cell) => choose(cell, 'pointer'));
@@ -215,7 +216,8 @@ function mountHeatmap(root, props, trigger, watch) {
   }
   const schedule = drawingLoop(host, draw);
   function update() {
-    const before = view;
+    const before = view, sent = parsed(props.value);
+    if (sent && !isNewest(sent)) return;
     const newest = readView(props.value, before);
     if (!newest) return askForAll();
     view = newest;

@@ -98,6 +98,7 @@ function isEmpty(view) {
 function mountRowChart(element, props, trigger, watch) {
   const root = element.querySelector('.row-plot'), legend = element.querySelector('.legend'), title = element.querySelector('.row-title'), empty = element.querySelector('.row-empty');
   const texts = JSON.parse(JSON.stringify(props.texts || {}));
+  const isNewest = globalThis.gradiendPage.inOrder();
   let view = null, painted = '', plotted = '';
   empty.textContent = texts.row_none;
   function fillLegend() {
@@ -142,7 +143,9 @@ function mountRowChart(element, props, trigger, watch) {
     savePicture(savedChart(view, readPaper(element), texts, file.subtitle), format, `${file.stem}_${fileWord(title.textContent)}`);
   });
   function update() {
-    view = parsed(props.value) || view;
+    const sent = parsed(props.value);
+    if (!sent || !isNewest(sent)) return;
+    view = sent;
     schedule();
   }
   watch('value', update);

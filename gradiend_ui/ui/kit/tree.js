@@ -42,7 +42,11 @@ function patchChildren(parent, wanted) {
 
 function mountTree(element, props, trigger, watch) {
   const root = element.querySelector('.tree');
-  const update = () => { if (props.value) patchChildren(root, [JSON.parse(props.value)]); };
+  const isNewest = globalThis.gradiendPage.inOrder();
+  function update() {
+    const sent = props.value && JSON.parse(props.value);
+    if (sent && isNewest(sent)) patchChildren(root, [sent]);
+  }
   root.addEventListener('click', (event) => {
     const picked = event.target.closest('[data-pick]');
     if (picked && root.contains(picked) && !picked.disabled) trigger('select', { index: 0, value: picked.dataset.pick, selected: true });

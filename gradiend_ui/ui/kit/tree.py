@@ -6,27 +6,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict, TypeVar, cast
 
 import gradio as gr
 
 Attribute = str | int | float
+Value = TypeVar("Value")
 TREE_JS = Path(__file__).with_name("tree.js")
 
 
 class Node(TypedDict):
-    """One element as tree.js paints it."""
+    """One element as tree.js paints it. order: see `ordered`."""
 
     tag: str
     attributes: dict[str, Attribute]
     children: list[Node | str]
+    order: NotRequired[list[float]]
 
 
 def as_json(value: Mapping[str, object] | None) -> str | None:
     """A component's value as one string: nested ones are cloned and proxied by the frontend on every update."""
     return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def ordered(order: Sequence[float], value: Value) -> Value:
+    """A value for a component whose script shows nothing older than what it shows: answers come by several ways (the
+    queue, requests of their own) and overtake each other. An update of a component stays as it is.
+
+    order: of two answers to one component the one with the larger order is the newer; the first number that differs
+    decides. One without an order is always shown.
+    """
+    if not isinstance(value, dict) or "__type__" in value:
+        return value
+    return cast(Value, {**value, "order": [*order]})
 
 
 class Tree(gr.HTML):

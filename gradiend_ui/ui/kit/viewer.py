@@ -8,6 +8,7 @@ ones, so that one page never has two. Knows nothing of grids or widgets.
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
@@ -27,19 +28,22 @@ FEW = 2
 class View:
     """`chosen` is (feature factor, learning rate), None means: follow the best cell.
 
-    `shows` is what the maps show ("": what the goal decides by); `compared` is what the sentences on the page answer;
-    `pinned` are the cells A to D that stay beside the base: they belong to the run and go with it. `nth` orders the
-    page's selections: they travel side by side and may overtake each other. `role` is what the page is to its run (see
-    `door.roles`), "" while nobody has asked; `owner` whether it is open on the machine of a local server. Both say what
-    is shown, not what is allowed.
+    `version` grows with each change of the others: of two answers to a page the one to the newer view holds, whatever
+    way they come. `shows` is what the maps show ("": what the goal decides by); `compared` is what the sentences on the
+    page answer, `comparing` what they were asked last; `pinned` are the cells A to D that stay beside the base: they
+    belong to the run and go with it. `nth` orders the page's selections: they travel side by side and may overtake each
+    other. `role` is what the page is to its run (see `door.roles`), "" while nobody has asked; `owner` whether it is
+    open on the machine of a local server. Both say what is shown, not what is allowed.
     """
 
+    version: int = 0
     run: str = ""
     options: SelectOptions = field(default_factory=SelectOptions)
     chosen: tuple[float, float] | None = None
     shows: str = ""
     follower: int = 0
     compared: tuple[object, bool] | None = None
+    comparing: tuple[object, bool] | None = None
     pinned: tuple[tuple[float, float], ...] = ()
     nth: float = 0.0
     role: str = ""
@@ -72,9 +76,7 @@ class Viewers:
             old = self._views.get(page) or View()
             if changes.get("run", old.run) != old.run:
                 changes = {"pinned": (), "role": "", **changes}
-            view = replace(old, **changes)
-            self._views.keep(page, view)
-            return view
+            return self._kept(page, old, **changes)
 
     def choose(self, page: str, nth: float, chosen: tuple[float, float] | None) -> View | None:
         """Take over the page's `nth` selection; None, and nothing taken over, where a newer one was here first."""
@@ -82,17 +84,22 @@ class Viewers:
             old = self._views.get(page) or View()
             if nth < old.nth:
                 return None
-            view = replace(old, chosen=chosen, nth=nth)
-            self._views.keep(page, view)
-            return view
+            return self._kept(page, old, chosen=chosen, nth=nth)
 
     def begin_to_follow(self, page: str, run: str) -> int:
         """A number that stays the page's current one until the next call."""
         with self._lock:
             old = self._views.get(page) or View()
             role = old.role if old.run == run else ""
-            self._views.keep(page, replace(old, run=run, role=role, follower=old.follower + 1))
-            return old.follower + 1
+            return self._kept(page, old, run=run, role=role, follower=old.follower + 1).follower
+
+    def _kept(self, page: str, old: View, **changes: Any) -> View:
+        """Versions are times, so that they grow on where the server has begun anew or has forgotten the page."""
+        view = replace(old, **changes)
+        if view != old:
+            view = replace(view, version=max(old.version + 1, time.time_ns() // 1_000_000))
+        self._views.keep(page, view)
+        return view
 
     def may_follow(self, page: str, follower: int) -> bool:
         with self._lock:

@@ -13,6 +13,7 @@ from gradiend_ui.ui.compare.columns import CSV_NAME, MOST_PINNED, build_key, pai
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.downloads import downloadable_text, press
 from gradiend_ui.ui.kit.refusals import for_people
+from gradiend_ui.ui.kit.tree import ordered
 from gradiend_ui.ui.kit.viewer import View
 from gradiend_ui.ui.page.following import AT_ONCE, EVERY, NEWEST, QUIET, known_view, page_of
 from gradiend_ui.ui.page.page import Page
@@ -37,20 +38,20 @@ def answered(page: Page, name: str, view: View, checkpoint: str, text: str) -> l
     """Values for `answer_outputs`: key, pin button and answers of what the page looks at (`view`); nothing where that
     is shown already, or where the page has moved on when the answers come."""
     asked, cell = read_question(page, view, checkpoint, text)
-    if view.compared == (asked, cell is None):
+    comparing = asked, cell is None
+    page.viewers.change(name, comparing=comparing)
+    if view.compared == comparing:
         return [gr.skip()] * 3
     answers = asking.compare(page.session, asked, page.words)
     now = page.viewers.get(name)
-    if (now.chosen, now.run, now.pinned) != (view.chosen, view.run, view.pinned):
+    if (now.chosen, now.run, now.pinned, now.comparing) != (view.chosen, view.run, view.pinned, comparing):
         return [gr.skip()] * 3
-    page.viewers.change(name, compared=(asked, cell is None))
+    order = [page.viewers.change(name, compared=comparing).version]
     is_pinned = cell is not None and pair_of(cell) in view.pinned
     can_pin = cell is not None and len(view.pinned) < MOST_PINNED
-    return [
-        build_key(asked.columns, view.pinned, cell, page.words),
-        compare.pin_button(page.words, can_pin=can_pin, is_pinned=is_pinned),
-        answers,
-    ]
+    key = build_key(asked.columns, view.pinned, cell, page.words)
+    button = compare.pin_button(page.words, can_pin=can_pin, is_pinned=is_pinned)
+    return [ordered(order, key), button, ordered(order, answers)]
 
 
 def answer_listener(page: Page) -> dict[str, object]:

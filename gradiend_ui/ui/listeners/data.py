@@ -24,9 +24,10 @@ from gradiend_ui.ui.data.choice import NONE, OWN, ROW_WISE, Choice, OwnRows, Own
 from gradiend_ui.ui.kit.downloads import downloadable_text, press
 from gradiend_ui.ui.kit.drawer import opens
 from gradiend_ui.ui.kit.refusals import for_people
+from gradiend_ui.ui.kit.tree import ordered
 from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.listeners.sweep import estimate_after
-from gradiend_ui.ui.page.following import AT_ONCE, NEWEST, QUIET
+from gradiend_ui.ui.page.following import AT_ONCE, NEWEST, NUMBERED, QUIET, number_of
 from gradiend_ui.ui.page.page import Page
 
 REJECTED_NAME = "rows-that-cannot-be-scored.csv"
@@ -62,22 +63,22 @@ def touch() -> str:
 def wire_choice(page: Page) -> None:
     widgets, drawer = page.data, page.data_drawer
 
-    def compose(checkpoint: str, *values: Any) -> list[object]:
+    def compose(nth: str, checkpoint: str, *values: Any) -> list[object]:
         choice = Choice(*values)
         if not checkpoint or not choice.split:
             return [gr.skip()] * len(composed)
-        card = page.session.card(checkpoint)
+        card, order = page.session.card(checkpoint), [number_of(nth)]
         chosen = data_of(choice, card)
         return [
             chosen,
             report.build_summary(choice, card, page.words),
             report.build_sets(choice, card, page.words),
-            data.time_line(choice, card, chosen, page.words),
-            report.build_measuring(page.words),
+            ordered(order, data.time_line(choice, card, chosen, page.words)),
+            ordered(order, report.build_measuring(page.words)),
         ]
 
-    def show_words(checkpoint: str, chosen: ChosenData) -> list[object]:
-        return words_shown(page, checkpoint, chosen)
+    def show_words(nth: str, checkpoint: str, chosen: ChosenData) -> list[object]:
+        return [ordered([number_of(nth)], shown) for shown in words_shown(page, checkpoint, chosen)]
 
     composed = [
         widgets.chosen, widgets.summary, drawer.neutral.sets, drawer.rows.time, drawer.neutral.measured,
@@ -87,39 +88,41 @@ def wire_choice(page: Page) -> None:
         widgets.touched.change, widgets.neutral_set.input, rows.split.input, rows.max_rows.input,
         rows.max_neutral.input,
     ]  # fmt: skip
-    event = gr.on(changes, compose, [page.checkpoint, *choice_inputs(page)], composed, **NEWEST)
+    inputs = [page.run, page.checkpoint, *choice_inputs(page)]
+    event = gr.on(changes, compose, inputs, composed, js=NUMBERED, **NEWEST)
     estimate_after(page, event)
-    asked = [page.checkpoint, widgets.chosen]
-    measure_after(page, event.success(show_words, asked, [drawer.words.chips, drawer.words.back], **AT_ONCE))
+    asked, shown = [page.run, page.checkpoint, widgets.chosen], [drawer.words.chips, drawer.words.back]
+    measure_after(page, event.success(show_words, asked, shown, js=NUMBERED, **AT_ONCE))
 
 
 def measure_after(page: Page, event: Dependency) -> None:
     """Have the base scored on the neutral texts in use once `event` has succeeded: that tells how long a cell takes."""
     widgets, drawer = page.data, page.data_drawer
 
-    def measure(checkpoint: str, chosen: ChosenData, ratio: float) -> list[object]:
+    def measure(nth: str, checkpoint: str, chosen: ChosenData, ratio: float) -> list[object]:
         if not checkpoint:
             return [gr.skip()] * 2
         try:
             found = page.session.data.neutral(checkpoint, chosen["spec"], ratio)
         except GradiendUIError as error:
-            return [report.build_refusal(page.words.of(error)), None]
+            return [ordered([number_of(nth)], report.build_refusal(page.words.of(error))), None]
         measured: ChosenData = {"spec": chosen["spec"], "seconds_per_cell": found["seconds_per_cell"]}
-        return [report.build_measured(found, page.words), measured]
+        return [ordered([number_of(nth)], report.build_measured(found, page.words)), measured]
 
-    def take_over(checkpoint: str, chosen: ChosenData, measured: ChosenData | None, *values: Any) -> list[object]:
+    def take_over(
+        nth: str, checkpoint: str, chosen: ChosenData, measured: ChosenData | None, *values: Any
+    ) -> list[object]:
         """The measured time, unless something else was chosen while it was measured."""
         if not checkpoint or not measured or measured["spec"] != chosen["spec"]:
             return [gr.skip()] * 2
         data_now: ChosenData = {**chosen, "seconds_per_cell": measured["seconds_per_cell"]}
         line = data.time_line(Choice(*values), page.session.card(checkpoint), data_now, page.words)
-        return [data_now, line]
+        return [data_now, ordered([number_of(nth)], line)]
 
-    asked = [page.checkpoint, widgets.chosen]
-    told = event.success(measure, [*asked, page.form.ratio], [drawer.neutral.measured, widgets.measured], **QUIET)
-    taken = told.success(
-        take_over, [*asked, widgets.measured, *choice_inputs(page)], [widgets.chosen, drawer.rows.time], **AT_ONCE
-    )
+    asked, measured = [page.run, page.checkpoint, widgets.chosen], [drawer.neutral.measured, widgets.measured]
+    told = event.success(measure, [*asked, page.form.ratio], measured, js=NUMBERED, **QUIET)
+    inputs, outputs = [*asked, widgets.measured, *choice_inputs(page)], [widgets.chosen, drawer.rows.time]
+    taken = told.success(take_over, inputs, outputs, js=NUMBERED, **AT_ONCE)
     estimate_after(page, taken)
 
 

@@ -16,9 +16,9 @@ from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.downloads import downloadable, press
 from gradiend_ui.ui.kit.drawer import opens
 from gradiend_ui.ui.kit.refusals import refusal
-from gradiend_ui.ui.kit.tree import Node
+from gradiend_ui.ui.kit.tree import Node, ordered
 from gradiend_ui.ui.kit.words import Words
-from gradiend_ui.ui.page.following import AT_ONCE, QUIET, known_view, page_of
+from gradiend_ui.ui.page.following import AT_ONCE, NUMBERED, QUIET, known_view, number_of, page_of
 from gradiend_ui.ui.page.page import Page
 
 if TYPE_CHECKING:
@@ -125,7 +125,10 @@ def wire_preview(page: Page) -> None:
     that there is one for."""
     panel, drawer, words = page.export, page.export_drawer, page.words
 
-    def describe(run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request) -> list[object]:
+    def describe(
+        nth: str, run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request
+    ) -> list[object]:
+        order = [number_of(nth)]
         known = page.session.run_info(run)["classes"] if run else []
         ticked = [item for item in classes or [] if item in known]
         choices = gr.update(choices=known, value=ticked, visible=bool(known))
@@ -133,35 +136,42 @@ def wire_preview(page: Page) -> None:
             options = options_of(page, run, request, ticked, name=name, dtype=dtype)
             described = page.session.exports.describe(run, options)
         except GradiendUIError as error:
-            told = export.build_refusal(page.words.of(error))
-            return [gr.skip(), gr.skip(), choices, told, export.build_script(""), True]
+            told = ordered(order, export.build_refusal(page.words.of(error)))
+            return [gr.skip(), gr.skip(), choices, told, ordered(order, export.build_script("")), True]
         at = min(shown, len(described["pieces"]) - 1)
         placeholder = gr.skip() if name else gr.update(placeholder=described["name"])
         return [
             placeholder,
             gr.update(choices=export.dtype_choices(described, words)),
             choices,
-            export.build_preview(described, at, words),
-            export.build_script(described["pieces"][at]["script"]),
+            ordered(order, export.build_preview(described, at, words)),
+            ordered(order, export.build_script(described["pieces"][at]["script"])),
             False,
         ]
 
     def describe_again(
-        refused: bool, run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request
+        nth: str,
+        run: str,
+        name: str,
+        dtype: str,
+        classes: list[str],
+        shown: int,
+        refused: bool,
+        request: gr.Request,
     ) -> list[object]:
-        return describe(run, name, dtype, classes, shown, request) if refused else [gr.skip()] * len(outputs)
+        return describe(nth, run, name, dtype, classes, shown, request) if refused else [gr.skip()] * len(outputs)
 
     def show_card(event: gr.SelectData) -> int:
         return int(str(event.value))
 
-    inputs = [page.run, *form_of(page), drawer.shown]
+    inputs = [page.run, page.run, *form_of(page), drawer.shown]
     outputs = [drawer.name, drawer.dtype, drawer.classes, drawer.card, drawer.script, drawer.refused]
     picked = drawer.card.select(show_card, None, drawer.shown, **AT_ONCE)
     for event in (panel.options.click, drawer.name.blur, drawer.name.submit, drawer.dtype.input, drawer.classes.input):
-        event(describe, inputs, outputs, **QUIET)
-    picked.success(describe, inputs, outputs, **QUIET)
+        event(describe, inputs, outputs, js=NUMBERED, **QUIET)
+    picked.success(describe, inputs, outputs, js=NUMBERED, **QUIET)
     for ended in page.run_ends:
-        ended.success(describe_again, [drawer.refused, *inputs], outputs, **QUIET)
+        ended.success(describe_again, [*inputs, drawer.refused], outputs, js=NUMBERED, **QUIET)
 
 
 def wire_copy(page: Page) -> None:

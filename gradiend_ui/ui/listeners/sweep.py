@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
@@ -16,12 +16,13 @@ from gradiend_ui.engine.values import BOTH
 from gradiend_ui.server.door.roles import HOLDER, OWNER
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.refusals import for_people
-from gradiend_ui.ui.kit.tree import Node, node
+from gradiend_ui.ui.kit.tree import Node, node, ordered
 from gradiend_ui.ui.page.address import show_run_in_url
 from gradiend_ui.ui.page.following import (
     AT_ONCE,
     KEEP_KEY,
     NEWEST,
+    NUMBERED,
     QUIET,
     WITH_HELD,
     WITH_KEY,
@@ -30,8 +31,8 @@ from gradiend_ui.ui.page.following import (
     claimed_by,
     claimed_values,
     follow_after,
+    number_of,
     page_of,
-    painted,
     role_noted,
 )
 from gradiend_ui.ui.page.page import Page
@@ -57,6 +58,20 @@ def read(values: tuple[Any, ...]) -> tuple[Form, ChosenData]:
     return Form(*values[:-1]), data or {}
 
 
+class Asking(NamedTuple):
+    """Who asks what a form describes. nth: the question's number, to order its answer by."""
+
+    nth: float
+    page: str
+    checkpoint: str
+    run: str
+
+
+def asking_inputs(page: Page) -> list[Block]:
+    """What a form's question is made of, called with `NUMBERED`."""
+    return [page.run, page.checkpoint, page.run, *page.form_inputs]
+
+
 def estimate_of(page: Page, checkpoint: str, form: Form, data: ChosenData) -> Node:
     """What the sweep that form and data describe would cost."""
     if not checkpoint:
@@ -68,24 +83,27 @@ def estimate_of(page: Page, checkpoint: str, form: Form, data: ChosenData) -> No
 def estimate_after(page: Page, event: Dependency) -> None:
     """Tell how many cells and how long, once `event` has succeeded."""
 
-    def estimate(checkpoint: str, *values: Any) -> Node:
-        return estimate_of(page, checkpoint, *read(values))
+    def estimate(nth: str, checkpoint: str, *values: Any) -> Node:
+        return ordered([number_of(nth)], estimate_of(page, checkpoint, *read(values)))
 
-    event.success(estimate, [page.checkpoint, *page.form_inputs], page.run_buttons.estimate, **AT_ONCE)
+    inputs = [page.run, page.checkpoint, *page.form_inputs]
+    event.success(estimate, inputs, page.run_buttons.estimate, js=NUMBERED, **AT_ONCE)
 
 
-def preview(page: Page, checkpoint: str, run: str, form: Form) -> list[object]:
-    """The empty grid that the form describes; the board is left alone where a run is shown or nothing can be."""
-    nothing = [gr.skip()] * len(page.board_outputs)
-    if run or not checkpoint:
+def preview(page: Page, asked: Asking, form: Form) -> list[object]:
+    """Values for the board: the empty grid that the form describes. It is left alone where a run is shown, or has been
+    started meanwhile, or nothing can be shown."""
+    nothing: list[object] = [gr.skip()] * len(board.outputs(page.board))
+    view = page.viewers.get(asked.page)
+    if asked.run or view.run or not asked.checkpoint:
         return nothing
     try:
-        grid = described.read_grid(form, page.session.card(checkpoint))
+        grid = described.read_grid(form, page.session.card(asked.checkpoint))
     except GradiendUIError:
         return nothing
     label = metric_label(described.read_options(form), page.words)
-    shown = board.show_empty(list(grid.feature_factors), list(grid.learning_rates), label, page.words)
-    return painted(shown, True, page)
+    axes = grid.feature_factors, grid.learning_rates
+    return board.values(board.show_empty(axes, label, page.words, (view.version, asked.nth)))
 
 
 def with_lists(page: Page, checkpoint: str, run: str, form: Form) -> Form:
@@ -126,22 +144,22 @@ def wire_question(page: Page) -> None:
             shown = board.show(page.session, view, page.words, held)
             return [shown.maps, shown.row_chart, shown.reason]
 
-    def change_form(checkpoint: str, run: str, *values: Any) -> list[object]:
+    def change_form(nth: str, checkpoint: str, run: str, request: gr.Request, *values: Any) -> list[object]:
         with for_people(page.words):
             form, data = read(values)
             both = gr.update(visible=form.goal == BOTH)
             form = with_lists(page, checkpoint, run, form)
-            return [both, *told(page, checkpoint, form, data), *preview(page, checkpoint, run, form)]
+            asked = Asking(number_of(nth), page_of(request), checkpoint, run)
+            return [both, *told(page, asked, form, data), *preview(page, asked, form)]
 
     form = page.form
-    inputs = [page.checkpoint, page.run, *page.form_inputs]
     answers = [page.board.maps, page.board.row_chart, page.board.reason]
     asking = [page.run, page.run, *(getattr(form, name) for name in described.ASKED_FIELDS)]
     asked = [form.target_class, form.class_list, form.goal, form.winner_goal, form.any_feature_factor]
     changed = [widget.input for widget in asked]
     gr.on([form.policy.input, form.ratio.change, *changed], move_winner, asking, answers, js=WITH_HELD, **NEWEST)
-    outputs = [form.winner_goal, *told_outputs(page), *page.board_outputs]
-    gr.on(changed, change_form, inputs, outputs, **NEWEST)
+    outputs = [form.winner_goal, *told_outputs(page), *board.outputs(page.board)]
+    gr.on(changed, change_form, asking_inputs(page), outputs, js=NUMBERED, **NEWEST)
 
 
 def told_outputs(page: Page) -> list[Block]:
@@ -150,38 +168,39 @@ def told_outputs(page: Page) -> list[Block]:
     return [widgets.factors, widgets.rates, widgets.factors_read, widgets.rates_read, page.run_buttons.estimate]
 
 
-def told(page: Page, checkpoint: str, form: Form, data: ChosenData, *, typing: bool = False) -> list[object]:
+def told(page: Page, asked: Asking, form: Form, data: ChosenData, *, typing: bool = False) -> list[object]:
     """Values for `told_outputs`; while somebody types, the lists themselves are left alone."""
     texts = [gr.skip(), gr.skip()] if typing or form.preset == TYPED else [form.typed_factors, form.typed_rates]
-    return [
-        *texts,
+    trees = (
         lists.build_read_back(form.typed_factors, described.FACTORS, page.words),
         lists.build_read_back(form.typed_rates, described.RATES, page.words),
-        estimate_of(page, checkpoint, form, data),
-    ]
+        estimate_of(page, asked.checkpoint, form, data),
+    )
+    return [*texts, *(ordered([asked.nth], tree) for tree in trees)]
 
 
 def wire_grid(page: Page) -> None:
     """The lists are watched by `change`: Gradio swallows the first `input` of a box that was filled while hidden."""
 
-    def change_preset(checkpoint: str, run: str, *values: Any) -> list[object]:
+    def change_preset(nth: str, checkpoint: str, run: str, request: gr.Request, *values: Any) -> list[object]:
         form, data = read(values)
         form = with_lists(page, checkpoint, run, form)
         has_lists = form.preset in LISTED and bool(form.preset == TYPED or form.typed_rates)
-        shown = preview(page, checkpoint, run, form)
-        return [gr.update(visible=has_lists), *told(page, checkpoint, form, data), *shown]
+        asked = Asking(number_of(nth), page_of(request), checkpoint, run)
+        return [gr.update(visible=has_lists), *told(page, asked, form, data), *preview(page, asked, form)]
 
-    def change_lists(checkpoint: str, run: str, *values: Any) -> list[object]:
+    def change_lists(nth: str, checkpoint: str, run: str, request: gr.Request, *values: Any) -> list[object]:
         form, data = read(values)
         if form.preset not in LISTED:
             return [gr.skip()] * len(outputs)
-        return [*told(page, checkpoint, form, data, typing=True), *preview(page, checkpoint, run, form)]
+        asked = Asking(number_of(nth), page_of(request), checkpoint, run)
+        return [*told(page, asked, form, data, typing=True), *preview(page, asked, form)]
 
-    form = page.form
-    inputs = [page.checkpoint, page.run, *page.form_inputs]
-    outputs = [*told_outputs(page), *page.board_outputs]
-    gr.on(form.preset.input, change_preset, inputs, [form.lists.group, *outputs], **NEWEST)
-    gr.on([form.typed_factors.change, form.typed_rates.change], change_lists, inputs, outputs, **NEWEST)
+    form, inputs = page.form, asking_inputs(page)
+    outputs = [*told_outputs(page), *board.outputs(page.board)]
+    gr.on(form.preset.input, change_preset, inputs, [form.lists.group, *outputs], js=NUMBERED, **NEWEST)
+    typed = [form.typed_factors.change, form.typed_rates.change]
+    gr.on(typed, change_lists, inputs, outputs, js=NUMBERED, **NEWEST)
     for widget in (form.part, form.token_boundary, form.arithmetic, form.winner_only, form.again):
         estimate_after(page, widget.input(None, **AT_ONCE))
 

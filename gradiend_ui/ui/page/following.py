@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable
 
 import gradio as gr
@@ -28,6 +29,8 @@ QUIET: dict[str, object] = {
 AT_ONCE: dict[str, object] = {**QUIET, "queue": False}
 NEWEST: dict[str, object] = {**AT_ONCE, "trigger_mode": "always_last"}
 EVERY: dict[str, object] = {**AT_ONCE, "trigger_mode": "multiple"}
+NUMBERED = """(_, ...values) => [globalThis.gradiendPage.next(), ...values]"""
+"""The first of the inputs becomes the number of the question among those of the page: see `number_of`."""
 WITH_HELD = """(_, ...values) => [document.querySelector('#maps [data-held]')?.dataset.held || '', ...values]"""
 """The first of the inputs becomes the version of the tables that the maps hold: these need not be sent again."""
 WITH_KEY = """(run, _, ...values) => [run, globalThis.gradiendPage.keyOf(run), ...values]"""
@@ -39,6 +42,15 @@ DROP_KEY = """(unfit) => {
   const at = unfit.indexOf(' ');
   if (at > 0) globalThis.gradiendPage.drop(unfit.slice(0, at), unfit.slice(at + 1));
 }"""
+
+
+def number_of(nth: object) -> float:
+    """The number that `NUMBERED` gave a question, to order its answer by; 0 for what is none."""
+    try:
+        number = float(str(nth))
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def page_of(request: gr.Request) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from gradio.blocks import Block
 
 from gradiend_ui.engine.answers.checkpoint import Card
-from gradiend_ui.engine.answers.run import RunInfo, SelectOptions
+from gradiend_ui.engine.answers.run import RunInfo
 from gradiend_ui.ui.compare import panel as compare
 from gradiend_ui.ui.data import panel as data
 from gradiend_ui.ui.export import panel as export
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.status import build_model_chip
+from gradiend_ui.ui.kit.viewer import View
 from gradiend_ui.ui.load import panel as load
 from gradiend_ui.ui.page.following import painted
 from gradiend_ui.ui.page.page import Page
@@ -52,7 +53,7 @@ def opened(page: Page, name: str, card: Card, info: RunInfo | None) -> list[obje
         *compare.opened_values(card, info, words),
         *export.opened_values(card, info, words),
         *painted(
-            board.show(page.session, view, words) if run else _empty(page, card, options),
+            board.show(page.session, view, words) if run else _empty(page, card, view),
             True,
             page,
             None,
@@ -61,7 +62,8 @@ def opened(page: Page, name: str, card: Card, info: RunInfo | None) -> list[obje
     ]
 
 
-def _empty(page: Page, card: Card, options: SelectOptions) -> board.Shown:
+def _empty(page: Page, card: Card, view: View) -> board.Shown:
     preset = card["presets"][sweep.DEFAULT]
-    label = sweep.metric_label(options, page.words)
-    return board.show_empty(preset["feature_factors"], preset["learning_rates"], label, page.words)
+    label = sweep.metric_label(view.options, page.words)
+    axes = preset["feature_factors"], preset["learning_rates"]
+    return board.show_empty(axes, label, page.words, (view.version, 0))
