@@ -1,11 +1,13 @@
 """Fixtures every test may use: tiny trained models, rows and neutral texts. No network, built once per process.
 
-`pytest -n 2` runs the suite in two processes: a file stays in one of them, and so do all that need a browser (two of
-those at once would wait for each other) and all that need the reference (it trains once per process).
+`pytest -n 3` runs the suite in three processes, on two cores: they often wait for processes that they started. A file
+stays in one of them, and so do all that need a browser (two of those at once would wait for each other) and all that
+need the reference (it trains once per process).
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads crawl where others have the cores
 if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes on two cores; the models are tiny
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes as cores or more; the models are tiny
 
 import pandas as pd
 import pytest
@@ -31,8 +33,8 @@ TESTS = Path(__file__).parent
 DEMO = TESTS.parent / "assets" / "demo"
 
 
-FIRST = ("browser", "faults", "parity")
-"""What takes longest is dealt out first, so that no process is left alone with it at the end."""
+FIRST = ("browser", "parity", "faults")
+"""What takes longest is dealt out first, so that no process is left alone with it at the end; the quick tests last."""
 
 
 def room_of(place: str) -> str:
@@ -62,8 +64,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in markers_of(f"{item.path.relative_to(TESTS).as_posix()}::{item.name}"):
             item.add_marker(name)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        ranks = {name: rank for rank, name in enumerate(FIRST)}
-        items.sort(key=lambda item: ranks.get(item.path.relative_to(TESTS).parts[0], len(FIRST)))
+        items.sort(key=rank_of)
+
+
+def rank_of(item: pytest.Item) -> int:
+    folder = item.path.relative_to(TESTS).parts[0]
+    return FIRST.index(folder) if folder in FIRST else len(FIRST) + (item.get_closest_marker("quick") is not None)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 class Report:

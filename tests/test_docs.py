@@ -188,7 +188,7 @@ def test_every_page_is_in_the_index_and_every_picture_on_a_page() -> None:
 def test_the_readme_is_short_and_its_test_command_is_the_one_that_ci_runs() -> None:
     text = README.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 145
-    install, run = "pip install -r requirements.txt -r tests/requirements.txt", "pytest -n 2"
+    install, run = "pip install -r requirements.txt -r tests/requirements.txt", "pytest -n 3"
     ci = CI.read_text(encoding="utf-8").replace("--quiet ", "")
     assert f"\n{install} && {run}\n" in text and f"\n{install}\n" in ci and f" all) {run} " in ci
 

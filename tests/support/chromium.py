@@ -10,13 +10,14 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
     "--no-sandbox",
     "--no-zygote",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--disable-gpu",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 )
-"""Without a zygote a page costs a sixth less of two cores."""
+"""No other machine is found by its name. Without a zygote a page costs a sixth less of two cores."""
 MISSING = "No Chromium was found: install one, or name it in the environment variable CHROMIUM."
 
 
