@@ -9,67 +9,90 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests.support.chromium import FLAGS, MISSING, chromium
+from tests.support.chromium import FLAGS, MISSING, Browsers, chromium
 from tests.support.served import Served, served
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Request
+    from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Request, ViewportSize
 
 REQUIRED = "GRADIEND_UI_REQUIRE_BROWSER"
+PATIENCE = 30_000
+"""Milliseconds: the rest of the suite runs on the same cores."""
+SIZE: ViewportSize = {"width": 1400, "height": 900}
 
 
-def no_browser() -> None:
+def no_browser() -> NoReturn:
     if os.environ.get(REQUIRED) == "1":
         pytest.fail(MISSING)
     pytest.skip(MISSING)
 
 
 @pytest.fixture(scope="package")  # not the session: Playwright's loop would run under the tests of other folders
-def browser() -> Iterator[Browser]:
+def kind() -> Iterator[BrowserType]:
+    """What starts a Chromium."""
     try:
         from playwright.sync_api import expect, sync_playwright
     except ImportError:
         no_browser()
-    expect.set_options(timeout=30_000)  # the other half of the suite runs on the same cores
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        path = chromium(playwright.chromium.executable_path)
-        if path is None:
-            no_browser()
-        launched = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield launched
-        launched.close()
+        yield playwright.chromium
 
 
 @pytest.fixture(scope="package")
-def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def path(kind: BrowserType) -> str:
+    return chromium(kind.executable_path) or no_browser()
+
+
+@pytest.fixture(scope="package")
+def browser(kind: BrowserType, path: str) -> Iterator[Browser]:
+    """For contexts with settings of their own."""
+    launched = kind.launch(executable_path=path, args=list(FLAGS))
+    yield launched
+    launched.close()
+
+
+@pytest.fixture(scope="package")
+def browsers(kind: BrowserType, path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
+    def start() -> BrowserContext:
+        folder = tmp_path_factory.mktemp("browser")
+        return kind.launch_persistent_context(folder, executable_path=path, args=list(FLAGS), viewport=SIZE)
+
+    made = Browsers(start)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="package")
+def server(path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a server that the tests of this folder share; it must end cleanly."""
     with served(tmp_path_factory.mktemp("shared") / "data") as running:
         yield f"{running.url}/"
 
 
 @pytest.fixture(scope="package")
-def public(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def public(path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server for strangers that the tests of this folder share."""
     with served(tmp_path_factory.mktemp("public") / "data", "--public") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def fresh_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def fresh_server(path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a server of the test file's own."""
     with served(tmp_path_factory.mktemp("fresh") / "data") as running:
         yield f"{running.url}/"
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    fresh = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
-    yield fresh
-    fresh.close()
+def context(browsers: Browsers) -> Iterator[BrowserContext]:
+    """The browser of somebody who has never been here."""
+    with browsers.lent(PATIENCE) as lent:
+        yield lent
 
 
 @pytest.fixture
@@ -91,9 +114,9 @@ def watching(context: BrowserContext, address: str) -> Iterator[Page]:
 
     context.on("request", noted)  # nothing else is found by its name: see the flags of Chromium
     page = context.new_page()
-    page.set_default_timeout(30_000)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address)
     yield page
+    context.remove_listener("request", noted)
     assert foreign == []
     assert errors == []

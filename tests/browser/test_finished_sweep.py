@@ -14,7 +14,7 @@ from tests.support.served import served
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import BrowserContext, Page
 
 SLOW = 30_000
 
@@ -53,19 +53,18 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(browser: Browser, run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(path: str, run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with served(tmp_path_factory.mktemp("home") / "data", "--checkpoint", str(run_folder)) as server:
         yield f"{server.url}/"
 
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    fresh = browser.new_page(viewport={"width": 1400, "height": 900})
+def page(context: BrowserContext, address: str) -> Iterator[Page]:
+    fresh = context.new_page()
     fresh.set_default_timeout(SLOW)
     fresh.goto(address)
     expect(fresh.locator("#start")).to_be_enabled(timeout=60_000)
     yield fresh
-    fresh.close()
 
 
 def open_it(page: Page) -> None:

@@ -23,6 +23,8 @@ expect = playwright.expect
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from tests.support.chromium import Browsers
+
 pytestmark = pytest.mark.security
 SLOW = 20_000
 WIDTHS = (1400, 800, 360)
@@ -78,12 +80,9 @@ class Watch:
 
 
 @pytest.fixture
-def page(browser: Browser, server: str) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
-    fresh = context.new_page()
-    fresh.set_default_timeout(SLOW)
-    yield fresh
-    context.close()
+def page(browsers: Browsers, server: str) -> Iterator[Page]:
+    with browsers.lent(SLOW) as context:
+        yield context.new_page()
 
 
 def fits(page: Page, where: str) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from tests.browser.conftest import SIZE
 from tests.support.page_client import functions_of
 from tests.support.served import Served, ask
 
@@ -19,6 +21,8 @@ expect = pytest.importorskip("playwright.sync_api", reason="playwright is not in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
+
+    from tests.support.chromium import Browsers
 
 SLOW = 60_000
 LONG = {
@@ -57,20 +61,19 @@ def held(public: Served, sweep: Sweep) -> Sweep:
 
 
 @pytest.fixture
-def device(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+def device(browsers: Browsers, browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     """Makes a browser of somebody: nothing is shared with another one."""
-    made: list[BrowserContext] = []
+    with ExitStack() as made:
 
-    def make(script: str = "", **options: Any) -> BrowserContext:
-        made.append(browser.new_context(viewport={"width": 1400, "height": 900}, **options))
-        made[-1].set_default_timeout(SLOW)
-        if script:
-            made[-1].add_init_script(script)
-        return made[-1]
+        def make(script: str = "") -> BrowserContext:
+            if not script:
+                return made.enter_context(browsers.lent(SLOW))
+            context = made.enter_context(browser.new_context(viewport=SIZE))
+            context.set_default_timeout(SLOW)
+            context.add_init_script(script)
+            return context
 
-    yield make
-    for context in made:
-        context.close()
+        yield make
 
 
 def at(context: BrowserContext, address: str) -> Page:
@@ -153,7 +156,8 @@ def test_who_starts_controls_and_who_has_the_link_watches(public: Served, device
 def test_the_control_link_makes_a_second_device(public: Served, device: Device, held: Sweep) -> None:
     run, key = held["run"], held["key"]
     asked: list[str] = []
-    context = device(permissions=["clipboard-read", "clipboard-write"])
+    context = device()
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
     context.on("request", lambda request: asked.append(f"{request.url} {request.headers}"))
     page = at(context, f"{public.url}/?run={run}#key={key}")
     is_in_control(page)

@@ -13,10 +13,12 @@ expect = pytest.importorskip("playwright.sync_api", reason="playwright is not in
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
 
+    from tests.support.chromium import Browsers
+
 SLOW = 60_000
 
 
-def test_a_visitor_sweeps_and_downloads(context: BrowserContext, public: Served) -> None:
+def test_a_visitor_sweeps_and_downloads(context: BrowserContext, browsers: Browsers, public: Served) -> None:
     page = context.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
@@ -41,13 +43,12 @@ def test_a_visitor_sweeps_and_downloads(context: BrowserContext, public: Served)
     expect(page.locator("#runs .runs-entry")).to_have_count(1)
     expect(page.locator("#runs")).to_contain_text("Everybody else's are reached by their link only")
     run = page.url.partition("run=")[2]
-    stranger = page.context.browser.new_context()
-    other = stranger.new_page()
-    other.goto(f"{public.url}/")
-    expect(other.locator("#start")).to_be_enabled(timeout=SLOW)
-    other.click("#open-runs")
-    expect(other.locator("#runs")).to_contain_text("This browser has started no sweep here yet.")
-    assert run and run not in other.content() and other.locator("#runs .runs-entry").count() == 0
-    stranger.close()
+    with browsers.lent(SLOW) as stranger:
+        other = stranger.new_page()
+        other.goto(f"{public.url}/")
+        expect(other.locator("#start")).to_be_enabled(timeout=SLOW)
+        other.click("#open-runs")
+        expect(other.locator("#runs")).to_contain_text("This browser has started no sweep here yet.")
+        assert run and run not in other.content() and other.locator("#runs .runs-entry").count() == 0
     blocked = [text for text in said if "Content Security Policy" in text or "Refused to" in text]
     assert blocked == []

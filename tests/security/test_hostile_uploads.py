@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from gradiend_ui.engine.base import hub, uploaded
 from gradiend_ui.engine.store.store import Store
+from gradiend_ui.engine.uploads import tokenizer as tokenizer_check
 from gradiend_ui.engine.uploads.trust import public_trust
 from gradiend_ui.engine.worker.handlers import loading
 from gradiend_ui.engine.worker.worker import Worker
@@ -68,6 +69,7 @@ def outside(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     monkeypatch.setattr(uploaded, "run_confined", in_this_process)
     monkeypatch.setattr(hub, "run_confined", refuse_to_fetch)
+    monkeypatch.setattr(tokenizer_check, "LONG_TEXTS", (2000,))  # how long it takes is the matter of other tests
     monkeypatch.setattr(loading, "probe", lambda *_: (0.0, ()))  # a trial sweep, which takes most of the time
     store = Store(":memory:")
     worker = Worker(store, tmp_path / "data", tmp_path / "none", public_trust())
