@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
 SLOW = 60_000
 
@@ -91,6 +92,41 @@ def test_a_typed_grid_is_read_back_swept_extended_and_looked_at_closer(watched: 
     expect(page.locator("#rates-read")).to_contain_text("9 values: 0, 0.0125")
     expect(estimate).to_contain_text("27 cells (3 × 9): 2 known, 25 new")
     expect(estimate).to_contain_text("2 of 3 rows cannot win")
+
+
+def test_an_answer_that_a_newer_one_overtook_shows_nothing(watched: Page) -> None:
+    """The first estimate is held until the second is there."""
+    page = watched
+    ready(page)
+    choose(page, "preset", "typed")
+    typed(page, "rates").fill("0.1, 0.2")
+    estimate = page.locator("#estimate")
+    expect(estimate).to_contain_text("4 cells (2 × 2)")
+    page.locator("#sweep-more button").first.click()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if held or "predict" not in route.request.url:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(re.compile("/run/predict"), hold)
+    page.locator("#again input").check()
+    typed(page, "rates").fill("0.1, 0.2, 0.5")
+    expect(estimate).to_contain_text("6 cells (2 × 3)")
+    answer = held[0].fetch()
+    assert "4 cells (2 \\u00d7 2)" in answer.text() or "4 cells (2 × 2)" in answer.text()
+    with page.expect_request_finished():
+        held[0].fulfill(response=answer)
+    page.wait_for_timeout(500)
+    expect(estimate).to_contain_text("6 cells (2 × 3)")
+
+    orders = [[5, 1], [4, 9], [5, 0], [5, 1], None, [5, 0], [5, 2], [6], [5, 9], [7, 0]]
+    checked = "(orders) => { const check = gradiendPage.inOrder(); return orders.map((order) => check({ order })); }"
+    passed = [True, False, False, True, True, False, True, True, False, True]
+    assert page.evaluate(checked, orders) == passed, "the first number that differs decides"
+    assert page.evaluate("gradiendPage.next()") < page.evaluate("gradiendPage.next()")
 
 
 def test_another_part_is_other_numbers_and_stays_with_the_run(watched: Page) -> None:

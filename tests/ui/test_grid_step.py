@@ -119,6 +119,27 @@ def test_the_board_shows_one_picture(session, options, words) -> None:
     assert shown.state == "running"
 
 
+def test_of_two_states_of_the_board_the_newer_has_the_larger_order(session, options, make_picture, words) -> None:
+    """The follower's and the answers to the page's own questions come by different ways and overtake each other."""
+
+    def orders(shown: board.Shown) -> list[list[float]]:
+        return [shown.maps["order"], *(value["order"] for value in board.values(shown)[1:])]
+
+    viewers = Viewers()
+    older = viewers.change("page", run="run-1", options=options)
+    session.pictures = [make_picture(rev=7)]
+    before = orders(board.show(session, older, words))
+    session.pictures = [make_picture(rev=9)]
+    later = orders(board.show(session, older, words))
+    session.pictures = [make_picture(rev=8)]
+    newer = viewers.change("page", options={**options, "goal": "weaken"})
+    asked = orders(board.show(session, newer, words))
+    assert len(before) == 5 and all(a < b < c for a, b, c in zip(before, later, asked, strict=True))
+    assert [part["order"] for part in board.show_cell(session, newer, words)] == asked[1:3]
+    empty = orders(board.show_empty(([1.0], [0.1]), "P(F)", words, (older.version, 10.0**13)))
+    assert all(a < b for a, b in zip(empty, asked, strict=True))
+
+
 def test_the_board_leaves_out_what_the_page_holds(session, options, words) -> None:
     view = View(run="run-1", options=options)
     whole = board.show(session, view, words).maps

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid, NotAllowed, TooLarge
 from gradiend_ui.engine.sweep.spec import AskedSweep
+from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.tree import text_of
+from gradiend_ui.ui.kit.viewer import Viewers
 from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.listeners import sweep as wiring
+from gradiend_ui.ui.page.following import number_of
 from gradiend_ui.ui.sweep import control, lists, panel
 from gradiend_ui.ui.sweep import form as sweep
 from gradiend_ui.ui.sweep.estimate import build_estimate
@@ -337,3 +341,30 @@ def test_the_estimate_of_a_search_is_a_limit_and_of_rounded_numbers_a_comparison
     assert estimate(replace(FORM, arithmetic="bfloat16")) == "6 cells (2 × 3), about 0:03 if it were float32"
     assert "its own first look" in estimate(replace(FORM, winner_only=True, arithmetic="look_bfloat16"))
     assert "its own first look" not in estimate(replace(FORM, arithmetic="look_bfloat16"))
+
+
+def test_the_grid_that_is_described_does_not_take_the_place_of_a_sweep_that_was_started_meanwhile(
+    session, words
+) -> None:
+    widgets = board.BoardWidgets(*[None] * 6)
+    page: Any = SimpleNamespace(session=session, viewers=Viewers(), words=words, board=widgets)
+    before = page.viewers.change("mine", run="")
+
+    def asked(nth: float, run: str = "") -> list[Any]:
+        return wiring.preview(page, wiring.Asking(nth, "mine", "ck-1", run), FORM)
+
+    described, again = asked(1.0), asked(2.0)
+    assert [value["order"] for value in described] == [[before.version, 1.0]] * 5
+    assert again[0]["order"] > described[0]["order"]
+    assert all("__type__" in value for value in asked(3.0, "run-1"))
+    started = page.viewers.change("mine", run="run-1")
+    assert all("__type__" in value for value in asked(3.0)), "asked before the page knew of its run"
+    assert [started.version, 0] > again[0]["order"]
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [("12.5", 12.5), (3, 3.0), ("", 0.0), (None, 0.0), ("x", 0.0), ("nan", 0.0), ("1e999", 0.0), ([1], 0.0)],
+)
+def test_a_question_has_a_number_whatever_is_sent(said, number: float) -> None:
+    assert number_of(said) == number

@@ -41,6 +41,19 @@ def test_a_role_belongs_to_one_run_and_the_owner_to_the_page() -> None:
     assert not viewers.get("p").controls
 
 
+def test_a_newer_view_has_a_larger_version_even_where_the_server_has_forgotten_the_page() -> None:
+    viewers = Viewers()
+    first = viewers.change("p", run="a")
+    assert viewers.change("p", run="a").version == first.version, "nothing has changed"
+    second = viewers.change("p", shows="all")
+    third = viewers.choose("p", 5, (1.0, 0.5))
+    assert third is not None and first.version < second.version < third.version
+    assert viewers.begin_to_follow("p", "a") == 1 and viewers.get("p").version > third.version
+    last = viewers.get("p").version
+    viewers.forget("p")
+    assert viewers.change("p", run="a").version >= last, "in this millisecond at the earliest"
+
+
 def test_a_follower_that_outlives_its_page_is_nobody() -> None:
     open_pages = OpenPages()
     viewers = Viewers(open_pages)
