@@ -116,7 +116,7 @@ def test_an_answer_that_a_newer_one_overtook_shows_nothing(watched: Page) -> Non
     typed(page, "rates").fill("0.1, 0.2, 0.5")
     expect(estimate).to_contain_text("6 cells (2 × 3)")
     answer = held[0].fetch()
-    assert "4 cells (2 \\u00d7 2)" in answer.text() or "4 cells (2 × 2)" in answer.text()
+    assert "4 cells (2" in answer.text()
     with page.expect_request_finished():
         held[0].fulfill(response=answer)
     page.wait_for_timeout(500)
