@@ -26,7 +26,7 @@ function mountHeatmap(root, props, trigger, watch) {
     if (!cell) return;
     timer = null;
     sentAt = performance.now();
-    nth = Math.max(nth + 1, Date.now());
+    nth = globalThis.gradiendPage.next();
     emitted = signature(view, cell);
     trigger('select', { index: [cell.row, cell.column], value: { feature_factor: view.feature_factors[cell.row], learning_rate: view.learning_rates[cell.column], how, nth, rev: view.rev }, selected: true });
   }
