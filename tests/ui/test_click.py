@@ -49,7 +49,7 @@ def test_a_click_is_answered_with_its_cell_beside_the_base(page) -> None:
     assert [call[0] for call in page.session.calls].count("compare") == 1
 
 
-@pytest.mark.parametrize("newer", ["click", "pin", "run"])
+@pytest.mark.parametrize("newer", ["click", "pin", "run", "opened", "text"])
 def test_answers_that_the_page_has_moved_on_from_are_not_shown(page, monkeypatch, newer: str) -> None:
     compare = page.session.compare
 
@@ -59,6 +59,11 @@ def test_answers_that_the_page_has_moved_on_from_are_not_shown(page, monkeypatch
             click(page, 2, rate=0.1)
         elif newer == "pin":
             page.viewers.change("mine", pinned=((1.0, 0.1),))
+        elif newer == "opened":
+            page.viewers.open("mine", RUN, page.viewers.get("mine").options)
+            page.viewers.change("mine", chosen=(-1.0, 0.5))
+        elif newer == "text":
+            answered(page, "mine", page.viewers.get("mine"), "ck-1", f"{TEXT} again")
         else:
             page.viewers.change("mine", run="run-2")
         return compare(*asked)

@@ -16,7 +16,7 @@ from gradiend_ui.ui.kit.tree import text_of
 from gradiend_ui.ui.kit.viewer import Viewers
 from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.listeners import sweep as wiring
-from gradiend_ui.ui.page.following import number_of
+from gradiend_ui.ui.page.following import order_of
 from gradiend_ui.ui.sweep import control, lists, panel
 from gradiend_ui.ui.sweep import form as sweep
 from gradiend_ui.ui.sweep.estimate import build_estimate
@@ -348,12 +348,15 @@ def test_the_grid_that_is_described_does_not_take_the_place_of_a_sweep_that_was_
 ) -> None:
     widgets = board.BoardWidgets(*[None] * 6)
     page: Any = SimpleNamespace(session=session, viewers=Viewers(), words=words, board=widgets)
-    before = page.viewers.change("mine", run="")
 
     def asked(nth: float, run: str = "") -> list[Any]:
-        return wiring.preview(page, wiring.Asking(nth, "mine", "ck-1", run), FORM)
+        return wiring.preview(page, wiring.Asking((0, nth), "mine", "ck-1", run), FORM)
 
+    [older, *_] = asked(9.0)
+    page.viewers.forget("mine")
     described, again = asked(1.0), asked(2.0)
+    before = page.viewers.get("mine")
+    assert described[0]["order"] > older["order"], "a page that was forgotten meanwhile is answered all the same"
     assert [value["order"] for value in described] == [[before.version, 1.0]] * 5
     assert again[0]["order"] > described[0]["order"]
     assert all("__type__" in value for value in asked(3.0, "run-1"))
@@ -366,5 +369,10 @@ def test_the_grid_that_is_described_does_not_take_the_place_of_a_sweep_that_was_
     ("said", "number"),
     [("12.5", 12.5), (3, 3.0), ("", 0.0), (None, 0.0), ("x", 0.0), ("nan", 0.0), ("1e999", 0.0), ([1], 0.0)],
 )
-def test_a_question_has_a_number_whatever_is_sent(said, number: float) -> None:
-    assert number_of(said) == number
+def test_a_question_has_an_order_whatever_is_sent(said, number: float) -> None:
+    page: Any = SimpleNamespace(viewers=Viewers())
+    request: Any = SimpleNamespace(session_hash="mine")
+    before = order_of(page, request, said)
+    assert before == (page.viewers.get("mine").opened, number)
+    page.viewers.open("mine", "", {})
+    assert order_of(page, request, "0") > before, "what another model was asked is newer"

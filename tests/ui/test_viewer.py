@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+from gradiend_ui.engine.answers.run import SelectOptions
 from gradiend_ui.server.door.visitors import OpenPages
 from gradiend_ui.ui.kit.viewer import View, Viewers
 
@@ -49,9 +50,23 @@ def test_a_newer_view_has_a_larger_version_even_where_the_server_has_forgotten_t
     third = viewers.choose("p", 5, (1.0, 0.5))
     assert third is not None and first.version < second.version < third.version
     assert viewers.begin_to_follow("p", "a") == 1 and viewers.get("p").version > third.version
-    last = viewers.get("p").version
+    last = viewers.get("p")
     viewers.forget("p")
-    assert viewers.change("p", run="a").version >= last, "in this millisecond at the earliest"
+    assert viewers.get("p").version == 0
+    found = viewers.known("p")
+    assert found.version > last.version and found.opened > last.opened and viewers.known("p") == found
+    viewers.forget("p")
+    assert viewers.change("p", run="").version > found.version
+
+
+def test_opening_the_same_again_is_newer_than_what_was_asked_before() -> None:
+    viewers, question = Viewers(), SelectOptions(target_class="F")
+    first = viewers.open("p", "a", question)
+    assert viewers.change("p", shows="all").opened == first.opened
+    viewers.change("p", compared=("asked", True), chosen=(1.0, 0.5))
+    again = viewers.open("p", "a", question)
+    assert again.opened > first.opened and again.version > first.version
+    assert again.compared is None and again.chosen is None and again.shows == "all"
 
 
 def test_a_follower_that_outlives_its_page_is_nobody() -> None:

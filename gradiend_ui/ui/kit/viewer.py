@@ -28,15 +28,17 @@ FEW = 2
 class View:
     """`chosen` is (feature factor, learning rate), None means: follow the best cell.
 
-    `version` grows with each change of the others: of two answers to a page the one to the newer view holds, whatever
-    way they come. `shows` is what the maps show ("": what the goal decides by); `compared` is what the sentences on the
-    page answer, `comparing` what they were asked last; `pinned` are the cells A to D that stay beside the base: they
-    belong to the run and go with it. `nth` orders the page's selections: they travel side by side and may overtake each
-    other. `role` is what the page is to its run (see `door.roles`), "" while nobody has asked; `owner` whether it is
-    open on the machine of a local server. Both say what is shown, not what is allowed.
+    `version` grows with each change of the others, `opened` whenever a model or run is opened: of two answers to a page
+    the one to the newer view holds, whatever way they come. `shows` is what the maps show ("": what the goal decides
+    by); `compared` is what the sentences on the page answer, `comparing` what they were asked last; `pinned` are the
+    cells A to D that stay beside the base: they belong to the run and go with it. `nth` orders the page's selections:
+    they travel side by side and may overtake each other. `role` is what the page is to its run (see `door.roles`), ""
+    while nobody has asked; `owner` whether it is open on the machine of a local server. Both say what is shown, not
+    what is allowed.
     """
 
     version: int = 0
+    opened: int = 0
     run: str = ""
     options: SelectOptions = field(default_factory=SelectOptions)
     chosen: tuple[float, float] | None = None
@@ -66,22 +68,34 @@ class Viewers:
         self._views: Memory[View] = Memory(MOST_VIEWERS)
         self._followed: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
+        self._last = 0
 
     def get(self, page: str) -> View:
         with self._lock:
             return self._views.get(page) or View()
 
+    def known(self, page: str) -> View:
+        """As `get`; a page that was forgotten, or has opened nothing yet, has a version from now on."""
+        with self._lock:
+            return self._views.get(page) or self._kept(page, self._of(page))
+
     def change(self, page: str, **changes: Any) -> View:
         with self._lock:
-            old = self._views.get(page) or View()
+            old = self._of(page)
             if changes.get("run", old.run) != old.run:
                 changes = {"pinned": (), "role": "", **changes}
             return self._kept(page, old, **changes)
 
+    def open(self, page: str, run: str, options: SelectOptions) -> View:
+        """Another model or run, or the same one anew: nothing that was asked before it is shown any more."""
+        with self._lock:
+            opened = self._number()
+        return self.change(page, run=run, options=options, chosen=None, compared=None, opened=opened)
+
     def choose(self, page: str, nth: float, chosen: tuple[float, float] | None) -> View | None:
         """Take over the page's `nth` selection; None, and nothing taken over, where a newer one was here first."""
         with self._lock:
-            old = self._views.get(page) or View()
+            old = self._of(page)
             if nth < old.nth:
                 return None
             return self._kept(page, old, chosen=chosen, nth=nth)
@@ -89,17 +103,24 @@ class Viewers:
     def begin_to_follow(self, page: str, run: str) -> int:
         """A number that stays the page's current one until the next call."""
         with self._lock:
-            old = self._views.get(page) or View()
+            old = self._of(page)
             role = old.role if old.run == run else ""
             return self._kept(page, old, run=run, role=role, follower=old.follower + 1).follower
 
+    def _of(self, page: str) -> View:
+        return self._views.get(page) or View(opened=self._number())
+
     def _kept(self, page: str, old: View, **changes: Any) -> View:
-        """Versions are times, so that they grow on where the server has begun anew or has forgotten the page."""
         view = replace(old, **changes)
-        if view != old:
-            view = replace(view, version=max(old.version + 1, time.time_ns() // 1_000_000))
+        if view != old or not view.version:
+            view = replace(view, version=self._number())
         self._views.keep(page, view)
         return view
+
+    def _number(self) -> int:
+        """Larger than any before, of whatever page; a time, so that it is after the server has begun anew, too."""
+        self._last = max(self._last + 1, time.time_ns() // 1_000_000)
+        return self._last
 
     def may_follow(self, page: str, follower: int) -> bool:
         with self._lock:

@@ -44,9 +44,10 @@ def answered(page: Page, name: str, view: View, checkpoint: str, text: str) -> l
         return [gr.skip()] * 3
     answers = asking.compare(page.session, asked, page.words)
     now = page.viewers.get(name)
-    if (now.chosen, now.run, now.pinned, now.comparing) != (view.chosen, view.run, view.pinned, comparing):
+    looked_at = now.opened, now.run, now.chosen, now.pinned, now.comparing
+    if looked_at != (view.opened, view.run, view.chosen, view.pinned, comparing):
         return [gr.skip()] * 3
-    order = [page.viewers.change(name, compared=comparing).version]
+    order = view.opened, page.viewers.change(name, compared=comparing).version
     is_pinned = cell is not None and pair_of(cell) in view.pinned
     can_pin = cell is not None and len(view.pinned) < MOST_PINNED
     key = build_key(asked.columns, view.pinned, cell, page.words)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
@@ -27,10 +27,18 @@ from gradiend_ui.ui.kit.refusals import for_people
 from gradiend_ui.ui.kit.tree import ordered
 from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.listeners.sweep import estimate_after
-from gradiend_ui.ui.page.following import AT_ONCE, NEWEST, NUMBERED, QUIET, number_of
+from gradiend_ui.ui.page.following import AT_ONCE, NEWEST, NUMBERED, QUIET, order_of
 from gradiend_ui.ui.page.page import Page
 
 REJECTED_NAME = "rows-that-cannot-be-scored.csv"
+
+
+class Measured(NamedTuple):
+    """How long a cell takes, about; None where that could not be measured."""
+
+    checkpoint: str
+    spec: DataSpec
+    seconds_per_cell: float | None
 
 
 def wire_data(page: Page) -> None:
@@ -63,22 +71,23 @@ def touch() -> str:
 def wire_choice(page: Page) -> None:
     widgets, drawer = page.data, page.data_drawer
 
-    def compose(nth: str, checkpoint: str, *values: Any) -> list[object]:
+    def compose(nth: str, checkpoint: str, request: gr.Request, *values: Any) -> list[object]:
         choice = Choice(*values)
         if not checkpoint or not choice.split:
             return [gr.skip()] * len(composed)
-        card, order = page.session.card(checkpoint), [number_of(nth)]
+        card, order = page.session.card(checkpoint), order_of(page, request, nth)
         chosen = data_of(choice, card)
         return [
             chosen,
-            report.build_summary(choice, card, page.words),
-            report.build_sets(choice, card, page.words),
+            ordered(order, report.build_summary(choice, card, page.words)),
+            ordered(order, report.build_sets(choice, card, page.words)),
             ordered(order, data.time_line(choice, card, chosen, page.words)),
             ordered(order, report.build_measuring(page.words)),
         ]
 
-    def show_words(nth: str, checkpoint: str, chosen: ChosenData) -> list[object]:
-        return [ordered([number_of(nth)], shown) for shown in words_shown(page, checkpoint, chosen)]
+    def show_words(nth: str, checkpoint: str, chosen: ChosenData, request: gr.Request) -> list[object]:
+        order = order_of(page, request, nth)
+        return [ordered(order, shown) for shown in words_shown(page, checkpoint, chosen)]
 
     composed = [
         widgets.chosen, widgets.summary, drawer.neutral.sets, drawer.rows.time, drawer.neutral.measured,
@@ -99,25 +108,31 @@ def measure_after(page: Page, event: Dependency) -> None:
     """Have the base scored on the neutral texts in use once `event` has succeeded: that tells how long a cell takes."""
     widgets, drawer = page.data, page.data_drawer
 
-    def measure(nth: str, checkpoint: str, chosen: ChosenData, ratio: float) -> list[object]:
+    def measure(nth: str, checkpoint: str, chosen: ChosenData, ratio: float, request: gr.Request) -> list[object]:
         if not checkpoint:
             return [gr.skip()] * 2
+        order = order_of(page, request, nth)
         try:
             found = page.session.data.neutral(checkpoint, chosen["spec"], ratio)
         except GradiendUIError as error:
-            return [ordered([number_of(nth)], report.build_refusal(page.words.of(error))), None]
-        measured: ChosenData = {"spec": chosen["spec"], "seconds_per_cell": found["seconds_per_cell"]}
-        return [ordered([number_of(nth)], report.build_measured(found, page.words)), measured]
+            return [ordered(order, report.build_refusal(page.words.of(error))), None]
+        measured = Measured(checkpoint, chosen["spec"], found["seconds_per_cell"])
+        return [ordered(order, report.build_measured(found, page.words)), measured]
 
     def take_over(
-        nth: str, checkpoint: str, chosen: ChosenData, measured: ChosenData | None, *values: Any
+        nth: str,
+        checkpoint: str,
+        chosen: ChosenData,
+        measured: Measured | None,
+        request: gr.Request,
+        *values: Any,
     ) -> list[object]:
-        """The measured time, unless something else was chosen while it was measured."""
-        if not checkpoint or not measured or measured["spec"] != chosen["spec"]:
+        """The measured time, unless another model was opened or something else chosen while it was measured."""
+        if not checkpoint or not measured or (measured.checkpoint, measured.spec) != (checkpoint, chosen["spec"]):
             return [gr.skip()] * 2
-        data_now: ChosenData = {**chosen, "seconds_per_cell": measured["seconds_per_cell"]}
+        data_now: ChosenData = {**chosen, "seconds_per_cell": measured.seconds_per_cell}
         line = data.time_line(Choice(*values), page.session.card(checkpoint), data_now, page.words)
-        return [data_now, ordered([number_of(nth)], line)]
+        return [data_now, ordered(order_of(page, request, nth), line)]
 
     asked, measured = [page.run, page.checkpoint, widgets.chosen], [drawer.neutral.measured, widgets.measured]
     told = event.success(measure, [*asked, page.form.ratio], measured, js=NUMBERED, **QUIET)

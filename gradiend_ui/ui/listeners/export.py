@@ -18,7 +18,7 @@ from gradiend_ui.ui.kit.drawer import opens
 from gradiend_ui.ui.kit.refusals import refusal
 from gradiend_ui.ui.kit.tree import Node, ordered
 from gradiend_ui.ui.kit.words import Words
-from gradiend_ui.ui.page.following import AT_ONCE, NUMBERED, QUIET, known_view, number_of, page_of
+from gradiend_ui.ui.page.following import AT_ONCE, NUMBERED, QUIET, known_view, order_of, page_of
 from gradiend_ui.ui.page.page import Page
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def wire_preview(page: Page) -> None:
     def describe(
         nth: str, run: str, name: str, dtype: str, classes: list[str], shown: int, request: gr.Request
     ) -> list[object]:
-        order = [number_of(nth)]
+        order = order_of(page, request, nth)
         known = page.session.run_info(run)["classes"] if run else []
         ticked = [item for item in classes or [] if item in known]
         choices = gr.update(choices=known, value=ticked, visible=bool(known))

@@ -31,7 +31,7 @@ from gradiend_ui.ui.page.following import (
     claimed_by,
     claimed_values,
     follow_after,
-    number_of,
+    order_of,
     page_of,
     role_noted,
 )
@@ -59,9 +59,9 @@ def read(values: tuple[Any, ...]) -> tuple[Form, ChosenData]:
 
 
 class Asking(NamedTuple):
-    """Who asks what a form describes. nth: the question's number, to order its answer by."""
+    """Who asks what a form describes. order: of the answer."""
 
-    nth: float
+    order: tuple[int, float]
     page: str
     checkpoint: str
     run: str
@@ -83,8 +83,8 @@ def estimate_of(page: Page, checkpoint: str, form: Form, data: ChosenData) -> No
 def estimate_after(page: Page, event: Dependency) -> None:
     """Tell how many cells and how long, once `event` has succeeded."""
 
-    def estimate(nth: str, checkpoint: str, *values: Any) -> Node:
-        return ordered([number_of(nth)], estimate_of(page, checkpoint, *read(values)))
+    def estimate(nth: str, checkpoint: str, request: gr.Request, *values: Any) -> Node:
+        return ordered(order_of(page, request, nth), estimate_of(page, checkpoint, *read(values)))
 
     inputs = [page.run, page.checkpoint, *page.form_inputs]
     event.success(estimate, inputs, page.run_buttons.estimate, js=NUMBERED, **AT_ONCE)
@@ -94,7 +94,7 @@ def preview(page: Page, asked: Asking, form: Form) -> list[object]:
     """Values for the board: the empty grid that the form describes. It is left alone where a run is shown, or has been
     started meanwhile, or nothing can be shown."""
     nothing: list[object] = [gr.skip()] * len(board.outputs(page.board))
-    view = page.viewers.get(asked.page)
+    view = page.viewers.known(asked.page)
     if asked.run or view.run or not asked.checkpoint:
         return nothing
     try:
@@ -103,7 +103,7 @@ def preview(page: Page, asked: Asking, form: Form) -> list[object]:
         return nothing
     label = metric_label(described.read_options(form), page.words)
     axes = grid.feature_factors, grid.learning_rates
-    return board.values(board.show_empty(axes, label, page.words, (view.version, asked.nth)))
+    return board.values(board.show_empty(axes, label, page.words, (view.version, asked.order[1])))
 
 
 def with_lists(page: Page, checkpoint: str, run: str, form: Form) -> Form:
@@ -149,7 +149,7 @@ def wire_question(page: Page) -> None:
             form, data = read(values)
             both = gr.update(visible=form.goal == BOTH)
             form = with_lists(page, checkpoint, run, form)
-            asked = Asking(number_of(nth), page_of(request), checkpoint, run)
+            asked = Asking(order_of(page, request, nth), page_of(request), checkpoint, run)
             return [both, *told(page, asked, form, data), *preview(page, asked, form)]
 
     form = page.form
@@ -176,7 +176,7 @@ def told(page: Page, asked: Asking, form: Form, data: ChosenData, *, typing: boo
         lists.build_read_back(form.typed_rates, described.RATES, page.words),
         estimate_of(page, asked.checkpoint, form, data),
     )
-    return [*texts, *(ordered([asked.nth], tree) for tree in trees)]
+    return [*texts, *(ordered(asked.order, tree) for tree in trees)]
 
 
 def wire_grid(page: Page) -> None:
@@ -186,14 +186,14 @@ def wire_grid(page: Page) -> None:
         form, data = read(values)
         form = with_lists(page, checkpoint, run, form)
         has_lists = form.preset in LISTED and bool(form.preset == TYPED or form.typed_rates)
-        asked = Asking(number_of(nth), page_of(request), checkpoint, run)
+        asked = Asking(order_of(page, request, nth), page_of(request), checkpoint, run)
         return [gr.update(visible=has_lists), *told(page, asked, form, data), *preview(page, asked, form)]
 
     def change_lists(nth: str, checkpoint: str, run: str, request: gr.Request, *values: Any) -> list[object]:
         form, data = read(values)
         if form.preset not in LISTED:
             return [gr.skip()] * len(outputs)
-        asked = Asking(number_of(nth), page_of(request), checkpoint, run)
+        asked = Asking(order_of(page, request, nth), page_of(request), checkpoint, run)
         return [*told(page, asked, form, data, typing=True), *preview(page, asked, form)]
 
     form, inputs = page.form, asking_inputs(page)

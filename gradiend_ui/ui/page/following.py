@@ -30,7 +30,7 @@ AT_ONCE: dict[str, object] = {**QUIET, "queue": False}
 NEWEST: dict[str, object] = {**AT_ONCE, "trigger_mode": "always_last"}
 EVERY: dict[str, object] = {**AT_ONCE, "trigger_mode": "multiple"}
 NUMBERED = """(_, ...values) => [globalThis.gradiendPage.next(), ...values]"""
-"""The first of the inputs becomes the number of the question among those of the page: see `number_of`."""
+"""The first of the inputs becomes the number of the question among those of the page: see `order_of`."""
 WITH_HELD = """(_, ...values) => [document.querySelector('#maps [data-held]')?.dataset.held || '', ...values]"""
 """The first of the inputs becomes the version of the tables that the maps hold: these need not be sent again."""
 WITH_KEY = """(run, _, ...values) => [run, globalThis.gradiendPage.keyOf(run), ...values]"""
@@ -44,13 +44,14 @@ DROP_KEY = """(unfit) => {
 }"""
 
 
-def number_of(nth: object) -> float:
-    """The number that `NUMBERED` gave a question, to order its answer by; 0 for what is none."""
+def order_of(page: Page, request: gr.Request, nth: object) -> tuple[int, float]:
+    """The order of the answer to a question: when what the page shows was opened, then the number that `NUMBERED` gave
+    it, 0 where it gave none."""
     try:
         number = float(str(nth))
     except ValueError:
-        return 0.0
-    return number if math.isfinite(number) else 0.0
+        number = 0.0
+    return page.viewers.known(page_of(request)).opened, number if math.isfinite(number) else 0.0
 
 
 def page_of(request: gr.Request) -> str:

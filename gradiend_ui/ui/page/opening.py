@@ -14,6 +14,7 @@ from gradiend_ui.ui.data import panel as data
 from gradiend_ui.ui.export import panel as export
 from gradiend_ui.ui.grid import board
 from gradiend_ui.ui.kit.status import build_model_chip
+from gradiend_ui.ui.kit.tree import Tree, ordered
 from gradiend_ui.ui.kit.viewer import View
 from gradiend_ui.ui.load import panel as load
 from gradiend_ui.ui.page.following import painted
@@ -41,9 +42,9 @@ def opened(page: Page, name: str, card: Card, info: RunInfo | None) -> list[obje
     spec = info["spec"] if info else None
     run = str(info["run"]) if info else ""
     options = sweep.first_options(card, spec)
-    view = page.viewers.change(name, run=run, options=options, chosen=None, compared=None)
+    view = page.viewers.open(name, run, options)
     words = page.words
-    return [
+    values = [
         card["checkpoint"],
         run,
         build_model_chip(card, words),
@@ -60,6 +61,13 @@ def opened(page: Page, name: str, card: Card, info: RunInfo | None) -> list[obje
             view.controls,
         ),
     ]
+    return [_of_view(value, widget, view) for value, widget in zip(values, opened_outputs(page), strict=True)]
+
+
+def _of_view(value: object, widget: Block, view: View) -> object:
+    """A text's value, so that no answer to what was asked before takes its place; the board's have their order."""
+    has_order = not isinstance(widget, Tree) or (isinstance(value, dict) and "order" in value)
+    return value if has_order else ordered((view.opened, 0), value)
 
 
 def _empty(page: Page, card: Card, view: View) -> board.Shown:
