@@ -1,4 +1,5 @@
-"""The colours and marks of the Plotly figures, light and dark: the variables of page.css, and the classes' own.
+"""The colours and marks of the Plotly figures, light and dark: the variables of page.css, and the classes' own
+(those of the heatmaps on the page are in grid.css).
 
 A class keeps its colour and marker symbol in every figure: both follow from its place in the class order. The
 colours are told apart by people with any of the common colour vision deficiencies, and never alone. Knows no figure.

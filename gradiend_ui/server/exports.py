@@ -44,7 +44,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Contents:
     """What an export writes under which name."""
 
     name: str
@@ -59,7 +59,7 @@ class Exports:
         self._shared = shared
         self._select = select
 
-    def plan(self, run: str, options: Mapping[str, Any]) -> Plan:
+    def contents(self, run: str, options: Mapping[str, Any]) -> Contents:
         """What `options` ask for. Raises BadGrid, BadName, NotFound.
 
         One cell (feature_factor, learning_rate), or `target_classes`: the winner of each by the run's scores, under
@@ -76,24 +76,24 @@ class Exports:
         pieces = self._pieces(run, options, record.info["classes"])
         given = options.get("name")
         name = _default_name(card["name"], pieces) if given is None or given == "" else checked_name(given)
-        return Plan(name, pieces, options.get("dtype"))
+        return Contents(name, pieces, options.get("dtype"))
 
     def describe(self, run: str, options: Mapping[str, object]) -> ExportAnswer:
-        """The plan's name and, per model, its card and script; {dtype: bytes of all weights} and the base's dtype."""
-        plan = self.plan(run, options)
+        """Its name and, per model, its card and script; {dtype: bytes of all weights} and the base's dtype."""
+        contents = self.contents(run, options)
         answers = [
             self._shared.worker.ask(
                 DescribeExport(
                     run,
-                    _rewriting(plan, piece),
-                    f"{plan.name}-{piece.folder}" if piece.folder else plan.name,
+                    _rewriting(contents, piece),
+                    f"{contents.name}-{piece.folder}" if piece.folder else contents.name,
                     tells_paths=not self._shared.public,
                 )
             )
-            for piece in plan.pieces
+            for piece in contents.pieces
         ]
         return {
-            "name": plan.name,
+            "name": contents.name,
             "stored": answers[0]["stored"],
             "scored": answers[0]["scored"],
             "bytes": {name: size * len(answers) for name, size in answers[0]["bytes"].items()},
@@ -104,7 +104,7 @@ class Exports:
                     "card": answer["card"],
                     "script": answer["script"],
                 }
-                for piece, answer in zip(plan.pieces, answers, strict=True)
+                for piece, answer in zip(contents.pieces, answers, strict=True)
             ],
         }
 
@@ -115,22 +115,22 @@ class Exports:
 
         The last one has path, name and bytes: a zip that lives for an hour, or with keep=True the new folder under
         the data folder (or the folder that the server was given for them). Nothing half is left behind.
-        Raises as `plan`, and NotAllowed, BadName, Failed, Busy.
+        Raises as `contents`, and NotAllowed, BadName, Failed, Busy.
         """
         with self._shared.exports.held(visitor):
             yield from self._write(run, options, keep)
 
     def _write(self, run: str, options: Mapping[str, object], keep: bool) -> Iterator[ExportStep]:
-        plan = self.plan(run, options)
-        target = self._kept_folder(plan.name) if keep else None
+        contents = self.contents(run, options)
+        target = self._kept_folder(contents.name) if keep else None
         drop_exports(self._shared.made, time.time())
-        place = target or self._download_folder() / f"{plan.name}.zip"
+        place = target or self._download_folder() / f"{contents.name}.zip"
         with self._stage_beside(place) as stage:
-            root = stage / plan.name
-            for number, piece in enumerate(plan.pieces, 1):
+            root = stage / contents.name
+            for number, piece in enumerate(contents.pieces, 1):
                 cell = piece.cell.as_json()
-                yield {"step": "writing", "number": number, "count": len(plan.pieces), "cell": cell}
-                self._shared.worker.ask(Export(run, _rewriting(plan, piece), str(root / piece.folder)))
+                yield {"step": "writing", "number": number, "count": len(contents.pieces), "cell": cell}
+                self._shared.worker.ask(Export(run, _rewriting(contents, piece), str(root / piece.folder)))
             if target is None:
                 yield {"step": "packing", "name": place.name}
                 packed = Path(self._shared.worker.ask(Pack(str(root), str(stage / place.name))))
@@ -293,8 +293,8 @@ def _default_name(model: str, pieces: Sequence[Piece]) -> str:
     return _short(safe(model), LONGEST_NAME - len(ending)) + ending
 
 
-def _rewriting(plan: Plan, piece: Piece) -> Rewriting:
-    return Rewriting(piece.cell, plan.dtype, piece.chosen_for)
+def _rewriting(contents: Contents, piece: Piece) -> Rewriting:
+    return Rewriting(piece.cell, contents.dtype, piece.chosen_for)
 
 
 def _no_place(error: OSError) -> Failed:

@@ -18,8 +18,8 @@ from gradiend_ui.engine.scoring.objectives.candidates import added_ids
 from gradiend_ui.engine.scoring.targets import TargetVocabulary, ignored_ids
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.spec import AskedSweep
-from gradiend_ui.engine.uploads import limits
-from gradiend_ui.engine.uploads.limits import ENCODED_AT_ONCE, encoded_in_turn, encoding_limited
+from gradiend_ui.engine.uploads import request_limits
+from gradiend_ui.engine.uploads.request_limits import ENCODED_AT_ONCE, encoded_in_turn, encoding_limited
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust, public_trust
 from gradiend_ui.engine.worker.requests import CompareBase, Load, Request, StartSweep
 from gradiend_ui.engine.worker.worker import Worker
@@ -35,7 +35,7 @@ def base(tiny_bert: Path) -> BaseModel:
 
 @pytest.fixture
 def no_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    return lambda: monkeypatch.setattr(limits, "ENCODING_SECONDS", -1.0)
+    return lambda: monkeypatch.setattr(request_limits, "ENCODING_SECONDS", -1.0)
 
 
 def worker_of(trust: Trust, home: Path, demo: Path) -> Worker:

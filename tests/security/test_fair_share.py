@@ -38,7 +38,7 @@ from gradiend_ui.engine.scoring.batches import cut
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.spec import AskedSweep
 from gradiend_ui.engine.uploads.archives import PUBLIC_LIMITS, unpack_archive
-from gradiend_ui.engine.uploads.limits import Extent, check_size
+from gradiend_ui.engine.uploads.request_limits import Extent, check_size
 from gradiend_ui.engine.uploads.trust import public_trust
 from gradiend_ui.engine.values import BatchLimits, Cell
 from gradiend_ui.engine.worker import data as data_module

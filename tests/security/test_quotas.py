@@ -12,7 +12,7 @@ from gradiend_ui.engine.data import uploaded_tables
 from gradiend_ui.engine.errors import Busy, TooLarge
 from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.uploads.limits import check_size
+from gradiend_ui.engine.uploads.request_limits import check_size
 from gradiend_ui.server.data import Data
 from gradiend_ui.server.door.quotas import PUBLIC, Slots
 from gradiend_ui.server.shared import Shared

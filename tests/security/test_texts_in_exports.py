@@ -16,7 +16,7 @@ from gradiend_ui.engine.values import Cell
 from gradiend_ui.figures.panels import escaped
 from gradiend_ui.server.exports import checked_name, safe
 from gradiend_ui.ui.export.panel import build_card
-from gradiend_ui.ui.grid.files import stem_of
+from gradiend_ui.ui.grid.csv_export import stem_of
 from tests.support import texts_hostile as hostile
 
 CELL = Cell(-1.0, 0.5)

@@ -128,9 +128,9 @@ def test_several_classes_are_folders_of_one_zip(exporting: Exporting) -> None:
 
 def test_the_card_says_whether_a_cell_is_the_answer(exporting: Exporting) -> None:
     for cell, said in ((CELL, "the best cell"), ({**CELL, "learning_rate": 0.1}, "chosen by hand")):
-        plan = exporting.exports.plan(exporting.run, {**cell, "target_class": "F"})
-        assert said in str(plan.pieces[0].chosen_for)
-    assert exporting.exports.plan(exporting.run, CELL).pieces[0].chosen_for is None
+        contents = exporting.exports.contents(exporting.run, {**cell, "target_class": "F"})
+        assert said in str(contents.pieces[0].chosen_for)
+    assert exporting.exports.contents(exporting.run, CELL).pieces[0].chosen_for is None
 
 
 def test_a_folder_is_kept_and_never_written_over(exporting: Exporting, words) -> None:
@@ -173,7 +173,7 @@ def test_nothing_half_is_left_when_the_disk_is_full(exporting: Exporting) -> Non
 )
 def test_names_that_lead_elsewhere_are_refused(exporting: Exporting, name: Any) -> None:
     with pytest.raises(BadName, match="cannot be the name"):
-        exporting.exports.plan(exporting.run, {**CELL, "name": name})
+        exporting.exports.contents(exporting.run, {**CELL, "name": name})
 
 
 def test_names_are_made_of_what_is_there() -> None:
@@ -210,13 +210,13 @@ def test_names_are_made_of_what_is_there() -> None:
 )
 def test_options_are_checked(exporting: Exporting, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadGrid, match=sentence):
-        exporting.exports.plan(exporting.run, options)
+        exporting.exports.contents(exporting.run, options)
 
 
 @pytest.mark.parametrize("name", ["\ud800", "a\udfff", "\ud800" * 300, "x/y", 5, False, [], {}, ["a"]])
 def test_a_name_that_is_none_is_refused_in_a_sentence(exporting: Exporting, name: object) -> None:
     with pytest.raises(BadName, match="cannot be the name of an export") as told:
-        exporting.exports.plan(exporting.run, {**CELL, "name": name})
+        exporting.exports.contents(exporting.run, {**CELL, "name": name})
     str(told.value).encode()
 
 

@@ -16,7 +16,7 @@ import pytest
 from gradiend_ui.engine.errors import BadGrid, NotFound
 from gradiend_ui.engine.selection.winner_facts import facts_of
 from gradiend_ui.ui.grid import board
-from gradiend_ui.ui.grid.files import grid_csv, grid_json, stem_of
+from gradiend_ui.ui.grid.csv_export import grid_csv, grid_json, stem_of
 from gradiend_ui.ui.grid.reason import build_reason, picked_cell, verdict
 from gradiend_ui.ui.kit.tree import text_of
 from gradiend_ui.ui.kit.viewer import View, Viewers

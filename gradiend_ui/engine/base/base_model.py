@@ -31,7 +31,7 @@ from gradiend_ui.engine.base.objectives import (
 )
 from gradiend_ui.engine.base.trouble import panics_told
 from gradiend_ui.engine.errors import BadBase, BadData, is_broken, shown
-from gradiend_ui.engine.uploads.limits import encoded_in_turn
+from gradiend_ui.engine.uploads.request_limits import encoded_in_turn
 from gradiend_ui.engine.uploads.tokenizer import SPARE_IDS
 
 Model = Any  # a transformers PreTrainedModel

@@ -15,7 +15,7 @@ from typing import Any
 from gradiend_ui.engine.data.columns import words_by_class
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadData, listed, shown
-from gradiend_ui.engine.uploads.limits import encoded
+from gradiend_ui.engine.uploads.request_limits import encoded
 
 Tokenizer = Any  # a transformers tokenizer; the library gives its classes no common typed interface
 Ids = tuple[int, ...]

@@ -78,7 +78,7 @@ def run(
     return _Sweep(prepared, workspace, store, run_id, reuse, pace, clock).along(order)
 
 
-class _Arm:
+class _Scorer:
     """The sweep's means in one precision: weights of a cell, results in the store, scores from them."""
 
     def __init__(self, prepared: PreparedSweep, workspace: Workspace, precision: str, fingerprint: str) -> None:
@@ -99,7 +99,7 @@ class _Arm:
 
 
 class _Sweep:
-    """One run of `run`: its arms, what is left, and how long a row has taken."""
+    """One run of `run`: its scorers, what is left, and how long a row has taken."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class _Sweep:
         self._prepared, self._workspace, self._store, self._run_id = prepared, workspace, store, run_id
         self._reuse, self._pace, self._clock = reuse, pace, clock
         self._last_told = -math.inf
-        self._arms: dict[str, _Arm] = {}
+        self._scorers: dict[str, _Scorer] = {}
         self._bases: dict[str, BlockResults] = {}
         self._spent, self._scored = 0.0, 0
         self._left: list[int] = []
@@ -122,7 +122,7 @@ class _Sweep:
 
     def along(self, order: CellOrder | None) -> Iterator[Progress]:
         precision = self._prepared.spec.precision
-        counts = self._store.block_counts(self._arm(precision).fingerprint)
+        counts = self._store.block_counts(self._scorer(precision).fingerprint)
         known = [counts.get(cell_key(cell), 0) for cell in self._prepared.cells]
         order = order or WholeGrid(self._prepared, known, None)
         self._order = order
@@ -131,44 +131,44 @@ class _Sweep:
         for step in order.steps():
             yield from self._take(step, order)
         for place, reason in order.skipped().items():
-            results = self._store.results(self._arm(precision).fingerprint, self._prepared.cells[place])
-            score = self._arm(precision).estimator.score(self._prepared.cells[place], results)
+            results = self._store.results(self._scorer(precision).fingerprint, self._prepared.cells[place])
+            score = self._scorer(precision).estimator.score(self._prepared.cells[place], results)
             if score.status not in ("failed", "final"):
                 score = score.with_status("skipped", reason)
             self._store.commit(self._run_id, place, score)
             yield Progress(place, score, 0.0)
 
-    def _arm(self, precision: str) -> _Arm:
-        if precision not in self._arms:
+    def _scorer(self, precision: str) -> _Scorer:
+        if precision not in self._scorers:
             shared = self._prepared.fingerprint_in(precision)
             fingerprint = shared if self._reuse else f"{shared}/{self._run_id}"
-            self._arms[precision] = _Arm(self._prepared, self._workspace, precision, fingerprint)
-        return self._arms[precision]
+            self._scorers[precision] = _Scorer(self._prepared, self._workspace, precision, fingerprint)
+        return self._scorers[precision]
 
     def _take(self, step: Step, order: CellOrder) -> Iterator[Progress]:
         plan, own = self._prepared, self._prepared.spec.precision
         precision = step.precision or own
-        arm, cell, sizes = self._arm(precision), plan.cells[step.place], plan.block_sizes
-        results = self._store.results(arm.fingerprint, cell)
+        scorer, cell, sizes = self._scorer(precision), plan.cells[step.place], plan.block_sizes
+        results = self._store.results(scorer.fingerprint, cell)
         missing = [block for block in step.blocks if block not in results]
         if precision == own:
             self._left[step.place] = sum(size for block, size in enumerate(sizes) if block not in results)
         shown = precision == own or cell is not None or own not in self._bases  # a base in two precisions: for errors
         if not missing and shown and self._order.tells_known:
-            yield self._told(step.place, arm, results)
+            yield self._told(step.place, scorer, results)
         for block in missing:
             started = self._clock()
-            results[block] = plan.score_block(arm.weights(cell), block)
+            results[block] = plan.score_block(scorer.weights(cell), block)
             self._spent, self._scored = self._spent + self._clock() - started, self._scored + sizes[block]
             if precision == own:
                 self._left[step.place] -= sizes[block]
             if block != missing[-1] and self._clock() - self._last_told < self._pace:
-                self._store.keep_results(arm.fingerprint, cell, {block: results[block]})
+                self._store.keep_results(scorer.fingerprint, cell, {block: results[block]})
                 yield Progress(step.place, None, None)
                 continue
             if cell is None:
-                arm.estimator.learn(results)
-            yield self._told(step.place, arm, results, {block: results[block]}, shown)
+                scorer.estimator.learn(results)
+            yield self._told(step.place, scorer, results, {block: results[block]}, shown)
         if cell is None:
             yield from self._base_known(precision, results)
         if precision == own:
@@ -177,7 +177,7 @@ class _Sweep:
     def _told(
         self,
         place: int,
-        arm: _Arm,
+        scorer: _Scorer,
         results: BlockResults,
         new: BlockResults | None = None,
         shown: bool = True,
@@ -187,11 +187,11 @@ class _Sweep:
         cell = self._prepared.cells[place]
         eta = self._time_left()
         if shown:
-            score = arm.estimator.score(cell, results)
+            score = scorer.estimator.score(cell, results)
         else:
-            own = self._arm(self._prepared.spec.precision)
+            own = self._scorer(self._prepared.spec.precision)
             score = own.estimator.score(cell, self._bases[self._prepared.spec.precision])
-        self._store.commit(self._run_id, place, score, fingerprint=arm.fingerprint, new_results=new, eta_seconds=eta)
+        self._store.commit(self._run_id, place, score, fingerprint=scorer.fingerprint, new_results=new, eta_seconds=eta)
         return Progress(place, score, eta)
 
     def _time_left(self) -> float | None:
@@ -202,12 +202,12 @@ class _Sweep:
         """Take the base's results in; with two precisions, tell how far they are from each other."""
         own = self._prepared.spec.precision
         self._bases[precision] = results
-        self._arm(precision).estimator.learn(results)
-        if len(self._bases) < 2 or not self._arm(own).estimator.knows_the_base:
+        self._scorer(precision).estimator.learn(results)
+        if len(self._bases) < 2 or not self._scorer(own).estimator.knows_the_base:
             return
         exact, low = self._bases[DEFAULT_PRECISION], next(r for p, r in self._bases.items() if p != DEFAULT_PRECISION)
         both = exact.keys() & low.keys()
         pair = [self._prepared.summarise(None, {block: found[block] for block in both}) for found in (low, exact)]
-        score = replace(self._arm(own).estimator.score(None, self._bases[own]), errors=rounding_errors(*pair))
+        score = replace(self._scorer(own).estimator.score(None, self._bases[own]), errors=rounding_errors(*pair))
         self._store.commit(self._run_id, 0, score)
         yield Progress(0, score, None)

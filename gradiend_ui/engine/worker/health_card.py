@@ -25,7 +25,7 @@ from gradiend_ui.engine.files.model_files import TRAINING
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.plan import class_order, prepare
 from gradiend_ui.engine.sweep.spec import SweepSpec
-from gradiend_ui.engine.uploads.limits import Extent
+from gradiend_ui.engine.uploads.request_limits import Extent
 from gradiend_ui.engine.values import (
     DEFAULT_LEARNING_RATES,
     DEFAULT_LIMITS,

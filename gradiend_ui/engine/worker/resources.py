@@ -38,7 +38,7 @@ from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.plan import PreparedSweep, class_order, prepare
 from gradiend_ui.engine.sweep.spec import AskedSweep
-from gradiend_ui.engine.uploads.limits import check_size
+from gradiend_ui.engine.uploads.request_limits import check_size
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 from gradiend_ui.engine.values import DEFAULT_LIMITS, MAX_CLASS_NAME, MAX_CLASSES, BatchLimits, Grid
 from gradiend_ui.engine.worker.data import SweepData

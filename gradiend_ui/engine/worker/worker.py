@@ -21,7 +21,7 @@ from gradiend_ui.engine.files.whole_or_absent import noting
 from gradiend_ui.engine.store.inventory import Inventory
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.run import Progress, run
-from gradiend_ui.engine.uploads.limits import encoding_limited
+from gradiend_ui.engine.uploads.request_limits import encoding_limited
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 from gradiend_ui.engine.worker import requests
 from gradiend_ui.engine.worker.handlers import comparing, data, exporting, loading, sweeping

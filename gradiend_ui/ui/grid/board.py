@@ -27,7 +27,7 @@ from gradiend_ui.figures.heatmap import (
     build_row_chart,
     empty_picture,
 )
-from gradiend_ui.ui.grid.files import stem_of
+from gradiend_ui.ui.grid.csv_export import stem_of
 from gradiend_ui.ui.grid.heatmap import Heatmap, Picked
 from gradiend_ui.ui.grid.measures import board_of, kept_measure, lms_measure, row_lines
 from gradiend_ui.ui.grid.reason import build_reason, threshold_asked

@@ -10,7 +10,7 @@ import gradio as gr
 
 from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.ui.grid import board
-from gradiend_ui.ui.grid.files import FORMATS, grid_csv, grid_json, stem_of
+from gradiend_ui.ui.grid.csv_export import FORMATS, grid_csv, grid_json, stem_of
 from gradiend_ui.ui.grid.heatmap import Picked
 from gradiend_ui.ui.grid.measures import SHOWS
 from gradiend_ui.ui.grid.reason import picked_cell

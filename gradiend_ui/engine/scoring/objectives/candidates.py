@@ -12,7 +12,7 @@ from typing import Any
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadBase
 from gradiend_ui.engine.scoring.targets import ClassTargets
-from gradiend_ui.engine.uploads.limits import encoded, encoded_in_turn
+from gradiend_ui.engine.uploads.request_limits import encoded, encoded_in_turn
 from gradiend_ui.engine.values import BatchLimits
 
 Tokenizer = Any

@@ -25,7 +25,7 @@ from gradiend_ui.engine.files.machine_memory import available_bytes
 from gradiend_ui.engine.files.model_files import UPLOADS
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.sweep.finished_check import check, opened_info
-from gradiend_ui.engine.uploads.limits import PLANNED
+from gradiend_ui.engine.uploads.request_limits import PLANNED
 from gradiend_ui.engine.worker.handlers.data import data_facts
 from gradiend_ui.engine.worker.health_card import BESIDE, GIVEN, Loaded, Reading, card_of, notes_of, probe
 from gradiend_ui.engine.worker.requests import Load, OpenFinished, Reload

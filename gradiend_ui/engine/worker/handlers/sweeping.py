@@ -15,7 +15,7 @@ from gradiend_ui.engine.sweep.order import CellOrder, WholeGrid, WinnerSearch
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.sweep.provenance import provenance
 from gradiend_ui.engine.sweep.spec import AskedSweep, SweepSpec
-from gradiend_ui.engine.uploads.limits import check_size
+from gradiend_ui.engine.uploads.request_limits import check_size
 from gradiend_ui.engine.values import (
     DEFAULT_LIMITS,
     GIGABYTE,
