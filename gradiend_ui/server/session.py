@@ -237,11 +237,17 @@ class Session:
         self._store.checkpoint(checkpoint)
         if spec is not None and not isinstance(spec, AskedSweep | Mapping):
             raise BadGrid(f"spec must be an object of options, not {shown(spec)}.")
-        options = spec.as_json() if isinstance(spec, AskedSweep) else spec or {}
-        asked = AskedSweep.of(self.data.taken_in(options, visitor) if self._public else options)
+        asked = self._asked(spec or {}, visitor)
         key, most = new_key(), {**self.quotas.sweep_size, **self.quotas.turns}
         started = self._worker.ask(StartSweep(checkpoint, asked, visitor, hashed(key), most))
         return {**started, "key": key}
+
+    def _asked(self, spec: AskedSweep | Mapping[str, Any], visitor: str) -> AskedSweep:
+        """What is asked for; of a stranger, whichever way it came, with nothing but data and uploads in it."""
+        if not self._public:
+            return spec if isinstance(spec, AskedSweep) else AskedSweep.of(spec)
+        options = spec.as_json() if isinstance(spec, AskedSweep) else spec
+        return AskedSweep.of(self.data.taken_in(options, visitor))
 
     def known_cells(self, checkpoint: str, asked: AskedSweep) -> int:
         """How many cells that somebody asks for are scored already (see `engine.sweep.known_cells`)."""
@@ -257,7 +263,7 @@ class Session:
         """What does not change in a run. Raises NotFound."""
         record = self._store.run(run)
         info = record.info
-        spec = {
+        spec: RunSpec = {
             **info["spec"],
             "feature_factors": info["feature_factors"],
             "learning_rates": info["learning_rates"],
@@ -267,7 +273,7 @@ class Session:
             "run": record.id,
             "checkpoint": record.checkpoint,
             "card": self.card(record.checkpoint),
-            "spec": cast(RunSpec, spec),
+            "spec": spec,
             "data": self.data.of_run(record),
             "warnings": info["warnings"],
             "classes": info["classes"],

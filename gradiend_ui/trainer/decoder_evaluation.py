@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from gradiend_ui.engine.answers.run import KeptInfo
 from gradiend_ui.engine.checkpoint.finished_grid import (
     GRID_CACHE_FILE,
     GridCache,
@@ -116,7 +117,7 @@ class DecoderEvaluation:
     def keep_choices(self, evaluated: Evaluated, choices: Mapping[str, Any]) -> None:
         """Note what was chosen: a policy or metric of the user's own can be asked only once."""
         if evaluated.run is not None:
-            info = {**self._store.run(evaluated.run).info, "choices": dict(choices)}
+            info: KeptInfo = {**self._store.run(evaluated.run).info, "choices": dict(choices)}
             self._store.set_info(evaluated.run, info)
 
     def with_other_datasets(
@@ -304,7 +305,7 @@ def _make(folder: Path) -> None:
         raise BadName(f"The experiment_dir {folder.name[:80]!r} cannot be made: {error.strerror or error}.") from error
 
 
-def _info(request: Request, plan: PreparedSweep, frames: Frames | None) -> dict[str, Any]:
+def _info(request: Request, plan: PreparedSweep, frames: Frames | None) -> KeptInfo:
     return {
         "fingerprint": plan.fingerprint,
         "goal": request.goal if plan.lms.block_texts else "more datasets",

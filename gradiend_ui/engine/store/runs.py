@@ -12,10 +12,11 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import NDArray
 
+from gradiend_ui.engine.answers.run import KeptInfo
 from gradiend_ui.engine.errors import Busy, Failed, GradiendUIError, NotFound
 from gradiend_ui.engine.store.results import KEEP_RESULT, SPELLING, Results, cell_key, packed_results
 from gradiend_ui.engine.values import GOING_STATES, Cell, CellScore
@@ -39,7 +40,7 @@ class Run:
     id: str
     checkpoint: str
     request: Mapping[str, Any]
-    info: Mapping[str, Any]
+    info: KeptInfo
     state: str
     rev: int
     done: int
@@ -66,7 +67,7 @@ class Runs(Results):
         self,
         checkpoint: str,
         request: Mapping[str, Any],
-        info: Mapping[str, Any],
+        info: KeptInfo,
         cells: Sequence[Cell],
         visitor: str = "",
         key_hash: str = "",
@@ -79,7 +80,7 @@ class Runs(Results):
         return self._insert(checkpoint, request, info, scores, "queued", visitor, key_hash)
 
     def create_finished_run(
-        self, checkpoint: str, request: Mapping[str, Any], info: Mapping[str, Any], scores: Sequence[CellScore]
+        self, checkpoint: str, request: Mapping[str, Any], info: KeptInfo, scores: Sequence[CellScore]
     ) -> str:
         """Keep a run that was scored elsewhere: the base first, then its cells ascending; returns its id."""
         return self._insert(checkpoint, request, info, scores, "finished")
@@ -88,7 +89,7 @@ class Runs(Results):
         self,
         checkpoint: str,
         request: Mapping[str, Any],
-        info: Mapping[str, Any],
+        info: KeptInfo,
         scores: Sequence[CellScore],
         state: str,
         visitor: str = "",
@@ -219,7 +220,7 @@ class Runs(Results):
 
     # --- states --------------------------------------------------------------------------------------------------
 
-    def set_info(self, run: str, info: Mapping[str, Any]) -> None:
+    def set_info(self, run: str, info: KeptInfo) -> None:
         """Replace what is noted about the run."""
         check_id(run)
         with self._writing() as db:
@@ -237,7 +238,7 @@ class Runs(Results):
             )
         return self.revision(run)[1]
 
-    def plan_again(self, run: str, info: Mapping[str, Any]) -> None:
+    def plan_again(self, run: str, info: KeptInfo) -> None:
         """Begin the run anew under another plan: nothing of it is scored yet, and it waits for its turn."""
         check_id(run)
         scores = [CellScore(score.cell) for score in self.cells(run)[1]]
@@ -308,7 +309,7 @@ class Runs(Results):
 def _run_of(row: Sequence[Any]) -> Run:
     """Raises Failed for a row that does not hold what was written."""
     try:
-        return Run(row[0], row[1], json_object(row[2]), json_object(row[3]), *row[4:])
+        return Run(row[0], row[1], json_object(row[2]), cast(KeptInfo, json_object(row[3])), *row[4:])
     except ValueError as error:
         raise Failed("The record of this sweep is damaged: start a new one.") from error
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from gradiend_ui.engine.answers.run import KeptInfo
 from gradiend_ui.engine.checkpoint.companions import Companions
 from gradiend_ui.engine.checkpoint.finished_grid import FinishedSweep, GridCache, grid_of, scored_classes, shown_scores
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
@@ -219,7 +220,7 @@ def _number(value: float | None) -> str:
 # --- what is told of an opened sweep -------------------------------------------------------------------------------
 
 
-def opened_info(sweep: FinishedSweep, model: ModelWithGradiend, checked: Check) -> dict[str, Any]:
+def opened_info(sweep: FinishedSweep, model: ModelWithGradiend, checked: Check) -> KeptInfo:
     """What a run in the store tells of itself, as for one swept here; "imported" says where its numbers come from."""
     cache, plan, grid = sweep.cache, checked.plan, grid_of(sweep.cache)
     classes = shown_classes(model, sweep.cache)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.answers.checkpoint import DIRECTION, NEUTRAL, ROWS, Assumed, CheckpointFacts, Seed
+from gradiend_ui.engine.answers.run import KeptInfo
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING, named_instruct
 from gradiend_ui.engine.checkpoint.companions import RECOVERED, Companions, run_folder_of
 from gradiend_ui.engine.checkpoint.context import DIRECTION_FROM_TRAINING, SOURCE_ASSUMED
@@ -298,13 +299,13 @@ def probe(loaded: Loaded, most: Extent | None = None) -> tuple[float | None, tup
     return (time.monotonic() - started) / plan.block_sizes[0] * total, plan.warnings
 
 
-def export_facts(info: Mapping[str, Any], scores: Sequence[CellScore], cell: Cell | None) -> dict[str, Any]:
+def export_facts(info: KeptInfo, scores: Sequence[CellScore], cell: Cell | None) -> dict[str, Any]:
     """Data and scores for the card of an export; scores only when the cell is finished in this run.
 
     A run opened from a file names it; where the file is known to be of other weights, it lends no scores.
     """
-    imported: Mapping[str, Any] = info.get("imported") or {}
-    if imported.get("check") == "differs":
+    imported = info.get("imported")
+    if imported and imported["check"] == "differs":
         cell = None
     base, found = scores[0], next((s for s in scores[1:] if s.cell == cell and s.is_final), None)
     table: list[list[Any]] = []
@@ -315,7 +316,7 @@ def export_facts(info: Mapping[str, Any], scores: Sequence[CellScore], cell: Cel
         table.append(["LMS", base.lms["lms"], found.lms["lms"]])
     rows = f"{info['rows']} rows" if info["rows"] else "rows"
     origin = f", scores from {imported['file']} ({imported['check']})" if imported else ""
-    unknown = bool(imported) and not imported["lms_known"]
+    unknown = imported is not None and not imported["lms_known"]
     facts = {} if found is None or found.precision == DEFAULT_PRECISION else {"precision": _precision(base)}
     return {
         **facts,

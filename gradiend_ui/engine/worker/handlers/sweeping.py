@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Any
 
-from gradiend_ui.engine.answers.run import StartedSweep, StateAnswer
+from gradiend_ui.engine.answers.run import KeptInfo, StartedSweep, StateAnswer
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.queue import check_turn
@@ -31,9 +30,6 @@ from gradiend_ui.engine.worker.health_card import Loaded, sizes_of
 from gradiend_ui.engine.worker.requests import DeleteRun, FinishCell, StartSweep, Wake
 from gradiend_ui.engine.worker.resources import Resources
 
-KEPT_OPTIONS = (
-    "goal", "part", "token_boundary", "split", "again", "precision", "first_look", "winner_only", "winner_ratio",
-)  # fmt: skip
 GPU_LIMITS = BatchLimits(rows=256, tokens=32_768, points=8192)
 
 
@@ -54,7 +50,7 @@ def start(resources: Resources, request: StartSweep) -> StartedSweep:
     return {"run": run_id, "cells": len(cells), "position": store.position(run_id)}
 
 
-def _info(resources: Resources, loaded: Loaded, asked: AskedSweep, plan: PreparedSweep) -> dict[str, Any]:
+def _info(resources: Resources, loaded: Loaded, asked: AskedSweep, plan: PreparedSweep) -> KeptInfo:
     """What is noted with a run: what a page tells of it, and what plans it again."""
     spec, words = asked.spec, plan.targets.words
     return {
@@ -68,12 +64,22 @@ def _info(resources: Resources, loaded: Loaded, asked: AskedSweep, plan: Prepare
         "neutral_tokens": plan.lms.tokens,
         "warnings": list(plan.warnings),
         **planned_info(plan),
-        "spec": {name: getattr(spec, name) for name in KEPT_OPTIONS}
-        | {"target_classes": list(spec.target_classes or plan.targets.classes)},
+        "spec": {
+            "goal": spec.goal,
+            "part": spec.part,
+            "token_boundary": spec.token_boundary,
+            "split": spec.split,
+            "again": spec.again,
+            "target_classes": list(spec.target_classes or plan.targets.classes),
+            "precision": spec.precision,
+            "first_look": spec.first_look,
+            "winner_only": spec.winner_only,
+            "winner_ratio": spec.winner_ratio,
+        },
     }
 
 
-def planned_info(plan: PreparedSweep) -> dict[str, Any]:
+def planned_info(plan: PreparedSweep) -> KeptInfo:
     """What is noted of a plan with its run: under which names its results are kept, how it is cut into blocks, and what
     makes its numbers."""
     names = {plan.fingerprint_in(precision) for precision in PRECISIONS}
@@ -116,7 +122,7 @@ def plan_smaller(resources: Resources, run_id: str) -> bool:
         return False
     plan = resources.planned(record, limits)
     resources.keep_plan(run_id, plan)
-    info = {**record.info, **planned_info(plan)}
+    info: KeptInfo = {**record.info, **planned_info(plan)}
     info["other_fingerprints"] += [record.info["fingerprint"], *record.info["other_fingerprints"]]
     said = f"The memory was too small for the blocks of this sweep: it began anew with {limits.rows} rows at a time."
     info["warnings"] = [*(text for text in record.info["warnings"] if not text.startswith(said[:20])), said]
