@@ -110,9 +110,11 @@ def test_the_whole_loop(watched: Page, context: BrowserContext) -> None:
     second = context.new_page()
     second.goto(page.url)
     expect(maps(second)).to_have_attribute("data-best", A_NUMBER, timeout=SLOW)
-    second.close()
 
     expect(chip(page)).to_have_attribute("data-state", "finished", timeout=SWEEP_SECONDS * 1000)
+    for each in (page, second):
+        expect(each.locator("#estimate")).to_contain_text("32 cells (2 × 16), all known")
+    second.close()
     page.click("#best")
     expect(headline(page)).to_contain_text(demo_facts.spoken(demo_facts.best("F")))
     expect(headline(page)).to_contain_text("Best cell")

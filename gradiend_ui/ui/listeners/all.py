@@ -15,7 +15,7 @@ from gradiend_ui.ui.listeners.export import wire_export
 from gradiend_ui.ui.listeners.grid import wire_grid
 from gradiend_ui.ui.listeners.load import wire_load
 from gradiend_ui.ui.listeners.runs import wire_runs
-from gradiend_ui.ui.listeners.sweep import wire_sweep
+from gradiend_ui.ui.listeners.sweep import wire_ends, wire_sweep
 from gradiend_ui.ui.page.page import Page
 
 TOGGLE_THEME = """() => {
@@ -39,7 +39,8 @@ def wire(page: Page, blocks: gr.Blocks) -> None:
     wire_grid(page)
     wire_compare(page)
     wire_runs(page)
-    wire_export(page)  # last: its card follows the ends of all runs
+    wire_ends(page)  # these two last: estimate and card follow the ends of all runs
+    wire_export(page)
     page.header.theme.click(None, js=TOGGLE_THEME, api_visibility="private")
     elsewhere = OTHER_LANGUAGE.format(place=address_of(next_language(page.words.language)))
     page.header.language.click(None, js=elsewhere, api_visibility="private")

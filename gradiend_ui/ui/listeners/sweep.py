@@ -256,11 +256,17 @@ def wire_run(page: Page) -> None:
     buttons, widgets = page.run_buttons, page.run_buttons.control
     shown = [page.run, widgets.key, *control.shown_outputs(widgets)]
     started = buttons.start.click(start, [page.checkpoint, *page.form_inputs], shown, **QUIET)
-    estimate_after(page, follow_after(page, show_run_in_url(page, started)))
+    follow_after(page, show_run_in_url(page, started))
     started.success(None, [page.run, widgets.key], None, js=KEEP_KEY, api_visibility="private")
     keyed: dict[str, object] = {"inputs": [page.run, widgets.key], "outputs": None, "js": WITH_KEY, **QUIET}
-    estimate_after(page, follow_after(page, buttons.resume.click(resume, **keyed)))
+    follow_after(page, buttons.resume.click(resume, **keyed))
     buttons.pause.click(pause, **keyed)
+
+
+def wire_ends(page: Page) -> None:
+    """A run that has ended knows more cells than the estimate was told of. After everything that follows a run."""
+    for ended in page.run_ends:
+        estimate_after(page, ended)
 
 
 def wire_stop(page: Page) -> None:
