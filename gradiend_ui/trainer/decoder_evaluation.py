@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 
-from gradiend_ui.engine.answers.run import KeptInfo
 from gradiend_ui.engine.checkpoint.finished_grid import (
     GRID_CACHE_FILE,
     GridCache,
@@ -27,6 +26,7 @@ from gradiend_ui.engine.errors import BadData, BadName, Failed, NotFound, TooLar
 from gradiend_ui.engine.files.csv_text import csv_text
 from gradiend_ui.engine.files.whole_or_absent import write_whole
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
+from gradiend_ui.engine.store.run_info import KeptInfo
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.finished_check import difference_to_today

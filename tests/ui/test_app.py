@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gradio.blocks import postprocess_update_dict
 
 import app
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge
@@ -18,6 +20,7 @@ from gradiend_ui.server.door.gate import Doors
 from gradiend_ui.server.door.quotas import LOCAL
 from gradiend_ui.server.door.visitors import Visitors
 from gradiend_ui.ui import api
+from gradiend_ui.ui.grid.heatmap import Heatmap
 from gradiend_ui.ui.kit import routes
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +76,14 @@ def test_no_listener_waits_for_other_visitors(blocks) -> None:
         if function.fn is not None and function.queue and function.concurrency_limit is not None
     ]
     assert set(limited) <= {"leave"}
+
+
+def test_the_page_is_told_values_and_no_printed_objects(blocks) -> None:
+    """Gradio takes any name that a component's script has in quotes for an event, and prints what it makes of it."""
+    assert "functools.partial" not in json.dumps([block.get_config() for block in blocks.blocks.values()], default=str)
+    maps = next(block for block in blocks.blocks.values() if isinstance(block, Heatmap))
+    moved = postprocess_update_dict(type(maps)(goto=[0, 1]), {"goto": [0, 1]})
+    assert moved == {"goto": [0, 1], "props": {"goto": [0, 1]}, "__type__": "update"}
 
 
 def test_refusals_carry_their_code(blocks) -> None:

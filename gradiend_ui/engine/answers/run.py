@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NotRequired, TypedDict
 
 from gradiend_ui.engine.answers.checkpoint import Axes, Card, Number
-from gradiend_ui.engine.answers.data import RowCounts, RunData
+from gradiend_ui.engine.answers.data import RunData
 from gradiend_ui.engine.values import CellPlace
 
 Numbers = list[list[Number]]
@@ -86,13 +86,6 @@ class Imported(TypedDict):
     note: str
 
 
-class KeptImported(Imported):
-    """model: the fingerprint of base and GRADIEND when it was opened; lms_known: whether the file has an LMS."""
-
-    model: str
-    lms_known: bool
-
-
 class Search(TypedDict):
     """Whose winners a run looks for, at which share of the base's LMS."""
 
@@ -134,37 +127,6 @@ class MadeBy(TypedDict):
     threads: int
     sha256: dict[str, str]
     blocks: dict[str, int]
-
-
-class KeptInfo(TypedDict, total=False):
-    """What is noted of a run in the store: what a page tells of it, and what plans it again.
-
-    Runs of earlier versions and of scripts have not all of it; goal and what follows are a script's. batches: fields of
-    `engine.scoring.batches.BatchLimits`; wanted: cells that were asked for by themselves, as JSON; choices: the winners
-    a script was given.
-    """
-
-    fingerprint: str
-    other_fingerprints: list[str]
-    classes: list[str]
-    strengthening: dict[str, float]
-    feature_factors: list[float]
-    learning_rates: list[float]
-    neutral_set: str | None
-    rows: int
-    row_counts: RowCounts
-    target_words: dict[str, list[str]]
-    neutral_tokens: int | None
-    warnings: list[str]
-    batches: dict[str, int]
-    made_by: MadeBy
-    spec: KeptSpec
-    imported: KeptImported
-    wanted: list[CellPlace]
-    goal: str
-    asked: list[str]
-    own_frames: bool
-    choices: dict[str, object]
 
 
 class RunInfo(TypedDict):

@@ -16,9 +16,9 @@ from typing import Any, cast
 
 from numpy.typing import NDArray
 
-from gradiend_ui.engine.answers.run import KeptInfo
 from gradiend_ui.engine.errors import Busy, Failed, GradiendUIError, NotFound
 from gradiend_ui.engine.store.results import KEEP_RESULT, SPELLING, Results, cell_key, packed_results
+from gradiend_ui.engine.store.run_info import KeptInfo
 from gradiend_ui.engine.values import GOING_STATES, Cell, CellScore
 
 log = logging.getLogger(__name__)

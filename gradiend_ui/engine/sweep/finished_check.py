@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gradiend_ui.engine.answers.run import KeptInfo
 from gradiend_ui.engine.checkpoint.companions import Companions
 from gradiend_ui.engine.checkpoint.finished_grid import FinishedSweep, GridCache, grid_of, scored_classes, shown_scores
 from gradiend_ui.engine.errors import GradiendUIError, NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.selection.winner import Question, select
+from gradiend_ui.engine.store.run_info import KeptInfo
 from gradiend_ui.engine.sweep.plan import PreparedSweep, class_order, prepare
 from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.engine.values import REFERENCE, TOKEN_BOUNDARIES, Cell, CellScore

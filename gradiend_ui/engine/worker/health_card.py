@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.answers.checkpoint import DIRECTION, NEUTRAL, ROWS, Assumed, CheckpointFacts, Seed
-from gradiend_ui.engine.answers.run import KeptInfo
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING, named_instruct
 from gradiend_ui.engine.checkpoint.companions import RECOVERED, Companions, run_folder_of
 from gradiend_ui.engine.checkpoint.context import DIRECTION_FROM_TRAINING, SOURCE_ASSUMED
@@ -24,6 +23,7 @@ from gradiend_ui.engine.errors import BadData, CannotRun, GradiendUIError, TooLa
 from gradiend_ui.engine.files.machine_memory import Sizes, batch_bytes
 from gradiend_ui.engine.files.model_files import TRAINING
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.store.run_info import KeptInfo
 from gradiend_ui.engine.sweep.plan import class_order, prepare
 from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.engine.uploads.request_limits import Extent

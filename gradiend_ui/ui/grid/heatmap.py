@@ -83,6 +83,7 @@ class Heatmap(gr.HTML):
             texts=texts,
             **keywords,
         )
+        self.goto = goto  # else Gradio takes the name for an event, since the script has it in quotes, and prints that
 
     def postprocess(self, value: Mapping[str, object] | None) -> str | None:
         return as_json(value)

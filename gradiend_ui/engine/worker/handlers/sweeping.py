@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from gradiend_ui.engine.answers.run import KeptInfo, StartedSweep, StateAnswer
+from gradiend_ui.engine.answers.run import StartedSweep, StateAnswer
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.results import cell_key
+from gradiend_ui.engine.store.run_info import KeptInfo
 from gradiend_ui.engine.sweep.known_cells import with_tables
 from gradiend_ui.engine.sweep.order import CellOrder, WholeGrid, WinnerSearch
 from gradiend_ui.engine.sweep.plan import PreparedSweep
