@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 SWEEP = 180_000
 RATES = "-0.1, 0, 0.1, 0.2"
 HELD = r"\"held\":true"
+COUNT_ROW_CHARTS = """() => {
+  const react = Plotly.react;
+  window.drawn = 0;
+  Plotly.react = (root, ...rest) => {
+    if (root.closest('#row-chart')) window.drawn += 1;
+    return react(root, ...rest);
+  };
+}"""
 
 
 @pytest.fixture
@@ -115,7 +123,12 @@ def test_the_grid_by_keyboard_alone(page: Page) -> None:
     page.keyboard.press("PageUp")
     page.keyboard.press("Control+End")
     expect(maps(page)).to_have_attribute("data-sel", "0,3")
+    chart = page.locator("#row-chart [data-column]")
+    expect(chart).to_have_attribute("data-column", "3")
+    page.evaluate(COUNT_ROW_CHARTS)
     page.keyboard.press("ArrowLeft")
+    expect(chart).to_have_attribute("data-column", "2")
+    assert page.evaluate("window.drawn") == 0, "a move within the row moves the mark alone"
     page.keyboard.press("Enter")
     page.keyboard.press("ArrowUp")
     expect(page.locator("#reason .headline")).to_contain_text("(+1, 0.1)")

@@ -145,7 +145,7 @@ function mountRowChart(element, props, trigger, watch) {
   function update() {
     const sent = parsed(props.value);
     if (!sent || !isNewest(sent)) return;
-    view = sent;
+    view = { ...sent, order: null };  // what is drawn depends on the rest, and is not drawn again for this
     schedule();
   }
   watch('value', update);
