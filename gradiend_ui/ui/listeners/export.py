@@ -150,14 +150,7 @@ def wire_preview(page: Page) -> None:
         ]
 
     def describe_again(
-        nth: str,
-        run: str,
-        name: str,
-        dtype: str,
-        classes: list[str],
-        shown: int,
-        refused: bool,
-        request: gr.Request,
+        nth: str, run: str, name: str, dtype: str, classes: list[str], shown: int, refused: bool, request: gr.Request
     ) -> list[object]:
         return describe(nth, run, name, dtype, classes, shown, request) if refused else [gr.skip()] * len(outputs)
 
