@@ -6,9 +6,11 @@ Plain functions of records and scores; knows no store and no worker.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from gradiend_ui.engine.answers.checkpoint import Card, StoredCard
 from gradiend_ui.engine.answers.run import CellAnswer, Imported, Search
+from gradiend_ui.engine.base.objectives import CAUSAL, objective_named
 from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
 from gradiend_ui.engine.selection.winner import Question
@@ -27,6 +29,22 @@ OLDER_CARD: dict[str, object] = {
 LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_prompt", "seed"})
 SELECT_OPTIONS = frozenset({"target_class", *QUESTION})
 OPEN_OPTIONS = frozenset({"file"})
+
+
+def whole_card(card: StoredCard) -> Card:
+    """A stored health card as a page reads it; what versions before this one did not note is filled in."""
+    objective = objective_named(card["objective"])
+    two_boundaries = objective.token_boundary and objective.kind == CAUSAL
+    return cast(
+        Card,
+        {
+            **OLDER_CARD,
+            "two_boundaries": two_boundaries,
+            "notes": card["warnings"],
+            **card,
+            "base_parameters": card["base_weights"],
+        },
+    )
 
 
 def checked_options(given: object, known: frozenset[str], what: str) -> dict[str, Any]:

@@ -221,9 +221,7 @@ class Session:
 
     def card(self, checkpoint: str) -> Card:
         """The /load answer plus what the page's form needs; an older card tells no finished sweeps. Raises NotFound."""
-        card = self._store.checkpoint(checkpoint)[2]
-        whole = {**answers.OLDER_CARD, "notes": card["warnings"], **card, "base_parameters": card["base_weights"]}
-        return cast(Card, whole)
+        return answers.whole_card(self._store.checkpoint(checkpoint)[2])
 
     # --- sweep ---------------------------------------------------------------------------------------------------
 

@@ -140,12 +140,14 @@ def test_the_boundary_check_speaks_up(smol_gradiend: Path, smol_rows: pd.DataFra
     """Under the reference's rule he and she have almost no probability; naturally spelt they have plenty."""
     from gradiend_ui import ModelWithGradiend
     from gradiend_ui.engine.data.rows import EvalRow
-    from gradiend_ui.engine.scoring.objectives.causal import boundary_report
+    from gradiend_ui.engine.scoring.objectives.causal import ClmNextToken
     from gradiend_ui.engine.scoring.targets import ClassTargets
+    from gradiend_ui.engine.scoring.token_boundary import boundary_report
 
     model = ModelWithGradiend.from_pretrained(str(smol_gradiend))
     test = smol_rows[smol_rows["split"] == "test"].to_dict("records")
     rows = [EvalRow(number=number, **row) for number, row in enumerate(test)]
-    report = boundary_report(model.base, rows, ClassTargets({"M": ("he",), "F": ("she",)}, ("M", "F")))
+    words = ClassTargets({"M": ("he",), "F": ("she",)}, ("M", "F"))
+    report = boundary_report(model.base, rows, lambda own, name: ClmNextToken(model.base, own, words, name))
     assert report.reference < 0.01 < 0.1 < report.natural
     assert report.warning is not None and "natural" in report.warning

@@ -1,4 +1,4 @@
-"""A checkpoint of our own making: a random GRADIEND on four parameters of the tiny BERT."""
+"""Checkpoints of our own making: a random GRADIEND on four parameters of the tiny BERT, or on any base."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForMaskedLM
 
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
     DECODER_WEIGHT,
@@ -16,6 +17,7 @@ from gradiend_ui.engine.checkpoint.config import (
     Architecture,
 )
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
+from gradiend_ui.engine.model import ModelWithGradiend
 
 BuildCheckpoint = Callable[..., Path]
 MAPPED = (
@@ -73,3 +75,31 @@ def save_random_gradiend(
         use_safetensors=use_safetensors,
     )
     return folder
+
+
+def gradiend_on(folder: Path, base: BaseModel, **metadata: object) -> ModelWithGradiend:
+    """A random GRADIEND on the word embeddings of any loaded base, saved below `folder`; strong enough to change what
+    it says."""
+    embedding = base.model.get_input_embeddings().weight
+    name = next(name for name, parameter in base.model.named_parameters() if parameter is embedding)
+    n = embedding.numel()
+    generator = torch.Generator().manual_seed(7)
+    save_checkpoint(
+        folder,
+        architecture=Architecture(input_dim=n, latent_dim=1),
+        weights={
+            ENCODER_WEIGHT: torch.randn(1, n, generator=generator) * 0.1,
+            ENCODER_BIAS: torch.zeros(1),
+            DECODER_WEIGHT: torch.randn(n, 1, generator=generator) * 0.4,
+            DECODER_BIAS: torch.zeros(n),
+        },
+        shapes={name: tuple(embedding.shape)},
+        positions={},
+        metadata={"base_model": base.name, "prediction_objective": "auto", **metadata},
+        context={
+            "source": "alternative",
+            "target": "diff",
+            "feature_class_encoding_direction": {"M": 1.0, "F": -1.0},
+        },
+    )
+    return ModelWithGradiend.from_pretrained(folder, base_model=base.model, tokenizer=base.tokenizer)

@@ -56,6 +56,7 @@ CARD: Card = {
     "assumed": [],
     "missing": [],
     "rows_recovered": None,
+    "two_boundaries": False,
     "row_classes": ["F", "M"],
     "notes": [],
     "presets": {

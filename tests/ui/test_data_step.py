@@ -142,9 +142,12 @@ def test_a_table_is_told_as_it_was_read(words) -> None:
 
 
 def test_chips_tell_ids_pieces_and_overlaps(words) -> None:
-    chip = report.build_chip("M", {**WORD, "shared": ["F"], "natural": [7]}, False, words)
+    chip = report.build_chip("M", {**WORD, "shared": ["F"], "natural": [{"ids": [7], "pieces": ["Ġhe"]}]}, False, words)
     whole = json.dumps(chip)
-    assert "he: 404" in whole and "boundary: 7" in whole and "also He" in whole and "also in F" in text_of(chip)
+    assert "he: 404" in whole and "also He" in whole and "also in F" in text_of(chip)
+    assert "boundary: Ġhe: 7" in json.dumps(chip, ensure_ascii=False) and "natural: Ġhe" in text_of(chip)
+    nothing = {**WORD, "ways": [], "unknown": True, "problem": "The tokenizer has no token for the target 'he'."}
+    assert "▲ ends in no token" in text_of(report.build_chip("M", nothing, False, words))
     assert json.loads(chip["children"][-1]["attributes"]["data-pick"]) == ["remove", "M", ["He", "he"]]
     long = {**WORD, "ways": [{"ids": [1, 2, 3], "pieces": ["a", "b", "c"]}], "several_pieces": True}
     assert report.marks_of(long, words) == ["3 pieces"]

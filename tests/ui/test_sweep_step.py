@@ -112,7 +112,7 @@ def test_the_spec_tells_goal_part_boundary_and_class_where_they_matter(card) -> 
     form = replace(FORM, goal="both", part="decoder-bias", token_boundary="natural")
     spec = sweep.asked_sweep(form, DATA, card).spec
     assert (spec.goal, spec.part, spec.token_boundary) == ("both", "decoder-bias", "reference")
-    causal = sweep.asked_sweep(form, DATA, {**card, "objective": "clm_next_token"}).spec
+    causal = sweep.asked_sweep(form, DATA, {**card, "two_boundaries": True}).spec
     assert causal.token_boundary == "natural"
     assert sweep.asked_sweep(replace(FORM, preset="quick"), DATA, card).spec.target_classes == ("F",)
 
@@ -288,7 +288,7 @@ def test_many_classes_are_a_list_to_choose_from(card, words) -> None:
 
 def test_what_does_not_apply_is_not_offered(card, words) -> None:
     masked = panel.form_values(card, None, words)
-    causal = panel.form_values({**card, "objective": "clm_next_token"}, None, words)
+    causal = panel.form_values({**card, "two_boundaries": True}, None, words)
     assert shown(masked, "token_boundary", "visible") is False and shown(causal, "token_boundary", "visible") is True
     wide = panel.form_values({**card, "latent_dim": 2}, None, words)
     names = [value for _, value in shown(wide, "part", "choices")]

@@ -109,8 +109,10 @@ class LoadAnswer(ToldFacts):
 
 class CheckpointFacts(ToldFacts):
     """The same with what a form needs. row_classes: of the rows; presets: grids by name; examples: sentences with a
-    mask; neutral_set: the one to start with, None without any."""
+    mask; neutral_set: the one to start with, None without any; two_boundaries: whether the two readings of a word's
+    beginning differ for this model."""
 
+    two_boundaries: bool
     row_classes: list[str]
     presets: dict[str, Axes]
     examples: list[str]

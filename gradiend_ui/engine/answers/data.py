@@ -123,14 +123,14 @@ class WordWay(TypedDict):
 class WordAnswer(TypedDict):
     """What a word is to the model. spellings: all that the model takes for the same.
 
-    natural: ids read with the natural token boundary, None where that does not apply. first_piece_only: of several
+    natural: ways read with the natural token boundary, None where it makes no difference. first_piece_only: of several
     pieces only the first is read. shared: other classes read at the same ids. problem: why it has no ids.
     """
 
     word: str
     spellings: list[str]
     ways: list[WordWay]
-    natural: list[int] | None
+    natural: list[WordWay] | None
     several_pieces: bool
     first_piece_only: bool
     unknown: bool

@@ -11,8 +11,9 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
@@ -31,7 +32,7 @@ from gradiend_ui.engine.base.objectives import (
 )
 from gradiend_ui.engine.base.trouble import panics_told
 from gradiend_ui.engine.errors import BadBase, BadData, is_broken, shown
-from gradiend_ui.engine.uploads.request_limits import encoded_in_turn
+from gradiend_ui.engine.uploads.request_limits import encoded, encoded_in_turn
 from gradiend_ui.engine.uploads.tokenizer import SPARE_IDS
 
 Model = Any  # a transformers PreTrainedModel
@@ -67,6 +68,12 @@ class BaseModel:
     def kind(self) -> Kind:
         """ "masked", "causal" or "seq2seq"."""
         return self.facts.kind
+
+    @cached_property
+    def two_boundaries(self) -> bool:
+        """Whether the two readings of a word's beginning differ, see `scoring.token_boundary`: its vocabulary must mark
+        words; a causal one reads its texts differently, too."""
+        return self.facts.token_boundary and (self.kind == CAUSAL or marked_words(self.tokenizer) != "")
 
     @property
     def auto_class(self) -> str:
@@ -250,6 +257,25 @@ def name_of(location: str) -> str:
 def vocabulary_size(tokenizer: Tokenizer) -> int:
     """One more than the highest token id that the tokenizer can give."""
     return max(tokenizer.get_vocab().values(), default=-1) + 1
+
+
+WORD_START_MARKS = ("Ġ", "▁")
+WORD_END_MARK = "</w>"
+WordMarks = Literal["", "from the start", "between words", "everywhere"]
+
+
+def marked_words(tokenizer: Tokenizer) -> WordMarks:
+    """Whether a vocabulary tells a whole word from a part of one by a mark at its beginning or end.
+
+    "from the start": every word but one that is glued to the text before it (SentencePiece); "between words": a word
+    behind a space (byte-level BPE); "everywhere": by the mark at its end; "": it does not (WordPiece).
+    """
+    pieces: list[str] = encoded(lambda: tokenizer.tokenize("a a"))
+    if any(piece.endswith(WORD_END_MARK) for piece in pieces):
+        return "everywhere"
+    if not any(piece.startswith(WORD_START_MARKS) for piece in pieces[1:]):
+        return ""
+    return "from the start" if pieces[0].startswith(WORD_START_MARKS) else "between words"
 
 
 def embedding_rows(model: Model) -> int | None:

@@ -36,8 +36,9 @@ class ObjectiveFacts:
     words_read: a word counts whole in every spelling of the vocabulary, by its first piece, or as it stands in a text.
     asked_at: where a sentence of one's own is asked: at every mask, behind the text left of it, or at the decoder.
     needs_mask: its tokenizer must have a mask token. windowed: it looks at the text right of the mask through
-    `rhs_window`. token_boundary: the two readings of a word's beginning differ. at_encoder: the output layer is read
+    `rhs_window`. token_boundary: it knows two readings of a word's beginning. at_encoder: the output layer is read
     on the encoder's hidden states. between_sentinels: a T5's decoder is asked for the word between two sentinels.
+    said_there: P of a one-piece word is what the model says at the asked place; elsewhere only its scorer can tell.
     bare: texts begin without special tokens and are never put into a chat prompt.
     labels, helps: {language: text} of what a page shows, where the language files do not know it.
     """
@@ -57,6 +58,7 @@ class ObjectiveFacts:
     token_boundary: bool = False
     at_encoder: bool = False
     between_sentinels: bool = False
+    said_there: bool = False
     bare: bool = False
     labels: Labels = field(default_factory=dict)
     helps: Labels = field(default_factory=dict)
@@ -129,6 +131,8 @@ for _facts in (
         trained_by=f"{_LOSSES}:masked_input",
         usual=True,
         needs_mask=True,
+        token_boundary=True,
+        said_there=True,
     ),
     ObjectiveFacts(
         "clm_next_token",
@@ -140,6 +144,7 @@ for _facts in (
         words_read="first piece",
         asked_at="left",
         token_boundary=True,
+        said_there=True,
     ),
     ObjectiveFacts(
         "clm_sequence_cloze",
@@ -163,6 +168,7 @@ for _facts in (
         words_read="first piece",
         asked_at="left",
         token_boundary=True,
+        said_there=True,
     ),
     ObjectiveFacts(
         "seq2seq_encoder_mlm",
@@ -172,6 +178,8 @@ for _facts in (
         trained_by=f"{_LOSSES}:encoder_mask_input",
         usual=True,
         words_read="first piece",
+        token_boundary=True,
+        said_there=True,
         at_encoder=True,
     ),
     ObjectiveFacts(

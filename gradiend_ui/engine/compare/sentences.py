@@ -18,7 +18,8 @@ from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.scoring.objectives.candidates import gap_mark, gap_mark_id, plain_ids
 from gradiend_ui.engine.scoring.objectives.seq2seq_decoder import between_sentinels, decoder_start, encoder_text
 from gradiend_ui.engine.scoring.readout import Batch, padded
-from gradiend_ui.engine.scoring.token_boundary import left_text
+from gradiend_ui.engine.scoring.targets import TargetVocabulary
+from gradiend_ui.engine.scoring.token_boundary import begins_word, left_text
 from gradiend_ui.engine.values import NATURAL
 
 
@@ -26,15 +27,15 @@ from gradiend_ui.engine.values import NATURAL
 class Sentence:
     """ids: what the (encoder of the) model reads. points: the positions that are read, at least one.
 
-    decoder_ids: what a decoder has been given before it answers; () for all other models. natural: whether the next
-    word is expected to begin with its own space, see `read_sentence`.
+    decoder_ids: what a decoder has been given before it answers; () for all other models. whole_words: of each point,
+    whether the word there is read as one of its own, with the space before it.
     """
 
     text: str
     ids: tuple[int, ...]
     points: tuple[int, ...]
+    whole_words: tuple[bool, ...]
     decoder_ids: tuple[int, ...] = ()
-    natural: bool = False
 
 
 def read_sentence(base: BaseModel, text: str, number: int, token_boundary: str) -> Sentence:
@@ -52,7 +53,9 @@ def read_sentence(base: BaseModel, text: str, number: int, token_boundary: str) 
         return _left_to_right(base, text, number, token_boundary)
     if MASK not in text:
         raise BadData(f"Sentence {number} has no {MASK}: put {MASK} where the model should predict.")
-    return _masked(base, text, number) if base.facts.asked_at == "mask" else _decoded(base, text)
+    if base.facts.asked_at == "mask":
+        return _masked(base, text, number, token_boundary)
+    return _decoded(base, text)
 
 
 def _left_to_right(base: BaseModel, text: str, number: int, token_boundary: str) -> Sentence:
@@ -65,24 +68,28 @@ def _left_to_right(base: BaseModel, text: str, number: int, token_boundary: str)
     else:
         (ids,) = base.encode([left_text(left, NATURAL if natural else token_boundary)])
     kept = tuple(ids[-base.max_length :])
-    return Sentence(text, kept, (len(kept) - 1,), natural=natural)
+    return Sentence(text, kept, (len(kept) - 1,), (natural and begins_word(base, left if mask else f"{left} "),))
 
 
-def _masked(base: BaseModel, text: str, number: int) -> Sentence:
+def _masked(base: BaseModel, text: str, number: int, token_boundary: str) -> Sentence:
     limit = base.max_length
     (ids,) = base.encode([text.replace(MASK, gap_mark(base.tokenizer))], limit)
     mark = gap_mark_id(base.tokenizer)
     points = tuple(position for position, token in enumerate(ids) if token == mark)
     if not points:
         raise BadData(f"In sentence {number} the mask lies behind the model's limit of {limit} tokens.")
-    return Sentence(text, tuple(ids), points)
+    parts = text.split(MASK)
+    befores = [MASK.join(parts[: place + 1]) for place in range(len(points))]
+    natural, vocabulary = token_boundary == NATURAL, TargetVocabulary(base.tokenizer)
+    whole_words = tuple(natural and vocabulary.whole_word_at(before) for before in befores)
+    return Sentence(text, tuple(ids), points, whole_words)
 
 
 def _decoded(base: BaseModel, text: str) -> Sentence:
     """The decoder's first answer: behind its start token, or behind the sentinel that opens its answer."""
     (ids,) = base.encode([encoder_text(base, text)], base.max_length)
     begun = (decoder_start(base), *between_sentinels(base, [])[:1])
-    return Sentence(text, tuple(ids), (len(begun) - 1,), begun)
+    return Sentence(text, tuple(ids), (len(begun) - 1,), (False,), begun)
 
 
 def batch_of(base: BaseModel, sentences: Sequence[Sentence]) -> Batch:

@@ -37,7 +37,7 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
-from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS, NATURAL, Cell, Part, finite_or_none
+from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS, Cell, Part, finite_or_none
 from gradiend_ui.engine.weights.workspace import Workspace
 
 ClassProbabilities = dict[str, float | None]
@@ -170,8 +170,8 @@ def side_by_side(
     """Per text: `masks`, and `continuation` where asked for; `error` instead where a text is left out.
 
     Per mask: the `top_k` tokens and {class: P} of the base and of each cell, `change` is p - base p; `tokens` is the
-    union of these tokens with the probability in every column, the largest first. Class probabilities sum the
-    one-piece ways to write each target; cloze objectives let all targets compete.
+    union of these tokens with the probability in every column, the largest first. Class probabilities are those of a
+    sweep that has the sentence as its only row.
     continuation: how many tokens causal and encoder-decoder models add. skip_bad: answer the other sentences.
     Raises BadData for a text that cannot be read, unless skip_bad, and TooLarge over 20 texts or 4 cells.
     """
@@ -233,44 +233,59 @@ def _read_sentences(
 def _class_reader(
     model: ModelWithGradiend, sentences: Sequence[Sentence], targets: ClassTargets, token_boundary: str
 ) -> Callable[[Model, Tensor], list[ClassProbabilities]]:
-    """From weights and the probabilities (points, vocabulary) they gave to {class: P} of each point."""
-    words: Mapping[str, tuple[str, ...]] = targets.words or {}
-    if model.base.facts.words_read != "as written":
-        lookups = _piece_lookups(model, words, token_boundary)
-        naturals = [sentence.natural for sentence in sentences for _ in sentence.points]
-        return lambda _weights, probs: [
-            {name: finite_or_none(float(p[own].sum())) for name, own in lookups(natural).items()}
-            for p, natural in zip(probs, naturals, strict=True)
-        ]
-    if not words:
-        return lambda _weights, probs: [{} for _ in probs]
-    texts = [sentence.text for sentence in sentences]
-    rows = [EvalRow(n, text if MASK in text else text + MASK, "", "", "", "", "") for n, text in enumerate(texts)]
-    objective = build_objective(model.base, rows, targets)
+    """From weights and the probabilities (points, vocabulary) they gave to {class: P} of each point.
 
-    def competing(weights: Model, _probs: Tensor) -> list[ClassProbabilities]:
+    The same numbers as a sweep's of the sentence as its only row: words of one piece are read where they are said, all
+    others by the objective itself.
+    """
+    whole_words = [whole_word for sentence in sentences for whole_word in sentence.whole_words]
+    if not targets.words:
+        return lambda _weights, _probs: [{} for _ in whole_words]
+    read = _ids_said_there(model, targets.words, set(whole_words)) if model.base.facts.said_there else None
+    if read is None:
+        return _by_objective(model, sentences, targets, token_boundary)
+    return lambda _weights, probs: [
+        {name: finite_or_none(float(p[own].sum())) for name, own in read[whole_word].items()}
+        for p, whole_word in zip(probs, whole_words, strict=True)
+    ]
+
+
+def _ids_said_there(
+    model: ModelWithGradiend, words: Mapping[str, tuple[str, ...]], readings: set[bool]
+) -> dict[bool, dict[str, Tensor]] | None:
+    """{whether words are read as ones of their own: {class: vocabulary ids of its words}}; None where some word takes
+    several pieces and all of them count."""
+    vocabulary = TargetVocabulary(model.tokenizer)
+    found: dict[bool, dict[str, Tensor]] = {}
+    for whole_word in readings:
+        ways = vocabulary.whole_word if whole_word else vocabulary.pieces
+        first = vocabulary.word_initial_pieces if whole_word else vocabulary.first_pieces
+        several = (len(way) > 1 for own in words.values() for word in own for way in ways(word))
+        if model.base.facts.words_read == "whole" and any(several):
+            return None
+        ids = {name: {token for word in own for token in first(word)} for name, own in words.items()}
+        found[whole_word] = {name: torch.tensor(sorted(own)) for name, own in ids.items()}
+    return found
+
+
+def _by_objective(
+    model: ModelWithGradiend, sentences: Sequence[Sentence], targets: ClassTargets, token_boundary: str
+) -> Callable[[Model, Tensor], list[ClassProbabilities]]:
+    asked = [(sentence.text, mask) for sentence in sentences for mask in range(len(sentence.points))]
+    rows = [
+        EvalRow(number, text if MASK in text else text + MASK, "", "", "", "", "", mask)
+        for number, (text, mask) in enumerate(asked)
+    ]
+    objective = build_objective(model.base, rows, targets, token_boundary)
+
+    def read(weights: Model, _probs: Tensor) -> list[ClassProbabilities]:
         found: dict[int, ClassProbabilities] = {}
         for block in objective.blocks:
             for place, values in zip(block.rows, objective.score(weights, block).tolist(), strict=True):
                 found[place] = dict(zip(objective.classes, map(finite_or_none, values), strict=True))
-        return [found.get(place, {}) for place in range(len(texts))]
+        return [found.get(place, {}) for place in range(len(rows))]
 
-    return competing
-
-
-def _piece_lookups(
-    model: ModelWithGradiend, words: Mapping[str, tuple[str, ...]], token_boundary: str
-) -> Callable[[bool], dict[str, Tensor]]:
-    """{class: vocabulary ids of its words} of a sentence, by whether it is read with the natural boundary."""
-    vocabulary = TargetVocabulary(model.tokenizer)
-    bare = not model.base.facts.token_boundary or model.base.chat_prompt
-
-    def ids_of(natural: bool) -> dict[str, Tensor]:
-        lookup = vocabulary.word_initial_pieces if natural and not bare else vocabulary.first_pieces
-        return {name: torch.tensor(sorted({i for word in own for i in lookup(word)})) for name, own in words.items()}
-
-    found = {natural: ids_of(natural) for natural in ((True,) if token_boundary == NATURAL else (False, True))}
-    return lambda natural: found[natural or token_boundary == NATURAL]
+    return read
 
 
 # --- the answer ------------------------------------------------------------------------------------------------------

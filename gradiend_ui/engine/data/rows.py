@@ -94,7 +94,10 @@ Table: TypeAlias = "pd.DataFrame | Sequence[Mapping[str, Any]] | str | Path"
 
 @dataclass(frozen=True, slots=True)
 class EvalRow:
-    """One scorable row; `number` is its position in the table it came from, counted from 0."""
+    """One scorable row; `number` is its position in the table it came from, counted from 0.
+
+    asked: which mask of the text is read, from 0. A row of a table has one; a sentence of one's own may have several.
+    """
 
     number: int
     masked: str
@@ -103,6 +106,7 @@ class EvalRow:
     alternative: str
     alternative_class: str
     split: str
+    asked: int = 0
 
 
 class Candidate(NamedTuple):

@@ -12,9 +12,10 @@ from typing import Any
 
 from gradiend_ui.engine.answers.data import WordAnswer
 from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.objectives import WordReading
 from gradiend_ui.engine.errors import BadData, shown
 from gradiend_ui.engine.scoring.objectives.candidates import plain_ids
-from gradiend_ui.engine.scoring.targets import Ids, TargetVocabulary
+from gradiend_ui.engine.scoring.targets import Ids, TargetVocabulary, Tokenizer
 
 MOST_WORDS = 60
 """Words per class that are looked up; the others are counted."""
@@ -25,7 +26,8 @@ class WordReport:
     """One word of a class; spellings: every one of the class's words that the model takes for the same.
 
     ways: every way to write it, as ids; pieces: the same as vocabulary entries; read: the ids that are read for it,
-    one tuple per way; natural: ids read with the natural token boundary, None where that does not apply.
+    one tuple per way; natural: ways and entries read with the natural token boundary, None where it makes no
+    difference to the model.
     shared: other classes whose words are read at the same ids. problem: why the tokenizer has nothing for it.
     """
 
@@ -33,7 +35,7 @@ class WordReport:
     ways: tuple[Ids, ...]
     pieces: tuple[tuple[str, ...], ...]
     read: tuple[Ids, ...]
-    natural: Ids | None
+    natural: tuple[tuple[Ids, tuple[str, ...]], ...] | None
     unknown: bool
     shared: tuple[str, ...] = ()
     problem: str | None = None
@@ -45,7 +47,9 @@ class WordReport:
             "ways": [
                 {"ids": list(ids), "pieces": list(names)} for ids, names in zip(self.ways, self.pieces, strict=True)
             ],
-            "natural": None if self.natural is None else list(self.natural),
+            "natural": None
+            if self.natural is None
+            else [{"ids": list(ids), "pieces": list(names)} for ids, names in self.natural],
             "several_pieces": bool(self.ways) and min(map(len, self.ways)) > 1,
             "first_piece_only": any(len(ids) > 1 for ids in self.ways) and self.ways != self.read,
             "unknown": self.unknown,
@@ -87,12 +91,23 @@ def _look_up(base: BaseModel, vocabulary: TargetVocabulary, word: str) -> WordRe
         read = ways
         if facts.words_read == "first piece":
             read = tuple((token,) for token in vocabulary.first_pieces(word))
-        natural = vocabulary.word_initial_pieces(word) if facts.token_boundary else None
+        natural = _naturally(vocabulary, word, facts.words_read) if base.two_boundaries else None
     except BadData as error:
         return WordReport((word,), (), (), (), None, True, problem=str(error))
-    pieces = tuple(tuple(map(str, tokenizer.convert_ids_to_tokens(list(ids)))) for ids in ways)
     unknown = any(tokenizer.unk_token_id in ids for ids in ways) and tokenizer.unk_token_id is not None
-    return WordReport((word,), ways, pieces, read, natural, unknown)
+    named = None if natural is None else tuple((ids, _names(tokenizer, ids)) for ids in natural)
+    return WordReport((word,), ways, tuple(_names(tokenizer, ids) for ids in ways), read, named, unknown)
+
+
+def _naturally(vocabulary: TargetVocabulary, word: str, words_read: WordReading) -> tuple[Ids, ...]:
+    if words_read == "first piece":
+        return tuple((token,) for token in vocabulary.word_initial_pieces(word))
+    return vocabulary.whole_word(word)
+
+
+def _names(tokenizer: Tokenizer, ids: Ids) -> tuple[str, ...]:
+    """The vocabulary entries of some ids."""
+    return tuple(map(str, tokenizer.convert_ids_to_tokens(list(ids))))
 
 
 def _as_written(tokenizer: Any, word: str) -> tuple[Ids, ...]:

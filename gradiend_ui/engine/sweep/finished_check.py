@@ -74,7 +74,7 @@ def _candidates(cache: GridCache, model: ModelWithGradiend, companions: Companio
     rows = companions.rows
     assert rows is not None  # the caller has asked
     names = sorted(companions.neutral, key=lambda name: name != companions.neutral_set)
-    natural = cache.fingerprint is not None and model.base.facts.token_boundary
+    natural = cache.fingerprint is not None and model.base.two_boundaries
     splits = {row.split for row in rows.rows}
     several = tuple(cache.split.split("_")) if "_" in cache.split and cache.split not in splits else None
     for boundary in TOKEN_BOUNDARIES if natural else (REFERENCE,):

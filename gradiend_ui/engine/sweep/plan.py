@@ -31,7 +31,7 @@ from gradiend_ui.engine.selection.winner import goal_feature_factors
 from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.engine.values import DEFAULT_LIMITS, DEFAULT_PRECISION, PRECISIONS, BatchLimits, Cell, CellScore, Grid
 
-SCORER_VERSION = 2
+SCORER_VERSION = 3
 """Part of every fingerprint: raise it whenever a change here or in the objectives may change a number."""
 
 
@@ -280,7 +280,7 @@ def _ingredients(
         "dtype": str(model.base_model.dtype),
         "objective": model.base.objective,
         "part": spec.part,
-        "token_boundary": spec.token_boundary if model.base.facts.token_boundary else None,
+        "token_boundary": spec.token_boundary if model.base.two_boundaries else None,
         "rows": [[row.masked, row.label, row.label_class, row.alternative, row.alternative_class] for row in rows],
         "targets": None if targets.words is None else {name: list(words) for name, words in targets.words.items()},
         "classes": targets.classes,

@@ -198,6 +198,7 @@ def card_of(loaded: Loaded, name: str, reading: Reading, free_bytes: int | None)
             },
         },
         "examples": list(companions.examples),
+        "two_boundaries": model.base.two_boundaries,
         "neutral_set": companions.neutral_set,
     }
 

@@ -17,6 +17,7 @@ from gradiend_ui.engine.answers.data import (
     RowsReport,
     TargetsReport,
     WordAnswer,
+    WordWay,
 )
 from gradiend_ui.figures.numbers import three_digits
 from gradiend_ui.ui.data.choice import (
@@ -221,33 +222,51 @@ def build_class(entry: ClassWords, row_wise: bool, words: Words) -> Node:
 def build_chip(name: str, word: WordAnswer, row_wise: bool, words: Words) -> Node:
     """One word: what it resolves to on hover and below it, what is special about it with a sign and in words."""
     marks = [node("span", f"▲ {text}", cls="mark") for text in marks_of(word, words)]
-    ways = [
-        words("data.way", pieces=" + ".join(way["pieces"]), ids=", ".join(map(str, way["ids"]))) for way in word["ways"]
-    ]
-    shown = ways[:MOST_WAYS] + ([words("data.and_more", count=len(ways) - MOST_WAYS)] if len(ways) > MOST_WAYS else [])
+    shown = _ways(word["ways"], words)
     if word["natural"]:
-        shown.append(words("data.natural_ids", ids=", ".join(map(str, word["natural"]))))
+        shown.append(words("data.natural_ids", ids=" · ".join(_ways(word["natural"], words))))
     others = [spelling for spelling in word["spellings"] if spelling != word["word"]]
     if others:
         shown.append(words("data.also_spelled", spellings=", ".join(others)))
     tip = word["problem"] or " · ".join(shown)
-    ids = ", ".join(" ".join(map(str, way["ids"])) for way in word["ways"][:MOST_WAYS])
     remove = words("data.remove", word=word["word"], name=name)
     value = json.dumps([REMOVE, name, word["spellings"]])
     return node(
         "span",
         explained(word["word"], tip, cls="chip-word"),
-        node("small", ids or "–", cls="num"),
+        node("small", resolved(word, words), cls="num"),
         *marks,
         pick(value, "×", cls="chip-remove", aria_label=remove, title=remove),
         cls="target-chip danger" if word["problem"] else "target-chip",
     )
 
 
+def _ways(ways: Sequence[WordWay], words: Words) -> list[str]:
+    """Each way to write a word: its vocabulary entries and their ids."""
+    told = [words("data.way", pieces=" + ".join(way["pieces"]), ids=", ".join(map(str, way["ids"]))) for way in ways]
+    more = len(told) - MOST_WAYS
+    return told[:MOST_WAYS] + ([words("data.and_more", count=more)] if more > 0 else [])
+
+
+def resolved(word: WordAnswer, words: Words) -> str:
+    """What a word resolves to: vocabulary entries, where they say more than the word itself does, else ids."""
+    ways = word["ways"][:MOST_WAYS]
+    entries = [" + ".join(way["pieces"]) for way in ways]
+    if set(entries) <= {word["word"]}:
+        entries = [" ".join(map(str, way["ids"])) for way in ways]
+    told = ", ".join(entries) or "–"
+    if word["natural"]:
+        natural = ", ".join(" + ".join(way["pieces"]) for way in word["natural"][:MOST_WAYS])
+        told += f" · {words('data.natural_entries', entries=natural)}"
+    return told
+
+
 def marks_of(word: WordAnswer, words: Words) -> list[str]:
     """What a reader should know about a word, in a few words each."""
     marks = []
-    if word["unknown"]:
+    if word["problem"]:
+        marks.append(words("data.no_token"))
+    elif word["unknown"]:
         marks.append(words("data.unknown_word"))
     elif word["several_pieces"]:
         pieces = words("data.several_pieces", count=min(len(way["ids"]) for way in word["ways"]))

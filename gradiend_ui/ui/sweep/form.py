@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 from gradiend_ui.engine.answers.checkpoint import Card
 from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.answers.run import RunSpec, SelectOptions
-from gradiend_ui.engine.base.objectives import objective_named
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY
 from gradiend_ui.engine.sweep.axes import quick_axes, read_axis
@@ -122,16 +121,11 @@ def asked_sweep(form: Form, data: ChosenData, card: Card) -> AskedSweep:
     }
     if form.winner_only:
         spec |= {"winner_only": True, "winner_ratio": float(form.ratio)}
-    if is_causal(card):
+    if card["two_boundaries"]:
         spec["token_boundary"] = form.token_boundary
     if form.preset == QUICK:
         spec["target_classes"] = [form.asked_class]
     return AskedSweep.of(spec)
-
-
-def is_causal(card: Card) -> bool:
-    """Whether the two readings of a word's beginning differ for this model."""
-    return objective_named(card["objective"]).token_boundary
 
 
 def preset_of(spec: RunSpec, card: Card) -> str:

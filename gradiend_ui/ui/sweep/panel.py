@@ -266,7 +266,7 @@ def form_values(card: Card, spec: RunSpec | None, words: Words) -> dict[str, obj
         "typed_factors": gr.update(value=factors),
         "typed_rates": gr.update(value=rates),
         "part": gr.update(choices=_parts(card, words), value=part if part in PARTS else DECODER),
-        "token_boundary": gr.update(value=boundary, visible=described.is_causal(card)),
+        "token_boundary": gr.update(value=boundary, visible=card["two_boundaries"]),
         "arithmetic": gr.update(value=described.arithmetic_of(spec or {})),
         "winner_only": gr.update(value=bool(spec and spec.get("winner_only"))),
         "again": gr.update(value=False),

@@ -15,9 +15,10 @@ from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import BadBase, BadData
 from gradiend_ui.engine.scoring.lms import CausalLms, MaskedLms, weighted_scores
-from gradiend_ui.engine.scoring.objectives.causal import ClmNextToken, boundary_report
+from gradiend_ui.engine.scoring.objectives.causal import ClmNextToken
 from gradiend_ui.engine.scoring.objectives.mlm import MlmMaskToken
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary, resolve_targets
+from gradiend_ui.engine.scoring.token_boundary import boundary_report
 
 WORDS = ClassTargets({"M": ("he", "himself"), "F": ("she", "herself")}, ("M", "F"))
 
@@ -109,7 +110,7 @@ def test_natural_numbers_do_not_depend_on_the_other_rows(gpt2: BaseModel, test_r
 
 
 def test_the_boundary_check_speaks_up(gpt2: BaseModel, test_rows: tuple[EvalRow, ...]) -> None:
-    report = boundary_report(gpt2, test_rows, WORDS)
+    report = boundary_report(gpt2, test_rows, lambda rows, boundary: ClmNextToken(gpt2, rows, WORDS, boundary))
     assert report.rows == min(32, len(test_rows))
     assert 0 <= report.reference <= 1 and 0 < report.natural <= 1
     assert report.warning is not None and "natural" in report.warning  # rows of several lengths, right padding

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradiend_ui.engine.data.rows import EvalRow
+from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadBase
 from gradiend_ui.engine.scoring.targets import ClassTargets
 from gradiend_ui.engine.uploads.request_limits import encoded, encoded_in_turn
@@ -24,6 +24,11 @@ def row_candidates(row: EvalRow, targets: ClassTargets) -> list[tuple[int, str]]
     if targets.words is None:
         return [(column[row.label_class], row.label), (column[row.alternative_class], row.alternative)]
     return [(column[name], word) for name, words in targets.words.items() for word in words]
+
+
+def text_before(row: EvalRow) -> str:
+    """The text left of the mask that is asked."""
+    return MASK.join(row.masked.split(MASK)[: row.asked + 1])
 
 
 def target_ids(row: EvalRow, targets: ClassTargets, lookup: Callable[[str], tuple[int, ...]]) -> list[tuple[int, int]]:

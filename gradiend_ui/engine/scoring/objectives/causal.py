@@ -4,7 +4,7 @@ Under the "reference" token boundary (see `token_boundary`) rows are scored in t
 order, padded as the tokenizer pads, and read at the last position of the padded chunk: with right padding that position
 follows padding tokens for every row but the longest. Kept as it is, for equal numbers; padding that nothing depends on
 is not computed. Under the "natural" one each row is read at its own last token: numbers do not depend on other rows.
-`boundary_report` compares the two on the base model and says so when the reference's rule sees almost nothing.
+The two are compared on the base model, and it is said when the reference's rule sees almost nothing.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from gradiend_ui.engine.scoring.objectives.candidates import target_ids
 from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, score_block
 from gradiend_ui.engine.scoring.readout import Batch, Placed, Readout, padded, placed, says_the_same
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
-from gradiend_ui.engine.scoring.token_boundary import REPORT_ROWS, BoundaryReport, left_text
-from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, TOKEN_BOUNDARIES, BatchLimits
+from gradiend_ui.engine.scoring.token_boundary import begins_word, boundary_report, left_text
+from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, BatchLimits
 
 Model = Any
 REFERENCE_CHUNK = 16
@@ -75,7 +75,10 @@ class ClmNextToken:
                 "their mask lies without text to its left."
             )
         if self.token_boundary == REFERENCE:
-            report = boundary_report(self._base, self._rows, self._targets)
+            scorable = [row for place, row in enumerate(self._rows) if place not in set(self.unscorable)]
+            report = boundary_report(
+                self._base, scorable, lambda rows, boundary: ClmNextToken(self._base, rows, self._targets, boundary)
+            )
             found += [report.warning] if report.warning else []
         return tuple(found)
 
@@ -143,7 +146,7 @@ class ClmNextToken:
 
     def _row_entries(self, row: EvalRow, prefix: str) -> list[tuple[int, int]]:
         """(class column, token id) of every target of one row, each id once per class."""
-        word_initial = self.token_boundary == NATURAL and prefix[-1:].isspace() and not self._base.chat_prompt
+        word_initial = self.token_boundary == NATURAL and begins_word(self._base, prefix)
         return target_ids(row, self._targets, self._word_initial if word_initial else self._first)
 
 
@@ -179,18 +182,3 @@ def _placed_batch(rows: list[Placed], base: BaseModel) -> Batch:
     input_ids, attention_mask, positions = placed(rows, base.pad_id)
     lasts = torch.tensor([len(row.ids) - 1 for row in rows])
     return Batch(input_ids, attention_mask, torch.arange(len(rows)), lasts, position_ids=positions)
-
-
-def boundary_report(base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets) -> BoundaryReport:
-    """Score the base model on at most 32 rows under both token boundaries."""
-    sample = [row for row in rows if row.masked.split(MASK)[0].strip()][:REPORT_ROWS]
-    if not sample:
-        raise BadData(f"No row has text left of {MASK}: a causal model has nothing to continue.")
-    mass: dict[str, float] = {}
-    after_padding = 0
-    for boundary in TOKEN_BOUNDARIES:
-        objective = ClmNextToken(base, sample, targets, boundary)
-        scores = torch.cat([objective.score(base.model, block) for block in objective.blocks])
-        mass[boundary] = float(scores.nansum(dim=1).mean())
-        after_padding = max(after_padding, objective.after_padding)
-    return BoundaryReport(mass[REFERENCE], mass[NATURAL], after_padding, len(sample))

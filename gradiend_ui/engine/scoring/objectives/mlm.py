@@ -1,12 +1,14 @@
 """`mlm_mask_token`: P(class) at the mask of a masked language model.
 
 A target of k word pieces is scored with k masks in place of the one, as the product over them; the variants of a
-class's words are summed. Row-wise, each row's own two tokens are read at its mask by their first piece.
+class's words are summed. Row-wise, each row's own two tokens are read at its mask by their first piece. Under the
+"natural" token boundary (see `token_boundary`) a word that stands behind a space is read as a word of its own.
 Source: semantics of `gradiend` 0.2.3 (static and row-wise decoder evaluation).
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,10 +19,12 @@ from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import cut
+from gradiend_ui.engine.scoring.objectives.candidates import target_ids, text_before
 from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, score_block
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
 from gradiend_ui.engine.scoring.targets import ClassTargets, Ids, TargetVocabulary
-from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
+from gradiend_ui.engine.scoring.token_boundary import boundary_report
+from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, BatchLimits
 
 Model = Any
 
@@ -28,16 +32,25 @@ Model = Any
 class MlmMaskToken:
     """Rows prepared for masked scoring. Rows whose mask is cut off by the length limit score nothing."""
 
+    after_padding = 0
+
     def __init__(
-        self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS
+        self,
+        base: BaseModel,
+        rows: Sequence[EvalRow],
+        targets: ClassTargets,
+        token_boundary: str = REFERENCE,
+        limits: BatchLimits = DEFAULT_LIMITS,
     ) -> None:
         self.classes = targets.classes
+        self.token_boundary = token_boundary
         self._base = base
         self._tokenizer = base.tokenizer
-        self._entries = _target_entries(TargetVocabulary(base.tokenizer), rows, targets)
         self._rows = tuple(rows)
+        self._targets = targets
+        self._entries = self._target_entries(TargetVocabulary(base.tokenizer))
         encoded = self._encode(1)
-        self.unscorable = tuple(i for i, ids in enumerate(encoded) if self._mask_id not in ids)
+        self.unscorable = tuple(i for i, ids in enumerate(encoded) if ids.count(self._mask_id) <= rows[i].asked)
         scorable = [i for i in range(len(rows)) if i not in set(self.unscorable)]
         if not scorable:
             raise BadData("In every row the mask lies behind the model's length limit: shorten the texts.")
@@ -45,7 +58,10 @@ class MlmMaskToken:
         by_pieces = {1: encoded} | {k: self._encode(k) for k in self._piece_counts() if k > 1}
         self.blocks = tuple(self._block([scorable[i] for i in chunk], by_pieces) for chunk in blocks.chunks)
         self.first_look = blocks.first_look
-        self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0])
+        sample = next((block.reads[0][0] for block in self.blocks if block.reads), None)
+        if sample is None:
+            raise BadData("The words of the classes have more pieces than the model has room for: give shorter ones.")
+        self.readout = Readout.trying(base.model, sample)
 
     def score(self, model: Model, block: RowBlock) -> Tensor:
         """See `Objective.score`."""
@@ -53,11 +69,17 @@ class MlmMaskToken:
 
     def warnings(self) -> tuple[str, ...]:
         """See `Objective.warnings`."""
-        if not self.unscorable:
-            return ()
-        return (
-            f"{len(self.unscorable)} of {len(self._rows)} rows score nothing: their mask lies behind the length limit.",
-        )
+        found: list[str] = []
+        if self.unscorable:
+            cut_off = f"{len(self.unscorable)} of {len(self._rows)}"
+            found.append(f"{cut_off} rows score nothing: their mask lies behind the length limit.")
+        if self.token_boundary == REFERENCE and self._base.two_boundaries:
+            scorable = [row for place, row in enumerate(self._rows) if place not in set(self.unscorable)]
+            report = boundary_report(
+                self._base, scorable, lambda rows, boundary: MlmMaskToken(self._base, rows, self._targets, boundary)
+            )
+            found += [report.warning] if report.warning else []
+        return tuple(found)
 
     @property
     def _mask_id(self) -> int:
@@ -67,8 +89,13 @@ class MlmMaskToken:
         return sorted({len(ids) for entries in self._entries for _, ids in entries})
 
     def _encode(self, masks: int) -> list[list[int]]:
-        stand_in = " ".join([self._tokenizer.mask_token] * masks)
-        texts = [row.masked.replace(MASK, stand_in) for row in self._rows]
+        """The rows with `masks` masks in place of the one that is asked."""
+        mask = self._tokenizer.mask_token
+        texts = []
+        for row in self._rows:
+            parts = row.masked.split(MASK)
+            left, right = mask.join(parts[: row.asked + 1]), mask.join(parts[row.asked + 1 :])
+            texts.append(left + " ".join([mask] * masks) + right)
         return self._base.encode(texts, self._base.max_length)
 
     def _block(self, places: list[int], by_pieces: dict[int, list[list[int]]]) -> RowBlock:
@@ -81,8 +108,9 @@ class MlmMaskToken:
         points: list[int] = []
         for row, place in enumerate(places):
             masks = [p for p, token in enumerate(encoded[place]) if token == self._mask_id]
-            whole = len(masks) >= k
-            points.extend(masks[:k] if whole else [0] * k)
+            own = masks[self._rows[place].asked :][:k]
+            whole = len(own) == k
+            points.extend(own if whole else [0] * k)
             if whole:
                 entries += [(row, column, ids) for column, ids in self._entries[place] if len(ids) == k]
         if not entries:
@@ -96,21 +124,27 @@ class MlmMaskToken:
         )
         return batch, TargetReads.build(entries)
 
+    def _target_entries(self, vocabulary: TargetVocabulary) -> list[list[tuple[int, Ids]]]:
+        """Per row: (class column, ids) of every way to write a target. Row-wise the first piece of each."""
 
-def _target_entries(
-    vocabulary: TargetVocabulary, rows: Sequence[EvalRow], targets: ClassTargets
-) -> list[list[tuple[int, Ids]]]:
-    """Per row: (class column, ids) of every way to write a target. Shared by all rows unless row-wise."""
-    column = {name: i for i, name in enumerate(targets.classes)}
-    if targets.words is not None:
-        shared = [
-            (column[name], ids)
-            for name, words in targets.words.items()
-            for ids in sorted({way for word in words for way in vocabulary.pieces(word)})
-        ]
-        return [shared] * len(rows)
-    own: list[list[tuple[int, Ids]]] = []
-    for row in rows:
-        words = ((row.label_class, row.label), (row.alternative_class, row.alternative))
-        own.append([(column[name], (token,)) for name, word in words for token in vocabulary.first_pieces(word)])
-    return own
+        @functools.cache
+        def ways(word: str, whole_word: bool) -> tuple[Ids, ...]:
+            return vocabulary.whole_word(word) if whole_word else vocabulary.pieces(word)
+
+        @functools.cache
+        def shared(whole_word: bool) -> list[tuple[int, Ids]]:
+            return [
+                (column, ids)
+                for column, name in enumerate(self.classes)
+                for ids in sorted({way for word in (self._targets.words or {})[name] for way in ways(word, whole_word)})
+            ]
+
+        def own(row: EvalRow, whole_word: bool) -> list[tuple[int, Ids]]:
+            first = vocabulary.word_initial_pieces if whole_word else vocabulary.first_pieces
+            return [(column, (token,)) for column, token in target_ids(row, self._targets, first)]
+
+        entries = []
+        for row in self._rows:
+            whole_word = self.token_boundary == NATURAL and vocabulary.whole_word_at(text_before(row))
+            entries.append(own(row, whole_word) if self._targets.words is None else shared(whole_word))
+        return entries

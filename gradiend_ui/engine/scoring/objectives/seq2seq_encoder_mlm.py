@@ -2,7 +2,8 @@
 
 The mark at the gap is the mask of the tokenizer (BART), or its first sentinel (T5). The output layer is put on the
 encoder's hidden state there; the decoder does not run. A target counts with its one-piece spellings and the first
-piece of a longer one. Rows whose mark is cut off by the length limit count as probability 0, as in the reference.
+piece of a longer one, under the "natural" token boundary (see `token_boundary`) as a word of its own where it stands
+behind a space. Rows whose mark is cut off by the length limit count as probability 0, as in the reference.
 Source: semantics of `gradiend` 0.2.3.
 """
 
@@ -19,11 +20,12 @@ from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import cut
-from gradiend_ui.engine.scoring.objectives.candidates import gap_mark, gap_mark_id, target_ids
+from gradiend_ui.engine.scoring.objectives.candidates import gap_mark, gap_mark_id, target_ids, text_before
 from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, score_block
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, padded
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
-from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
+from gradiend_ui.engine.scoring.token_boundary import boundary_report
+from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, BatchLimits
 
 Model = Any
 
@@ -31,17 +33,28 @@ Model = Any
 class Seq2SeqEncoderMlm:
     """Rows prepared for masked scoring at the encoder."""
 
+    after_padding = 0
+
     def __init__(
-        self, base: BaseModel, rows: Sequence[EvalRow], targets: ClassTargets, limits: BatchLimits = DEFAULT_LIMITS
+        self,
+        base: BaseModel,
+        rows: Sequence[EvalRow],
+        targets: ClassTargets,
+        token_boundary: str = REFERENCE,
+        limits: BatchLimits = DEFAULT_LIMITS,
     ) -> None:
         self.classes = targets.classes
+        self.token_boundary = token_boundary
         self._base = base
         self._rows = tuple(rows)
         self._targets = targets
-        self._lookup = functools.cache(TargetVocabulary(base.tokenizer).first_pieces)
+        self._vocabulary = TargetVocabulary(base.tokenizer)
+        self._first = functools.cache(self._vocabulary.first_pieces)
+        self._word_initial = functools.cache(self._vocabulary.word_initial_pieces)
         mark, mark_id = gap_mark(base.tokenizer), gap_mark_id(base.tokenizer)
         encoded = base.encode([row.masked.replace(MASK, mark) for row in rows], base.max_length)
-        marks = [ids.index(mark_id) if mark_id in ids else None for ids in encoded]
+        found = [[place for place, token in enumerate(ids) if token == mark_id] for ids in encoded]
+        marks = [own[row.asked] if len(own) > row.asked else None for row, own in zip(rows, found, strict=True)]
         self.cut_off = frozenset(place for place, mark in enumerate(marks) if mark is None)
         if len(self.cut_off) == len(rows):
             raise BadData("In every row the mask lies behind the model's length limit: shorten the texts.")
@@ -61,19 +74,24 @@ class Seq2SeqEncoderMlm:
 
     def warnings(self) -> tuple[str, ...]:
         """See `Objective.warnings`."""
-        if not self.cut_off:
-            return ()
-        return (
-            f"{len(self.cut_off)} of {len(self._rows)} rows count as probability 0: "
-            "their mask lies behind the length limit.",
-        )
+        found: list[str] = []
+        if self.cut_off:
+            rows = f"{len(self.cut_off)} of {len(self._rows)} rows"
+            found.append(f"{rows} count as probability 0: their mask lies behind the length limit.")
+        if self.token_boundary == REFERENCE and self._base.two_boundaries:
+            scorable = [row for place, row in enumerate(self._rows) if place not in self.cut_off]
+            report = boundary_report(
+                self._base, scorable, lambda rows, name: Seq2SeqEncoderMlm(self._base, rows, self._targets, name)
+            )
+            found += [report.warning] if report.warning else []
+        return tuple(found)
 
     def _block(self, places: Sequence[int], encoded: list[list[int]], marks: Sequence[int | None]) -> RowBlock:
         entries = [
             (row, column, (token,))
             for row, place in enumerate(places)
             if marks[row] is not None
-            for column, token in target_ids(self._rows[place], self._targets, self._lookup)
+            for column, token in self._row_entries(self._rows[place])
         ]
         if not entries:
             return RowBlock(tuple(places), ())
@@ -83,3 +101,8 @@ class Seq2SeqEncoderMlm:
             torch.tensor([mark or 0 for mark in marks]),
         )
         return RowBlock(tuple(places), ((batch, TargetReads.build(entries)),))
+
+    def _row_entries(self, row: EvalRow) -> list[tuple[int, int]]:
+        """(class column, token id) of every target of one row."""
+        natural = self.token_boundary == NATURAL and self._vocabulary.whole_word_at(text_before(row))
+        return target_ids(row, self._targets, self._word_initial if natural else self._first)
