@@ -224,6 +224,35 @@ DEFAULT_LIMITS = BatchLimits()
 ProbsByDataset = Mapping[str, Mapping[str, float]]
 
 
+class MostSaidJson(TypedDict):
+    """See `MostSaid`."""
+
+    token: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class MostSaid:
+    """The token that a model says most often where the LMS asks it. share: of these places, in (0, 1]."""
+
+    token: str
+    share: float
+
+    def to_json(self) -> MostSaidJson:
+        return {"token": self.token, "share": self.share}
+
+    def is_degenerate(self, base: MostSaid | None) -> bool:
+        """Whether a model that says this is broken: it says the same nearly everywhere, and the base does not.
+
+        Told only where that is so for most places, and for `BROKEN_MARGIN` more of them than in the base; False while
+        the base's is not known.
+        """
+        return base is not None and self.share >= max(BROKEN_SHARE, base.share + BROKEN_MARGIN)
+
+
+BROKEN_SHARE, BROKEN_MARGIN = 0.5, 0.25
+
+
 @dataclass(frozen=True, slots=True)
 class CellScore:
     """What is known of one set of weights. `cell` is None for the base model.
@@ -234,7 +263,8 @@ class CellScore:
     rows_done / rows_total: scored rows and texts out of all of them; equal in a final score.
     errors: {"d|c": of P(c) on the rows of d, "lms": of the LMS}. Of a provisional score the standard errors; of the
             final score of the base in another precision than float32 the differences from float32.
-    precision: of the model's numbers; scores of different precisions are never mixed.
+    precision: of the model's numbers; scores of different precisions are never mixed. most_said: None before any text
+    was scored, and in scores of versions before this one.
     """
 
     cell: Cell | None
@@ -246,6 +276,7 @@ class CellScore:
     reason: str | None = None
     errors: Mapping[str, float] = field(default_factory=dict)
     precision: str = DEFAULT_PRECISION
+    most_said: MostSaid | None = None
 
     @property
     def is_final(self) -> bool:
@@ -302,6 +333,7 @@ class CellScore:
             "reason": self.reason,
             **({"errors": {name: finite_or_none(value) for name, value in self.errors.items()}} if self.errors else {}),
             **({} if self.precision == DEFAULT_PRECISION else {"precision": self.precision}),
+            **({} if self.most_said is None else {"most_said": self.most_said.to_json()}),
         }
 
     @classmethod
@@ -320,6 +352,7 @@ class CellScore:
             reason=data["reason"],
             errors={name: number(value) for name, value in data.get("errors", {}).items()},
             precision=data.get("precision", DEFAULT_PRECISION),
+            most_said=MostSaid(**data["most_said"]) if data.get("most_said") else None,
         )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict, TypeVar
 
 from gradiend_ui.engine.answers.checkpoint import Number
-from gradiend_ui.engine.answers.run import Flags, Numbers, Picture
+from gradiend_ui.engine.answers.run import Degenerate, Flags, Numbers, Picture
 from gradiend_ui.engine.values import DEFAULT_PRECISION, CellPlace
 from gradiend_ui.figures.numbers import finite_row, finite_table
 
@@ -86,12 +86,13 @@ class DetailPayload(TypedDict):
 
 
 class CellsPayload(TypedDict, total=False):
-    """What is told of the cells whatever is asked; left out where the page holds it."""
+    """What is told of the cells whatever is asked; left out where the page holds it. degenerate: None for no cell."""
 
     status: list[list[str]]
     reason: list[list[str | None]]
     rows_done: list[list[int]]
     rows_total: int
+    degenerate: list[list[Degenerate | None]] | None
 
 
 class MapsPayload(CellsPayload):
@@ -175,6 +176,7 @@ def _of_cells(picture: Picture) -> CellsPayload:
         "reason": picture["reason"],
         "rows_done": picture["rows_done"],
         "rows_total": picture["rows_total"],
+        "degenerate": picture["degenerate"] if any(map(any, picture["degenerate"])) else None,
     }
 
 
@@ -223,6 +225,7 @@ def empty_picture(feature_factors: Sequence[float], learning_rates: Sequence[flo
         "precision_error": None,
         "skipped": 0,
         "by_dataset": {},
+        "degenerate": filled(None),
         "base": None,
         "selection": None,
         "can_win": [True] * len(feature_factors),

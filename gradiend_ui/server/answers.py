@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from gradiend_ui.engine.answers.checkpoint import Card, StoredCard
+from gradiend_ui.engine.answers.checkpoint import Card
 from gradiend_ui.engine.answers.run import CellAnswer, Imported, Search
 from gradiend_ui.engine.base.objectives import CAUSAL, objective_named
 from gradiend_ui.engine.errors import BadGrid, shown
@@ -31,7 +31,7 @@ SELECT_OPTIONS = frozenset({"target_class", *QUESTION})
 OPEN_OPTIONS = frozenset({"file"})
 
 
-def whole_card(card: StoredCard) -> Card:
+def whole_card(card: Mapping[str, Any]) -> Card:
     """A stored health card as a page reads it; what versions before this one did not note is filled in."""
     objective = objective_named(card["objective"])
     two_boundaries = objective.token_boundary and objective.kind == CAUSAL
@@ -111,6 +111,7 @@ def cell_json(score: CellScore, classes: Sequence[str]) -> CellAnswer:
         "reason": data["reason"],
         "errors": data.get("errors", {}),
         "precision": score.precision,
+        "most_said": None if score.most_said is None else score.most_said.to_json(),
     }
 
 

@@ -14,7 +14,7 @@ from gradiend_ui.server.data import DATA_KEYS
 from gradiend_ui.server.session import Session
 from tests.support.answer_shapes import Seen, misfits, required_keys
 
-SMALL = {"learning_rates": [0.2, 0.05], "max_rows": 10, "max_neutral": 20, "winner_only": True, "goal": "both"}
+SMALL = {"learning_rates": [0.2, 0.05, 20.0], "max_rows": 10, "max_neutral": 20, "winner_only": True, "goal": "both"}
 TABLE = (
     "masked,label,label_class,alternative,alternative_class\nthe cook said that [MASK] ate.,he,M,she,F\n,he,M,she,F\n"
 )

@@ -95,6 +95,7 @@ SELECTION: SelectionAnswer = {
     "threshold_tokens": 1.92,
     "decided_by_tokens": None,
     "decision": None,
+    "degenerate": None,
 }
 
 
@@ -128,6 +129,7 @@ def picture(**changes: Any) -> Picture:
         "rows_done": [[4, 4, 4], [2, 1, 0]],
         "precisions": [["float32"] * 3] * 2,
         "rows_total": 4,
+        "degenerate": [[None] * 3] * 2,
         "by_dataset": {d: {"M": values, "F": values} for d in ("M", "F")},
         "base": {
             "metric": 0.11,
@@ -225,6 +227,7 @@ class ScriptedSession:
                 "reason": None,
                 "errors": {},
                 "precision": "float32",
+                "most_said": None,
             },
             "cells": [],
             "error": None,

@@ -166,6 +166,9 @@ test('what may still move is faint, with dots or a dash that a colour-blind eye 
   assert.match(heatmap.spoken(shown, shown.maps[0], 1, 0, texts), /standard error 0\.023/);
   const reason = [[null, 'Cannot win: it is small.', null], [null, null, null]];
   assert.match(heatmap.spoken(view({ status, reason }), shown.maps[0], 0, 1, texts), /skipped: Cannot win: it is small\. A click \(or Enter\) scores it\./);
+  const degenerate = [[null, null, { token: '[CLS]', share: 0.97, base_share: 0.1 }], [null, null, null]];
+  assert.match(heatmap.tooltipText(view({ degenerate }), 0, 2, texts).note, /broken: says “\[CLS\]” at 97 % of all places/);
+  assert.doesNotMatch(heatmap.tooltipText(view({ degenerate }), 0, 1, texts).note, /broken/);
   const rows = chart.chartFigure({ ...rowView, status: ['final', 'provisional', 'skipped'] }, theme, 700, texts).data;
   assert.deepEqual(rows[0].marker.symbol, ['circle', 'circle-open', 'circle-open']);
 });

@@ -108,6 +108,17 @@ def test_every_cell_says_what_it_is(make_picture, options, words) -> None:
     assert "not computed yet" in note(1.0, 0.5)
 
 
+def test_a_broken_cell_says_what_it_says_everywhere(make_picture, options, words) -> None:
+    found = {"token": "[CLS]", "share": 0.97, "base_share": 0.12}
+    broken = make_picture(degenerate=[[None, None, found], [None] * 3])
+    told = text_of(build_reason(broken, options, {"feature_factor": -1.0, "learning_rate": 0.5}, words))
+    assert "The model is broken here." in told and "It says “[CLS]” at 97 % of the places" in told
+    assert "at 12 % at most" in told
+    other = text_of(build_reason(broken, options, {"feature_factor": -1.0, "learning_rate": 0.2}, words))
+    assert "broken" not in other
+    assert "The model is broken there: it says '[CLS]' at 97%" in grid_csv(broken)
+
+
 def test_before_a_sweep_the_card_waits(words) -> None:
     assert "starred here" in text_of(build_reason(None, {}, None, words))
 

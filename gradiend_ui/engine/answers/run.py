@@ -11,7 +11,7 @@ from typing import NotRequired, TypedDict
 
 from gradiend_ui.engine.answers.checkpoint import Axes, Card, Number
 from gradiend_ui.engine.answers.data import RunData
-from gradiend_ui.engine.values import CellPlace
+from gradiend_ui.engine.values import CellPlace, MostSaidJson
 
 Numbers = list[list[Number]]
 Flags = list[list[bool | None]]
@@ -49,7 +49,7 @@ class OpenedSweep(TypedDict):
 class CellAnswer(TypedDict):
     """One cell as the API tells it; the base has no place. rows_done: rows and texts scored so far.
 
-    probs, probs_factual: {class: P} on the other class's rows and on its own. errors: see `CellScore`.
+    probs, probs_factual: {class: P} on the other class's rows and on its own. errors, most_said: see `CellScore`.
     """
 
     feature_factor: Number
@@ -63,6 +63,7 @@ class CellAnswer(TypedDict):
     reason: str | None
     errors: dict[str, Number]
     precision: str
+    most_said: MostSaidJson | None
 
 
 class CellsAnswer(TypedDict):
@@ -167,8 +168,14 @@ class Runner(CellPlace):
     lms: float
 
 
+class Degenerate(MostSaidJson):
+    """What a broken cell says nearly everywhere, see `values.MostSaid`. base_share: of the base's own token."""
+
+    base_share: float
+
+
 class SelectionAnswer(CellPlace):
-    """The chosen cell and why, see `selection.winner.Selection`."""
+    """The chosen cell and why, see `selection.winner.Selection`. degenerate: None where the model is not broken."""
 
     value: float
     base_value: Number
@@ -183,6 +190,7 @@ class SelectionAnswer(CellPlace):
     threshold_tokens: Number
     decided_by_tokens: int | None
     decision: str | None
+    degenerate: Degenerate | None
 
 
 class Winner(CellPlace):
@@ -205,7 +213,8 @@ class BaseNumbers(TypedDict):
 
 class CellTables(TypedDict):
     """What is told of every cell whatever is asked. lms_ratio: LMS / base LMS; lms_error: standard error of the LMS of
-    a provisional score; rows_done: rows and texts scored so far, of `rows_total`; precisions: of its numbers."""
+    a provisional score; rows_done: rows and texts scored so far, of `rows_total`; precisions: of its numbers;
+    degenerate: None where the model is not broken, or it is not known."""
 
     lms: Numbers
     lms_ratio: Numbers
@@ -216,6 +225,7 @@ class CellTables(TypedDict):
     precisions: list[list[str]]
     rows_total: int
     by_dataset: dict[str, dict[str, Numbers]]
+    degenerate: list[list[Degenerate | None]]
 
 
 class GridPicture(CellTables, Axes):

@@ -34,6 +34,7 @@ from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.scoring.lms import spelled
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
@@ -367,11 +368,6 @@ def _described(model: ModelWithGradiend, prompt: Sequence[int], one: Continuatio
     if one.broken:
         said["reason"] = "The rewritten model's numbers are not finite here: it says nothing more."
     return said
-
-
-def spelled(tokenizer: Any, token: int) -> str:
-    """A token as a person reads it; the bare vocabulary entry when decoding leaves nothing."""
-    return str(tokenizer.decode([token])).strip() or str(tokenizer.convert_ids_to_tokens(token))
 
 
 def _where(cell: Cell | None) -> Where:

@@ -23,7 +23,7 @@ from gradiend_ui.engine.base.objectives import CAUSAL, MASKED
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import Blocks, cut, cut_within_chunks, widths_of_chunks
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
-from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
+from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, MostSaid
 
 Model = Any
 MASKED_SHARE = 0.15
@@ -55,6 +55,10 @@ class LmsMeasurement(Protocol):
 
     def summarise(self, results: Results) -> dict[str, float]:
         """The LMS and its companions over the blocks present, {} for none."""
+        ...
+
+    def most_said(self, results: Results) -> MostSaid | None:
+        """The token that is said most often at the places of the blocks present; None for no place."""
         ...
 
     def error(self, results: Results, base: Results | None = None) -> float | None:
@@ -144,6 +148,14 @@ class MaskedLms:
             "total": float(len(truth)),
         }
 
+    def most_said(self, results: Results) -> MostSaid | None:
+        """See `LmsMeasurement`."""
+        said = Counter(token for block in sorted(results) for token in results[block].tolist())
+        if not said:
+            return None
+        ((token, count),) = said.most_common(1)
+        return MostSaid(spelled(self._tokenizer, int(token)), count / said.total())
+
     def error(self, results: Results, base: Results | None = None) -> float | None:
         """See `LmsMeasurement`: from the positions that are right, or at which only one of the two is right.
 
@@ -191,11 +203,19 @@ class NoLms:
     def summarise(self, results: Results) -> dict[str, float]:
         return {}
 
+    def most_said(self, results: Results) -> MostSaid | None:
+        return None
+
     def error(self, results: Results, base: Results | None = None) -> float | None:
         return None
 
     def bounds(self, results: Results) -> tuple[float, float]:
         return 0.0, 1.0
+
+
+def spelled(tokenizer: Any, token: int) -> str:
+    """A token as a person reads it; the bare vocabulary entry when decoding leaves nothing."""
+    return str(tokenizer.decode([token])).strip() or str(tokenizer.convert_ids_to_tokens(token))
 
 
 def weighted_scores(truth: Sequence[str], predicted: Sequence[str]) -> tuple[float, float, float]:
@@ -216,6 +236,7 @@ class _TokenLikelihood:
     """Log-likelihood of prepared batches, each with the token that is wanted at each of its points."""
 
     def __init__(self, base: BaseModel, blocks: Blocks, batches: Sequence[_Wanted]) -> None:
+        self._tokenizer = base.tokenizer
         self._batches = [batch for batch, _ in batches]
         self._wanted = [wanted for _, wanted in batches]
         self.block_texts = tuple(len(chunk) for chunk in blocks.chunks)
@@ -232,15 +253,32 @@ class _TokenLikelihood:
 
     @torch.inference_mode()
     def score(self, model: Model, block: int) -> NDArray[np.float64]:
-        """Per text of the block: summed negative log-likelihood in nats and token count, float64 (texts, 2)."""
+        """Per text of the block, float64 (texts, 4): summed negative log-likelihood in nats, token count, the id that
+        is said most often where the block's tokens are asked for, and how often it is said in the text."""
         batch, wanted = self._batches[block], self._wanted[block]
-        result = torch.zeros((self.block_texts[block], 2), dtype=torch.float64)
+        result = torch.zeros((self.block_texts[block], 4), dtype=torch.float64)
         if len(wanted):
             logits = self._readout.logits(model, batch)
             nll = functional.cross_entropy(logits, wanted.to(logits.device), reduction="none").double().cpu()
             result[:, 0].index_add_(0, batch.point_rows, nll)
             result[:, 1].index_add_(0, batch.point_rows, torch.ones_like(nll))
+            said = logits.argmax(dim=-1).cpu()
+            result[:, 2] = said.mode().values
+            result[:, 3].index_add_(0, batch.point_rows, (said == said.mode().values).double())
         return result.numpy()
+
+    def most_said(self, results: Results) -> MostSaid | None:
+        """See `LmsMeasurement`; a token counts in the blocks where none is said more often."""
+        said: Counter[int] = Counter()
+        places = 0.0
+        for result in results.values():
+            places += float(result[:, 1].sum())
+            for token, count in result[:, 2:].tolist():
+                said[int(token)] += int(count)
+        if not places:
+            return None
+        ((token, count),) = said.most_common(1)
+        return MostSaid(spelled(self._tokenizer, token), count / places)
 
     def summarise(self, results: Results) -> dict[str, float]:
         """{"lms", "perplexity", "total_log_likelihood" (the summed NLL in nats), "total_tokens"}.

@@ -18,7 +18,14 @@ from gradiend_ui.engine.answers.run import CellTables, Flags, GridPicture, Numbe
 from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.selection.policies import Candidate, LMSThresholdPolicy
-from gradiend_ui.engine.selection.winner import Question, candidates_of, select, winners_of, winning_feature_factors
+from gradiend_ui.engine.selection.winner import (
+    Question,
+    candidates_of,
+    degenerate,
+    select,
+    winners_of,
+    winning_feature_factors,
+)
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.values import BASE_LMS, LMS_ERROR, Cell, CellScore, Grid, finite_or_none, lms_ratio
 
@@ -119,6 +126,7 @@ class ScoredGrid:
             "precisions": self.table(lambda score: score.precision),
             "rows_total": max((score.rows_total for score in (self.base, *self.scores)), default=0),
             "by_dataset": self.by_dataset,
+            "degenerate": self.table(lambda score: degenerate(score, self.base)),
         }
 
 

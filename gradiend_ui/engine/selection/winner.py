@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import cast
 
-from gradiend_ui.engine.answers.run import SelectionAnswer, Winner
+from gradiend_ui.engine.answers.run import Degenerate, SelectionAnswer, Winner
 from gradiend_ui.engine.errors import BadGrid, NotFound, listed, shown
 from gradiend_ui.engine.selection.policies import (
     BaseContext,
@@ -170,7 +170,8 @@ class Selection:
     tokens the share between ratio and 1 of the base score is worth; decided_by_tokens: the smallest number of masked
     tokens which, predicted differently in one cell, would give another answer (another cell, or a fallback where there
     is none, or none where there is one). Both are None for causal models and other policies, the latter also where
-    nothing would. decision: both in a sentence.
+    nothing would. decision: both in a sentence. degenerate: what the chosen cell says nearly everywhere, None where it
+    is not broken.
     """
 
     feature_factor: float
@@ -188,6 +189,7 @@ class Selection:
     threshold_tokens: float | None
     decided_by_tokens: int | None = None
     decision: str | None = None
+    degenerate: Degenerate | None = None
 
     def to_json(self) -> SelectionAnswer:
         return cast(SelectionAnswer, asdict(self))
@@ -218,6 +220,14 @@ def _id_of(cell: Cell) -> CellId:
 def _hits_of(score: CellScore) -> tuple[int, int] | None:
     hits, total = score.lms.get("hits"), score.lms.get("total")
     return (int(hits), int(total)) if hits is not None and total else None
+
+
+def degenerate(score: CellScore, base: CellScore) -> Degenerate | None:
+    """What a broken model says nearly everywhere; None for one that is not, and while the base is not finished."""
+    said, own = score.most_said, base.most_said
+    if said is None or own is None or not base.is_final or not said.is_degenerate(own):
+        return None
+    return {"token": said.token, "share": said.share, "base_share": own.share}
 
 
 def select(
@@ -260,6 +270,7 @@ def select(
         rejected=_brief(None if rejected is chosen else rejected, name),
         threshold_tokens=_threshold_tokens(question.policy, base),
         decided_by_tokens=deciding_tokens(question.policy, name, chosen, candidates, base_lms),
+        degenerate=next((degenerate(s, base) for s in scores if s.cell and _id_of(s.cell) == chosen.id), None),
     )
     won = facts_of(selection.to_json(), threshold_of(question.policy))
     what = f"P({question.target_class})" if question.goal == "strengthen" else f"1 - P({question.target_class})"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gradiend_ui.engine.answers.run import Runner, SelectionAnswer
+from gradiend_ui.engine.answers.run import Degenerate, Runner, SelectionAnswer
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
 from gradiend_ui.engine.values import lms_ratio
 
@@ -30,8 +30,8 @@ class WinnerFacts:
 
     value / base_value: the metric (for weaken 1 - P); lms_ratio: LMS / base LMS, None for a base of 0; threshold: the
     share of the base's LMS that the policy asks for, None where it asks for none; fallback: no cell passed, the
-    smallest step was taken; rejected: the first better cell that was turned down. threshold_tokens and
-    decided_by_tokens as in `winner.Selection`.
+    smallest step was taken; rejected: the first better cell that was turned down. threshold_tokens, decided_by_tokens
+    and degenerate as in `winner.Selection`.
     """
 
     feature_factor: float
@@ -49,6 +49,7 @@ class WinnerFacts:
     rejected: OtherCell | None
     threshold_tokens: float | None
     decided_by_tokens: int | None
+    degenerate: Degenerate | None = None
 
     @property
     def is_base(self) -> bool:
@@ -85,6 +86,7 @@ def facts_of(selection: SelectionAnswer, threshold: float | None) -> WinnerFacts
         rejected=_other(selection["rejected"], base_lms),
         threshold_tokens=selection["threshold_tokens"],
         decided_by_tokens=selection.get("decided_by_tokens"),
+        degenerate=selection.get("degenerate"),
     )
 
 

@@ -5,12 +5,29 @@ Words for `winner_facts`, and nothing else: computes no number, chooses no cell.
 
 from __future__ import annotations
 
+from gradiend_ui.engine.answers.run import Degenerate
 from gradiend_ui.engine.selection.policies import POLICIES
 from gradiend_ui.engine.selection.winner_facts import WinnerFacts
 
 
 def explain(what: str, won: WinnerFacts) -> str:
-    """One or two sentences: the winner with its numbers, then what was turned down. what: the metric's name."""
+    """One to three sentences: the winner with its numbers, what was turned down, and whether the winner is broken.
+    what: the metric's name."""
+    told = _explain(what, won)
+    return told if won.degenerate is None else f"{told} {explain_degenerate(won.degenerate)}"
+
+
+def explain_degenerate(found: Degenerate) -> str:
+    """What a broken model says nearly everywhere, and what its LMS is then."""
+    own, base = f"{found['share']:.0%}", f"{found['base_share']:.0%}"
+    return (
+        f"The model is broken there: it says {found['token']!r} at {own} of the places where the LMS asks it (the base "
+        f"says one token at {base} at most). What is left of its LMS, even where it rises, is how often that happens "
+        "to be right."
+    )
+
+
+def _explain(what: str, won: WinnerFacts) -> str:
     base = "" if won.base_value is None else f", base {won.base_value:.3g}"
     relative = "not comparable" if won.lms_ratio is None else f"{won.lms_ratio:.3f} of base"
     place = place_name(won.feature_factor, won.learning_rate)

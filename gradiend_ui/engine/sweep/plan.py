@@ -106,13 +106,14 @@ class PreparedSweep:
         """The score of a cell from the blocks present; "provisional" until all are, "failed" for broken numbers."""
         first_text = len(self.objective.blocks)
         means = self._means({b: r for b, r in results.items() if b < first_text})
-        lms = self.lms.summarise({b - first_text: r for b, r in results.items() if b >= first_text})
+        of_texts = {b - first_text: r for b, r in results.items() if b >= first_text}
         sizes = self.block_sizes
         score = CellScore(
             cell=cell,
             status="final" if len(results) == len(sizes) else "provisional" if results else "pending",
             probs_by_dataset=means,
-            lms=lms,
+            lms=self.lms.summarise(of_texts),
+            most_said=self.lms.most_said(of_texts),
             rows_done=sum(sizes[block] for block in results),
             rows_total=sum(sizes),
         )

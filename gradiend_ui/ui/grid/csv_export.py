@@ -13,6 +13,7 @@ from typing import TypedDict
 from gradiend_ui.engine.answers.checkpoint import Number
 from gradiend_ui.engine.answers.run import ByDataset, Picture
 from gradiend_ui.engine.files.csv_text import csv_text
+from gradiend_ui.engine.selection.winner_sentences import explain_degenerate
 
 FORMATS = ("csv", "json")
 HEAD = ("feature_factor", "learning_rate", "status", "lms", "lms_ratio", "passes", "can_win", "precision")
@@ -102,6 +103,7 @@ def _base(picture: Picture) -> SavedCell:
 
 def _cell(picture: Picture, row: int, column: int) -> SavedCell:
     is_scored = picture["rows_done"][row][column] > 0
+    broken = picture["degenerate"][row][column]
     return {
         "feature_factor": picture["feature_factors"][row],
         "learning_rate": picture["learning_rates"][column],
@@ -116,7 +118,7 @@ def _cell(picture: Picture, row: int, column: int) -> SavedCell:
             dataset: {name: values[row][column] for name, values in classes.items()}
             for dataset, classes in picture["by_dataset"].items()
         },
-        "reason": picture["reason"][row][column],
+        "reason": picture["reason"][row][column] or (explain_degenerate(broken) if broken else None),
     }
 
 

@@ -8,6 +8,12 @@ function statusWords(view, row, column, texts) {
   return status === 'skipped' && !globalThis.gradiendPage?.watches() ? `${told.replace(/\.$/, '')}. ${texts.skipped_advice}` : told;
 }
 
+// What a broken model says nearly everywhere; nothing for any other.
+function brokenWords(view, row, column, texts) {
+  const broken = view.degenerate?.[row][column];
+  return broken ? fill(texts.broken_tip, { token: broken.token, share: `${Math.round(100 * broken.share)} %` }) : '';
+}
+
 // How far a provisional value may still move; nothing where that is not known.
 function errorWords(view, row, column, texts) {
   const [metric, lms] = view.errors ? [view.errors.metric[row][column], view.errors.lms[row][column]] : [null, null];
@@ -29,6 +35,7 @@ function notes(view, row, column, texts) {
   return [
     isBest ? (view.fallback ? texts.fallback : texts.best) : '',
     view.passes[row][column] === false ? texts.below : '',
+    brokenWords(view, row, column, texts),
     view.status[row][column] === 'final' ? '' : statusWords(view, row, column, texts) || texts.pending,
     view.can_win[row] ? '' : view.cannot,
     letter && fill(texts.pinned, { letter }),

@@ -95,6 +95,7 @@ def build_reason(picture: Picture | None, options: SelectOptions, cell: CellPlac
         _numbers(picture, options, place, words),
         _precision(picture, words),
         _cell_note(picture, place, options, words),
+        _broken(picture, place, words),
         _winner(picture["selection"], options, bool(picture["skipped"]), words),
         *search_notes(picture, options, words),
         _winners(picture.get("winners") or (), cell, words),
@@ -204,6 +205,16 @@ def _cell_note(picture: Picture, place: list[int] | None, options: SelectOptions
     if can_win and not can_win[place[0]]:
         text += " · " + words(f"grid.cannot_win_{options['goal']}", name=options["target_class"])
     return node("p", text, cls=f"line {kind}".strip())
+
+
+def _broken(picture: Picture, place: list[int] | None, words: Words) -> Node | None:
+    """What a broken model says nearly everywhere, for the selected cell."""
+    found = picture["degenerate"][place[0]][place[1]] if place else None
+    if found is None:
+        return None
+    own, base = (f"{round(100 * found[key])} %" for key in ("share", "base_share"))
+    told = {"token": found["token"], "share": own, "base": base}
+    return node("p", node("strong", words("grid.broken")), " ", words("grid.broken_why", **told), cls="line danger")
 
 
 def _cell_state(picture: Picture, place: list[int], words: Words) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.batches import cut
-from gradiend_ui.engine.scoring.lms import CausalLms, MaskedLms
+from gradiend_ui.engine.scoring.lms import CausalLms, MaskedLms, Results
 from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock
 from gradiend_ui.engine.scoring.targets import ClassTargets
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy
@@ -63,6 +63,9 @@ class MadeUpTexts(MaskedLms):
     def score(self, place: int, block: int) -> NDArray[np.int32]:
         return self._hits[place, self._places[block]]
 
+    def most_said(self, results: Results) -> None:
+        return None
+
 
 class MadeUpLikelihood(CausalLms):
     """The negative log-likelihood of texts under every cell, drawn beforehand; five tokens in each."""
@@ -78,6 +81,9 @@ class MadeUpLikelihood(CausalLms):
     def score(self, place: int, block: int) -> NDArray[np.float64]:
         own = self._nll[place, self._places[block]]
         return np.stack([own, np.full(len(own), 5.0)], axis=1)
+
+    def most_said(self, results: Results) -> None:
+        return None
 
 
 class MadeUpWorkspace:
