@@ -263,8 +263,8 @@ class _TokenLikelihood:
             result[:, 0].index_add_(0, batch.point_rows, nll)
             result[:, 1].index_add_(0, batch.point_rows, torch.ones_like(nll))
             said = logits.argmax(dim=-1).cpu()
-            result[:, 2] = said.mode().values
-            result[:, 3].index_add_(0, batch.point_rows, (said == said.mode().values).double())
+            result[:, 2] = most = said.mode().values
+            result[:, 3].index_add_(0, batch.point_rows, (said == most).double())
         return result.numpy()
 
     def most_said(self, results: Results) -> MostSaid | None:
