@@ -101,7 +101,8 @@ class ModelWithGradiend:
         tokenizer: a folder, a Hub id or a loaded tokenizer; None takes the base model's.
         prediction_objective, decoder_sequence_cloze_rhs_window: how the base model is scored; None as it was trained.
         chat_prompt: whether texts are scored inside a chat prompt; None when the base's path or name has "instruct".
-        feature_definition: names the directions of the classes when gradiend_context.json does not.
+        feature_definition: a trainer, or another object with a pair of classes, whose first one lies at +1: it names
+        the directions of the classes where no file of the checkpoint tells them.
         gradient_creator: lets `encode` take texts. require_gradiend_model: accepted for scripts of the reference;
         a trained GRADIEND is always required here.
         Raises BadCheckpoint or BadBase with the file and field that do not fit.
@@ -114,7 +115,8 @@ class ModelWithGradiend:
         encoder, decoder = (None if place is None else checked_device(place) for place in places)
         model = cls(loaded.converted(trained, encoder, None, decoder), base, location)
         model.gradient_creator = gradient_creator
-        model.set_feature_class_encoding_direction(labels_of(feature_definition))
+        if not model.encoding_direction:
+            model.set_feature_class_encoding_direction(labels_of(feature_definition))
         return model
 
     def _set(self, state: _State) -> None:

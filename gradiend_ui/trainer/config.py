@@ -17,6 +17,7 @@ from gradiend_ui.engine.data.forms.unified import UnifiedData, unify
 from gradiend_ui.engine.data.rows import MASK
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.trainer.arguments import TrainingArguments
+from gradiend_ui.trainer.own_tables import tell_left_out
 
 log = logging.getLogger(__name__)
 DEFAULT_SPLIT_COLUMN = "split"
@@ -164,8 +165,15 @@ def config_of(given: Mapping[str, Any]) -> TextPredictionConfig:
 
 def data_of(config: TextPredictionConfig, args: TrainingArguments, *, is_trained: bool) -> UnifiedData:
     """The data with its splits; without a split column they are drawn, or, where a trained GRADIEND was given to be
-    evaluated, every row is of the split "test"."""
-    form = config.form(args.seed or 0, args.mask_placeholder)
+    evaluated, every row is of the split "test". Logs which rows are left out, and why."""
+    found = _split_data(config, config.form(args.seed or 0, args.mask_placeholder), is_trained=is_trained)
+    tell_left_out("The data", found.rejected, len(found.loaded))
+    for note in found.notes:
+        log.warning("%s", note)
+    return found
+
+
+def _split_data(config: TextPredictionConfig, form: DataForm, *, is_trained: bool) -> UnifiedData:
     if form.split_col in (None, HELDOUT) or _has_column(config, form):
         return unify(config.data, form)
     if form.split_col != DEFAULT_SPLIT_COLUMN:

@@ -17,8 +17,8 @@ import torch
 from gradiend_ui.engine.data.forms.choice import evaluation_rows
 from gradiend_ui.engine.data.forms.sources import neutral_texts
 from gradiend_ui.engine.data.forms.unified import UnifiedData
-from gradiend_ui.engine.data.neutral_texts import capped_neutral, read_neutral, texts_from_rows
-from gradiend_ui.engine.data.rows import EvalRow, read_rows
+from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_rows
+from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
@@ -28,6 +28,7 @@ from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Grid
 from gradiend_ui.trainer.arguments import TrainingArguments, check_whole
 from gradiend_ui.trainer.config import TextPredictionConfig
+from gradiend_ui.trainer.own_tables import filled_texts, names_labels, own_rows
 
 Split = str | Sequence[str]
 
@@ -193,7 +194,7 @@ class DecoderData:
 
     def _rows(self, request: Request, frames: Frames) -> Sequence[EvalRow]:
         if frames.training_like is not None:
-            return _own_rows(frames.training_like)
+            return own_rows(frames.training_like, self.targets)
         return evaluation_rows(
             self._directed(),
             request.split,
@@ -212,17 +213,18 @@ class DecoderData:
         configured = self.config.eval_neutral_data
         mask_token = self.model.tokenizer.mask_token
         if frames.neutral is not None:
-            texts = _filled_texts(frames.neutral, mask_token)[: request.max_neutral]
+            texts = filled_texts(frames.neutral, mask_token)[: request.max_neutral]
         elif configured is not None:
             found = neutral_texts(configured, max_rows=self.config.eval_neutral_max_rows)
             texts = capped_neutral(found, request.max_neutral, self.seed)
         else:
-            texts = texts_from_rows(all_rows, mask_token)[: request.max_neutral]
+            own = frames.training_like is None or names_labels(frames.training_like)
+            texts = texts_from_rows(all_rows, mask_token if own else None)[: request.max_neutral]
         words = self.config.decoder_eval_ignore_tokens
         if words is None and configured is None:
-            own = {word for row in rows for word in (row.label, row.alternative)}
+            spoken = {word for row in rows for word in (row.label, row.alternative)}
             named = self.targets.words
-            words = sorted(own if named is None else {word for group in named.values() for word in group})
+            words = sorted(spoken if named is None else {word for group in named.values() for word in group})
         return texts, ignored_ids(self.model.tokenizer, words or ())
 
 
@@ -352,23 +354,3 @@ def _require_words(name: str, words: Any) -> None:
     listed = isinstance(words, Sequence) and not isinstance(words, str)
     if not listed or not words or not all(isinstance(word, str) and word.strip() for word in words):
         raise BadData(f"decoder_eval_targets[{name!r}] must be a list of words, such as ['he'], not {words!r}.")
-
-
-def _own_rows(table: pd.DataFrame) -> tuple[EvalRow, ...]:
-    """Rows in our columns or in the reference's, whose `label` is a number beside the token in `factual`."""
-    if "factual" not in table.columns:
-        return read_rows(table).rows
-    return read_rows(table, {"label": "factual"}).rows
-
-
-def _filled_texts(table: pd.DataFrame | Sequence[str], mask_token: str | None) -> tuple[str, ...]:
-    """The column `text`; without one, `masked` with the row's token where the tokenizer's mask token stands."""
-    if not isinstance(table, pd.DataFrame) or ("text" in table.columns and not table["text"].isnull().any()):
-        return read_neutral(table, keep_empty=True)
-    if "masked" not in table.columns:
-        return read_neutral(table, keep_empty=True)
-    token = next((name for name in ("factual", "label", "alternative") if name in table.columns), None)
-    if token is None or mask_token is None:
-        return tuple(str(text) for text in table["masked"])
-    pairs = zip(table["masked"], table[token], strict=True)
-    return tuple(str(text).replace(mask_token, str(word), 1) for text, word in pairs)

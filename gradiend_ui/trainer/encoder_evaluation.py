@@ -11,6 +11,7 @@ from gradiend_ui.engine.data.forms.choice import chosen_pair, training_rows
 from gradiend_ui.engine.data.forms.sources import neutral_texts
 from gradiend_ui.engine.data.forms.unified import UnifiedData
 from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.training.encoder_evaluation import Encoder, NeutralTexts, evaluate_encoder
@@ -19,6 +20,8 @@ from gradiend_ui.trainer.arguments import TrainingArguments
 from gradiend_ui.trainer.config import TextPredictionConfig
 from gradiend_ui.trainer.decoder_plan import Split
 from gradiend_ui.trainer.training import BALANCE_OF
+
+TEST = "test"
 
 
 def encode_rows(
@@ -35,23 +38,29 @@ def encode_rows(
 ) -> dict[str, Any]:
     """The encoder's measures in the reference's shape, with the table of all encoded rows as "encoder_df".
 
-    None: as it is configured. Raises BadData when a correlation is not defined.
+    None: as it is configured. Texts of the test split are encoded with another word masked, too, where that split is
+    among those asked for, as the reference does. Raises BadData when a correlation is not defined.
     """
     pair = chosen_pair(data, "all", None)
     kind = source or model.source
     if kind not in BALANCE_OF:
         raise BadData(f"source must be one of {', '.join(BALANCE_OF)}, not {source!r}.")
     size = args.encoder_eval_max_size if max_size is None else max_size
-    rows = training_rows(
-        data,
-        split,
-        pair=pair,
-        max_size=size,
-        balance=BALANCE_OF[kind] if args.encoder_eval_balance else None,
-        seed=args.seed,
-        add_identity=args.add_identity_for_other_classes,
-        include_other_classes=args.include_other_classes if include_other_classes is None else include_other_classes,
-    )
+
+    def chosen(wanted: Split) -> tuple[EvalRow, ...]:
+        return training_rows(
+            data,
+            wanted,
+            pair=pair,
+            max_size=size,
+            balance=BALANCE_OF[kind] if args.encoder_eval_balance else None,
+            seed=args.seed,
+            add_identity=args.add_identity_for_other_classes,
+            include_other_classes=_first_given(include_other_classes, args.include_other_classes),
+        )
+
+    rows = chosen(split)
+    masked_anew = chosen(TEST) if TEST in {row.split for row in rows} else ()
     return evaluate_encoder(
         Encoder(model.base, model.mapped, model.gradiend, kind),
         rows,
@@ -59,9 +68,13 @@ def encode_rows(
         source=source,
         balance=args.encoder_eval_balance,
         seed=args.seed or 0,
-        neutral=NeutralTexts(rows, _neutral_texts(config, neutral), _excluded_words(data, config), size),
+        neutral=NeutralTexts(masked_anew, _neutral_texts(config, neutral), _excluded_words(data, config), size),
         return_df=True,
     )
+
+
+def _first_given(given: bool | None, configured: bool) -> bool:
+    return configured if given is None else given
 
 
 def _neutral_texts(config: TextPredictionConfig, given: pd.DataFrame | Sequence[str] | None) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Translates names; trains nothing itself.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,6 +29,7 @@ from gradiend_ui.engine.training.seeds import SeedPlan, train_seeds
 from gradiend_ui.engine.training.settings import Convergence, TrainingSettings
 from gradiend_ui.trainer.arguments import TrainingArguments
 
+log = logging.getLogger(__name__)
 BALANCE_OF = {"factual": "label_class", "alternative": "transition", "diff": "transition"}
 UNSEEDED_SEEDS = 2**31
 
@@ -111,7 +113,14 @@ def training_plan(args: TrainingArguments, data: UnifiedData, base_location: str
     settings = settings_of(args)
     size = args.encoder_eval_train_max_size
     size = args.encoder_eval_max_size if size is None else size
-    evaluated = evaluation_rows(data, pair, args, evaluation_split(data), size) if settings.do_eval else ()
+    watched = evaluation_split(data)
+    if settings.do_eval and watched == "train":
+        log.warning(
+            "No row is of the split 'validation' or 'test': the best step is chosen on the rows that are trained on, so "
+            "that its correlation says little of other texts. Give some rows another split, or use split_col=None to "
+            "have splits drawn."
+        )
+    evaluated = evaluation_rows(data, pair, args, watched, size) if settings.do_eval else ()
     return TrainingPlan(
         rows=rows,
         evaluation_rows=evaluated,

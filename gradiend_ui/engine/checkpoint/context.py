@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from gradiend_ui.engine.errors import BadCheckpoint, shown
+from gradiend_ui.engine.errors import BadCheckpoint, BadData, shown
 from gradiend_ui.engine.files.model_files import CONTEXT, TRAINING
 from gradiend_ui.engine.values import MAX_CLASS_NAME, MAX_CLASSES, SOURCES
 
@@ -20,10 +20,13 @@ SOURCE_ASSUMED = "No file tells the source of the gradients: 'factual' is assume
 
 
 class FeatureDefinition(Protocol):
-    """What names the classes of a feature: `pair[0]` is encoded as +1, `pair[1]` as -1, other `classes` as 0."""
+    """What names the classes of a feature: `pair[0]` is encoded as +1, `pair[1]` as -1. A trainer is one.
 
-    pair: Sequence[str] | None
-    classes: Sequence[str] | None
+    Further classes are named by `classes`, or by `all_classes` as a trainer has them: they are encoded as 0.
+    """
+
+    @property
+    def pair(self) -> Sequence[str] | None: ...
 
 
 def source_of(context: Mapping[str, Any], training: Mapping[str, Any], warnings: list[str]) -> str:
@@ -130,8 +133,18 @@ def _step_number(step: str) -> float:
 
 
 def labels_of(definition: FeatureDefinition | None) -> dict[str, float]:
-    """{class: 1.0, -1.0 or 0.0} that the definition gives its classes; empty for one without a pair."""
-    pair = [] if definition is None else list(definition.pair or ())
-    if definition is None or len(pair) < 2:
+    """{class: 1.0, -1.0 or 0.0} that the definition gives its classes; empty for one without a pair.
+
+    Raises BadData for an object that has no pair at all.
+    """
+    if definition is None:
         return {}
-    return {**dict.fromkeys(definition.classes or (), 0.0), pair[0]: 1.0, pair[1]: -1.0}
+    if not hasattr(definition, "pair"):
+        raise BadData(
+            f"feature_definition must be a trainer, or another object with a pair of classes, not {shown(definition)}."
+        )
+    pair = list(definition.pair or ())
+    if len(pair) < 2:
+        return {}
+    named = next((getattr(definition, name) for name in ("classes", "all_classes") if hasattr(definition, name)), None)
+    return {**dict.fromkeys(named or (), 0.0), pair[0]: 1.0, pair[1]: -1.0}

@@ -43,12 +43,12 @@ class BaseContext:
 class SelectionPolicy(Protocol):
     """Any object with this method is a policy.
 
-    select(metric, candidates, context): one of the candidates, or None for "none of them" (then the smallest non-zero
+    select(metric, candidates, ctx): one of the candidates, or None for "none of them" (then the smallest non-zero
     learning rate is taken). metric: the name to look up in `Candidate.metrics`; candidates: finished cells that point
     the right way, ascending in (feature_factor, learning_rate). Called with the three arguments by position.
     """
 
-    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None: ...
+    def select(self, metric: str, candidates: Sequence[Candidate], ctx: BaseContext) -> Candidate | None: ...
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,10 @@ def register_policy(
     return registered
 
 
+def _learning_rate(cell: CellId) -> float:
+    return cell["learning_rate"]
+
+
 @register_policy(LMS_THRESHOLD, "the best cell with LMS at least {ratio:g} of the base", takes_ratio=True)
 @dataclass(frozen=True)
 class LMSThresholdPolicy:
@@ -94,10 +98,14 @@ class LMSThresholdPolicy:
 
     ratio: share of the base model's LMS that must stay, in [0, 2]; 0.99 asks for at most one percent less.
     When no cell passes, the smallest non-zero |learning_rate| is taken: a fallback, not a winner.
+    lr_from_id: the learning rate in a `Candidate.id` of a script's own. require_base_lms: False takes the largest
+    metric where the base has no LMS.
     Raises BadGrid for another ratio, and in `select` when the base has no LMS. Source of the rule: `gradiend` 0.2.3.
     """
 
     ratio: float = DEFAULT_RATIO
+    lr_from_id: Callable[[CellId], float] = _learning_rate
+    require_base_lms: bool = True
 
     def __post_init__(self) -> None:
         if not 0.0 <= finite(self.ratio, "ratio") <= MOST_RATIO:
@@ -106,11 +114,15 @@ class LMSThresholdPolicy:
     def passes(self, lms: float, base_lms: float) -> bool:
         return lms >= self.ratio * base_lms
 
-    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None:
-        if context.base_lms is None:
+    def select(self, metric: str, candidates: Sequence[Candidate], ctx: BaseContext) -> Candidate | None:
+        if ctx.base_lms is None and not self.require_base_lms:
+            return _largest(candidates, lambda c: c.metrics.get(metric, float("-inf")))
+        if ctx.base_lms is None:
             raise BadGrid("The base model has no language-modelling score: the threshold cannot be applied.")
-        passing = [c for c in candidates if self.passes(c.lms, context.base_lms)]
-        return _largest(passing, lambda c: c.metrics.get(metric, float("-inf"))) or smallest_step(candidates)
+        passing = [c for c in candidates if self.passes(c.lms, ctx.base_lms)]
+        return _largest(passing, lambda c: c.metrics.get(metric, float("-inf"))) or smallest_step(
+            candidates, self.lr_from_id
+        )
 
 
 @register_policy("lms_times_metric", "the largest product of LMS and metric")
@@ -118,7 +130,7 @@ class LMSThresholdPolicy:
 class LMSTimesMetricPolicy:
     """The largest metric x lms; the first of equals wins. Needs no base LMS. Source of the rule: `gradiend` 0.2.3."""
 
-    def select(self, metric: str, candidates: Sequence[Candidate], context: BaseContext) -> Candidate | None:
+    def select(self, metric: str, candidates: Sequence[Candidate], ctx: BaseContext) -> Candidate | None:
         return _largest(candidates, lambda c: c.metrics.get(metric, float("-inf")) * c.lms)
 
 
@@ -126,10 +138,12 @@ def _largest(candidates: Sequence[Candidate], value: Any) -> Candidate | None:
     return max(candidates, key=value, default=None)
 
 
-def smallest_step(candidates: Sequence[Candidate]) -> Candidate | None:
+def smallest_step(
+    candidates: Sequence[Candidate], rate: Callable[[CellId], float] = _learning_rate
+) -> Candidate | None:
     """The candidate with the smallest non-zero |learning_rate|, the first of equals; None when all are zero."""
-    moving = [c for c in candidates if c.id["learning_rate"] != 0]
-    return min(moving, key=lambda c: abs(c.id["learning_rate"]), default=None)
+    moving = [c for c in candidates if rate(c.id) != 0]
+    return min(moving, key=lambda c: abs(rate(c.id)), default=None)
 
 
 def policy_names() -> tuple[str, ...]:

@@ -146,10 +146,18 @@ def _row(example: Example, value: float | list[float], source: str, kind: str) -
         "alternative_token": row.alternative,
         "template": row.masked,
         "data_split": row.split,
+        "factual_id": row.label_class,
+        "counterfactual_id": row.alternative_class,
+        "transition_id": example.transition,
+        "input_type": source,
+        "input_text": row.masked,
+        "masked": row.masked,
     }
 
 
 TRAINING_MASKED, DATASET = NEUTRAL_TYPES
+NEUTRAL_SPLIT = "test"
+"""The split that neutral rows are counted to, as in the reference."""
 
 
 @dataclass(frozen=True)
@@ -239,4 +247,6 @@ def _neutral_tables(
 
 def _neutral_table(encoder: Encoder, reader: GradientReader, examples: Sequence[Example], kind: str) -> pd.DataFrame:
     values = RowEncoder(reader, examples, FACTUAL).encode(encoder.gradiend)
-    return encoded_table(examples, values, FACTUAL, kind).assign(neutral_variant=kind, eval_group=None, data_split=None)
+    return encoded_table(examples, values, FACTUAL, kind).assign(
+        neutral_variant=kind, eval_group=None, data_split=NEUTRAL_SPLIT
+    )

@@ -47,7 +47,15 @@ from gradiend_ui.engine.training.interruption import (
     save_interrupted,
     working_folder,
 )
-from gradiend_ui.engine.training.record import GradiendFiles, History, flipped, post_pruned, run_record, write_json
+from gradiend_ui.engine.training.record import (
+    ROWS,
+    GradiendFiles,
+    History,
+    flipped,
+    post_pruned,
+    run_record,
+    write_json,
+)
 from gradiend_ui.engine.training.settings import TrainingSettings, check_finite
 
 TURN_BELOW = -0.6
@@ -250,7 +258,8 @@ class _Run:
         """Measure the encoder, turn it around where needed, and keep it when it is the best so far."""
         assert self.evaluated is not None
         started = time.monotonic()
-        metrics = encoder_metrics(self.evaluated.table(self.gradiend), self.plan.pair)
+        table = self.evaluated.table(self.gradiend)
+        metrics = {**encoder_metrics(table, self.plan.pair), ROWS: table.to_dict("records")}
         if self.settings.normalize and self.settings.latent_dim == 1 and metrics["correlation"] < TURN_BELOW:
             self._turn_around()
             metrics = flipped(metrics)

@@ -27,6 +27,10 @@ from gradiend_ui.engine.training.settings import Convergence, PostPruneConfig
 
 FLIPPED = ("mean_by_class", "mean_by_feature_class", "mean_by_target", "mean_by_eval_group", "mean_by_type")
 FLIPPED_ENDS = (("min", "max"), ("q1", "q3"))
+ROWS = "training_rows"
+"""Every encoded row of an evaluation, by the reference's name."""
+MOST_ROWS = 10_000
+"""Of all evaluations of a run together, so that training.json can be read again; the best step's rows are kept."""
 
 
 @dataclass
@@ -58,7 +62,15 @@ class History:
                 self.class_names = dict(value)
             elif name != "correlation":
                 self.by_step.setdefault(str(name), {})[step] = value
+        self._keep_few_rows(step)
         self.scores[step] = float(metrics["correlation"])
+
+    def _keep_few_rows(self, step: int) -> None:
+        """Forget the rows of the oldest evaluations beyond `MOST_ROWS`, but not those of the best and the newest."""
+        kept = self.by_step.get(ROWS, {})
+        for old in list(kept):
+            if sum(map(len, kept.values())) > MOST_ROWS and old not in (step, self.best_step):
+                del kept[old]
 
     def improves(self, score: float) -> bool:
         """Whether a correlation is larger, in absolute value, than the best so far."""
@@ -91,6 +103,8 @@ def flipped(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The measures as they are once the encoder's sign is turned around."""
     turned = dict(metrics)
     turned["correlation"] = -float(metrics["correlation"])
+    if ROWS in metrics:
+        turned[ROWS] = [{**row, "encoded": _opposite(row["encoded"])} for row in metrics[ROWS]]
     for name in FLIPPED:
         if name in metrics:
             turned[name] = _negative(metrics[name])
@@ -100,6 +114,10 @@ def flipped(metrics: Mapping[str, Any]) -> dict[str, Any]:
             if one in metrics:
                 turned[one], turned[other] = _negative(metrics[other]), _negative(metrics[one])
     return turned
+
+
+def _opposite(encoded: float | list[float]) -> float | list[float]:
+    return [-value for value in encoded] if isinstance(encoded, list) else -encoded
 
 
 def _negative(values: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -175,13 +193,14 @@ def jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def load_training_stats(folder: Path | str) -> dict[str, Any] | None:
+def load_training_stats(model_path: Path | str) -> dict[str, Any] | None:
     """training.json of a checkpoint or run folder, steps as text; None when there is none.
 
+    model_path: the folder.
     Raises BadCheckpoint when the file is damaged.
     """
     path = next(
-        (place for place in (Path(folder) / "training.json", Path(folder) / "model" / "training.json") if
+        (place for place in (Path(model_path) / "training.json", Path(model_path) / "model" / "training.json") if
          place.is_file()),
         None,
     )  # fmt: skip
