@@ -20,7 +20,12 @@ where the two differ. The names are handed out on first use: importing this pack
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,10 +64,33 @@ __all__ = ["__version__", *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gradiend_ui' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if not name.startswith("_"):
+        not_here = import_module("gradiend_ui.trainer.not_here")
+        import_module("gradiend_ui.engine.errors").refuse_name("gradiend_ui", name, not_here.NAMES)
+    raise AttributeError(f"module 'gradiend_ui' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+class _ModulesOfTheReference(MetaPathFinder):
+    """Asked last, for modules that nobody has found: those of the reference are refused in a sentence."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        package, _, name = fullname.partition(".")
+        if package == __name__ and name:
+            not_here = import_module("gradiend_ui.trainer.not_here")
+            found = next((one for one in not_here.MODULES if f"{name}.".startswith(f"{one}.")), None)
+            if found is not None:
+                raise import_module("gradiend_ui.engine.errors").NotAllowed(
+                    f"There is no module {fullname}: {not_here.MODULES[found]}."
+                )
+        return None
+
+
+sys.meta_path.append(_ModulesOfTheReference())

@@ -1,5 +1,5 @@
-"""The one exception tree: every refusal a person can meet, each with a short code and a sentence; and how a sentence
-quotes a value.
+"""The one exception tree: every refusal a person can meet, each with a short code and a sentence; how a sentence
+quotes a value, and how a call of a script refuses an argument or a name that is not here.
 
 Knows nothing else. A sentence says what failed, the value seen, what is accepted and what to do next; the
 code is what scripts test for (assets/docs/api.md).
@@ -19,12 +19,20 @@ code is what scripts test for (assets/docs/api.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, Self
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, ParamSpec, Self, TypeVar
 
 LONGEST_SENTENCE = 800
 SHOWN = 80
 LONGEST_LISTED, MOST_LISTED = 40, 12
+
+P = ParamSpec("P")
+R = TypeVar("R")
+C = TypeVar("C")
 
 Text = tuple[str, dict[str, Any]]
 """The key and the values of a sentence in a page's languages; a value may be such a text itself, a part of it."""
@@ -131,6 +139,13 @@ def listed(names: Iterable[object]) -> str:
     return ", ".join(told[:MOST_LISTED] + more)
 
 
+def nearest(name: object, known: Iterable[str]) -> str:
+    """The known name that is spelled most like this one, quoted; where none is like it, all of them, listed."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    return repr(near[0]) if near else listed(names)
+
+
 def is_broken(text: str) -> bool:
     """Whether the text holds a lone surrogate: half of a character, which no encoding and no tokenizer takes."""
     if text.isascii():
@@ -140,3 +155,76 @@ def is_broken(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+# --- calls of scripts ------------------------------------------------------------------------------------------------
+
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def refusing(not_here: Mapping[str, str] = NONE) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator: the call refuses arguments that the function does not have in a sentence, not with a TypeError.
+
+    not_here: {argument of the reference that is not here: what to do instead}. Raises NotAllowed for one of these,
+    BadGrid for any other name (with the nearest one that is known), and where an argument is missing.
+    """
+
+    def decorated(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            check_call(function.__qualname__, signature, args, kwargs, not_here)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorated
+
+
+def refusing_class(not_here: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> Callable[[type[C]], type[C]]:
+    """The same for all that a class defines and a script calls: its making and its public methods.
+
+    not_here: {method, or "__init__": its arguments of the reference that are not here}.
+    """
+
+    def decorated(cls: type[C]) -> type[C]:
+        for name, member in list(vars(cls).items()):
+            function = member.__func__ if isinstance(member, classmethod) else member
+            if not inspect.isfunction(function) or (name.startswith("_") and name != "__init__"):
+                continue
+            if name == "__init__":
+                function.__qualname__ = cls.__qualname__
+            told = refusing(not_here.get(name, NONE))(function)
+            type.__setattr__(cls, name, classmethod(told) if isinstance(member, classmethod) else told)
+        return cls
+
+    return decorated
+
+
+def check_call(
+    name: str,
+    signature: inspect.Signature,
+    args: Iterable[object],
+    kwargs: Mapping[str, object],
+    not_here: Mapping[str, str] = NONE,
+) -> None:
+    """Raises NotAllowed or BadGrid unless the call fits the signature; see `refusing`."""
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        known = [one for one in signature.parameters if one not in ("self", "cls")]
+        unknown = next((one for one in kwargs if one not in signature.parameters), None)
+        if unknown is None:
+            told = f"{name}() cannot be called so: {error}. Its arguments are {', '.join(known) or 'none'}."
+        elif unknown in not_here:
+            raise NotAllowed(f"{name}() has no argument {unknown!r} here: {not_here[unknown]}.") from None
+        else:
+            told = f"{name}() has no argument {unknown!r}. The nearest: {nearest(unknown, known) or 'none'}."
+        raise BadGrid(told) from None
+
+
+def refuse_name(owner: str, name: str, not_here: Mapping[str, str]) -> None:
+    """Raises NotAllowed, with what to do instead, when `name` is one of the reference's that `owner` does not have."""
+    if name in not_here:
+        raise NotAllowed(f"{owner} has no {name} here: {not_here[name]}.")

@@ -23,8 +23,9 @@ from gradiend_ui.engine.checkpoint import loaded
 from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder, GradientCreator, gradients_of_text, plain_number
 from gradiend_ui.engine.checkpoint.context import FeatureDefinition, labels_of
 from gradiend_ui.engine.checkpoint.loaded import Trained
+from gradiend_ui.engine.checkpoint.other_names import NOT_IN_LOADING, NOT_IN_SAVING, UnlikeTheReference
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
-from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.errors import BadData, refusing_class
 from gradiend_ui.engine.files.model_files import TRAINING
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors
 from gradiend_ui.engine.values import Part, finite
@@ -54,7 +55,8 @@ class _State:
         return joined_fingerprint(self.base.fingerprints()[1], self.trained, self.mapped)
 
 
-class ModelWithGradiend:
+@refusing_class({"from_pretrained": NOT_IN_LOADING, "save_pretrained": NOT_IN_SAVING})
+class ModelWithGradiend(UnlikeTheReference):
     """A checkpoint, its autoencoder and its base model.
 
     No method ever changes a weight of the base model, except `to`, which moves or converts it. `invert_encoding`,
@@ -93,18 +95,17 @@ class ModelWithGradiend:
         """Load a trained GRADIEND with its base model.
 
         load_directory: a checkpoint folder, or a run folder (its model/, else the best seed of its seed report).
-        base_model: another folder or Hub id, or a loaded transformers model, used as it is, wrappers of parallel
-        training and compilation taken off; None takes the checkpoint's `metadata.base_model`.
+        base_model: another folder or Hub id, or a loaded transformers model, used as it is but for wrappers of parallel
+        training and compilation; None takes the checkpoint's `metadata.base_model`.
         torch_dtype: of a base model that is loaded here; the GRADIEND keeps the dtype it was saved in.
         device: for everything, unless one of the three after it says otherwise; None is the CPU, or where a given
         model already is. device_map: spreads the base model over devices, as in transformers.
         tokenizer: a folder, a Hub id or a loaded tokenizer; None takes the base model's.
         prediction_objective, decoder_sequence_cloze_rhs_window: how the base model is scored; None as it was trained.
         chat_prompt: whether texts are scored inside a chat prompt; None when the base's path or name has "instruct".
-        feature_definition: a trainer, or another object with a pair of classes, whose first one lies at +1: it names
-        the directions of the classes where no file of the checkpoint tells them.
-        gradient_creator: lets `encode` take texts. require_gradiend_model: accepted for scripts of the reference;
-        a trained GRADIEND is always required here.
+        feature_definition: a trainer, or another object with a pair of classes, the first at +1: names the directions
+        where no file of the checkpoint tells them.
+        gradient_creator: lets `encode` take texts. require_gradiend_model: accepted, and always so here.
         Raises BadCheckpoint or BadBase with the file and field that do not fit.
         """
         trained = loaded.read_trained(load_directory)
@@ -193,11 +194,8 @@ class ModelWithGradiend:
         self._set(replace(self._state, trained=loaded.directed(self._state.trained, direction or {})))
 
     def set_feature_class_encoding_direction(self, class_labels: Mapping[str, float]) -> None:
-        """Say the direction of each class (positive +1, negative -1, 0 neutral) where no one has said it yet.
-
-        Directions that gradiend_context.json states, or that were given before, stay; those that were only read off
-        the statistics in training.json give way.
-        """
+        """Say the direction of each class (positive +1, negative -1, 0 neutral) where no one has said it yet:
+        directions that were only read off the statistics in training.json give way, others stay."""
         if class_labels and (not self.encoding_direction or self.checkpoint.direction_from == TRAINING):
             self.feature_class_encoding_direction = dict(class_labels)
 
@@ -318,9 +316,8 @@ class ModelWithGradiend:
     def get_enhancer_mask(self, topk: int | float, part: str = "decoder-weight") -> Tensor:
         """Which of the mapped weights are among the top k, bool (mapped weights,), on the GRADIEND's device.
 
-        topk: above 1 a number of weights, up to 1 a share of them, rounded down; 0 gives an empty mask.
-        The mask is in local order: it fits gradients and update vectors also of a pruned GRADIEND.
-        """
+        topk: above 1 a number of weights, up to 1 a share of them, rounded down; 0 gives an empty mask. The mask is in
+        local order: it fits gradients and update vectors also of a pruned GRADIEND."""
         return ranking.enhancer_mask(self.get_weight_importance(part), topk).to(self.gradiend.device)
 
     def prune_gradiend(
@@ -332,6 +329,7 @@ class ModelWithGradiend:
         part: str = "decoder-weight",
         importance: Tensor | None = None,
         keep_idx: Tensor | None = None,
+        keep_idx_sorted_unique: bool = False,
         inplace: bool = True,
         return_mask: bool = False,
     ) -> ModelWithGradiend | tuple[ModelWithGradiend, Tensor]:
@@ -339,7 +337,8 @@ class ModelWithGradiend:
 
         topk: a whole number, or a share in (0, 1] as a float of what the other two left. mask: bool
         (mapped weights,). importance: (mapped weights,), used instead of that of `part`. keep_idx: local indices to
-        keep, instead of all these. inplace: change this object; else it stays and a new one shares its base model.
+        keep, instead of all these; keep_idx_sorted_unique changes nothing. inplace: change this object; else it stays
+        and a new one shares its base model.
         Returns the pruned model, with return_mask also the bool mask (mapped weights before,).
         Raises BadGrid when nothing is asked, a value is out of range, or nothing would stay.
         """

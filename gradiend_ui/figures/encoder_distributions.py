@@ -1,104 +1,181 @@
 """Where a GRADIEND's encoder puts the texts of each class: a violin with every value beside it.
 
-Drawn from the frame that `analyze_encoder` returns or an encoded_values csv holds. Knows no model.
+Drawn from the frame that `evaluate_encoder(return_df=True)` returns or an encoded_values csv holds; which rows stand
+together is told in `encoder_groups`. Knows no model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from gradiend_ui.engine.errors import BadData
+from gradiend_ui.figures.encoder_groups import NEUTRAL, Labels, arranged, encoded_groups, panels_of
+from gradiend_ui.figures.lettering import Lettering, checked_colors, colormap
 from gradiend_ui.figures.numbers import three_digits
 from gradiend_ui.figures.palette import FONT, Look, Palette, class_looks, palette_named
-from gradiend_ui.figures.panels import PIXELS_PER_INCH, escaped, explained
+from gradiend_ui.figures.panels import PIXELS_PER_INCH, axis_name, escaped, explained
 
 HEIGHT = 420
-TRAINING, NEUTRAL = "training", "neutral: "
-CLASS_COLUMNS = ("source_id", "feature_class", "label_class")
+BETWEEN = 0.03  # of the width, between two splits
+FACETS = ("facet", "dodge", "overlay")
+"""How several splits are shown: side by side. The reference takes the last two for the first."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How the violins look. colors: {label or name: colour}; cmap: matplotlib's or plotly's colour map, else each class
+    has its own colour; split_mode: one of `FACETS`; include_neutral: neutral rows also beside several splits, in
+    neutral_split; title: True writes one, a text is used, False leaves it out; figsize: (width, height) in inches of
+    96 pixels; theme: "light" or "dark". Raises BadData."""
+
+    colors: Mapping[str, str] = field(default_factory=dict)
+    cmap: str | None = None
+    split_mode: str = "facet"
+    include_neutral: bool = False
+    neutral_split: str = "test"
+    title: str | bool = True
+    figsize: tuple[float, float] | None = None
+    theme: str = "light"
+
+    def __post_init__(self) -> None:
+        checked_colors(self.colors)
+        if self.split_mode not in FACETS:
+            raise BadData(f"split_plot_mode must be one of {', '.join(FACETS)}, not {self.split_mode!r}.")
 
 
 def encoder_distributions(
     encoder_frame: pd.DataFrame,
     *,
     classes: Sequence[str] = (),
-    class_label_mapping: Mapping[str, str] | None = None,
     target_and_neutral_only: bool = True,
-    title: str | bool = True,
-    figsize: tuple[float, float] | None = None,
-    theme: str = "light",
+    labels: Labels = Labels(),  # noqa: B008
+    drawing: Drawing = Drawing(),
+    lettering: Lettering = Lettering(),  # noqa: B008
 ) -> go.Figure:
     """One violin per class, and one per kind of neutral row, with the mean and the number of texts below its name.
 
-    encoder_frame: columns encoded and source_id (or feature_class, label_class), and type where there are neutral
-    rows; classes: in class order, which decides colours; class_label_mapping: {class: name to show}
+    encoder_frame: columns encoded and source_id (or feature_class, label_class), type where there are neutral rows,
+    and data_split where the splits are to stand side by side; classes: in class order, which decides colours
     target_and_neutral_only: leave out rows of classes that are not in `classes`. Raises BadData.
     """
-    palette = palette_named(theme)
-    groups = encoded_groups(encoder_frame, classes if target_and_neutral_only else ())
-    ordered = [*(name for name in classes if name in groups), *(name for name in groups if name not in classes)]
-    neutral = {name for name in groups if name.startswith(NEUTRAL)}
-    looks = class_looks(list(dict.fromkeys([*classes, *(name for name in ordered if name not in neutral)])), palette)
+    palette = palette_named(drawing.theme)
+    kept = classes if target_and_neutral_only else ()
+    panels = {
+        split: arranged(encoded_groups(rows, kept, by_transition=labels.by_transition), classes, labels)
+        for split, rows in panels_of(
+            encoder_frame, include_neutral=drawing.include_neutral, neutral_split=drawing.neutral_split
+        ).items()
+    }
+    names = list(dict.fromkeys(name for groups in panels.values() for name in groups))
+    colors = _colors(names, labels, drawing)
+    looks = _looks(names, classes, palette)
     figure = go.Figure()
-    for name in ordered:
-        shown = (class_label_mapping or {}).get(name, name)
-        _add_violin(figure, shown, groups[name], looks.get(name) or Look(palette.base, "circle"))
-    _lay_out(figure, palette, "Encoded values" if title is True else title or "", figsize)
+    named: set[str] = set()
+    for place, groups in enumerate(panels.values()):
+        for at, name in enumerate(groups):
+            look = looks[name] if colors[name] is None else Look(str(colors[name]), looks[name].symbol)
+            half = "both" if not labels.pairs else ("negative", "positive")[at % 2]
+            partner = list(groups)[at - at % 2 : at - at % 2 + 2] if labels.pairs else [name]
+            _add_violin(figure, place, name, {one: groups[one] for one in partner}, look, half, labels, named)
+    title = "Encoded values" if drawing.title is True else drawing.title or ""
+    _lay_out(figure, palette, title, drawing.figsize)
+    _set_panels(figure, {split: len(groups) for split, groups in panels.items()}, palette)
+    lettering.apply(figure)
     return figure
 
 
-def encoder_distribution_table(encoder_frame: pd.DataFrame, classes: Sequence[str] = ()) -> pd.DataFrame:
+def encoder_distribution_table(
+    encoder_frame: pd.DataFrame,
+    classes: Sequence[str] = (),
+    labels: Labels = Labels(),  # noqa: B008
+) -> pd.DataFrame:
     """Count, mean, deviation, least, quartiles and largest of every group. Columns: group, n, mean, std, min, ..."""
+    groups = encoded_groups(encoder_frame, classes, by_transition=labels.by_transition)
     rows = [
-        {"group": name, "n": len(values)}
+        {"group": labels.name_of(name), "n": len(values)}
         | {"mean": values.mean(), "std": values.std(ddof=0), "min": values.min()}
         | {f"q{k}": values.quantile(k / 4) for k in (1, 2, 3)}
         | {"max": values.max()}
-        for name, values in encoded_groups(encoder_frame, classes).items()
+        for name, values in arranged(groups, classes, labels).items()
     ]
     return pd.DataFrame(rows)
 
 
-def encoded_groups(encoder_frame: pd.DataFrame, classes: Sequence[str] = ()) -> dict[str, pd.Series]:
-    """{class, or "neutral: <type>": its encoded values}; only `classes` among the classes, if any are given."""
-    column = next((name for name in CLASS_COLUMNS if name in encoder_frame.columns), None)
-    if column is None or "encoded" not in encoder_frame.columns:
-        raise BadData(
-            f"The encoder frame has the columns {', '.join(map(str, encoder_frame.columns)) or 'none'}; it needs "
-            f"encoded and one of {', '.join(CLASS_COLUMNS)}."
-        )
-    frame = encoder_frame.dropna(subset=["encoded"])
-    kinds = frame["type"].astype(str) if "type" in frame.columns else pd.Series(TRAINING, index=frame.index)
-    labels = frame[column].astype(str).where(kinds == TRAINING, NEUTRAL + kinds.str.removeprefix("neutral_"))
-    groups = {str(name): part["encoded"].astype(float) for name, part in frame.groupby(labels, sort=False)}
-    kept = {
-        name: values for name, values in groups.items() if not classes or name in classes or name.startswith(NEUTRAL)
-    }
-    if not kept:
-        raise BadData(f"The encoder frame holds no encoded value of {', '.join(classes) or 'any class'}.")
-    return kept
+def _colors(names: Sequence[str], labels: Labels, drawing: Drawing) -> dict[str, str | None]:
+    """{label: the colour that was asked for, None where none was}."""
+    mapped: Sequence[str | None] = [None] * len(names)
+    if drawing.cmap is not None:
+        mapped = colormap(drawing.cmap, len(names))
+    spelled = labels.spelled_as(names)
+    given = {spelled.get(label, label): color for label, color in drawing.colors.items()}
+    by_name = {labels.name_of(name): name for name in names}
+    given |= {by_name[label]: color for label, color in drawing.colors.items() if label in by_name}
+    return {name: given.get(name, color) for name, color in zip(names, mapped, strict=True)}
 
 
-def _add_violin(figure: go.Figure, name: str, values: pd.Series, look: Look) -> None:
-    place = f"<b>{escaped(name)}</b><br>mean {three_digits(float(values.mean()))}, n {len(values)}"
+def _looks(names: Sequence[str], classes: Sequence[str], palette: Palette) -> dict[str, Look]:
+    drawn = [name for name in names if not name.startswith(NEUTRAL)]
+    own = class_looks(list(dict.fromkeys([*classes, *drawn])), palette)
+    return {name: own.get(name) or Look(palette.base, "circle") for name in names}
+
+
+def _add_violin(
+    figure: go.Figure,
+    place: int,
+    name: str,
+    together: Mapping[str, pd.Series],
+    look: Look,
+    half: str,
+    labels: Labels,
+    named: set[str],
+) -> None:
+    """A violin of the panel at `place`: whole with its points, or a half of the two that stand `together`."""
+    values = together[name]
+    at = "<br>".join(
+        f"<b>{escaped(labels.name_of(one))}</b><br>mean {three_digits(float(own.mean()))}, n {len(own)}"
+        for one, own in together.items()
+    )
+    whole = half == "both"
     figure.add_violin(
         y=values.tolist(),
-        x=[place] * len(values),
-        name=escaped(name),
-        points="all",
+        x=[at] * len(values),
+        xaxis=axis_name("x", place),
+        name=escaped(labels.name_of(name)),
+        legendgroup=name,
+        showlegend=name not in named,
+        points="all" if whole else False,
         pointpos=-0.5,
         jitter=0.5,
-        side="positive",
+        side="positive" if whole else half,
         spanmode="hard",
         width=0.9,
         meanline={"visible": True},
         line={"color": look.color, "width": 1.6},
         marker={"color": look.color, "symbol": look.symbol, "size": 4, "opacity": 0.55},
-        hoveron="points",
-        hovertemplate="encoded %{y:.6f}<extra></extra>",
+        hoveron="points" if whole else "violins",
+        hovertemplate="encoded %{y:.6f}<extra></extra>" if whole else None,
     )
+    named.add(name)
+
+
+def _set_panels(figure: go.Figure, sizes: Mapping[str, int], palette: Palette) -> None:
+    """An x axis per split, as wide as its violins need; the splits' names stand above."""
+    look = {"showgrid": False, "tickfont": {"size": 12, "color": palette.ink}, "type": "category"}
+    free = 1 - BETWEEN * (len(sizes) - 1)
+    left = 0.0
+    for place, (split, size) in enumerate(sizes.items()):
+        right = left + free * size / sum(sizes.values())
+        name = "xaxis" + axis_name("x", place)[1:]
+        figure.layout[name] = {**look, "domain": [left, min(1.0, right)], "anchor": "y"}
+        if split:
+            words = {"font": {"size": 13, "color": palette.ink}, "showarrow": False, "xref": "paper", "yref": "paper"}
+            at = {"x": (left + right) / 2, "xanchor": "center", "y": 1, "yanchor": "top", "yshift": -2}
+            figure.add_annotation(text=f"<b>{escaped(split)}</b>", **words, **at)
+        left = right + BETWEEN
 
 
 def _lay_out(figure: go.Figure, palette: Palette, title: str, figsize: tuple[float, float] | None) -> None:
@@ -124,7 +201,6 @@ def _lay_out(figure: go.Figure, palette: Palette, title: str, figsize: tuple[flo
         showlegend=False,
         hoverlabel={"bgcolor": palette.surface, "bordercolor": palette.line, "font": {"color": palette.ink}},
         yaxis={"title": {"text": "encoded value"}, "gridcolor": palette.hair, "zerolinecolor": palette.line},
-        xaxis={"showgrid": False, "tickfont": {"size": 12, "color": palette.ink}, "type": "category"},
     )
     look = {"font": {"size": 12, "color": palette.soft}, "align": "left", "showarrow": False}
     figure.add_annotation(

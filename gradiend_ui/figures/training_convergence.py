@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gradiend_ui.engine.errors import BadData
+from gradiend_ui.figures.lettering import Lettering
 from gradiend_ui.figures.numbers import MINUS, six_digits, three_digits
 from gradiend_ui.figures.palette import Look, Palette, class_looks, palette_named
 from gradiend_ui.figures.panels import Panel, axis_name, escaped, spread, stacked
@@ -48,6 +49,7 @@ def training_convergence(
     label_name_mapping: Mapping[str, str] | None = None,
     title: str | bool = True,
     figsize: tuple[float, float] | None = None,
+    lettering: Lettering = Lettering(),  # noqa: B008
     theme: str = "light",
 ) -> go.Figure:
     """The figure of one run.
@@ -55,7 +57,8 @@ def training_convergence(
     run_info: a training.json, or its "training_stats" alone; classes: in class order, which decides colours (default:
     as the file has them); plot_mean_by_feature_class: None draws it only where it adds to the means by class
     class_spread: "minmax", "iqr" or "ci95" shades each class's spread, where the run recorded it; best_step marks the
-    kept checkpoint; label_name_mapping: {class: name to show}. Raises BadData where there is nothing to draw.
+    kept checkpoint; label_name_mapping: {class, or its label such as "1.0": name to
+    show}. Raises BadData where there is nothing to draw.
     """
     palette = palette_named(theme)
     lines = read_lines(run_info, class_spread=class_spread)
@@ -67,6 +70,7 @@ def training_convergence(
     kinds = list(dict.fromkeys(line.kind for line in lines))
     best = (run_info.get("best_score_checkpoint") or {}).get("global_step") if best_step else None
     steps = [step for line in lines for step, _ in line.points]
+    shown = _shown_names(run_info, label_name_mapping or {})
     figure, panels = stacked(
         [_panel(kind, [line for line in lines if line.kind == kind], class_spread) for kind in kinds],
         palette,
@@ -81,9 +85,10 @@ def training_convergence(
     looks = class_looks(list(dict.fromkeys([*classes, *names])), palette)
     for place, (kind, panel) in enumerate(zip(kinds, panels, strict=True)):
         drawn = [line for line in lines if line.kind == kind]
-        _draw_panel(figure, drawn, place, panel, looks, palette, label_name_mapping or {})
+        _draw_panel(figure, drawn, place, panel, looks, palette, shown)
         if best is not None:
             _mark_step(figure, place, int(best), palette)
+    lettering.apply(figure)
     return figure
 
 
@@ -116,6 +121,14 @@ def read_lines(run_info: Mapping[str, Any], *, class_spread: str | None = None) 
         *([Line("correlation", "correlation", sorted(correlation.items()), {})] if correlation else []),
         *([Line("loss", "loss", list(enumerate(map(float, losses), start=1)), {})] if losses else []),
     ]
+
+
+def _shown_names(run_info: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """{class: what it is called}, whether the class or its label was named."""
+    stats: Mapping[str, Any] = run_info.get("training_stats") or run_info
+    classes = {str(label): str(name) for label, name in (stats.get("label_value_to_class_name") or {}).items()}
+    plain = {str(label): name for label, name in given.items()}
+    return {classes.get(label, label): name for label, name in plain.items()} | plain
 
 
 def _by_step(values: Mapping[Any, Any]) -> dict[int, float]:
@@ -287,6 +300,7 @@ def _draw_band(figure: go.Figure, line: Line, axis: str, look: Look) -> None:
             opacity=0.15,
             yaxis=axis,
             hoverinfo="skip",
+            showlegend=False,
         )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.data.rows import MASK
-from gradiend_ui.engine.errors import BadGrid, NotAllowed
+from gradiend_ui.engine.errors import BadGrid, NotAllowed, nearest, refusing_class
 from gradiend_ui.engine.training.settings import METRICS, OPTIMIZERS, SAVED, PostPruneConfig, PrePruneConfig
 from gradiend_ui.engine.values import SOURCES
 
@@ -69,6 +69,7 @@ CAPS = (
 )
 
 
+@refusing_class()
 @dataclass
 class TrainingArguments:
     """Settings of a trainer; names and defaults are the reference's.
@@ -353,7 +354,7 @@ def arguments_with(arguments: TrainingArguments, changes: Mapping[str, Any]) -> 
     known = {entry.name for entry in fields(arguments)}
     unknown = sorted(set(changes) - known)
     if unknown:
-        raise BadGrid(f"{unknown[0]!r} is no training argument; see TrainingArguments for their names.")
+        raise BadGrid(f"{unknown[0]!r} is no training argument. The nearest: {nearest(unknown[0], known)}.")
     values = {entry.name: getattr(arguments, entry.name) for entry in fields(arguments)}
     if "train_batch_size" in changes and values["base_gradient_batch_size"] == arguments.train_batch_size:
         values["base_gradient_batch_size"] = None

@@ -15,7 +15,7 @@ from gradiend_ui.engine.data.forms.form import HELDOUT, DataForm, GroupKey, Rati
 from gradiend_ui.engine.data.forms.sources import read_tables
 from gradiend_ui.engine.data.forms.unified import UnifiedData, unify
 from gradiend_ui.engine.data.rows import MASK
-from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.errors import BadData, refusing_class
 from gradiend_ui.trainer.arguments import TrainingArguments
 from gradiend_ui.trainer.own_tables import tell_left_out
 
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 DEFAULT_SPLIT_COLUMN = "split"
 
 
+@refusing_class()
 @dataclass
 class TextPredictionConfig:
     """What a trainer reads and scores. Columns, classes and splits: see the engine's `DataForm`.

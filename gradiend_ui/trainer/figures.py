@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,7 +23,9 @@ from gradiend_ui.engine.files.csv_text import csv_text
 from gradiend_ui.engine.files.file_names import WHY, is_device
 from gradiend_ui.engine.files.whole_or_absent import write_whole
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
-from gradiend_ui.figures.encoder_distributions import encoder_distribution_table, encoder_distributions
+from gradiend_ui.figures.encoder_distributions import Drawing, encoder_distribution_table, encoder_distributions
+from gradiend_ui.figures.encoder_groups import Labels
+from gradiend_ui.figures.lettering import Lettering
 from gradiend_ui.figures.palette import DARK, FONT, LIGHT, light_to_dark
 from gradiend_ui.figures.panels import PIXELS_PER_INCH
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
@@ -31,11 +34,18 @@ from gradiend_ui.trainer.config import TextPredictionConfig
 from gradiend_ui.trainer.decoder_plan import DecoderData
 from gradiend_ui.trainer.rewriting import NOT_CHOICES
 
+log = logging.getLogger(__name__)
+__all__ = ["Destination", "Drawing", "Labels", "Lettering", "ShiftSource", "destination", "save_figure"]
+
 IMAGES = ("png", "svg", "pdf")
 FORMATS = ("html", "csv", *IMAGES)
 FOREIGN = ("jpg", "jpeg", "webp", "gif", "eps", "ps", "tif", "tiff", "bmp")
 PAGE_WIDTH = 1100  # pixels of an image whose figure leaves the width to the page
 
+UNWRITTEN = (
+    "The figure %s is written nowhere: there is no experiment_dir and no output. It is returned as a Plotly figure: "
+    "give output='figure.html', set experiment_dir in TrainingArguments, or call its write_html() or show()."
+)
 NO_KALEIDO = (
     "Writing {format} takes the package kaleido, which is not installed: pip install gradiend_ui[images]. "
     "kaleido in turn needs Chrome or Chromium on this machine. Written without it: {written}."
@@ -62,7 +72,8 @@ class Destination:
     """What becomes of a figure.
 
     path: file or folder, None writes nothing; formats: beside HTML and CSV; dpi: of a png; show: open it;
-    as_figure: hand back the figure instead of the path of the first file written ("" without a place).
+    as_figure: hand back the figure instead of the path of the first file written. Without a place it is handed back,
+    too: no figure is drawn and lost.
     """
 
     path: Path | None
@@ -78,7 +89,9 @@ class Destination:
         )
         if self.show:
             figure.show()
-        return figure if self.as_figure else next(iter(written), "")
+        if self.path is None and not self.as_figure:
+            log.warning(UNWRITTEN, name)
+        return figure if self.as_figure else next(iter(written), figure)
 
 
 def destination(
@@ -89,12 +102,14 @@ def destination(
     dpi: int | None,
     show: bool,
     as_figure: bool,
+    output_dir: str | Path | None = None,
 ) -> Destination:
-    """Where a figure goes: `output`, else the experiment folder; images beside HTML and CSV where they are asked for,
-    in the call or by a configured format that is not the default."""
-    if output is None and experiment_dir is not None:
-        Path(experiment_dir).mkdir(parents=True, exist_ok=True)  # so that it counts as a folder
-    path = output or experiment_dir
+    """Where a figure goes: `output`, else `output_dir`, else the experiment folder; images beside HTML and CSV
+    where they are asked for, in the call or by a configured format that is not the default."""
+    folder = output_dir or experiment_dir
+    if output is None and folder is not None:
+        _make_folder(Path(folder))  # so that it counts as a folder
+    path = output or folder
     image = img_format or (None if config.img_format == "png" else config.img_format)
     return Destination(
         path=None if path is None else Path(path),
@@ -155,7 +170,9 @@ def draw_training(stats: Mapping[str, Any], options: Mapping[str, Any], destinat
 def draw_encoder(frame: pd.DataFrame, options: Mapping[str, Any], destination: Destination) -> Any:
     """One violin per class; see `encoder_distributions` for the options."""
     figure = encoder_distributions(frame, **options)
-    table = encoder_distribution_table(frame, options["classes"])
+    table = encoder_distribution_table(
+        frame, options["classes"] if options["target_and_neutral_only"] else (), options["labels"]
+    )
     return destination.take(figure, table, "encoder_distributions")
 
 

@@ -12,31 +12,41 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 import torch
 
 from gradiend_ui.engine.base.base_model import BaseModel
-from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
+from gradiend_ui.engine.data.forms.choice import split_for_role
 from gradiend_ui.engine.data.forms.form import GroupKey, Ratios
 from gradiend_ui.engine.data.forms.unified import UnifiedData, unified_frame
-from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, BadName, NotFound
+from gradiend_ui.engine.errors import (
+    BadBase,
+    BadData,
+    BadGrid,
+    BadName,
+    NotAllowed,
+    NotFound,
+    refuse_name,
+    refusing_class,
+)
 from gradiend_ui.engine.files.file_names import WHY, followed, is_device
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.plan import class_order
 from gradiend_ui.engine.training.gradients import TextGradients
 from gradiend_ui.engine.training.loop import NEVER, TrainingStep
-from gradiend_ui.engine.training.record import load_training_stats
 from gradiend_ui.trainer.arguments import TrainingArguments, arguments_with
 from gradiend_ui.trainer.config import TextPredictionConfig, config_of, data_of
 from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation
 from gradiend_ui.trainer.model_folder import ModelFolder, find_model
+from gradiend_ui.trainer.not_here import NOT_IN_LOADING, NOT_IN_TRAIN, NOT_IN_TRAINER, TRAINER_NAMES
 from gradiend_ui.trainer.training import base_to_train_on, device_map_of, run_training, training_plan
 
 _UNSET: Any = object()
 
 
+@refusing_class({"__init__": NOT_IN_TRAINER, "get_model": NOT_IN_LOADING, "load_model": NOT_IN_LOADING})
 class ModelAndData:
     """A base model or a trained GRADIEND with its data and settings: what it is, where it lies, how it is trained."""
 
@@ -115,6 +125,13 @@ class ModelAndData:
         self._trained_on: str | None = None
         self._evaluations: dict[Path | None, DecoderEvaluation] = {}
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raises NotAllowed, with what to do instead, for what a trainer of the reference has and ours has not."""
+            refuse_name(type(self).__name__, name, TRAINER_NAMES)
+            return object.__getattribute__(self, name)
+
     # --- what it holds -----------------------------------------------------------------------------------------------
 
     @property
@@ -178,6 +195,24 @@ class ModelAndData:
             if len(trained) == 2 and all(name in direction for name in known):
                 return trained
         return list(known)
+
+    @property
+    def non_target_classes(self) -> list[str]:
+        """Classes of the data that are no targets."""
+        targets = self.target_classes
+        return [name for name in self.all_classes if name not in targets]
+
+    def get_target_feature_classes(self) -> list[str]:
+        """`target_classes`, by another name of the reference."""
+        return self.target_classes
+
+    def get_target_feature_class_ids(self) -> list[str]:
+        """The same: a class has no other id than its name here."""
+        return self.target_classes
+
+    def resolve_split_for_role(self, role: str) -> str:
+        """The split for "train", "eval" (watching a training) or "decoder": the best one that has rows."""
+        return split_for_role(self._unified, role)
 
     @property
     def pair(self) -> tuple[str, str] | None:
@@ -304,6 +339,9 @@ class ModelAndData:
 
         should_stop is asked after every step; a stopped training goes on from there when it is called again.
         """
+        for name, way in NOT_IN_TRAIN.items():
+            if name in training_args_overrides:
+                raise NotAllowed(f"train() has no argument {name!r} here: {way}.")
         args = arguments_with(self.training_args, training_args_overrides)
         args = replace(args, experiment_dir=self.experiment_dir, output_dir=output_dir or args.output_dir)
         if args.experiment_dir is None and args.output_dir is None:
@@ -329,32 +367,9 @@ class ModelAndData:
             raise BadData("train() starts from a base model; this is a trained GRADIEND. Give the base model as model.")
         return str(followed(given)) if Path(given).is_dir() else str(given)
 
-    def get_training_stats(self, model_path: str | Path | None = None) -> dict[str, Any] | None:
-        """What training.json of the model says; None when the folder holds none.
-
-        "training_stats": per evaluated step the encoder's measures; "best_score_checkpoint": correlation in [-1, 1],
-        global_step, epoch; "losses": mean squared error per step; "training_args", "convergence_info", "time" in
-        seconds, ... model_path: another folder than this trainer's. Raises BadCheckpoint for a damaged file.
-        """
-        return load_training_stats(Path(model_path or self.model_path))
-
-    def get_seed_report_path(self) -> str | None:
-        """seeds/seed_report.json of this experiment, None when there is none."""
-        folder = self.training_args.seed_runs_dir or (self.experiment_dir and Path(self.experiment_dir) / "seeds")
-        path = Path(folder) / "seed_report.json" if folder else None
-        return str(path) if path is not None and path.is_file() else None
-
-    def get_seed_report(self) -> dict[str, Any] | None:
-        """The seed report's content, None when there is none."""
-        path = self.get_seed_report_path()
-        return None if path is None else dict(pd.read_json(path, typ="series"))
-
-    def get_best_seed_run_path(self) -> str | None:
-        """The folder of the best seed as far as it was kept, else the model's."""
-        if self.get_seed_report_path() is None or self.experiment_dir is None:
-            return self.model_path
-        best = read_run_folder(Path(self.experiment_dir)).best_seed
-        return self.model_path if best is None or best.folder is None else str(best.folder)
+    def resolve_model_path(self, model: str | Path) -> str:
+        """The model as it is given: no other head stands in for one here."""
+        return str(model)
 
 
 def _check_kinds(model: object, config: object, args: object) -> None:

@@ -12,11 +12,10 @@ from typing import Any, cast
 
 import pandas as pd
 
-from gradiend_ui.engine.errors import BadBase, BadGrid, BadName, NotFound
+from gradiend_ui.engine.errors import BadBase, BadGrid, BadName, refusing_class
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
 from gradiend_ui.engine.values import Part
-from gradiend_ui.trainer.arguments import check_whole
 from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation, inquiry_of, kept_results
 from gradiend_ui.trainer.decoder_plan import (
     DecoderData,
@@ -24,75 +23,33 @@ from gradiend_ui.trainer.decoder_plan import (
     Request,
     Split,
     check_decoder_call,
-    check_split,
     class_names,
     decoder_data,
     decoder_request,
     goal_of,
 )
 from gradiend_ui.trainer.decoder_summary import Extractor, Results
-from gradiend_ui.trainer.encoder_evaluation import encode_rows, measure_table
-from gradiend_ui.trainer.model_and_data import ModelAndData
+from gradiend_ui.trainer.encoder_evaluation import EncoderSide
+from gradiend_ui.trainer.not_here import NOT_IN_DECODER, NOT_IN_FIGURES, NOT_IN_REWRITING
 from gradiend_ui.trainer.rewriting import RewriteRequest, rewrite
 
 Names = str | Sequence[str] | None
 
 
-class TextPredictionTrainer(ModelAndData):
+@refusing_class(
+    {
+        "evaluate_decoder": NOT_IN_DECODER,
+        "rewrite_base_model": NOT_IN_REWRITING,
+        "plot_probability_shifts": NOT_IN_FIGURES,
+    }
+)
+class TextPredictionTrainer(EncoderSide):
     """Train a GRADIEND, evaluate its encoder and decoder, rewrite its base model.
 
     Every argument and method is named as in the `gradiend` package; errors are `GradiendUIError`s, one sentence each.
     """
 
     # --- evaluation --------------------------------------------------------------------------------------------------
-
-    def evaluate_encoder(
-        self,
-        model_with_gradiend: ModelWithGradiend | None = None,
-        encoder_df: pd.DataFrame | Mapping[str, Any] | None = None,
-        split: Split = "test",
-        source: str | None = None,
-        max_size: int | None = None,
-        neutral_data_df: pd.DataFrame | Sequence[str] | None = None,
-        use_cache: bool | None = None,
-        return_df: bool = False,
-        plot: bool = False,
-        plot_kwargs: Mapping[str, Any] | None = None,
-        include_other_classes: bool | None = None,
-        device: Any = None,
-    ) -> dict[str, Any]:
-        """How well the encoder tells the classes apart, in the reference's shape.
-
-        Returns {"correlation" in [-1, 1] between encoded values and labels (+1 and -1 for the pair), "mean_by_class"
-        {label: mean encoded value, with tanh in [-1, 1]}, "mean_by_feature_class" {class: mean}, "all_data",
-        "training_only" and "target_classes_only" {"correlation", "accuracy" in [0, 1]}, "n_samples", spreads, ...},
-        with "encoder_df" after return_df=True: a row per text, its value in the column `encoded`.
-
-        encoder_df: a table of an earlier call (`return_df=True`), measured without encoding again.
-        split: one, several or "all"; source: gradients that are encoded, None as in the training.
-        max_size: at most so many rows per class; neutral_data_df: texts encoded as neutral, None the configured ones.
-        use_cache: accepted for scripts of the reference; nothing is taken from files here.
-        include_other_classes: also rows of classes outside the pair, with label 0. plot: draw
-        `plot_encoder_distributions` too, with plot_kwargs. device: where to encode.
-        Raises BadData when the rows do not define a correlation or a split has none, NotFound before any training.
-        """
-        check_whole("max_size", max_size, 1, optional=True)
-        check_split(split)
-        if not isinstance(model_with_gradiend, (ModelWithGradiend, type(None))):
-            raise BadBase("model_with_gradiend must be a ModelWithGradiend; a folder is opened by load_model().")
-        model = model_with_gradiend or self.get_model()
-        if device is not None:
-            model.to(device)
-        if encoder_df is not None:
-            result = measure_table(self._unified, encoder_df)
-        else:
-            result = encode_rows(
-                model, self._unified, self.training_args, self.config, split=split, source=source, max_size=max_size,
-                neutral=neutral_data_df, include_other_classes=include_other_classes,
-            )  # fmt: skip
-        if plot:
-            self.plot_encoder_distributions(result["encoder_df"], **dict(plot_kwargs or {}))
-        return {name: value for name, value in result.items() if return_df or name != "encoder_df"}
 
     def evaluate_decoder(
         self,
@@ -138,8 +95,9 @@ class TextPredictionTrainer(ModelAndData):
 
         Returns {key: {"value", "feature_factor", "learning_rate", "id", "strengthen", "lms", "base_lms", "fallback",
         "why"}, ..., "grid": {"base" or (feature_factor, learning_rate): {"probs", "probs_factual",
-        "probs_by_dataset", "lms", "id"}}}, with "plot_paths" and "plot_path" after plot=True. Probabilities and LMS
-        are in [0, 1]. Raises a GradiendUIError in a sentence.
+        "probs_by_dataset", "lms", "id"}}}, with "plot_paths" and "plot_path" after plot=True (the Plotly figures
+        themselves where there is no experiment_dir to write them to). Probabilities and LMS are in [0, 1].
+        Raises a GradiendUIError in a sentence.
         """
         counts = {"max_size": max_size, "max_size_training_like": max_size_training_like}
         counts |= {"max_size_neutral": max_size_neutral, "eval_batch_size": eval_batch_size}
@@ -265,7 +223,7 @@ class TextPredictionTrainer(ModelAndData):
         figsize: (width, height) in inches of 96 pixels; dpi: pixels per inch of a png (None: 150); title: True writes
             one, a text is used, False leaves it out; feature_factor: another row of the grid than the chosen cell's;
             theme: "light" or "dark".
-        Returns the path of the first file, "" without any place to write to.
+        Returns the path of the first file; the Plotly figure itself, and a logged sentence, without any place for it.
         Raises NotFound when no evaluation is kept, BadData when the results do not hold the class or belong to other
         weights or data, BadName for an unusable file, Failed where an image lacks kaleido or a browser (HTML and CSV
         are written by then).
@@ -283,91 +241,13 @@ class TextPredictionTrainer(ModelAndData):
             feature_factor=feature_factor, policy=selector or LMSThresholdPolicy(), theme=theme,
         )  # fmt: skip
 
-    def plot_training_convergence(
-        self,
-        *,
-        plot_mean_by_class: bool = True,
-        plot_mean_by_feature_class: bool | None = None,
-        plot_correlation: bool = True,
-        class_spread: str | None = None,
-        output: str | Path | None = None,
-        show: bool = False,
-        title: str | bool = True,
-        figsize: tuple[float, float] | None = None,
-        img_format: str | None = None,
-        dpi: int | None = None,
-        highlight_non_convergence: bool | None = None,
-        return_fig_ax: bool = False,
-        theme: str = "light",
-    ) -> Any:
-        """Correlation, class means (both in [-1, 1]) and loss over the steps of the training, from training.json.
-
-        plot_mean_by_class, plot_correlation: which lines; plot_mean_by_feature_class: means per class of the
-        data, None where they add to the means per label. class_spread: "minmax", "iqr" or "ci95" shades their spread.
-        title: True writes one, a text is used, False leaves it out. figsize: (width, height) in inches of 96 pixels;
-        dpi: pixels per inch of a png; theme: "light" or "dark". output, show, img_format, return_fig_ax,
-        highlight_non_convergence and the return value: as for `plot_probability_shifts`.
-        Raises NotFound without training.json, BadData for another spread, BadName for an unusable file.
-        """
-        from gradiend_ui.trainer.figures import destination, draw_training
-
-        stats = self.get_training_stats()
-        if stats is None:
-            raise NotFound("This GRADIEND has no training.json: its training cannot be drawn.")
-        options: dict[str, Any] = {
-            "plot_mean_by_class": plot_mean_by_class,
-            "plot_mean_by_feature_class": plot_mean_by_feature_class,
-            "plot_correlation": plot_correlation,
-            "class_spread": class_spread,
-            "title": title,
-            "figsize": figsize,
-            "theme": theme,
-        }
-        place = destination(self.config, self.experiment_dir, output, img_format, dpi, show, return_fig_ax)
-        return draw_training(stats, options, place)
-
-    def plot_encoder_distributions(
-        self,
-        encoder_df: pd.DataFrame | None = None,
-        *,
-        output: str | Path | None = None,
-        show: bool = False,
-        title: str | bool = True,
-        target_and_neutral_only: bool = True,
-        figsize: tuple[float, float] | None = None,
-        img_format: str | None = None,
-        dpi: int | None = None,
-        highlight_non_convergence: bool | None = None,
-        return_fig_ax: bool = False,
-        theme: str = "light",
-    ) -> Any:
-        """Where the encoder puts the texts of each class: a violin per class over its values, in [-1, 1] with tanh.
-
-        encoder_df: of `evaluate_encoder(return_df=True)`; None encodes the test split now.
-        target_and_neutral_only: leave out rows of classes that are no targets. The other arguments and the return
-        value: as for `plot_training_convergence`.
-        Raises BadData for a table without encoded values, BadName for an unusable file.
-        """
-        from gradiend_ui.trainer.figures import destination, draw_encoder
-
-        table = self.evaluate_encoder(return_df=True)["encoder_df"] if encoder_df is None else encoder_df
-        options: dict[str, Any] = {
-            "classes": self.target_classes,
-            "target_and_neutral_only": target_and_neutral_only,
-            "title": title,
-            "figsize": figsize,
-            "theme": theme,
-        }
-        place = destination(self.config, self.experiment_dir, output, img_format, dpi, show, return_fig_ax)
-        return draw_encoder(table, options, place)
-
     def _plot_every_class(
         self, results: Results, request: Request, show: bool | None, options: dict[str, Any]
     ) -> dict[str, Any]:
-        """Draw each asked class; the figures go to the experiment folder."""
+        """Draw each asked class; the figures go to the experiment folder. Without one they are handed back."""
         increase = request.goal == "strengthen"
         place, shown = options.pop("output", None), options.pop("show", False)
-        paths = []
+        drawn = []
         for name in request.asked:
             if (name if increase else f"{name}_weaken") not in results:
                 continue  # chosen by metrics of the user's own: there is no figure of a class to draw
@@ -375,7 +255,7 @@ class TextPredictionTrainer(ModelAndData):
             if place is None and self.experiment_dir is not None:
                 safe = "".join("_" if character in "/\\:" else character for character in name)
                 output = Path(self.experiment_dir) / f"decoder_probability_shifts_{safe}.html"
-            paths.append(
+            drawn.append(
                 self.plot_probability_shifts(
                     results,
                     target_class=name,
@@ -385,4 +265,4 @@ class TextPredictionTrainer(ModelAndData):
                     **options,
                 )
             )
-        return {"plot_paths": paths, "plot_path": paths[0] if len(paths) == 1 else None}
+        return {"plot_paths": drawn, "plot_path": drawn[0] if len(drawn) == 1 else None}

@@ -116,9 +116,9 @@ def training_plan(args: TrainingArguments, data: UnifiedData, base_location: str
     watched = evaluation_split(data)
     if settings.do_eval and watched == "train":
         log.warning(
-            "No row is of the split 'validation' or 'test': the best step is chosen on the rows that are trained on, so "
-            "that its correlation says little of other texts. Give some rows another split, or use split_col=None to "
-            "have splits drawn."
+            "No row is of the split 'validation' or 'test': the best step is chosen on the rows that are trained on, "
+            "so that its correlation says little of other texts. Give some rows another split, or use "
+            "split_col=None to have splits drawn."
         )
     evaluated = evaluation_rows(data, pair, args, watched, size) if settings.do_eval else ()
     return TrainingPlan(

@@ -12,6 +12,7 @@ import pytest
 
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.figures.encoder_distributions import encoder_distribution_table, encoder_distributions
+from gradiend_ui.figures.encoder_groups import Labels
 from gradiend_ui.figures.training_convergence import read_lines, training_convergence, training_convergence_table
 
 
@@ -104,7 +105,7 @@ def encoded() -> pd.DataFrame:
 
 
 def test_every_class_and_the_neutral_rows_have_a_violin(encoded: pd.DataFrame) -> None:
-    figure = encoder_distributions(encoded, classes=("F", "M"), class_label_mapping={"M": "masculine"})
+    figure = encoder_distributions(encoded, classes=("F", "M"), labels=Labels(class_names={"M": "masculine"}))
     assert [(trace.name, list(trace.y)) for trace in figure.data] == [
         ("F", [-0.8]),
         ("masculine", [0.9, 0.7]),

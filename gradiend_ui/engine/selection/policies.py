@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from gradiend_ui.engine.errors import BadGrid, shown
+from gradiend_ui.engine.errors import BadGrid, refusing_class, shown
 from gradiend_ui.engine.registry import Labels, Registry
 from gradiend_ui.engine.values import DEFAULT_RATIO, MOST_RATIO, finite
 
 CellId = Mapping[str, float]
 
 
+@refusing_class()
 @dataclass(frozen=True)
 class Candidate:
     """One cell as a policy sees it.
@@ -33,6 +34,7 @@ class Candidate:
     hits_of: tuple[int, int] | None = None
 
 
+@refusing_class()
 @dataclass(frozen=True)
 class BaseContext:
     """What a policy knows of the base model: its language-modelling score in [0, 1], None when it was not measured."""
@@ -92,6 +94,7 @@ def _learning_rate(cell: CellId) -> float:
 
 
 @register_policy(LMS_THRESHOLD, "the best cell with LMS at least {ratio:g} of the base", takes_ratio=True)
+@refusing_class()
 @dataclass(frozen=True)
 class LMSThresholdPolicy:
     """The largest metric among cells with lms >= ratio * base lms; the first of equals wins.
@@ -126,6 +129,7 @@ class LMSThresholdPolicy:
 
 
 @register_policy("lms_times_metric", "the largest product of LMS and metric")
+@refusing_class()
 @dataclass(frozen=True)
 class LMSTimesMetricPolicy:
     """The largest metric x lms; the first of equals wins. Needs no base LMS. Source of the rule: `gradiend` 0.2.3."""

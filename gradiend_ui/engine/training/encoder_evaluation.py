@@ -247,6 +247,5 @@ def _neutral_tables(
 
 def _neutral_table(encoder: Encoder, reader: GradientReader, examples: Sequence[Example], kind: str) -> pd.DataFrame:
     values = RowEncoder(reader, examples, FACTUAL).encode(encoder.gradiend)
-    return encoded_table(examples, values, FACTUAL, kind).assign(
-        neutral_variant=kind, eval_group=None, data_split=NEUTRAL_SPLIT
-    )
+    table = encoded_table(examples, values, FACTUAL, kind)
+    return table.assign(neutral_variant=kind, eval_group=None, data_split=NEUTRAL_SPLIT)

@@ -20,7 +20,7 @@ from gradiend_ui.engine.checkpoint.config import DECODER_BIAS, DECODER_WEIGHT, E
 from gradiend_ui.engine.checkpoint.importance import kept_mask, weight_importance
 from gradiend_ui.engine.checkpoint.reading import load_tensors, read_checkpoint
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
-from gradiend_ui.engine.errors import BadCheckpoint
+from gradiend_ui.engine.errors import BadCheckpoint, refusing
 from gradiend_ui.engine.files.whole_or_absent import write_whole
 from gradiend_ui.engine.training.initial import ParameterMap
 from gradiend_ui.engine.training.settings import Convergence, PostPruneConfig
@@ -193,6 +193,7 @@ def jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
+@refusing()
 def load_training_stats(model_path: Path | str) -> dict[str, Any] | None:
     """training.json of a checkpoint or run folder, steps as text; None when there is none.
 

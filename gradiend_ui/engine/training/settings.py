@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from gradiend_ui.engine.checkpoint.config import ACTIVATION_FIELDS, ACTIVATIONS
-from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.errors import BadGrid, refusing_class
 from gradiend_ui.engine.values import SOURCES, WEIGHT_PARTS
 
 OPTIMIZERS = ("adamw", "adam")
@@ -17,6 +17,7 @@ SAVED = ("best_only", "all_convergent", "all_tried")
 METRICS = ("correlation", "loss")
 
 
+@refusing_class()
 @dataclass(frozen=True)
 class PrePruneConfig:
     """Before training, keep the weights whose mean gradient over `n_samples` rows is largest in absolute value.
@@ -55,6 +56,7 @@ class PrePruneConfig:
         return self.threshold is None and isinstance(self.topk, float) and self.topk >= 1.0
 
 
+@refusing_class()
 @dataclass(frozen=True)
 class PostPruneConfig:
     """After training, keep the weights that matter most by `part`; see `PrePruneConfig` for topk and threshold.
