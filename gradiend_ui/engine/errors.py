@@ -140,10 +140,10 @@ def listed(names: Iterable[object]) -> str:
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """The known name that is spelled most like this one, quoted; where none is like it, all of them, listed."""
+    """A sentence that leads from a name that nobody knows to the known one that is spelled most like it, or to all."""
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=1)
-    return repr(near[0]) if near else listed(names)
+    return f"Did you mean {near[0]!r}?" if near else f"There are {listed(names) or 'none'}."
 
 
 def is_broken(text: str) -> bool:
@@ -174,7 +174,8 @@ def refusing(not_here: Mapping[str, str] = NONE) -> Callable[[Callable[P, R]], C
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            check_call(function.__qualname__, signature, args, kwargs, not_here)
+            made = type(args[0]).__name__ if function.__name__ == "__init__" and args else function.__name__
+            check_call(made, signature, args, kwargs, not_here)
             return function(*args, **kwargs)
 
         return call
@@ -193,8 +194,6 @@ def refusing_class(not_here: Mapping[str, Mapping[str, str]] = MappingProxyType(
             function = member.__func__ if isinstance(member, classmethod) else member
             if not inspect.isfunction(function) or (name.startswith("_") and name != "__init__"):
                 continue
-            if name == "__init__":
-                function.__qualname__ = cls.__qualname__
             told = refusing(not_here.get(name, NONE))(function)
             type.__setattr__(cls, name, classmethod(told) if isinstance(member, classmethod) else told)
         return cls
@@ -216,11 +215,11 @@ def check_call(
         known = [one for one in signature.parameters if one not in ("self", "cls")]
         unknown = next((one for one in kwargs if one not in signature.parameters), None)
         if unknown is None:
-            told = f"{name}() cannot be called so: {error}. Its arguments are {', '.join(known) or 'none'}."
+            told = f"{name}() cannot be called so: {error}. Its arguments are {listed(known) or 'none'}."
         elif unknown in not_here:
             raise NotAllowed(f"{name}() has no argument {unknown!r} here: {not_here[unknown]}.") from None
         else:
-            told = f"{name}() has no argument {unknown!r}. The nearest: {nearest(unknown, known) or 'none'}."
+            told = f"{name}() has no argument {unknown!r}. {nearest(unknown, known)}"
         raise BadGrid(told) from None
 
 

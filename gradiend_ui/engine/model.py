@@ -23,7 +23,7 @@ from gradiend_ui.engine.checkpoint import loaded
 from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder, GradientCreator, gradients_of_text, plain_number
 from gradiend_ui.engine.checkpoint.context import FeatureDefinition, labels_of
 from gradiend_ui.engine.checkpoint.loaded import Trained
-from gradiend_ui.engine.checkpoint.other_names import NOT_IN_LOADING, NOT_IN_SAVING, UnlikeTheReference
+from gradiend_ui.engine.checkpoint.other_names import NOT_IN_LOADING, NOT_IN_MAKING, NOT_IN_SAVING, UnlikeTheReference
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
 from gradiend_ui.engine.errors import BadData, refusing_class
 from gradiend_ui.engine.files.model_files import TRAINING
@@ -55,7 +55,7 @@ class _State:
         return joined_fingerprint(self.base.fingerprints()[1], self.trained, self.mapped)
 
 
-@refusing_class({"from_pretrained": NOT_IN_LOADING, "save_pretrained": NOT_IN_SAVING})
+@refusing_class({"__init__": NOT_IN_MAKING, "from_pretrained": NOT_IN_LOADING, "save_pretrained": NOT_IN_SAVING})
 class ModelWithGradiend(UnlikeTheReference):
     """A checkpoint, its autoencoder and its base model.
 
@@ -63,13 +63,14 @@ class ModelWithGradiend(UnlikeTheReference):
     `prune_gradiend` and setting the directions change this object; `copy.copy(model)` keeps what it was.
     """
 
+    gradient_creator: GradientCreator | None = None
+
     def __init__(self, trained: Trained, base: BaseModel, location: str) -> None:
         """Join a trained GRADIEND with a loaded base model.
 
         location: where the base model can be found again, an absolute path or Hub id; saved as metadata.base_model.
         Raises BadBase with the first mapped parameter that the base model does not have in that shape.
         """
-        self.gradient_creator: GradientCreator | None = None
         self._set(_State(trained, base, location))
 
     @classmethod
@@ -84,6 +85,7 @@ class ModelWithGradiend(UnlikeTheReference):
         device_encoder: str | torch.device | None = None,
         device_decoder: str | torch.device | None = None,
         device_map: DeviceMap | None = None,
+        base_model_device_map: DeviceMap | None = None,
         tokenizer: str | Tokenizer | None = None,
         prediction_objective: str | None = None,
         decoder_sequence_cloze_rhs_window: int | None = None,
@@ -99,7 +101,7 @@ class ModelWithGradiend(UnlikeTheReference):
         training and compilation; None takes the checkpoint's `metadata.base_model`.
         torch_dtype: of a base model that is loaded here; the GRADIEND keeps the dtype it was saved in.
         device: for everything, unless one of the three after it says otherwise; None is the CPU, or where a given
-        model already is. device_map: spreads the base model over devices, as in transformers.
+        model already is. device_map, or base_model_device_map: spreads the base model, as in transformers.
         tokenizer: a folder, a Hub id or a loaded tokenizer; None takes the base model's.
         prediction_objective, decoder_sequence_cloze_rhs_window: how the base model is scored; None as it was trained.
         chat_prompt: whether texts are scored inside a chat prompt; None when the base's path or name has "instruct".
@@ -109,6 +111,7 @@ class ModelWithGradiend(UnlikeTheReference):
         Raises BadCheckpoint or BadBase with the file and field that do not fit.
         """
         trained = loaded.read_trained(load_directory)
+        device_map = base_model_device_map if device_map is None else device_map
         on = None if device_map is not None else device_base_model or device
         scoring = Scoring(prediction_objective, decoder_sequence_cloze_rhs_window, chat_prompt)
         base, location = load_base(trained.checkpoint, base_model, tokenizer, torch_dtype, on, device_map, scoring)
@@ -340,8 +343,7 @@ class ModelWithGradiend(UnlikeTheReference):
         keep, instead of all these; keep_idx_sorted_unique changes nothing. inplace: change this object; else it stays
         and a new one shares its base model.
         Returns the pruned model, with return_mask also the bool mask (mapped weights before,).
-        Raises BadGrid when nothing is asked, a value is out of range, or nothing would stay.
-        """
+        Raises BadGrid when nothing is asked, a value is out of range, or nothing would stay."""
         kept = ranking.Pruning(topk, threshold, mask, part, importance, keep_idx).kept(self.gradiend)
         model = self if inplace else copy.copy(self)
         model._set(replace(self._state, trained=loaded.pruned(self._state.trained, kept)))
@@ -351,15 +353,13 @@ class ModelWithGradiend(UnlikeTheReference):
         """Turn encoder and decoder around: weights and biases get the opposite sign, this object changes.
 
         Every update becomes its negative, so a cell rewrites as the negated learning rate did before.
-        update_direction: negate the direction of each class with it, so that `strengthening_feature_factor` follows.
-        """
+        update_direction: negate the direction of each class with it, so that `strengthening_feature_factor` follows."""
         self._set(replace(self._state, trained=loaded.inverted(self._state.trained, update_direction=update_direction)))
 
     def with_original_base_model(self, new_base: Model) -> ModelWithGradiend:
         """The same GRADIEND on another loaded model, for example the one below a head that only training needed.
 
-        This object stays as it is. Raises BadBase when `new_base` lacks a mapped parameter.
-        """
+        This object stays as it is. Raises BadBase when `new_base` lacks a mapped parameter."""
         other, base = copy.copy(self), replace(self.base, model=unwrapped(new_base))
         other._set(replace(self._state, base=base))
         return other

@@ -108,7 +108,7 @@ def colormap(name: str, count: int) -> list[str]:
         return [_hex(listed[place % len(listed)]) for place in range(count)]
     if not isinstance(name, str) or name.lower() not in plotly.colors.named_colorscales():
         known = [*QUALITATIVE, *plotly.colors.named_colorscales()]
-        raise BadData(f"cmap must be the name of a colour map, not {name!r}: for example {nearest(name, known)}.")
+        raise BadData(f"cmap must be the name of a colour map, not {name!r}. {nearest(name, known)}")
     points = [place / max(1, count - 1) for place in range(count)]
     return [_hex(color) for color in plotly.colors.sample_colorscale(name, points)]
 

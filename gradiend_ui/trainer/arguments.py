@@ -247,18 +247,18 @@ class TrainingArguments:
         return content
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> TrainingArguments:
+    def from_dict(cls, d: Mapping[str, Any]) -> TrainingArguments:
         """From `to_dict`, or from the `training_args` of a training.json; what is no field is left out."""
         known = {entry.name for entry in fields(cls)}
-        values = {name: value for name, value in content.items() if name in known}
+        values = {name: value for name, value in d.items() if name in known}
         for name, kind in (("pre_prune_config", PrePruneConfig), ("post_prune_config", PostPruneConfig)):
             if isinstance(values.get(name), Mapping):
                 values[name] = kind(**values[name])
         return cls(**values)
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of the field `name`, or `default` where there is no such field."""
-        return vars(self).get(name, default)
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of the field `key`, or `default` where there is no such field."""
+        return vars(self).get(key, default)
 
     def _refuse_what_is_not_here(self) -> None:
         if isinstance(self.learning_rate, str):
@@ -354,7 +354,7 @@ def arguments_with(arguments: TrainingArguments, changes: Mapping[str, Any]) -> 
     known = {entry.name for entry in fields(arguments)}
     unknown = sorted(set(changes) - known)
     if unknown:
-        raise BadGrid(f"{unknown[0]!r} is no training argument. The nearest: {nearest(unknown[0], known)}.")
+        raise BadGrid(f"{unknown[0]!r} is no training argument. {nearest(unknown[0], sorted(known))}")
     values = {entry.name: getattr(arguments, entry.name) for entry in fields(arguments)}
     if "train_batch_size" in changes and values["base_gradient_batch_size"] == arguments.train_batch_size:
         values["base_gradient_batch_size"] = None

@@ -132,6 +132,7 @@ class EncoderSide(ModelAndData):
         plot: bool = False,
         plot_kwargs: Mapping[str, Any] | None = None,
         include_other_classes: bool | None = None,
+        use_all_transitions: bool = False,
         device: Any = None,
     ) -> dict[str, Any]:
         """How well the encoder tells the classes apart, in the reference's shape.
@@ -146,7 +147,7 @@ class EncoderSide(ModelAndData):
         split: one, several or "all"; source: gradients that are encoded, None as in the training.
         max_size: at most so many rows per class; neutral_data_df: texts encoded as neutral, None the configured ones.
         use_cache: accepted for scripts of the reference; nothing is taken from files here.
-        include_other_classes: also rows of classes outside the pair, with label 0. plot: draw
+        include_other_classes, or use_all_transitions: also rows of classes outside the pair, with label 0. plot: draw
         `plot_encoder_distributions` too, with plot_kwargs. device: where to encode.
         Raises BadData when the rows do not define a correlation or a split has none, NotFound before any training.
         """
@@ -162,7 +163,7 @@ class EncoderSide(ModelAndData):
         else:
             result = encode_rows(
                 model, self._unified, self.training_args, self.config, split=split, source=source, max_size=max_size,
-                neutral=neutral_data_df, include_other_classes=include_other_classes,
+                neutral=neutral_data_df, include_other_classes=use_all_transitions or include_other_classes,
             )  # fmt: skip
         if plot:
             drawn = self.plot_encoder_distributions(result["encoder_df"], **dict(plot_kwargs or {}))

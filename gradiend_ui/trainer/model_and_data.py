@@ -50,6 +50,8 @@ _UNSET: Any = object()
 class ModelAndData:
     """A base model or a trained GRADIEND with its data and settings: what it is, where it lies, how it is trained."""
 
+    training_args: TrainingArguments
+
     def __init__(
         self,
         model: str | Path | ModelWithGradiend,

@@ -193,7 +193,6 @@ NOT_IN_EVALUATION: Mapping[str, str] = {
     "text_col": "give neutral texts as a list, or as a frame with a column text",
     "transition_selection": _NO_SELECTION,
     "trust_encoder_df_cache": "encoded rows are not kept in files: give encoder_df",
-    "use_all_transitions": _OTHER_CLASSES,
 }
 NOT_IN_DECODER: Mapping[str, str] = {
     "summary_empty_default_id": "the base model stands in where no cell comes into question",

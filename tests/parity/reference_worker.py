@@ -277,26 +277,82 @@ def experiment(
     return {"summary": result, "grid": grid}
 
 
-def signatures() -> dict:
-    """{name: its parameters in order} of what scripts call."""
+MODULES = ("", ".trainer", ".evaluator", ".visualizer", ".comparison", ".data", ".model", ".util")
+DRAWN_BY = {"plot_encoder_distributions": "encoder_distributions", "plot_training_convergence": "convergence",
+            "plot_probability_shifts": "probability_shifts"}  # fmt: skip
+
+
+def public_surface() -> dict:
+    """Every public name of the reference: {"modules": {module: its names}, "classes": {class: {member: its arguments,
+    None for a property or field}}, "inherited": {class: names of torch's}, "functions": {name: its arguments}}."""
+    import dataclasses
+    import importlib
+
+    import torch
+    from gradiend import PostPruneConfig, PrePruneConfig, TextPredictionConfig, TextPredictionTrainer, TrainingArguments
+    from gradiend.evaluator.decoder import BaseContext, Candidate, LMSThresholdPolicy, LMSTimesMetricPolicy
+    from gradiend.trainer.text.prediction.model_with_gradiend import TextPredictionModelWithGradiend
+
+    classes = (
+        *(TextPredictionTrainer, TextPredictionModelWithGradiend, TrainingArguments, TextPredictionConfig),
+        *(PrePruneConfig, PostPruneConfig, LMSThresholdPolicy, LMSTimesMetricPolicy, Candidate, BaseContext),
+    )
+    torchs = {name for name in dir(torch.nn.Module) if not name.startswith("_")}
+    found: dict = {"modules": {}, "classes": {}, "inherited": {}, "functions": {}}
+    for place in MODULES:
+        module = importlib.import_module(f"gradiend{place}")
+        found["modules"][module.__name__] = sorted(module.__all__)
+    for cls in classes:
+        own = torchs - set(vars(cls)) if issubclass(cls, torch.nn.Module) else set()
+        fields = {field.name for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set()
+        names = {name for name in dir(cls) if not name.startswith("_")} - own - fields
+        members = {**dict.fromkeys(fields), **{name: _arguments(cls, name) for name in names}}
+        found["classes"][cls.__name__] = dict(sorted(members.items()))
+        found["classes"][cls.__name__]["__init__"] = _arguments(cls, "__init__")
+        found["inherited"][cls.__name__] = sorted(own)
+    trainer = found["classes"]["TextPredictionTrainer"]
+    for method, place in DRAWN_BY.items():
+        drawn = importlib.import_module(f"gradiend.visualizer.{place}")
+        trainer[method] = list(dict.fromkeys([*trainer[method], *_arguments(drawn, method)]))
+        trainer[method].remove("trainer")
+    found["functions"]["load_training_stats"] = _arguments(importlib.import_module("gradiend"), "load_training_stats")
+    return found
+
+
+def default_settings() -> dict:
+    """{class: {field: what it is when nothing is given}}, of those fields whose default is a plain value."""
+    import dataclasses
+
+    from gradiend import PostPruneConfig, PrePruneConfig, TextPredictionConfig, TrainingArguments
+
+    found = {}
+    for cls in (TrainingArguments, TextPredictionConfig, PrePruneConfig, PostPruneConfig):
+        made = cls()
+        values = {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
+        found[cls.__name__] = {
+            name: value for name, value in values.items() if value is None or isinstance(value, (bool, int, float, str))
+        }
+    return found
+
+
+def _arguments(owner: Any, name: str) -> list | None:
+    """The arguments of a function or method without self and those that take any name; None for another member."""
     import inspect
 
-    from gradiend import TextPredictionConfig, TextPredictionTrainer, TrainingArguments
-
-    called = {
-        "TextPredictionTrainer": TextPredictionTrainer.__init__,
-        "TrainingArguments": TrainingArguments,
-        "TextPredictionConfig": TextPredictionConfig,
-    }
-    methods = ("train", "evaluate_encoder", "evaluate_decoder", "rewrite_base_model", "get_model")
-    figures = ("plot_probability_shifts", "plot_training_convergence", "plot_encoder_distributions")
-    called |= {name: getattr(TextPredictionTrainer, name) for name in (*methods, *figures)}
-    return {name: list(inspect.signature(target).parameters) for name, target in called.items()}
+    member = getattr(owner, name) if inspect.ismodule(owner) else inspect.getattr_static(owner, name)
+    function = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
+    if not inspect.isfunction(function):
+        return None
+    free = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    found = inspect.signature(function).parameters.values()
+    return [one.name for one in found if one.kind not in free and one.name not in ("self", "cls")]
 
 
 OPERATIONS = {
     operation.__name__: operation
-    for operation in (evaluate, evaluate_encoder, experiment, operate, rewrite, signatures, train, unify)
+    for operation in (
+        *(default_settings, evaluate, evaluate_encoder, experiment, operate, public_surface, rewrite, train, unify),
+    )
 }
 
 

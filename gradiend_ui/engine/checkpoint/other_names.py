@@ -27,8 +27,18 @@ MODEL_NAMES: Mapping[str, str] = {
     "use_seq2seq_encoder_mlm": "base.objective tells how the model is scored",
     **dict.fromkeys(
         (
-            *("add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile", "double"),
-            *("dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state"),
+            *(
+                "T_destination",
+                "add_module",
+                "apply",
+                "bfloat16",
+                "buffers",
+                "call_super_init",
+                "children",
+                "compile",
+                "double",
+            ),
+            *("double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state"),
             *("get_parameter", "get_submodule", "half", "ipu", "load_state_dict", "modules", "mtia", "named_buffers"),
             *("named_children", "named_modules", "named_parameters", "parameters", "register_backward_hook"),
             *("register_buffer", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"),
@@ -47,7 +57,6 @@ _SHAPE = "the checkpoint says it: leave it out"
 NOT_IN_LOADING: Mapping[str, str] = {
     "activation_decoder": _SHAPE,
     "activation_encoder": _SHAPE,
-    "base_model_device_map": "it is called device_map",
     "base_model_max_memory": "give device_map",
     "bias_decoder": _SHAPE,
     "encoder_decoder_same_device": "give device, or device_encoder and device_decoder",
@@ -61,6 +70,11 @@ NOT_IN_LOADING: Mapping[str, str] = {
     "trust_remote_code": "no remote code is run: convert the model first",
 }
 """Arguments of `from_pretrained`."""
+NOT_IN_MAKING: Mapping[str, str] = dict.fromkeys(
+    ("base_model", "gradiend", "gradient_creator", "source", "target", "tokenizer"),
+    "from_pretrained() makes one from its files, and train() from a base model",
+)
+"""Arguments of making one."""
 NOT_IN_SAVING: Mapping[str, str] = {
     "training": "training.json of the checkpoint is written again as it is: leave it out",
 }
