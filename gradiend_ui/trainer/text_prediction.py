@@ -120,15 +120,24 @@ class TextPredictionTrainer(EncoderSide):
         return results | self._plot_every_class(results, request, show, options)
 
     def evaluate(
-        self, *, kwargs_encoder: Mapping[str, Any] | None = None, kwargs_decoder: Mapping[str, Any] | None = None
+        self,
+        *,
+        kwargs_encoder: Mapping[str, Any] | None = None,
+        kwargs_decoder: Mapping[str, Any] | None = None,
+        split: Split | None = None,
+        max_size: int | None = None,
+        use_cache: bool | None = None,
+        device: Any = None,
     ) -> dict[str, Any]:
         """{"encoder": evaluate_encoder(**kwargs_encoder), "decoder": evaluate_decoder(**kwargs_decoder)}.
 
-        Raises what the two raise.
+        split, max_size, use_cache, device: for both. Raises what the two raise.
         """
+        both = {"split": split, "max_size": max_size, "use_cache": use_cache, "device": device}
+        given = {name: value for name, value in both.items() if value is not None}
         return {
-            "encoder": self.evaluate_encoder(**dict(kwargs_encoder or {})),
-            "decoder": self.evaluate_decoder(**dict(kwargs_decoder or {})),
+            "encoder": self.evaluate_encoder(**{**dict(kwargs_encoder or {}), **given}),
+            "decoder": self.evaluate_decoder(**{**dict(kwargs_decoder or {}), **given}),
         }
 
     def _decoder_data(self) -> DecoderData:

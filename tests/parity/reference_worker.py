@@ -319,6 +319,16 @@ def public_surface() -> dict:
     return found
 
 
+def script(*, name: str, rows: list[dict], texts: list[str], **found: Any) -> Any:
+    """What a script of tests/support/scripts.py tells when it is run with the reference."""
+    import pandas as pd
+
+    from tests.support.scripts import run_script
+
+    values = {"rows": pd.DataFrame(rows), "texts": pd.DataFrame({"text": texts}), **found}
+    return run_script(name, "gradiend", values)
+
+
 def default_settings() -> dict:
     """{class: {field: what it is when nothing is given}}, of those fields whose default is a plain value."""
     import dataclasses
@@ -351,7 +361,8 @@ def _arguments(owner: Any, name: str) -> list | None:
 OPERATIONS = {
     operation.__name__: operation
     for operation in (
-        *(default_settings, evaluate, evaluate_encoder, experiment, operate, public_surface, rewrite, train, unify),
+        *(default_settings, evaluate, evaluate_encoder, experiment, operate),
+        *(public_surface, rewrite, script, train, unify),
     )
 }
 
