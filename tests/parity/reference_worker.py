@@ -287,6 +287,7 @@ def public_surface() -> dict:
     None for a property or field}}, "inherited": {class: names of torch's}, "functions": {name: its arguments}}."""
     import dataclasses
     import importlib
+    import inspect
 
     import torch
     from gradiend import PostPruneConfig, PrePruneConfig, TextPredictionConfig, TextPredictionTrainer, TrainingArguments
@@ -297,7 +298,12 @@ def public_surface() -> dict:
         *(TextPredictionTrainer, TextPredictionModelWithGradiend, TrainingArguments, TextPredictionConfig),
         *(PrePruneConfig, PostPruneConfig, LMSThresholdPolicy, LMSTimesMetricPolicy, Candidate, BaseContext),
     )
-    torchs = {name for name in dir(torch.nn.Module) if not name.startswith("_")}
+    patched = {
+        name
+        for name, member in vars(torch.nn.Module).items()
+        if inspect.isfunction(member) and not member.__module__.startswith("torch")
+    }  # by transformers, while it loads a model
+    torchs = {name for name in dir(torch.nn.Module) if not name.startswith("_")} - patched
     found: dict = {"modules": {}, "classes": {}, "inherited": {}, "functions": {}}
     for place in MODULES:
         module = importlib.import_module(f"gradiend{place}")
@@ -305,7 +311,7 @@ def public_surface() -> dict:
     for cls in classes:
         own = torchs - set(vars(cls)) if issubclass(cls, torch.nn.Module) else set()
         fields = {field.name for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set()
-        names = {name for name in dir(cls) if not name.startswith("_")} - own - fields
+        names = {name for name in dir(cls) if not name.startswith("_")} - own - fields - patched
         members = {**dict.fromkeys(fields), **{name: _arguments(cls, name) for name in names}}
         found["classes"][cls.__name__] = dict(sorted(members.items()))
         found["classes"][cls.__name__]["__init__"] = _arguments(cls, "__init__")
