@@ -95,9 +95,13 @@ def test_rows_of_the_run_are_counted(card, words) -> None:
     assert "24 recovered from the run" in text_of(health.build_health({**card, "rows_recovered": 24}, words))
 
 
-def test_notes_are_behind_one_line(card, words) -> None:
-    text = text_of(health.build_health({**card, "notes": ["Directions were guessed."]}, words))
-    assert "1 note on this checkpoint" in text and "Directions were guessed." in text
+def test_one_note_is_read_at_once_and_several_are_behind_one_line(card, words) -> None:
+    def shown(*notes: str) -> str:
+        return json.dumps(health.build_health({**card, "notes": list(notes)}, words))
+
+    assert "Directions were guessed." in shown("Directions were guessed.") and "summary" not in shown("One.")
+    assert "2 notes on this checkpoint" in shown("One.", "Two.") and "summary" in shown("One.", "Two.")
+    assert "on this checkpoint" not in shown()
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

@@ -204,7 +204,10 @@ def _told(sweep: FoundSweep, words: Words) -> str:
 
 
 def _notes(notes: Sequence[str], words: Words) -> Node | None:
+    """One note is there to be read; several are folded."""
     if not notes:
         return None
+    if len(notes) == 1:
+        return node("div", node("p", notes[0]), cls="warnings")
     summary = node("summary", words.counted("load.notes", len(notes)))
     return node("details", summary, *(node("p", text) for text in notes), cls="warnings")
