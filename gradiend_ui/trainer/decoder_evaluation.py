@@ -180,12 +180,22 @@ class DecoderEvaluation:
                 "The newest evaluation was made with training_like_df or neutral_df of its own, which are not kept: "
                 "pass decoder_results."
             )
-        if not data.plan(request, frames).is_called(record.info["fingerprint"]):
+        plan, name = data.plan(request, frames), record.info["fingerprint"]
+        scores, choices = tuple(self._store.cells(record.id)[1]), record.info["choices"]
+        earlier = plan.is_of_earlier_scorer(name)
+        if not plan.is_called(name) and not earlier:
             raise BadData(
                 "The kept evaluation belongs to other weights or data than this trainer has: run evaluate_decoder() "
                 "again, or pass decoder_results."
             )
-        scores, choices = tuple(self._store.cells(record.id)[1]), record.info["choices"]
+        differs = earlier and difference_to_today(
+            _cache_of(data, request, plan, scores), plan, data.model, data.model.workspace()
+        )
+        if differs:
+            raise BadData(
+                f"The kept evaluation was made by a version before this one, which scored differently ({differs}): run "
+                "evaluate_decoder() again, or pass decoder_results."
+            )
         return Evaluated(request, scores, "stored", record.id, choices=choices)
 
     # --- decoder_grid_cache.json -----------------------------------------------------------------------------------
@@ -228,7 +238,8 @@ class DecoderEvaluation:
             max_neutral=cache.max_neutral,
         )
         plan = data.plan(request)
-        stale = cache.fingerprint is not None and not plan.is_called(cache.fingerprint)
+        name = cache.fingerprint
+        stale = name is not None and not plan.is_called(name) and not plan.is_of_earlier_scorer(name)
         difference = (
             "weights, data or targets changed"
             if stale

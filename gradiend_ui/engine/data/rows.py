@@ -8,7 +8,7 @@ classes with one word each. Knows tables and files; no tokenizer, no model.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -97,6 +97,7 @@ class EvalRow:
     """One scorable row; `number` is its position in the table it came from, counted from 0.
 
     asked: which mask of the text is read, from 0. A row of a table has one; a sentence of one's own may have several.
+    The repr of a table's rows is part of what a training is known by.
     """
 
     number: int
@@ -106,7 +107,7 @@ class EvalRow:
     alternative: str
     alternative_class: str
     split: str
-    asked: int = 0
+    asked: int = field(default=0, repr=False)
 
 
 class Candidate(NamedTuple):

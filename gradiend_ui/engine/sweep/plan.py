@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING
+from gradiend_ui.engine.base.objectives import CAUSAL
 from gradiend_ui.engine.data.columns import ordered_classes
 from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_rows
 from gradiend_ui.engine.data.rows import EvalData, EvalRow
@@ -29,7 +30,16 @@ from gradiend_ui.engine.scoring.objectives.probabilities import Objective
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
 from gradiend_ui.engine.selection.winner import goal_feature_factors
 from gradiend_ui.engine.sweep.spec import SweepSpec
-from gradiend_ui.engine.values import DEFAULT_LIMITS, DEFAULT_PRECISION, PRECISIONS, BatchLimits, Cell, CellScore, Grid
+from gradiend_ui.engine.values import (
+    DEFAULT_LIMITS,
+    DEFAULT_PRECISION,
+    PRECISIONS,
+    REFERENCE,
+    BatchLimits,
+    Cell,
+    CellScore,
+    Grid,
+)
 
 SCORER_VERSION = 3
 """Part of every fingerprint: raise it whenever a change here or in the objectives may change a number."""
@@ -71,6 +81,21 @@ class PreparedSweep:
     def is_called(self, fingerprint: object) -> bool:
         """Whether results of this name are this plan's, by today's spelling or the former one."""
         return fingerprint == self.fingerprint or fingerprint == _in_precision(self._former, self.spec.precision)
+
+    def is_of_earlier_scorer(self, fingerprint: object) -> bool:
+        """Whether results of this name are of the same weights, rows and settings, scored by a version before this one:
+        what they belong to is unchanged, their numbers stay apart."""
+        return fingerprint in self._earlier_names
+
+    @cached_property
+    def _earlier_names(self) -> frozenset[str]:
+        prints = {self.model.fingerprint, self.model.former_fingerprint}
+        earlier = [
+            {**self.ingredients, "scorer": scorer, "model": own}
+            for scorer in range(1, SCORER_VERSION)
+            for own in prints
+        ]
+        return frozenset(_in_precision(_digest(made), self.spec.precision) for made in earlier)
 
     @cached_property
     def _shared(self) -> str:
@@ -281,7 +306,7 @@ def _ingredients(
         "dtype": str(model.base_model.dtype),
         "objective": model.base.objective,
         "part": spec.part,
-        "token_boundary": spec.token_boundary if model.base.two_boundaries else None,
+        "token_boundary": _told_boundary(model, spec),
         "rows": [[row.masked, row.label, row.label_class, row.alternative, row.alternative_class] for row in rows],
         "targets": None if targets.words is None else {name: list(words) for name, words in targets.words.items()},
         "classes": targets.classes,
@@ -293,6 +318,14 @@ def _ingredients(
     if model.base.facts.windowed:
         ingredients["rhs_window"] = model.base.rhs_window
     return ingredients
+
+
+def _told_boundary(model: ModelWithGradiend, spec: SweepSpec) -> str | None:
+    """The token boundary where it makes a difference. At a mask the reference's goes unnamed, as it did before there
+    were two."""
+    if not model.base.two_boundaries or (model.base.kind != CAUSAL and spec.token_boundary == REFERENCE):
+        return None
+    return spec.token_boundary
 
 
 def _warnings(

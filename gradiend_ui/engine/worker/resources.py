@@ -196,12 +196,14 @@ class Resources:
         self._plans.keep(run, plan)
 
     def plan(self, run_id: str) -> PreparedSweep:
-        """The run's plan, made again when it was dropped. Raises BadData when its ingredients have changed."""
+        """The run's plan, made again when it was dropped; that of a run of an earlier scorer is today's. Raises BadData
+        when its ingredients have changed."""
         plan = self._plans.get(run_id)
         if plan is None:
             record = self.store.run(run_id)
             plan = self.planned(record, BatchLimits(**record.info.get("batches", {})))
-            if not plan.is_called(record.info["fingerprint"]):
+            name = record.info["fingerprint"]
+            if not plan.is_called(name) and not plan.is_of_earlier_scorer(name):
                 raise BadData(
                     "The checkpoint or its data changed since this run began: its numbers would not fit together. "
                     "Start a new sweep."

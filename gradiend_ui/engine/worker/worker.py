@@ -25,7 +25,7 @@ from gradiend_ui.engine.uploads.request_limits import encoding_limited
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 from gradiend_ui.engine.worker import requests
 from gradiend_ui.engine.worker.handlers import comparing, data, exporting, loading, sweeping
-from gradiend_ui.engine.worker.handlers.sweeping import order_of, plan_smaller
+from gradiend_ui.engine.worker.handlers.sweeping import order_of, plan_by_todays_scorer, plan_smaller
 from gradiend_ui.engine.worker.requests import Answer, Request
 from gradiend_ui.engine.worker.resources import Resources
 
@@ -179,6 +179,8 @@ class Worker:
     def _begin(self, run_id: str) -> None:
         loaded = self._resources.checkpoint(self._store.run(run_id).checkpoint)
         plan = self._resources.plan(run_id)
+        if plan_by_todays_scorer(self._resources, run_id, plan):
+            return
         order = order_of(self._resources, run_id, plan)
         progress = run(plan, loaded.workspace, self._store, run_id, reuse=not plan.spec.again, order=order, pace=PACE)
         self._current = (run_id, while_unchanged(loaded.model.base, progress))

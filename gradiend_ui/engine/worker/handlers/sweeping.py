@@ -10,6 +10,7 @@ from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.results import cell_key
 from gradiend_ui.engine.store.run_info import KeptInfo
+from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.sweep.known_cells import with_tables
 from gradiend_ui.engine.sweep.order import CellOrder, WholeGrid, WinnerSearch
 from gradiend_ui.engine.sweep.plan import PreparedSweep
@@ -121,14 +122,28 @@ def plan_smaller(resources: Resources, run_id: str) -> bool:
     limits = BatchLimits(**record.info["batches"]).halved()
     if limits is None:
         return False
-    plan = resources.planned(record, limits)
-    resources.keep_plan(run_id, plan)
-    info: KeptInfo = {**record.info, **planned_info(plan)}
-    info["other_fingerprints"] += [record.info["fingerprint"], *record.info["other_fingerprints"]]
     said = f"The memory was too small for the blocks of this sweep: it began anew with {limits.rows} rows at a time."
-    info["warnings"] = [*(text for text in record.info["warnings"] if not text.startswith(said[:20])), said]
-    resources.store.plan_again(run_id, info)
+    _begin_anew(resources, record, resources.planned(record, limits), said)
     return True
+
+
+def plan_by_todays_scorer(resources: Resources, run_id: str, plan: PreparedSweep) -> bool:
+    """Let a run that an earlier version began wait for its turn anew: numbers of two scorers never meet. False for a
+    run of today's."""
+    record = resources.store.run(run_id)
+    if plan.is_called(record.info["fingerprint"]):
+        return False
+    said = "A version before this one began this sweep and scored a little differently: it began anew."
+    _begin_anew(resources, record, plan, said)
+    return True
+
+
+def _begin_anew(resources: Resources, record: Run, plan: PreparedSweep, said: str) -> None:
+    resources.keep_plan(record.id, plan)
+    info: KeptInfo = {**record.info, **planned_info(plan)}
+    info["other_fingerprints"] += [record.info["fingerprint"], *record.info.get("other_fingerprints", ())]
+    info["warnings"] = [*(text for text in record.info["warnings"] if not text.startswith(said[:20])), said]
+    resources.store.plan_again(record.id, info)
 
 
 def order_of(resources: Resources, run_id: str, plan: PreparedSweep) -> CellOrder:
