@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
 from gradiend_ui.engine.base.chat_prompt import in_chat_prompt
+from gradiend_ui.engine.base.kinds import AUTO_CLASSES, kinds_of, name_of
 from gradiend_ui.engine.base.objectives import (
     AUTO,
     CAUSAL,
     KIND_WORDS,
-    MASKED,
-    SEQ2SEQ,
     Kind,
     ObjectiveFacts,
     objective_named,
@@ -38,7 +34,6 @@ from gradiend_ui.engine.uploads.tokenizer import SPARE_IDS
 Model = Any  # a transformers PreTrainedModel
 Tokenizer = Any  # a transformers tokenizer
 DeviceMap: TypeAlias = "str | Mapping[str, int | str]"
-AUTO_CLASSES = {MASKED: AutoModelForMaskedLM, CAUSAL: AutoModelForCausalLM, SEQ2SEQ: AutoModelForSeq2SeqLM}
 REFERENCE_MAX_LENGTH = 512
 WHOLE_RIGHT_CONTEXT = -1
 
@@ -80,12 +75,10 @@ class BaseModel:
         """The name of the class of `transformers` that loads this model."""
         return str(AUTO_CLASSES[self.kind].__name__)
 
-    @property
+    @cached_property
     def positions(self) -> int | None:
         """The longest input in tokens that the model takes; None when nothing limits it."""
-        limit = getattr(self.model.config, "max_position_embeddings", None)
-        offset = 2 if getattr(self.model.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert") else 0
-        return None if limit is None else int(limit) - offset
+        return positions_of(self.model)
 
     @property
     def max_length(self) -> int:
@@ -213,45 +206,17 @@ def chosen_objective(config: Any, location: str, asked: str = AUTO) -> str:
     "clm_mlm_head" is scored as "clm_next_token". Raises BadBase with the choices that fit.
     """
     wanted = None if asked == AUTO else objective_named(asked)
-    kind = kind_of(config, location)
+    kind, *more = kinds_of(config, location)
     fitting = objectives_of(kind)
     if wanted is None:
         return fitting[0].name
-    if wanted.kind != kind:
+    if wanted.kind not in (kind, *more):
         choices = ", ".join(f"{facts.name!r} ({facts.about})" for facts in fitting)
         raise BadBase(
             f"The prediction objective {shown(asked)} needs {KIND_WORDS[wanted.kind]} language model, and "
             f"{name_of(location)!r} is {KIND_WORDS[kind]} one. Choose 'auto' or {choices}."
         )
     return wanted.scored_as or wanted.name
-
-
-def kind_of(config: Any, location: str) -> Kind:
-    """ "masked", "causal" or "seq2seq", by the configuration alone (a path with "t5" in it says nothing)."""
-    names = [name for name in config.architectures or [] if isinstance(name, str)]
-    if getattr(config, "is_encoder_decoder", False):
-        if type(config) in AutoModelForSeq2SeqLM._model_mapping:
-            return SEQ2SEQ
-    elif any(name.endswith("ForMaskedLM") or name.endswith("ForPreTraining") and "Bert" in name for name in names):
-        if type(config) in AutoModelForMaskedLM._model_mapping:
-            return MASKED
-    elif any(name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in names):
-        if type(config) in AutoModelForCausalLM._model_mapping:
-            return CAUSAL
-    elif not names or any(name.endswith("Model") for name in names):
-        if type(config) in AutoModelForMaskedLM._model_mapping:
-            return MASKED
-        if type(config) in AutoModelForCausalLM._model_mapping:
-            return CAUSAL
-    raise BadBase(
-        f"{name_of(location)!r} ({', '.join(names) or 'no architecture named'}) is neither a masked nor a causal nor "
-        "an encoder-decoder language model: give the base model the GRADIEND was trained on."
-    )
-
-
-def name_of(location: str) -> str:
-    """The last part of a path, or a Hub id as it is."""
-    return Path(location).name if os.path.isabs(location) or os.path.isdir(location) else location
 
 
 def vocabulary_size(tokenizer: Tokenizer) -> int:
@@ -276,6 +241,22 @@ def marked_words(tokenizer: Tokenizer) -> WordMarks:
     if not any(piece.startswith(WORD_START_MARKS) for piece in pieces[1:]):
         return ""
     return "from the start" if pieces[0].startswith(WORD_START_MARKS) else "between words"
+
+
+def positions_of(model: Model) -> int | None:
+    """How many tokens a model reads at once; None when nothing limits it: T5 has no such number, XLNet's is -1.
+
+    Of a model of images and texts it is the number of its language model. RoBERTa and its kin count from behind their
+    padding, so that the first rows of their table stand for no token.
+    """
+    stated = getattr(model.config, "max_position_embeddings", None)
+    if stated is None:
+        stated = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(stated, (int, float)) or stated <= 0:
+        return None
+    tables = (vars(module) for name, module in model.named_modules() if name.endswith("position_embeddings"))
+    paddings = [table["padding_idx"] for table in tables if isinstance(table.get("padding_idx"), int)]
+    return int(stated) - (paddings[0] + 1 if paddings else 0)
 
 
 def embedding_rows(model: Model) -> int | None:

@@ -10,6 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.base.unfit import (
+    ADAPTER_FILE,
+    check_no_adapter,
+    check_no_quantized_files,
+    check_not_quantized,
+)
 from gradiend_ui.engine.checkpoint.config import describes_gradiend
 from gradiend_ui.engine.checkpoint.run_folder import leads_out
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed, shown
@@ -43,11 +49,15 @@ SIZES = dict.fromkeys((
     "num_attention_heads", "n_head", "n_heads", "num_heads", "max_position_embeddings", "n_positions", "head_dim",
     "word_embed_proj_dim",
 ), 1) | {"type_vocab_size": 0}  # fmt: skip
-"""{setting: its least value}: DeBERTa has no types of tokens."""
+"""{setting: its least value}: DeBERTa has no types of tokens. Strangers' settings keep to them; those of one's own
+model are the library's to judge (Gemma 3n has a list of widths, XLNet positions without end), and these only say what
+may be wrong where it failed."""
 DEPTHS = (
     "num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers", "num_decoder_layers",
 )  # fmt: skip
 MAX_LAYERS, MAX_NUMBER, MAX_LEVELS = 256, 2**27, 4
+OWNERS_LAYERS, OWNERS_LEVELS = 10_000, 32
+"""Of one's own model: more would take minutes to lay out, and no library has them."""
 STRANGERS_LAYERS = 64
 """Models of 1.5 billion weights have at most 48; each layer costs time, however narrow it is."""
 MAX_VALUES = 200_000
@@ -76,6 +86,8 @@ SPARE_TENSORS, SPARE_WEIGHTS = 20, 50_000_000
 def check_base_folder(folder: Path, trust: Trust) -> None:
     """Raises BadBase, NotAllowed or TooLarge with the file and field for a folder that is no readable base model."""
     name = folder.name
+    if not trust.public:
+        check_no_adapter((path.name for path in folder.iterdir()), name)
     if not (folder / CONFIG).is_file():
         raise BadBase(f"The base model folder {name!r} holds no config.json: give the folder of the whole model.")
     _check_stored(folder)
@@ -94,10 +106,12 @@ def check_base_folder(folder: Path, trust: Trust) -> None:
     if trust.public:
         _check_strangers_files(folder, trust)
     promised = _promised(folder, trust)
+    check_no_quantized_files((path.name for path in folder.iterdir()), promised or (), name)
     if promised is not None:
-        trust.check_parameters(sum(info.numel for info in promised), name)
+        stored = [info for _, info in promised]
+        trust.check_parameters(sum(info.numel for info in stored), name)
         if trust.public:
-            check_ranges(config, promised, STRANGERS_LAYERS, f"config.json of the base model {name!r}")
+            check_ranges(config, stored, STRANGERS_LAYERS, f"config.json of the base model {name!r}")
     elif trust.public:
         raise BadBase(f"The base model {name!r} holds no weights that are read: upload it with its model.safetensors.")
     if trust.public:
@@ -118,7 +132,10 @@ def read_object(path: Path, name: str) -> dict[str, Any]:
 
 
 def check_config(config: Mapping[str, Any], name: str, trust: Trust) -> None:
-    """Raises BadBase or NotAllowed for a config.json that no language model of transformers itself can have."""
+    """Raises BadBase or NotAllowed for a config.json that no language model of transformers itself can have.
+
+    On one's own machine nothing is refused that the library takes; see `told_by_settings` for what it does not.
+    """
     model_type, classes = config.get("model_type"), config.get("architectures")
     where = f"config.json of the base model {name!r}"
     if not isinstance(model_type, str) or not model_type:
@@ -128,7 +145,35 @@ def check_config(config: Mapping[str, Any], name: str, trust: Trust) -> None:
     trust.check_architecture(model_type, name)
     if trust.public and config.get("quantization_config") is not None:
         raise NotAllowed(f"{where}: quantized models are not opened (quantization_config): take the plain model.")
-    _check_fields(config, where, 0, STRANGERS_LAYERS if trust.public else MAX_LAYERS)
+    check_not_quantized(config, name)
+    if trust.public:
+        _check_fields(config, where, 0, STRANGERS_LAYERS)
+    else:
+        _check_own_fields(config, where, 0)
+
+
+def told_by_settings(config: Mapping[str, Any], name: str) -> str | None:
+    """For a model that the library could not build: the sentence on a setting that no model is known to have; None
+    where all are of the usual kind. Lists, and settings inside others, are passed over: some models have them."""
+    plain = {key: value for key, value in config.items() if not isinstance(value, (list, dict))}
+    try:
+        _check_fields(plain, f"config.json of the base model {name!r}", 0, OWNERS_LAYERS)
+    except BadBase as error:
+        return str(error)
+    return None
+
+
+def _check_own_fields(config: Mapping[str, Any], where: str, level: int) -> None:
+    """Of one's own model: no code from elsewhere, and no more layers than can be laid out."""
+    if level > OWNERS_LEVELS:
+        raise BadBase(f"{where} is nested too deep to be a model's.")
+    for key, value in config.items():
+        if key in CODE_FIELDS:
+            check_no_remote_name(value, f"{where}: {key}")
+        elif (key in DEPTHS or "layers" in key) and type(value) in (int, float) and value > OWNERS_LAYERS:
+            raise BadBase(f"{where}: {key} must be at most {OWNERS_LAYERS:,} layers, not {shown(value)}.")
+        elif isinstance(value, dict) and key not in LABELS:
+            _check_own_fields(value, where, level + 1)
 
 
 def _check_fields(config: Mapping[str, Any], where: str, level: int, deepest: int) -> None:
@@ -166,8 +211,9 @@ def _check_strangers_files(folder: Path, trust: Trust) -> None:
     for path in files:
         if leads_out(path, folder):
             raise NotAllowed(f"{path.name} of the base model {folder.name!r} is a link that leads out of its folder.")
-    if any(path.name == "adapter_config.json" for path in files):
-        raise NotAllowed(f"The base model {folder.name!r} is an adapter (adapter_config.json): merge it first.")
+    adapter = next((path.name for path in files if ADAPTER_FILE.fullmatch(path.name)), None)
+    if adapter is not None:
+        raise NotAllowed(f"The base model {folder.name!r} is an adapter ({adapter}): merge it first.")
     if not any(path.suffix == ".safetensors" for path in files):
         for path in files:
             trust.check_pickle(path)
@@ -209,14 +255,14 @@ def shards_of(index: Mapping[str, Any], names: frozenset[str], where: str, suffi
     return tuple(sorted(set(places.values())))
 
 
-def _promised(folder: Path, trust: Trust) -> list[TensorInfo] | None:
-    """What the folder's safetensors files hold, every header checked; None when it has none. A stranger's tables are
-    bounded over all files together."""
+def _promised(folder: Path, trust: Trust) -> list[tuple[str, TensorInfo]] | None:
+    """The tensors that the folder's safetensors files hold, every header checked; None when it has none. A stranger's
+    tables are bounded over all files together."""
     files = sorted(path for path in folder.glob("model*.safetensors") if path.is_file())
-    limits, found = STRANGERS_LIMITS if trust.public else LIMITS, list[TensorInfo]()
+    limits, found = STRANGERS_LIMITS if trust.public else LIMITS, list[tuple[str, TensorInfo]]()
     for path in files:
         header = _header(path, limits)
-        found += header.values()
+        found += header.items()
         if trust.public:
             limits = limits.less(header_bytes(path), len(header))
     return found if files else None
@@ -236,7 +282,7 @@ def check_described(described: int, tensors: int, folder: Path, trust: Trust = L
     far more tensors than are described either: each one that belongs to nothing costs time.
     """
     promised = _promised(folder, trust)
-    stored, held = (None, 0) if promised is None else (sum(info.numel for info in promised), len(promised))
+    stored, held = (None, 0) if promised is None else (sum(info.numel for _, info in promised), len(promised))
     if trust.public and held > 2 * tensors + SPARE_TENSORS:
         raise BadBase(
             f"The files of the base model {folder.name!r} hold {held:,} tensors, and its config.json describes "

@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 
 import torch
 from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers.utils.peft_utils import find_adapter_config_file
 
 from gradiend_ui.engine.base.base_model import (
-    AUTO_CLASSES,
     WHOLE_RIGHT_CONTEXT,
     BaseModel,
     DeviceMap,
@@ -24,8 +24,6 @@ from gradiend_ui.engine.base.base_model import (
     Tokenizer,
     base_around,
     chosen_objective,
-    kind_of,
-    name_of,
     vocabulary_size,
 )
 from gradiend_ui.engine.base.chat_prompt import named_instruct
@@ -35,10 +33,13 @@ from gradiend_ui.engine.base.files import (
     check_config,
     check_tokenizer_folder,
     read_object,
+    told_by_settings,
 )
 from gradiend_ui.engine.base.hub import opened_at
+from gradiend_ui.engine.base.kinds import AUTO_CLASSES, kind_of, name_of
 from gradiend_ui.engine.base.mask_head import base_under_head, check_size, holds_mask_head, load_causal_under_mask_head
 from gradiend_ui.engine.base.trouble import load_failure, panics_told
+from gradiend_ui.engine.base.unfit import ADAPTER_CONFIG, check_finite_weights, check_no_adapter
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed, shown
 from gradiend_ui.engine.files.model_files import CONFIG
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
@@ -60,10 +61,12 @@ def read_model(
 
     Weights of a safetensors file that are stored as `torch_dtype` stay where they are: mapped, read when first used
     and shared with other processes; others are converted, which copies them. Weights that the files lack are never
-    drawn at random. Raises BadBase, and as transformers does.
+    drawn at random, and those that are no finite numbers never taken. Raises BadBase, and as transformers does.
     """
     if holds_mask_head(location):
-        return load_causal_under_mask_head(location, config, torch_dtype, device_map, trust)
+        model = load_causal_under_mask_head(location, config, torch_dtype, device_map, trust)
+        check_finite_weights(model, name_of(location))
+        return model
     auto_class = AUTO_CLASSES[kind_of(config, location)]
     check_size(auto_class, config, location, trust)
     model, told = auto_class.from_pretrained(
@@ -82,6 +85,7 @@ def read_model(
             f"The weights of the base model {name_of(location)!r} lack {lacking[0]!r} (of {len(lacking)} that its "
             f"language model needs): give the whole model, with its language modelling head."
         )
+    check_finite_weights(model, name_of(location))
     return model
 
 
@@ -117,7 +121,7 @@ def load_base_model(
     except (GradiendUIError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # transformers raises many kinds for files that are not its own
-        raise BadBase(load_failure(location, error)) from error
+        raise BadBase(_odd_setting(location, trust) or load_failure(location, error)) from error
     return base_around(
         model,
         load_tokenizer(tokenizer or location, trust),
@@ -139,6 +143,8 @@ def check_source(location: str, trust: Trust) -> None:
         config = _fetched_config(location, trust)
         check_config(config, location, trust)
         check_shipped(config, location)
+        if find_adapter_config_file(location, token=trust.hub_token) is not None:
+            check_no_adapter((ADAPTER_CONFIG,), location)
         return
     check_base_folder(Path(location), trust)
     check_shipped(read_object(Path(location) / CONFIG, Path(location).name), location)
@@ -148,6 +154,15 @@ def check_source(location: str, trust: Trust) -> None:
         if holds_mask_head(under):
             raise BadBase(f"{Path(location).name!r} is a mask head on a mask head: give the base model.")
         check_source(under, trust)
+
+
+def _odd_setting(location: str, trust: Trust) -> str | None:
+    """The sentence on a setting in config.json that no model is known to have; None where all are usual."""
+    if os.path.isdir(location):
+        config: Mapping[str, Any] = read_object(Path(location) / CONFIG, Path(location).name)
+    else:
+        config = _fetched_config(location, trust)
+    return told_by_settings(config, name_of(location))
 
 
 def _fetched_config(location: str, trust: Trust) -> Mapping[str, Any]:

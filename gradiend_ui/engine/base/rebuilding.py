@@ -27,6 +27,7 @@ from gradiend_ui.engine.base.files import (
     TOKENIZER_CONFIG,
     shards_of,
 )
+from gradiend_ui.engine.base.unfit import ADAPTER_FILE
 from gradiend_ui.engine.base.uploaded import CLEAN, MARK, RAW
 from gradiend_ui.engine.checkpoint.config import describes_gradiend
 from gradiend_ui.engine.checkpoint.run_folder import checkpoint_in
@@ -52,7 +53,6 @@ OF_BASE, OF_HEAD = ("base_model", "tokenizer"), ("base_model", "base_model_id")
 MOST_NAMED = 4
 """So many models of the Hub are fetched for one upload."""
 TOKENIZER, CHAT_TEMPLATE = "tokenizer.json", "chat_template.jinja"
-ADAPTER = "adapter_config.json"
 SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 WORDS = ("vocab.txt", "vocab.json", "merges.txt")
 DATA = (".json", ".csv", ".tsv", ".jsonl", ".parquet", ".safetensors")
@@ -207,8 +207,9 @@ class _Folder:
             shutil.copyfile(self.raw / name, self.target / name, follow_symlinks=False)
 
     def _check_no_adapter(self) -> None:
-        if ADAPTER in self.names:
-            raise NotAllowed(f"The base model in {self.shown} is an adapter ({ADAPTER}): merge it first.")
+        adapter = next((name for name in sorted(self.names) if ADAPTER_FILE.fullmatch(name)), None)
+        if adapter is not None:
+            raise NotAllowed(f"The base model in {self.shown} is an adapter ({adapter}): merge it first.")
 
     # --- weights -------------------------------------------------------------------------------------------------
 
