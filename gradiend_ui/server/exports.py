@@ -22,7 +22,17 @@ from gradiend_ui.engine.files.file_names import WHY, is_device, without_device
 from gradiend_ui.engine.files.whole_or_absent import reason_of, sync_names, unfinished, with_advice
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
 from gradiend_ui.engine.selection.winner_sentences import chosen_for
-from gradiend_ui.engine.values import DEFAULT_RATIO, NO_CELL, PARTS, QUESTION, WINNER_GOALS, Cell, exact, finite
+from gradiend_ui.engine.values import (
+    AS_BASE,
+    DEFAULT_RATIO,
+    NO_CELL,
+    PARTS,
+    QUESTION,
+    WINNER_GOALS,
+    Cell,
+    exact,
+    finite,
+)
 from gradiend_ui.engine.worker.requests import DescribeExport, Export, Pack, Rewriting
 from gradiend_ui.server.leftovers import KEPT, STAGES, drop, drop_exports
 from gradiend_ui.server.shared import Shared
@@ -76,7 +86,7 @@ class Exports:
         pieces = self._pieces(run, options, record.info["classes"])
         given = options.get("name")
         name = _default_name(card["name"], pieces) if given is None or given == "" else checked_name(given)
-        return Contents(name, pieces, options.get("dtype"))
+        return Contents(name, pieces, options.get("dtype", AS_BASE))
 
     def describe(self, run: str, options: Mapping[str, object]) -> ExportAnswer:
         """Its name and, per model, its card and script; {dtype: bytes of all weights} and the base's dtype."""

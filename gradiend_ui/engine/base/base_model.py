@@ -76,6 +76,12 @@ class BaseModel:
         return str(AUTO_CLASSES[self.kind].__name__)
 
     @cached_property
+    def knows_too_much(self) -> bool:
+        """Whether its tokenizer has tokens beyond the model's embedding: words that the model was not grown for."""
+        known = embedding_rows(self.model)
+        return known is not None and vocabulary_size(self.tokenizer) > known
+
+    @cached_property
     def positions(self) -> int | None:
         """The longest input in tokens that the model takes; None when nothing limits it."""
         return positions_of(self.model)
@@ -129,8 +135,9 @@ class BaseModel:
         known = embedding_rows(self.model)
         if known is not None and highest >= known:
             raise BadBase(
-                f"The tokenizer of {self.name!r} uses the token id {highest:,}, and the model knows {known:,} tokens: "
-                "give the base model with its own tokenizer."
+                f"A text holds {shown(self.tokenizer.convert_ids_to_tokens(highest))}, the token {highest:,} of the "
+                f"tokenizer, and the base model {self.name!r} knows {known:,} tokens: take the text out, or give the "
+                "base model with its own tokenizer."
             )
 
     def fingerprint(self) -> str:

@@ -213,6 +213,12 @@ def load_tokenizer(location: str, trust: Trust = LOCAL) -> Tokenizer:
     return tokenizer
 
 
+def pads_with_end_only(tokenizer: Tokenizer) -> bool:
+    """Whether its padding token is the end token that `load_tokenizer` gave it: its files name none."""
+    own = tokenizer.init_kwargs.get("pad_token")
+    return own is None and tokenizer.pad_token is not None and tokenizer.pad_token == tokenizer.eos_token
+
+
 def _try_out(tokenizer: Tokenizer) -> None:
     """A tokenizer with odd settings fails here, not within a sweep; raises whatever it raises."""
     with panics_told():

@@ -34,11 +34,20 @@ from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.scoring.known_words import check_known_words
 from gradiend_ui.engine.scoring.lms import spelled
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
-from gradiend_ui.engine.values import MOST_COMPARED_CELLS, MOST_COMPARED_TEXTS, Cell, Part, finite_or_none
+from gradiend_ui.engine.values import (
+    MOST_COMPARED_CELLS,
+    MOST_COMPARED_TEXTS,
+    NATURAL,
+    REFERENCE,
+    Cell,
+    Part,
+    finite_or_none,
+)
 from gradiend_ui.engine.weights.workspace import Workspace
 
 ClassProbabilities = dict[str, float | None]
@@ -256,6 +265,9 @@ def _ids_said_there(
 ) -> dict[bool, dict[str, Tensor]] | None:
     """{whether words are read as ones of their own: {class: vocabulary ids of its words}}; None where some word takes
     several pieces and all of them count."""
+    for own in words.values():
+        for whole_word in readings:
+            check_known_words(model.base, own, NATURAL if whole_word else REFERENCE)
     vocabulary = TargetVocabulary(model.tokenizer)
     found: dict[bool, dict[str, Tensor]] = {}
     for whole_word in readings:

@@ -6,6 +6,7 @@ a manifest of checksums, and only then renamed. Knows models and folders; no gri
 
 from __future__ import annotations
 
+import copy
 import errno
 import hashlib
 import json
@@ -18,8 +19,9 @@ import torch
 from safetensors import SafetensorError
 
 from gradiend_ui.engine.base.base_model import Model
-from gradiend_ui.engine.base.loading import load_base_model
+from gradiend_ui.engine.base.loading import load_base_model, pads_with_end_only
 from gradiend_ui.engine.errors import BadName, Failed
+from gradiend_ui.engine.export.dtypes import convert, stored_dtypes
 from gradiend_ui.engine.export.model_card import DTYPES, Rewrite, dtype_name, model_card
 from gradiend_ui.engine.files.file_names import WHY, is_device, is_writable
 from gradiend_ui.engine.files.whole_or_absent import (
@@ -38,24 +40,16 @@ RECIPE = "rewrite.json"
 def export_checkpoint(model: ModelWithGradiend, rewrite: Rewrite, folder: Path) -> Path:
     """Write `base + learning_rate * u` with tokenizer, card and recipe to the new folder `folder`.
 
-    The result loads with the auto class of its kind and `AutoTokenizer`, in `rewrite.dtype`; models that generate
-    bring their generation config.
+    The result loads with the auto class of its kind and `AutoTokenizer`, in `rewrite.dtype`, or each weight in that of
+    the base's files; models that generate bring their generation config.
     Raises BadName when `folder` exists and is not empty, BadGrid when a weight of the rewrite is not finite, Failed
     when it could not be written, differs on reload, or has a weight that its dtype cannot hold.
     """
     rewritten = model.rewrite_base_model(rewrite.cell.learning_rate, rewrite.feature_factor, rewrite.part)
-    return save_rewritten(model, _converted(rewritten, rewrite.dtype), rewrite, folder)
-
-
-def _converted(rewritten: Model, dtype: str | None) -> Model:
-    """`rewritten.to(dtype)`, in place; None leaves it. Raises Failed where a finite weight would become infinite."""
-    if dtype is None or DTYPES[dtype] == rewritten.dtype:
-        return rewritten
-    largest = torch.finfo(DTYPES[dtype]).max
-    for name, tensor in rewritten.state_dict().items():
-        if tensor.is_floating_point() and bool((tensor.isfinite() & (tensor.abs() > largest)).any()):
-            raise Failed(f"{name} of the rewrite has weights beyond {largest:g}, the largest {dtype}: take bfloat16.")
-    return rewritten.to(DTYPES[dtype])
+    if rewrite.dtype is not None or rewrite.as_stored:
+        stored = stored_dtypes(model.base_model) if rewrite.as_stored else {}
+        rewritten = convert(rewritten, rewrite.dtype or dtype_name(rewritten.dtype), stored)
+    return save_rewritten(model, rewritten, rewrite, folder)
 
 
 def written_bytes(model: Model, dtype: str | None) -> int:
@@ -96,9 +90,14 @@ def save_rewritten(
 
 
 def _save_tokenizer(model: ModelWithGradiend, folder: Path) -> None:
-    """Raises OSError where the disk refuses: `tokenizers` has no error of its own for that, only a bare Exception."""
+    """As the base has it: without the padding token that it was only given when it was loaded. Raises OSError where the
+    disk refuses: `tokenizers` has no error of its own for that, only a bare Exception."""
+    tokenizer = model.tokenizer
+    if pads_with_end_only(tokenizer):
+        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer.pad_token = None
     try:
-        model.tokenizer.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     except Exception as error:
         if type(error) is not Exception:
             raise
@@ -132,10 +131,12 @@ def recipe(model: ModelWithGradiend, rewrite: Rewrite) -> dict[str, Any]:
 def _verify(model: ModelWithGradiend, rewritten: Model, folder: Path) -> None:
     """Reload the folder and compare every tensor and the tokenizer with what was meant; NaN is equal to nothing.
 
-    A few kinds of models keep some half-precision weights in float32 once they are loaded: these must have the
-    written values.
+    A few kinds of models keep some half-precision weights in float32 once they are loaded, and weights of several
+    formats are all loaded as float32: these must have the written values.
     """
-    again = load_base_model(str(folder), torch_dtype=rewritten.dtype, objective=model.base.objective)
+    kinds = {tensor.dtype for tensor in rewritten.state_dict().values() if tensor.is_floating_point()}
+    loaded_as = kinds.pop() if len(kinds) == 1 else torch.float32
+    again = load_base_model(str(folder), torch_dtype=loaded_as, objective=model.base.objective)
     expected, found = rewritten.state_dict(), again.model.state_dict()
     different = [name for name in expected if name not in found or not _same(expected[name], found[name])]
     if different or set(found) - set(expected):

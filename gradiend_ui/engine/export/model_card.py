@@ -38,7 +38,8 @@ class Rewrite:
     facts: may hold "scores" (rows of [what, base, rewritten]), "chosen_for", "data", "neutral_set", "split",
     "precision", "data_fingerprint" and "made_by" (see `engine.sweep.provenance`).
     latent_point: the feature factors of a GRADIEND with several latents, in place of the cell's single one.
-    dtype: a name of `DTYPES` that the weights are converted to; None leaves the base model's.
+    dtype: a name of `DTYPES` that the weights are converted to; None leaves the one they are loaded in. as_stored: each
+    weight that the base model's files hold gets the format that it has there.
     """
 
     cell: Cell
@@ -46,6 +47,7 @@ class Rewrite:
     facts: Mapping[str, Any]
     latent_point: tuple[float, ...] | None = None
     dtype: str | None = None
+    as_stored: bool = False
 
     @property
     def feature_factor(self) -> float | list[float]:

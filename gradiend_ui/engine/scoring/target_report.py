@@ -14,6 +14,7 @@ from gradiend_ui.engine.answers.data import WordAnswer
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.base.objectives import WordReading
 from gradiend_ui.engine.errors import BadData, shown
+from gradiend_ui.engine.scoring.known_words import check_known_ids
 from gradiend_ui.engine.scoring.objectives.candidates import plain_ids
 from gradiend_ui.engine.scoring.targets import Ids, TargetVocabulary, Tokenizer
 
@@ -89,6 +90,7 @@ def _look_up(base: BaseModel, vocabulary: TargetVocabulary, word: str) -> WordRe
     try:
         ways = _as_written(tokenizer, word) if facts.words_read == "as written" else vocabulary.pieces(word)
         read = ways
+        check_known_ids(base, word, ways)
         if facts.words_read == "first piece":
             read = tuple((token,) for token in vocabulary.first_pieces(word))
         natural = _naturally(vocabulary, word, facts.words_read) if base.two_boundaries else None

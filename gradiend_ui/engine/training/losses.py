@@ -20,6 +20,7 @@ from gradiend_ui.engine.base.objectives import objective_named, objective_names
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadBase, BadData
 from gradiend_ui.engine.registry import found_at
+from gradiend_ui.engine.scoring.known_words import check_known_ids
 from gradiend_ui.engine.scoring.objectives.candidates import (
     added_ids,
     gap_mark,
@@ -151,12 +152,19 @@ def _decoder_input(base: BaseModel, row: EvalRow, word: str, window: int, *, wit
 
 
 def prepare_for(base: BaseModel) -> Prepare:
-    """How rows are prepared for the objective of `base`; raises BadBase when it cannot be trained on."""
+    """How rows are prepared for the objective of `base`; raises BadBase when it cannot be trained on. What is made
+    raises BadData for a word that the model does not know."""
     if base.facts.trained_by is None:
         trained = [name for name in objective_names() if objective_named(name).trained_by is not None]
         raise BadBase(f"Training with {base.objective!r} is not supported; choose one of {', '.join(trained)}.")
     prepare: Prepare = found_at(base.facts.trained_by)
-    return prepare
+
+    def checked(base: BaseModel, row: EvalRow, word: str) -> TrainingInput:
+        made = prepare(base, row, word)
+        check_known_ids(base, word, [tuple(token for _, token in made.points), made.decoder_ids or ()])
+        return made
+
+    return checked if base.knows_too_much else prepare
 
 
 def batch_of(base: BaseModel, inputs: Sequence[TrainingInput]) -> Batch:

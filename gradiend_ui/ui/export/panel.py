@@ -155,7 +155,7 @@ def build_drawer(words: Words, about: About) -> ExportDrawerWidgets:
             name = gr.Textbox(label=words("export.name"), max_length=LONGEST_NAME, max_lines=1, elem_id="export-name")
             dtype = gr.Radio(
                 [*EXPORT_DTYPES, (words("export.as_base"), AS_BASE)],
-                value=EXPORT_DTYPES[0],
+                value=AS_BASE,
                 label=words("export.dtype"),
                 elem_id="export-dtype",
             )

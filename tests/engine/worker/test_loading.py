@@ -223,5 +223,5 @@ def test_a_token_beyond_the_embedding_is_told(tiny_gpt2: Path) -> None:
     """Of a text, too: a tokenizer may know few words and still use an id that the model has no row for."""
     base = load_base_model(str(tiny_gpt2))
     base.model.resize_token_embeddings(2)
-    with pytest.raises(BadBase, match="uses the token id .* the model knows 2 tokens"):
+    with pytest.raises(BadBase, match="A text holds .* knows 2 tokens"):
         base.encode(["the nurse said that she slept"])

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-from transformers import AutoConfig
-
 from gradiend_ui.engine.answers.model import RewriteAnswer
 from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.engine.export.checkpoint import export_checkpoint, written_bytes, zip_folder
-from gradiend_ui.engine.export.model_card import DTYPES, Rewrite, dtype_name, model_card, script
+from gradiend_ui.engine.export.dtypes import stored_dtypes, usual_dtype
+from gradiend_ui.engine.export.model_card import Rewrite, dtype_name, model_card, script
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.values import AS_BASE, EXPORT_DTYPES
@@ -56,7 +54,7 @@ def _rewrite(resources: Resources, record: Run, asked: Rewriting) -> Rewrite:
     facts = export_facts(record.info, scores, cell if part == spec["part"] else None)
     if asked.chosen_for:
         facts["chosen_for"] = asked.chosen_for
-    return Rewrite(cell, part, facts, dtype=_dtype(loaded.model, asked.dtype))
+    return Rewrite(cell, part, facts, dtype=_dtype(loaded.model, asked.dtype), as_stored=asked.dtype == AS_BASE)
 
 
 def _dtype(model: ModelWithGradiend, asked: object) -> str | None:
@@ -68,12 +66,5 @@ def _dtype(model: ModelWithGradiend, asked: object) -> str | None:
 
 
 def _stored_dtype(model: ModelWithGradiend) -> str:
-    """The dtype that the base model's files name; the loaded one where they name none."""
-    try:
-        config = AutoConfig.from_pretrained(model.base_model.name_or_path, trust_remote_code=False)
-    except (OSError, ValueError):
-        return dtype_name(model.base_model.dtype)
-    stored = getattr(config, "dtype", None)
-    stored = getattr(torch, stored, None) if isinstance(stored, str) else stored
-    name = dtype_name(stored) if isinstance(stored, torch.dtype) else ""
-    return name if name in DTYPES else dtype_name(model.base_model.dtype)
+    """The dtype that most weights have in the base model's files; the loaded one where they do not tell."""
+    return usual_dtype(model.base_model, stored_dtypes(model.base_model))
