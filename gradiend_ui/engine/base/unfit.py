@@ -40,7 +40,7 @@ def check_not_quantized(config: Mapping[str, Any], name: str) -> None:
     """Raises BadBase for a config.json that asks for quantized weights."""
     for field in QUANTIZED:
         stated = config.get(field)
-        if stated:
+        if stated is not None:
             method = stated.get("quant_method") if isinstance(stated, Mapping) else None
             raise _quantized(name, f"{field}, {method}" if isinstance(method, str) else field)
 
