@@ -164,15 +164,15 @@ def told_by_settings(config: Mapping[str, Any], name: str) -> str | None:
 
 
 def _check_own_fields(config: Mapping[str, Any], where: str, level: int) -> None:
-    """Of one's own model: no code from elsewhere, and no more layers than can be laid out."""
+    """Of one's own model: no code from elsewhere, no name that is looked up where it means something else, and no more
+    layers than can be laid out."""
     if level > OWNERS_LEVELS:
         raise BadBase(f"{where} is nested too deep to be a model's.")
     for key, value in config.items():
-        if key in CODE_FIELDS:
-            check_no_remote_name(value, f"{where}: {key}")
-        elif (key in DEPTHS or "layers" in key) and type(value) in (int, float) and value > OWNERS_LAYERS:
+        _check_name(key, value, where)
+        if (key in DEPTHS or "layers" in key) and type(value) in (int, float) and value > OWNERS_LAYERS:
             raise BadBase(f"{where}: {key} must be at most {OWNERS_LAYERS:,} layers, not {shown(value)}.")
-        elif isinstance(value, dict) and key not in LABELS:
+        if isinstance(value, dict) and key not in LABELS:
             _check_own_fields(value, where, level + 1)
 
 
@@ -180,24 +180,29 @@ def _check_fields(config: Mapping[str, Any], where: str, level: int, deepest: in
     if level > MAX_LEVELS:
         raise BadBase(f"{where} is nested too deep to be a model's.")
     for key, value in config.items():
-        if key in CODE_FIELDS:
-            check_no_remote_name(value, f"{where}: {key}")
-        elif key in ACTIVATION_FIELDS and isinstance(value, str) and _activation(value) not in ACTIVATIONS:
-            raise BadBase(f"{where}: {key} must be one of {', '.join(sorted(ACTIVATIONS))}, not {shown(value)}.")
-        elif key in NUMBER_FIELDS and isinstance(value, str) and value.removeprefix("torch.") not in NUMBER_KINDS:
-            raise BadBase(f"{where}: {key} must be one of {', '.join(NUMBER_KINDS)}, not {shown(value)}.")
-        elif key in SIZES and value is not None and (type(value) is not int or not SIZES[key] <= value <= MAX_NUMBER):
+        _check_name(key, value, where)
+        if key in SIZES and value is not None and (type(value) is not int or not SIZES[key] <= value <= MAX_NUMBER):
             raise BadBase(
                 f"{where}: {key} must be a whole number from {SIZES[key]} to {MAX_NUMBER:,}, not {shown(value)}."
             )
-        elif key in DEPTHS and type(value) in (int, float) and value > deepest:
+        if key in DEPTHS and type(value) in (int, float) and value > deepest:
             raise BadBase(f"{where}: {key} must be at most {deepest} layers, not {shown(value)}.")
-        elif "layers" in key and type(value) in (int, float) and not 0 <= value <= MAX_LAYERS:
+        if "layers" in key and type(value) in (int, float) and not 0 <= value <= MAX_LAYERS:
             raise BadBase(f"{where}: {key} must be at most {MAX_LAYERS} layers, not {shown(value)}.")
-        elif type(value) is int and abs(value) > MAX_NUMBER and key in CONFIG_FIELDS and "theta" not in key:
+        if type(value) is int and abs(value) > MAX_NUMBER and key in CONFIG_FIELDS and "theta" not in key:
             raise BadBase(f"{where}: {key} is {value:,}, which no model needs.")
-        elif isinstance(value, dict) and key not in LABELS:
+        if isinstance(value, dict) and key not in LABELS:
             _check_fields(value, where, level + 1, deepest)
+
+
+def _check_name(key: str, value: object, where: str) -> None:
+    """Raises BadBase for a setting that names code from elsewhere, or a function or number format that there is not."""
+    if key in CODE_FIELDS:
+        check_no_remote_name(value, f"{where}: {key}")
+    elif key in ACTIVATION_FIELDS and isinstance(value, str) and _activation(value) not in ACTIVATIONS:
+        raise BadBase(f"{where}: {key} must be one of {', '.join(sorted(ACTIVATIONS))}, not {shown(value)}.")
+    elif key in NUMBER_FIELDS and isinstance(value, str) and value.removeprefix("torch.") not in NUMBER_KINDS:
+        raise BadBase(f"{where}: {key} must be one of {', '.join(NUMBER_KINDS)}, not {shown(value)}.")
 
 
 def _activation(value: str) -> str:

@@ -38,6 +38,7 @@ from gradiend_ui.engine.base.files import (
 from gradiend_ui.engine.base.hub import opened_at
 from gradiend_ui.engine.base.kinds import AUTO_CLASSES, kind_of, name_of
 from gradiend_ui.engine.base.mask_head import base_under_head, check_size, holds_mask_head, load_causal_under_mask_head
+from gradiend_ui.engine.base.sentence_pieces import check_sentence_pieces
 from gradiend_ui.engine.base.trouble import load_failure, panics_told
 from gradiend_ui.engine.base.unfit import ADAPTER_CONFIG, check_finite_weights, check_no_adapter
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed, shown
@@ -196,6 +197,8 @@ def load_tokenizer(location: str, trust: Trust = LOCAL) -> Tokenizer:
         check_tokenizer_folder(Path(location))
         if trust.public:
             check_clean(Path(location))
+        else:
+            check_sentence_pieces(Path(location))
     elif trust.public:
         raise NotAllowed(f"The tokenizer {location[:200]!r} was not taken in by this server: it is not opened.")
     try:

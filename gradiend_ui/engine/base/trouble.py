@@ -6,6 +6,7 @@ Reads the errors of transformers and of the Hub's client; loads nothing.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from huggingface_hub.errors import (
 from gradiend_ui.engine.files.file_names import RING, is_ring
 
 MAX_REASON = 300
+NO_TOKENIZER_MADE = "Couldn't instantiate the backend tokenizer"
+NAMED_PACKAGE = re.compile(r"(?:install|installing the|pip install) `?([A-Za-z][A-Za-z0-9_-]*)`?")
 PANIC = "PanicException"
 """What a library written in Rust raises for a bug of its own: no Exception, so that it would end the whole process."""
 
@@ -32,10 +35,12 @@ def load_failure(location: str, error: Exception, what: str = "base model", *, o
     """
     if not on_hub and os.path.isdir(location):
         name = Path(location).name
-        if any(isinstance(cause, ImportError) for cause in _causes(error)):
+        lacking = missing_library(error)
+        if lacking is not None:
             return (
-                f"The {what} in {name!r} cannot be loaded: its class needs a library that is not installed here. Save "
-                "it with its tokenizer.json, and leave tokenizer_class out of tokenizer_config.json."
+                f"The {what} in {name!r} cannot be loaded: its class needs a library that is not installed here"
+                f"{lacking and f' ({lacking})'}. Save it with its tokenizer.json, and leave tokenizer_class out of "
+                "tokenizer_config.json."
             )
         told = _reason(error).replace(str(Path(location)), name).replace(os.path.realpath(location), name)
         return f"The {what} in {name!r} cannot be loaded: {told}"
@@ -56,7 +61,21 @@ def load_failure(location: str, error: Exception, what: str = "base model", *, o
         return f"{start} there is no such model on the Hub, or it is private: check the name, or give a folder."
     if any(isinstance(cause, HFValidationError) for cause in causes):
         return f"{start} is no name of the Hub either: give a folder that holds it, or a name like 'owner/name'."
+    lacking = missing_library(error)
+    if lacking:
+        return f"The {what} {location[:200]!r} needs what is not installed here: pip install {lacking}."
     return f"{start} could not be fetched from the Hub ({_reason(error)}): give a folder that holds it."
+
+
+def missing_library(error: BaseException) -> str | None:
+    """What has to be installed before it works: "sacremoses"; "" where an import failed and nothing tells of what; None
+    for any other error. transformers tells of tiktoken where it could not read a SentencePiece file."""
+    imports = [cause for cause in _causes(error) if isinstance(cause, ImportError)]
+    if not imports:
+        return None
+    named = (NAMED_PACKAGE.search(str(cause)) for cause in _causes(error))
+    found = next((match[1] for match in named if match is not None), "")
+    return "sentencepiece protobuf" if found == "tiktoken" else found
 
 
 @contextmanager
@@ -82,6 +101,8 @@ def _reason(error: Exception) -> str:
     """The first line of the error's own words with what it announces, or its kind where it has none."""
     if "weights_only" in str(error):
         return "its file holds more than plain weights, and is not read: save safetensors."
+    if NO_TOKENIZER_MADE in str(error):
+        return "transformers makes no tokenizer of the files there for this kind of model: save it with tokenizer.json."
     if "ignore_mismatched_sizes" in str(error):
         return (
             "its weights have other shapes than config.json says (such as hidden_size, vocab_size or "

@@ -80,7 +80,6 @@ ODD: dict[str, dict[str, Any]] = {
     "positions as a float": {"max_position_embeddings": 1200.0},
     "no types of tokens": {"type_vocab_size": 0},
     "heads of each stage": {"num_heads": [1, 2, 4, 8]},
-    "an activation of a later version": {"hidden_act": "gelu_of_tomorrow"},
     "400 layers": {"num_hidden_layers": 400},
     "a number beyond": {"bos_token_id": 2**40},
     "a model inside": {"text_config": {"intermediate_size": [64], "text_config": {"a": {"b": {"c": {"d": 1}}}}}},
