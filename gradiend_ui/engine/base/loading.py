@@ -46,6 +46,9 @@ from gradiend_ui.engine.files.model_files import CONFIG
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 
 ModelReader: TypeAlias = "Callable[[str, Any, torch.dtype, DeviceMap | None, Trust], Model]"
+WRITES_TO_ITSELF = "rwkv"
+"""It halves the weights of its upper layers in place when it first reads a text, against overflows of float16, and
+fails where it is trained so. Without that it says the same, and its weights stay those of its files."""
 TRIAL_LENGTH = 8
 TRIAL_TEXTS = ["a", "a b\n", "\U0001f9d1 \u202e", "x" * 300]
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -87,6 +90,8 @@ def read_model(
             f"language model needs): give the whole model, with its language modelling head."
         )
     check_finite_weights(model, name_of(location))
+    if config.model_type == WRITES_TO_ITSELF:
+        model.config.rescale_every = 0
     return model
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from gradiend_ui.engine.base.base_model import Model
 from gradiend_ui.engine.base.loading import load_base_model, pads_with_end_only
@@ -24,6 +24,7 @@ from gradiend_ui.engine.errors import BadName, Failed
 from gradiend_ui.engine.export.dtypes import convert, stored_dtypes
 from gradiend_ui.engine.export.model_card import DTYPES, Rewrite, dtype_name, model_card
 from gradiend_ui.engine.files.file_names import WHY, is_device, is_writable
+from gradiend_ui.engine.files.model_files import ANY_WEIGHTS
 from gradiend_ui.engine.files.whole_or_absent import (
     new_folder,
     unfinished,
@@ -140,9 +141,26 @@ def _verify(model: ModelWithGradiend, rewritten: Model, folder: Path) -> None:
     expected, found = rewritten.state_dict(), again.model.state_dict()
     different = [name for name in expected if name not in found or not _same(expected[name], found[name])]
     if different or set(found) - set(expected):
-        raise Failed(f"The written checkpoint differs from the rewrite at {(different or sorted(found))[0]!r}.")
+        name = (different or sorted(found))[0]
+        told = f"The written checkpoint differs from the rewrite at {name!r}."
+        if name in found and _is_written(folder, name, expected[name]):
+            kind = again.model.config.model_type
+            told = (
+                f"transformers changes {name!r} of a {kind} model whenever it loads one, such as the row of its padding: "
+                "what was written would not be read again. Map other parameters."
+            )
+        raise Failed(told)
     if again.tokenizer.get_vocab() != model.tokenizer.get_vocab():
         raise Failed("The written tokenizer differs from the base model's.")
+
+
+def _is_written(folder: Path, name: str, tensor: torch.Tensor) -> bool:
+    """Whether a file of the folder holds the tensor as it was meant."""
+    for path in folder.glob(ANY_WEIGHTS):
+        with safe_open(path, framework="pt") as file:
+            if name in file.keys():  # noqa: SIM118
+                return torch.equal(file.get_tensor(name), tensor.cpu())
+    return False
 
 
 def _same(left: torch.Tensor, right: torch.Tensor) -> bool:

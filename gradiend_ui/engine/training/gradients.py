@@ -72,6 +72,12 @@ class GradientReader:
         return self._readout.logits_with_graph(self._base.model, batch_of(self._base, inputs))
 
     def _gradient(self, logits: Tensor, inputs: Sequence[TrainingInput], *, keep: bool) -> Tensor:
+        if not logits.requires_grad:
+            raise BadBase(
+                f"The gradients of the base model {self._base.name!r} cannot be read: its layers "
+                f"({self._base.model.config.model_type}) keep no record of what they compute, or none of the mapped "
+                "parameters takes part in it. Its GRADIENDs can be scored, not trained here."
+            )
         found = torch.autograd.grad(
             loss_of(logits, tokens_of(inputs)), self._parameters, retain_graph=keep, allow_unused=True
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,20 @@ import pandas as pd
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
 from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.data.rows import MASK, EvalData, read_rows
-from gradiend_ui.engine.errors import BadBase
+from gradiend_ui.engine.errors import BadBase, Failed
 from gradiend_ui.engine.export.checkpoint import export_checkpoint
 from gradiend_ui.engine.export.model_card import Rewrite
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import TargetVocabulary
 from gradiend_ui.engine.sweep.plan import prepare
 from gradiend_ui.engine.sweep.spec import SweepSpec
+from gradiend_ui.engine.training.batches import Example
+from gradiend_ui.engine.training.gradients import GradientReader
 from gradiend_ui.engine.values import Cell
 from tests.support.tiny_families import BYTES, FAMILIES, save_family
 from tests.support.tiny_gradiends import gradiend_on
@@ -91,6 +95,48 @@ def test_a_gradiend_that_was_trained_on_the_next_token_is_scored_so(name: str, t
     assert model.base.kind == "causal"
     plan = prepare(model, SweepSpec(), rows(), ["mary said that john ."])
     assert plan.score_block(model.base_model, 0).min() > 0
+
+
+def changed(base: Path, **fields: Any) -> Path:
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps(config | fields))
+    return base
+
+
+def test_a_model_that_writes_to_itself_keeps_its_weights(tmp_path: Path) -> None:
+    """RWKV halves weights in place when it first reads a text: a second export would halve them twice."""
+    base = changed(save_family("RWKV", tmp_path / "base"), rescale_every=1)
+    theirs, tokenizer = AutoModelForCausalLM.from_pretrained(base).eval(), AutoTokenizer.from_pretrained(base)
+    model = ModelWithGradiend.from_pretrained(gradiend_on(base, tmp_path / "gradiend"))
+    plan = prepare(model, SweepSpec(), rows(), ["mary said that ."])
+    scored = plan.summarise(None, {block: plan.score_block(model.base_model, block) for block in range(3)})
+    expected = read_by_hand(theirs, tokenizer, TEXT, "she")
+    assert scored.probs_by_dataset["F"]["F"] == pytest.approx(expected, abs=1e-6)
+    stored = load_file(base / "model.safetensors")
+    assert all(torch.equal(stored[key], tensor) for key, tensor in model.base_model.state_dict().items())
+    assert any(not torch.equal(stored[key], tensor) for key, tensor in theirs.state_dict().items()), "theirs do"
+    reader = GradientReader(model.base, model.mapped, Example(rows().rows[0], 1, 0))
+    assert float(reader.gradient([Example(rows().rows[0], 1, 0)], "factual").norm()) > 0
+
+
+def test_what_loading_changes_is_told_when_it_is_exported(tmp_path: Path) -> None:
+    """Funnel's row of the padding is set to zero whenever one is loaded."""
+    base = save_family("Funnel", tmp_path / "base")
+    gradiend = gradiend_on(base, tmp_path / "gradiend", ["funnel.embeddings.word_embeddings.weight"])
+    model = ModelWithGradiend.from_pretrained(gradiend)
+    with pytest.raises(
+        Failed, match="transformers changes 'funnel.embeddings.word_embeddings.weight' of a funnel model"
+    ):
+        export_checkpoint(model, Rewrite(CELL, "decoder", {}), tmp_path / "out")
+
+
+def test_layers_that_keep_no_record_are_not_trained(tmp_path: Path) -> None:
+    base = save_family("Reformer", tmp_path / "base")
+    model = ModelWithGradiend.from_pretrained(gradiend_on(base, tmp_path / "gradiend"))
+    example = Example(rows().rows[0], 1, 0)
+    reader = GradientReader(model.base, model.mapped, example)
+    with pytest.raises(BadBase, match=r"layers \(reformer\) keep no record.*can be scored, not trained"):
+        reader.gradient([example], "factual")
 
 
 DISCRIMINATORS: dict[str, dict[str, Any]] = {
