@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from gradiend_ui.engine.answers.data import DataSpec, GivenData, NeutralReport, RowsReport, RunData, TargetsReport
-from gradiend_ui.engine.data.table_reading import decode, suffix_of_text
+from gradiend_ui.engine.data.encodings import decode
+from gradiend_ui.engine.data.table_reading import suffix_of_text
 from gradiend_ui.engine.data.uploaded_tables import TEXT_SUFFIX, keep_upload
 from gradiend_ui.engine.errors import BadData, Failed, GradiendUIError, NotAllowed, TooLarge, shown
 from gradiend_ui.engine.files.file_names import is_writable
@@ -25,7 +26,7 @@ from gradiend_ui.server.checkpoints import was_uploaded
 from gradiend_ui.server.leftovers import make_room
 from gradiend_ui.server.shared import Shared
 
-DATA_KEYS = ("rows", "columns", "split", "max_rows", "max_neutral", "targets", "neutral", "neutral_set")
+DATA_KEYS = ("rows", "columns", "count_as", "split", "max_rows", "max_neutral", "targets", "neutral", "neutral_set")
 """The keys of a sweep's spec that are about data."""
 
 NEUTRAL_SECONDS = 0.5
@@ -50,7 +51,7 @@ class Data:
             content, name = _content(path, self._shared.quotas.table_bytes)
             suffix = Path(name).suffix.lower()
             if suffix == TEXT_SUFFIX:
-                suffix = suffix_of_text(decode(content)[0])
+                suffix = suffix_of_text(decode(content).text)
             return self._kept(content, suffix, name)
 
     def keep_texts(self, path: str, visitor: str = "") -> GivenData:
@@ -128,7 +129,8 @@ class Data:
                 continue
             if kept or not was_uploaded(table.get("path")):
                 raise NotAllowed(NO_PATHS.format(key=key))
-            taken[key] = {"upload": keep(table["path"], visitor)["upload"]}
+            stated = {"encoding": table["encoding"]} if "encoding" in table else {}
+            taken[key] = {"upload": keep(table["path"], visitor)["upload"], **stated}
         return taken
 
 

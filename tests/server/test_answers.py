@@ -47,6 +47,7 @@ def told(session: Session) -> list[tuple[Any, object]]:
     cell = {"feature_factor": best["feature_factor"], "learning_rate": best["learning_rate"]}
     own = session.data.keep_pasted(TABLE, "mine.csv", is_table=True)
     odd = session.data.keep_pasted("a,b\n1,2\n", "odd.csv", is_table=True)
+    unknown = session.data.keep_pasted(f"{TABLE}an [MASK],he,male,she,F,test\n", "unknown.csv", is_table=True)
     texts = ["john was [MASK] .", "no gap"]
     return [
         (checkpoint.About, session.about()),
@@ -55,6 +56,7 @@ def told(session: Session) -> list[tuple[Any, object]]:
         (data.RowsReport, session.data.rows(handle, {})),
         (data.RowsReport, session.data.rows(handle, {"rows": own})),
         (data.RowsReport, session.data.rows(handle, {"rows": odd})),
+        (data.RowsReport, session.data.rows(handle, {"rows": unknown})),
         (data.TargetsReport, session.data.targets(handle, {})),
         (data.NeutralReport, session.data.neutral(handle, {"max_rows": 10, "max_neutral": 20}, 0.99)),
         (run.StartedRun, started),

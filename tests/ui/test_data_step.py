@@ -41,7 +41,15 @@ ROWS_REPORT: dict[str, Any] = {
     "row_counts": [["M", "F", "dev", 3]],
     "classes": ["M", "F"],
     "target_words": {"M": ["he"], "F": ["she"]},
+    "dropped": {"empty": 59, "unknown_class": 1},
     "notes": ["No column names the alternative."],
+    "notes_text": [["data.other_word", {"words": "F: she, M: he"}]],
+    "unknown_classes": [
+        {"name": "male", "count": 1, "counts_as": None, "suggested": "M"},
+        {"name": "x", "count": 2, "counts_as": "", "suggested": None},
+    ],
+    "known_classes": ["M", "F"],
+    "samples": ["schön"],
     "problem": None,
 }
 WORD: dict[str, Any] = {
@@ -68,6 +76,10 @@ NEUTRAL: dict[str, Any] = {
     "may_lose": 1,
     "seconds_per_cell": 0.5,
     "warnings": [],
+    "first": [],
+    "encoding": None,
+    "notes": [],
+    "notes_text": [],
 }
 CHOICE = Choice(None, None, None, "pronoun-free", "test", None, None)
 
@@ -125,7 +137,7 @@ def test_a_page_opens_with_the_card_or_with_what_a_run_used(told, words) -> None
     gone = {"spec": {"neutral_set": "a set that is gone"}, "row_counts": [], "target_words": {}}
     assert opened_choice(told, gone).neutral_set == NONE
     values = panel.opened_values(told, None, words)
-    assert values[0]["spec"] == spec_of(CHOICE) and len(values) == 15
+    assert values[0]["spec"] == spec_of(CHOICE) and len(values) == 16
 
 
 def test_a_table_is_told_as_it_was_read(words) -> None:

@@ -21,22 +21,28 @@ class RowsSummary(TypedDict):
 
 
 class GivenData(TypedDict, total=False):
-    """Rows or texts that are named and not given: by an upload's id and what its file is called, or by a run."""
+    """Rows or texts that are named and not given: by an upload's id and what its file is called, or by a run.
+
+    encoding: as a person says it, left out where it is to be found out.
+    """
 
     upload: str
     name: str
     run: str
+    encoding: str
 
 
 class DataSpec(TypedDict, total=False):
     """The part of a sweep's spec that is about data; what is left out is as the checkpoint has it.
 
-    columns: {our name: the table's}. max_rows, max_neutral: caps, from 1. targets: {class: words}, or "label" for the
-    label of each row. neutral_set: a set beside the checkpoint, "none" for the rows themselves.
+    columns: {our name: the table's}. count_as: {class in the table: the checkpoint's, "" to leave its rows out}.
+    max_rows, max_neutral: caps, from 1. targets: {class: words}, or "label" for the label of each row. neutral_set: a
+    set beside the checkpoint, "none" for the rows themselves.
     """
 
     rows: GivenData
     columns: Mapping[str, str]
+    count_as: Mapping[str, str]
     split: str
     max_rows: int
     max_neutral: int
@@ -68,18 +74,32 @@ class RejectedLine(TypedDict):
 
 
 class RowsFound(TypedDict):
-    """What of a table can be scored. rows, rejected_count: counts; rejected: the first of them; notes: sentences."""
+    """What of a table can be scored. rows, rejected_count: counts; rejected: the first of them; dropped: {kind of
+    reason: rows}, see `rows.DROPPED`; notes: sentences; notes_text: the same as a page words them, [key, values]."""
 
     rows: int
     rejected_count: int
     rejected: list[RejectedLine]
+    dropped: dict[str, int]
     row_counts: RowCounts
     notes: list[str]
+    notes_text: list[object]
+
+
+class UnknownClass(TypedDict):
+    """A class of an own table that the checkpoint does not know. count: rows that name it. counts_as: what it counts as
+    by choice, "" for left out, None where nothing is chosen; suggested: what it most likely means, None if unclear."""
+
+    name: str
+    count: int
+    counts_as: str | None
+    suggested: str | None
 
 
 class TableRead(TypedDict):
     """How an own table was read. columns: {our name: the table's}, as given or guessed; how: {our name: "name" or
-    "content"}, what a guess went by. first: the first rows, {column: cell}."""
+    "content"}, what a guess went by. first: the first rows, {column: cell}; samples: two
+    rows with letters beyond ASCII."""
 
     own: bool
     kind: str
@@ -90,12 +110,16 @@ class TableRead(TypedDict):
     columns: dict[str, str]
     how: dict[str, str]
     first: list[dict[str, str]]
+    unknown_classes: list[UnknownClass]
+    known_classes: list[str]
+    samples: list[str]
 
 
 class RowsReport(RowsFound):
     """How the rows of a spec were read and what can be scored; the keys of `TableRead` for an own table only.
 
-    problem: why they cannot be scored (yet), None where they can; problem_text: the same as a page words it.
+    problem: why they cannot be scored (yet), None where they
+    can; problem_text: the same as a page words it.
     """
 
     own: bool
@@ -111,6 +135,9 @@ class RowsReport(RowsFound):
     table_columns: NotRequired[list[str]]
     columns: NotRequired[dict[str, str]]
     how: NotRequired[dict[str, str]]
+    unknown_classes: NotRequired[list[UnknownClass]]
+    known_classes: NotRequired[list[str]]
+    samples: NotRequired[list[str]]
 
 
 class WordWay(TypedDict):
@@ -183,7 +210,14 @@ class NeutralMeasured(ThresholdFacts):
 
 
 class NeutralReport(NeutralMeasured):
-    """The same with the set's name (None: the rows stand in) and the share of the LMS that is asked for, in (0, 1]."""
+    """The same with the set's name (None: the rows stand in) and the share of the LMS that is asked for, in (0, 1].
+
+    first: the first of own texts; encoding: as these were read; notes, notes_text: on how, see `RowsFound`.
+    """
 
     name: str | None
     ratio: float
+    first: list[str]
+    encoding: str | None
+    notes: list[str]
+    notes_text: list[object]

@@ -8,13 +8,16 @@ A guess, to be shown and corrected. Knows frames, rows and directions; no model.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from gradiend_ui.engine.data.rows import COLUMNS, MASK, EvalData, EvalRow
-from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.data.roles import COLUMNS
+from gradiend_ui.engine.data.rows import CLASS_ROLES, MASK, EvalData, EvalRow, RejectedRow, cell_text
+from gradiend_ui.engine.data.spelling import class_name, column_key, suggested_class
+from gradiend_ui.engine.errors import BadData, listed, shown
 
 SAMPLE_ROWS = 2000
 SHORT = 40
@@ -48,7 +51,7 @@ class _Profile:
         return bool(self.values) and self.short and (few or 2 * len(self.values) <= self.filled)
 
     def hints(self, pattern: re.Pattern[str]) -> bool:
-        return pattern.search(_normal(self.name)) is not None
+        return pattern.search(column_key(self.name)) is not None
 
 
 def guess_columns(frame: pd.DataFrame, classes: Collection[str] = (), words: Collection[str] = ()) -> Guess:
@@ -63,21 +66,19 @@ def guess_columns(frame: pd.DataFrame, classes: Collection[str] = (), words: Col
     return Guess({role: found.get(role, "") for role in COLUMNS}, how)
 
 
-def _normal(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
-
-
 def _by_name(names: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for role, spellings in COLUMNS.items():
-        match = next((name for spelling in spellings for name in names if _normal(name) == spelling), None)
+        match = next((name for spelling in spellings for name in names if column_key(name) == spelling), None)
         if match is not None and match not in found.values():
             found[role] = match
     return found
 
 
 def _profile(name: str, column: pd.Series) -> _Profile:
-    cells = [str(value).strip() for value in column.head(SAMPLE_ROWS).tolist() if value is not None and value == value]
+    cells = [
+        class_name(str(value)) for value in column.head(SAMPLE_ROWS).tolist() if value is not None and value == value
+    ]
     cells = [cell for cell in cells if cell]
     masked = sum(cell.count(MASK) == 1 for cell in cells) / len(cells) if cells else 0.0
     return _Profile(name, frozenset(cells), len(cells), masked, all(len(cell) <= SHORT for cell in cells))
@@ -120,6 +121,101 @@ def _pair(found: list[_Profile], own: str, other: str, known: frozenset[str]) ->
     if other not in known and (hinted or plain):
         chosen[other] = (hinted or plain)[0].name
     return chosen
+
+
+def own_spellings(direction: Collection[str]) -> dict[str, str]:
+    """{a class as rows have it: as the checkpoint spells it}, of those that it spells otherwise, such as "M "."""
+    names = [str(name) for name in direction]
+    plain = [class_name(name) for name in names]
+    return {one: name for one, name in zip(plain, names, strict=True) if one != name and plain.count(one) == 1}
+
+
+def counted_as(direction: Mapping[str, float], given: Mapping[str, str] | None) -> dict[str, str]:
+    """What each class of a table counts as: as given ("" to leave its rows out), and in the checkpoint's spelling.
+
+    Raises BadData for a class that the checkpoint does not know.
+    """
+    found, plain = own_spellings(direction), {class_name(str(name)): str(name) for name in direction}
+    for name, wanted in (given or {}).items():
+        known = plain.get(class_name(wanted)) if wanted else ""
+        if known is None and plain:
+            told = BadData(
+                f"count_as says that {shown(name)} counts as {shown(wanted)}, which the checkpoint does not know. It "
+                f"knows {listed(direction)}; '' leaves the rows of a class out."
+            )
+            raise told.known_as(
+                "data.counts_as_unknown", name=shown(name), wanted=shown(wanted), known=listed(direction)
+            )
+        found[class_name(name)] = wanted if known is None else known
+    return found
+
+
+def in_own_spelling(direction: Mapping[str, float], data: EvalData) -> EvalData:
+    """The same rows, their classes as the checkpoint spells them."""
+    own = own_spellings(direction)
+    if not own:
+        return data
+    rows = (
+        replace(
+            row,
+            label_class=own.get(row.label_class, row.label_class),
+            alternative_class=own.get(row.alternative_class, row.alternative_class),
+        )
+        for row in data.rows
+    )
+    return replace(data, rows=tuple(rows))
+
+
+def of_known_classes_only(direction: Mapping[str, float], data: EvalData) -> EvalData:
+    """The same data, rows of classes that the checkpoint does not know among those that are set aside; unchanged where
+    none of its classes is known, which `of_known_classes` refuses."""
+    known = frozenset(direction)
+    if not known & set(data.classes) or known.issuperset(data.classes):
+        return data
+    rows, rejected = [], list(data.rejected)
+    for row in data.rows:
+        role = next((role for role in CLASS_ROLES if getattr(row, role) not in known), None)
+        if role is None:
+            rows.append(row)
+        else:
+            reason = f"its {role} {shown(getattr(row, role))} is no class of the checkpoint ({listed(direction)})"
+            rejected.append(RejectedRow(row.number, reason, "unknown_class"))
+    return replace(data, rows=tuple(rows), rejected=tuple(sorted(rejected, key=lambda one: one.number)))
+
+
+@dataclass(frozen=True)
+class UnknownClass:
+    """A class of a table that the checkpoint does not know. count: rows that name it; counts_as: what it counts as by
+    choice, "" for left out, None where nothing is chosen; suggested: what it most likely means, None where unclear."""
+
+    name: str
+    count: int
+    counts_as: str | None
+    suggested: str | None
+
+
+def unknown_classes(
+    frame: pd.DataFrame,
+    columns: Mapping[str, str],
+    direction: Mapping[str, float],
+    given: Mapping[str, str] | None,
+    words: Mapping[str, Collection[str]],
+) -> list[UnknownClass]:
+    """The classes of a table that are none of the checkpoint's, most rows first; none where it knows no class.
+
+    columns: {our name: the table's}. words: of each class, for suggestions.
+    """
+    known = {class_name(str(name)): str(name) for name in direction}
+    held = [column for role in CLASS_ROLES if (column := columns.get(role)) in frame.columns]
+    cells = [[class_name(cell_text(cell)) for cell in frame[column].tolist()] for column in held]
+    counted = Counter(name for row in zip(*cells, strict=True) for name in dict.fromkeys(row) if name)
+    chosen = {class_name(name): wanted for name, wanted in (given or {}).items()}
+    directed = directed_classes(direction) or list(known.values())
+    return [
+        UnknownClass(name, count, chosen.get(name), suggested_class(name, directed, words))
+        for name, count in counted.most_common()
+        if known and name not in known
+    ]
 
 
 def directed_classes(direction: Mapping[str, float]) -> list[str]:

@@ -1,13 +1,14 @@
 """Evaluation rows: from tables of any spelling to checked, plain rows; and why a row is rejected.
 
 A row is a sentence with one `[MASK]`, the token that was there (label) with its class, and the token of the other
-class (alternative). Where no column names the alternative, it is filled in only where it is clear: in a table of two
-classes with one word each. Knows tables and files; no tokenizer, no model.
+class (alternative). Class names and words are taken without what is not seen and without spaces around them; rows that
+are dropped are counted by their reasons. Knows tables and files; no tokenizer, no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,80 +17,45 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 
-from gradiend_ui.engine.data.table_reading import HALF_CHARACTER, ReadTable, check_size, from_records, read_file
+from gradiend_ui.engine.data.alternatives import with_alternatives
+from gradiend_ui.engine.data.notes import Note
+from gradiend_ui.engine.data.roles import COLUMNS, find_columns
+from gradiend_ui.engine.data.spelling import class_name, word
+from gradiend_ui.engine.data.table_reading import (
+    HALF_CHARACTER,
+    Nested,
+    ReadTable,
+    check_size,
+    from_records,
+    is_nested,
+    read_file,
+)
 from gradiend_ui.engine.errors import BadData, is_broken, listed, shown
 from gradiend_ui.engine.values import MAX_CLASSES
-
-Cells = dict[str, list[str]]
-
-
-def with_alternatives(cells: Mapping[str, list[str]], ignored: Collection[int] = ()) -> tuple[Cells, tuple[str, ...]]:
-    """(cells of every role, sentences on what was filled in).
-
-    alternative_class: the other one of two label classes; alternative: its only word, whatever the casing. Rows whose
-    number is in `ignored` lend nothing. Raises BadData where it is not clear.
-    """
-    missing = [role for role in ("alternative", "alternative_class") if role not in cells]
-    if not missing:
-        return dict(cells), ()
-    pairs = [
-        (label.strip().lower(), name)
-        for number, (label, name) in enumerate(zip(cells["label"], cells["label_class"], strict=True))
-        if number not in ignored and label.strip() and name.strip()
-    ]
-    found: dict[str, set[str]] = {}
-    for word, name in pairs:
-        found.setdefault(name, set()).add(word)
-    words = {name: sorted(found[name]) for name in sorted(found)}
-    _require_two(words, missing)
-    other = dict(zip(words, reversed(words), strict=True))
-    filled = dict(cells)
-    notes: list[str] = []
-    if "alternative_class" in missing:
-        filled["alternative_class"] = [other.get(name, "") for name in cells["label_class"]]
-        notes.append(f"No column names the class of the alternative: it is the other one of {' and '.join(words)}.")
-    if "alternative" in missing:
-        _require_one_word(words)
-        filled["alternative"] = [words[name][0] if name in words else "" for name in filled["alternative_class"]]
-        told = ", ".join(f"{name}: {found[0]}" for name, found in words.items())
-        notes.append(f"No column names the alternative: each row takes the only word of the other class ({told}).")
-    return filled, tuple(notes)
-
-
-def _require_two(words: Mapping[str, list[str]], missing: list[str]) -> None:
-    if len(words) != 2:
-        raise BadData(
-            f"No column is chosen for {missing[0]}, and the rows hold {len(words)} classes "
-            f"({', '.join(words) or 'none'}): only between two classes the other one is clear. Choose a column for it."
-        )
-
-
-def _require_one_word(words: Mapping[str, list[str]]) -> None:
-    several = next((name for name, found in words.items() if len(found) > 1), None)
-    if several is not None:
-        shown = ", ".join([*words[several][:3], "..."] if len(words[several]) > 3 else words[several])
-        raise BadData(
-            f"No column is chosen for alternative, and class {several} has several words ({shown}): which one belongs "
-            "to a row is not clear. Choose a column for it."
-        )
-
 
 MASK = "[MASK]"
 MAX_TEXT, MAX_WORD = 20_000, 500
 
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "masked": ("masked", "template", "masked_text"),
-    "label": ("label", "factual", "factual_token", "token"),
-    "label_class": ("label_class", "factual_class", "factual_id"),
-    "alternative": ("alternative", "alternative_token", "counterfactual"),
-    "alternative_class": ("alternative_class", "alternative_id", "counterfactual_class"),
-    "split": ("split",),
-}
-"""Our name of each column and the spellings that are recognised, best first."""
-
+WORDS = ("label", "label_class", "alternative", "alternative_class")
+WORD_ROLES, CLASS_ROLES = ("label", "alternative"), ("label_class", "alternative_class")
 _SPLIT_SPELLINGS = {"val": "validation", "valid": "validation", "dev": "validation"}
 
 Table: TypeAlias = "pd.DataFrame | Sequence[Mapping[str, Any]] | str | Path"
+
+
+DROPPED: Mapping[str, str] = {
+    "no_mask": "without [MASK]",
+    "masks": "with [MASK] more than once",
+    "empty": "with an empty word or class",
+    "blank": "with nothing in them",
+    "long": "with a text or word that is too long",
+    "nested": "with a list or an object in a cell",
+    "left_out": "of a class that is left out",
+    "unknown_class": "of a class that the checkpoint does not know",
+    "broken": "with half a character",
+    "unread": "that could not be read",
+}
+"""Why rows are dropped, as a script's sentence has it behind their number: `3 rows without [MASK]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +90,26 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that cannot be scored, and the reason in a few words."""
+    """A row that cannot be scored, and the reason in a few words. kind: one of `DROPPED`."""
 
     number: int
     reason: str
+    kind: str = "unread"
 
 
 @dataclass(frozen=True)
 class EvalData:
-    """All rows of a table, in its order; notes: sentences on what was filled in."""
+    """All rows of a table, in its order; rejected: every other one; notes: on how they were read and filled in."""
 
     rows: tuple[EvalRow, ...]
     rejected: tuple[RejectedRow, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """{kind of reason: rows that were dropped for it}, in the order of `DROPPED`; what these are is told there."""
+        counted = Counter(row.kind for row in self.rejected)
+        return {kind: counted[kind] for kind in DROPPED if counted[kind]}
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -233,50 +206,111 @@ def as_read(table: Table | ReadTable) -> ReadTable:
 
 
 def read_rows(
-    table: Table | ReadTable, columns: Mapping[str, str] | None = None, *, fill_alternatives: bool = False
+    table: Table | ReadTable,
+    columns: Mapping[str, str] | None = None,
+    *,
+    fill_alternatives: bool = False,
+    classes: Mapping[str, str] = MappingProxyType({}),
 ) -> EvalData:
     """`check_rows`, and BadData when no row can be scored."""
-    return require_rows(check_rows(table, columns, fill_alternatives=fill_alternatives))
+    return require_rows(check_rows(table, columns, fill_alternatives=fill_alternatives, classes=classes))
 
 
 def check_rows(
-    table: Table | ReadTable, columns: Mapping[str, str] | None = None, *, fill_alternatives: bool = False
+    table: Table | ReadTable,
+    columns: Mapping[str, str] | None = None,
+    *,
+    fill_alternatives: bool = False,
+    classes: Mapping[str, str] = MappingProxyType({}),
 ) -> EvalData:
     """Check a table of evaluation rows. `columns` maps our names to the table's where they differ; "" means: none.
 
     Rows that cannot be scored are set aside with a reason. The alternative takes the label's casing, as in the
     reference ("He" / "she" becomes "He" / "She"). Without a split column every row is "test".
     fill_alternatives: a table of two classes may do without the columns of the alternative where each class has one
-    word (see `engine.data.rows`). Raises BadData when a column is missing.
+    word (see `alternatives`). classes: {name of a class in the table: what it counts as, "" to leave its rows out}.
+    Raises BadData when a column is missing.
     """
     read = as_read(table)
     frame = read.frame
     found = find_columns([str(name) for name in frame.columns], columns or {}, alternatives=not fill_alternatives)
     cells = {role: list(map(cell_text, frame[name].tolist())) for role, name in found.items()}
     cells.setdefault("split", [""] * len(frame))
-    notes: tuple[str, ...] = ()
+    notes, dropped = _tidied(cells), {number: (reason, "unread") for number, reason in read.damaged.items()}
+    dropped |= _counted_as(cells, classes)
     if fill_alternatives:
-        cells, notes = with_alternatives(cells, set(read.damaged))
+        cells, filled = with_alternatives(cells, set(dropped))
+        notes = (*notes, *filled)
     candidates = map(Candidate, range(len(frame)), *(cells[role] for role in COLUMNS))
-    return replace(checked_rows(candidates, "test", read.damaged), notes=notes)
+    return replace(_checked(candidates, "test", dropped), notes=(*read.notes, *notes))
 
 
-def checked_rows(
-    candidates: Iterable[Candidate], default_split: str, damaged: Mapping[int, str] = MappingProxyType({})
-) -> EvalData:
-    """The rows that can be scored, in order, and the others with a reason; an empty split is `default_split`.
+def _tidied(cells: dict[str, list[str]]) -> tuple[Note, ...]:
+    """Classes and words in one spelling, in place; a note where that changed some."""
+    notes = []
+    for roles, tidy, key in ((CLASS_ROLES, class_name, "data.classes_tidied"), (WORD_ROLES, word, "data.words_tidied")):
+        changed: dict[str, str] = {}
+        count = 0
+        for role in roles:
+            before = cells.get(role, [])
+            after = [_in_one_spelling(cell, tidy) for cell in before]
+            pairs = [(old, new) for old, new in zip(before, after, strict=True) if old != new and new]
+            changed, count = {**dict(pairs), **changed}, count + len(pairs)
+            if role in cells:
+                cells[role] = after
+        if count:
+            old, new = next(iter(changed.items()))
+            what = "class names" if tidy is class_name else "words"
+            told = f"{count:,} {what} are read without spaces around them or characters that are not seen"
+            notes.append(
+                Note(f"{told}: {shown(old)} as {new}.", (key, {"count": f"{count:,}", "old": shown(old), "new": new}))
+            )
+    return tuple(notes)
 
-    damaged: {row number: reason} of rows that could not be read.
-    """
+
+def _counted_as(cells: dict[str, list[str]], classes: Mapping[str, str]) -> dict[int, tuple[str, str]]:
+    """What each class counts as, in place; {row: (reason, kind)} of those that are left out."""
+    dropped: dict[int, tuple[str, str]] = {}
+    if not classes:
+        return dropped
+    for role in CLASS_ROLES:
+        for number, name in enumerate(cells.get(role, ())):
+            if name in classes and not classes[name]:
+                dropped[number] = (f"its {role} {shown(name)} is left out", "left_out")
+        if role in cells:
+            cells[role] = [classes.get(name) or name for name in cells[role]]
+    return dropped
+
+
+def checked_rows(candidates: Iterable[Candidate], default_split: str) -> EvalData:
+    """The rows that can be scored, in order, and the others with a reason; an empty split is `default_split`."""
+    return _checked(map(_tidy, candidates), default_split, {})
+
+
+def _tidy(candidate: Candidate) -> Candidate:
+    """The same with its classes and words in one spelling."""
+    number, masked, label, label_class, alternative, alternative_class, split = candidate
+    words = (_in_one_spelling(label, word), _in_one_spelling(label_class, class_name))
+    others = (_in_one_spelling(alternative, word), _in_one_spelling(alternative_class, class_name))
+    return Candidate(number, masked, *words, *others, split)
+
+
+def _in_one_spelling(cell: object, tidy: Callable[[str], str]) -> str:
+    text = cell_text(cell)
+    return text if isinstance(text, Nested) else tidy(text)
+
+
+def _checked(candidates: Iterable[Candidate], default_split: str, dropped: Mapping[int, tuple[str, str]]) -> EvalData:
+    """dropped: {row number: (reason, kind)} of rows that are dropped whatever they hold."""
     rows: list[EvalRow] = []
     rejected: list[RejectedRow] = []
     for candidate in candidates:
         masked, label, label_class, alternative, alternative_class, split = map(cell_text, candidate[1:])
-        reason = damaged.get(candidate.number) or _reason_to_reject(
+        reason = dropped.get(candidate.number) or _reason_to_reject(
             masked, (label, label_class, alternative, alternative_class)
         )
         if reason:
-            rejected.append(RejectedRow(candidate.number, reason))
+            rejected.append(RejectedRow(candidate.number, *reason))
             continue
         rows.append(
             EvalRow(
@@ -310,55 +344,33 @@ def require_rows(data: EvalData) -> EvalData:
     return data
 
 
-def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives: bool = True) -> dict[str, str]:
-    """{role: column of the table}, by the given names, else by known spellings. Raises BadData when one is missing.
-
-    A role given as "" has no column, which only the split may do without; the two roles of the alternative as well
-    where `alternatives` is False.
-    """
-    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given.values()):
-        raise BadData(f"columns must map our names to the table's, not {shown(given)}.")
-    unknown = sorted(set(given) - set(COLUMNS))
-    if unknown:
-        raise BadData(f"Unknown column role {shown(unknown[0])}; known: {', '.join(COLUMNS)}.")
-    if len(set(have)) != len(have):
-        raise BadData("Two columns of the table have the same name: rename one.").known_as("data.same_columns")
-    free = {"split"} if alternatives else {"split", "alternative", "alternative_class"}
-    found: dict[str, str] = {}
-    for role, spellings in COLUMNS.items():
-        candidates = (given[role],) if role in given else spellings
-        match = next((name for name in candidates if name in have), None)
-        if match is None and given.get(role):
-            told = BadData(f"There is no column {shown(given[role])} for {role}. Columns: {listed(have)}.")
-            raise told.known_as("data.column_missing", name=shown(given[role]), role=role, columns=listed(have))
-        if match is None and role not in free:
-            tried = "" if role in given else f" (tried {', '.join(spellings)})"
-            told = BadData(f"No column looks like {shown(role)}{tried}. Columns: {listed(have)}.")
-            names = "" if role in given else ("data.tried", {"names": ", ".join(spellings)})
-            raise told.known_as("data.column_not_found", role=shown(role), tried=names, columns=listed(have))
-        if match is not None:
-            found[role] = match
-    return found
-
-
 def cell_text(value: object) -> str:
+    """A cell as text; of a list or an object a `Nested` text, with which no row is scored."""
     if isinstance(value, str):
         return value
+    if is_nested(value):
+        return Nested(f"a list of {len(value)}" if isinstance(value, Sized) else "a list")
     return "" if value is None or value is pd.NA or value != value else str(value)
 
 
-def _reason_to_reject(masked: str, words: tuple[str, str, str, str]) -> str | None:
+def _reason_to_reject(masked: str, words: tuple[str, str, str, str]) -> tuple[str, str] | None:
+    """(reason, kind), or None for a row that can be scored."""
+    for name, cell in zip(("masked", *WORDS), (masked, *words), strict=True):
+        if isinstance(cell, Nested):
+            return f"its {name} is a list or an object, not a text: {shown(str(cell))}", "nested"
+    if not masked.strip() and not any(map(str.strip, words)):
+        return "it is empty", "blank"
     masks = masked.count(MASK)
     if masks != 1:
-        return f"it has {masks} times {MASK} instead of once"
+        return f"it has {masks} times {MASK} instead of once", "masks" if masks else "no_mask"
     if len(masked) > MAX_TEXT:
-        return f"its text is longer than {MAX_TEXT:,} characters"
-    for name, word in zip(("label", "label_class", "alternative", "alternative_class"), words, strict=True):
-        if not word.strip():
-            return f"its {name} is empty"
-        if len(word) > MAX_WORD:
-            return f"its {name} is longer than {MAX_WORD} characters"
-    return HALF_CHARACTER if any(map(is_broken, (masked, *words))) else None
+        return f"its text is longer than {MAX_TEXT:,} characters", "long"
+    for name, cell in zip(WORDS, words, strict=True):
+        if not cell.strip():
+            return f"its {name} is empty", "empty"
+        if len(cell) > MAX_WORD:
+            return f"its {name} is longer than {MAX_WORD} characters", "long"
+    return (HALF_CHARACTER, "broken") if any(map(is_broken, (masked, *words))) else None
 
 
 def cased_like(word: str, pattern: str) -> str:

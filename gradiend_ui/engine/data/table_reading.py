@@ -6,20 +6,22 @@ and has a reason. Knows no role of a column and no model.
 
 from __future__ import annotations
 
-import codecs
-import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from gradiend_ui.engine.data.csv_rows import CsvRows, find_delimiter, named_delimiter
+from gradiend_ui.engine.data.encodings import decode
+from gradiend_ui.engine.data.notes import Note
 from gradiend_ui.engine.data.parquet_text import check_parquet_text
-from gradiend_ui.engine.errors import BadData, Text, TooLarge, is_broken, shown
+from gradiend_ui.engine.data.spelling import word
+from gradiend_ui.engine.errors import BadData, TooLarge, is_broken, shown
 from gradiend_ui.engine.files.file_names import RING, is_ring, regular_bytes
 from gradiend_ui.engine.files.text_limit import check_text, is_bounded
 
@@ -28,26 +30,7 @@ MAX_COLUMNS = 1000
 MAX_CELLS = 5_000_000
 MAX_FILE_BYTES = 256 * 1024 * 1024
 FILE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
-DELIMITERS = (",", ";", "\t", "|")
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_OTHER_KINDS: tuple[tuple[bytes, str, Text], ...] = (
-    (b"PK\x03\x04", "a zip archive or an Excel file", ("data.kind_zip", {})),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", ("data.kind_office", {})),
-    (b"%PDF", "a PDF", ("data.kind_pdf", {})),
-    (b"\x89PNG", "a picture", ("data.kind_picture", {})),
-    (b"\xff\xd8\xff", "a picture", ("data.kind_picture", {})),
-    (b"\x1f\x8b", "a packed file (gzip)", ("data.kind_packed", {})),
-    (b"PAR1", "a parquet file under another ending", ("data.kind_parquet", {})),
-    (b"SQLite format", "a database", ("data.kind_database", {})),
-)
 HALF_CHARACTER = "it holds half a character (a lone surrogate)"
-_SAMPLE_CHARACTERS, _SAMPLE_ROWS = 200_000, 200
 _EXCERPT = 60
 MAX_NAME, MAX_NESTED = 500, 2000
 
@@ -58,7 +41,7 @@ class ReadTable:
 
     kind: "csv", "jsonl", "json", "parquet", or "" for rows that came as values. encoding: Python's name of it, None
     where there is none. delimiter: of a csv. damaged: {row number, counted from 0: reason}. text_bytes: of text that it
-    was read from, or holds where it was packed.
+    was read from, or holds where it was packed. notes: what was not as it should be, and how it was read.
     """
 
     frame: pd.DataFrame
@@ -67,15 +50,17 @@ class ReadTable:
     delimiter: str | None = None
     damaged: Mapping[int, str] = field(default_factory=dict)
     text_bytes: int = 0
+    notes: tuple[Note, ...] = ()
 
 
-def read_file(path: Path) -> ReadTable:
-    """Read a file by its ending. Raises BadData when it cannot be read, TooLarge over the stated limits."""
+def read_file(path: Path, encoding: str | None = None) -> ReadTable:
+    """Read a file by its ending. encoding: see `read_bytes`. Raises BadData when it cannot be read, TooLarge over the
+    stated limits."""
     if _size_of(path) > MAX_FILE_BYTES:
         raise TooLarge(f"{path.name} is larger than {MAX_FILE_BYTES // 2**20} MB.")
     try:
         _check_suffix(path.suffix.lower())
-        return read_bytes(_content(path), path.suffix.lower())
+        return read_bytes(_content(path), path.suffix.lower(), encoding)
     except BadData as error:
         raise BadData(f"{path.name} cannot be read as {path.suffix[1:] or 'a table'}: {error}") from error
 
@@ -100,19 +85,22 @@ def _size_of(path: Path) -> int:
     raise BadData(f"There is no file {path.name[:MAX_NAME]!r}{f': {RING}' if is_ring(path) else ''}.")
 
 
-def read_bytes(content: bytes, suffix: str) -> ReadTable:
-    """Read the content of a file with this ending (".csv", ...). Raises BadData or TooLarge."""
+def read_bytes(content: bytes, suffix: str, encoding: str | None = None) -> ReadTable:
+    """Read the content of a file with this ending (".csv", ...). encoding: as a person says, see `encodings.CHOICES`.
+
+    Raises BadData or TooLarge.
+    """
     _check_suffix(suffix)
     if suffix == ".parquet":
         frame = _parquet(content)
         return ReadTable(frame, "parquet", text_bytes=_text_in(frame))
-    text, encoding = decode(content)
+    found = decode(content, encoding)
     if suffix in (".jsonl", ".json"):
-        records = _json_lines(text) if suffix == ".jsonl" else _json_rows(text)
-        return replace(from_records(records, suffix[1:], encoding), text_bytes=len(text))
-    delimiter = find_delimiter(text, "\t" if suffix == ".tsv" else ",")
-    frame, damaged = _csv(text, delimiter)
-    return ReadTable(frame, "csv", encoding, delimiter, damaged, len(text))
+        records = _json_lines(found.text) if suffix == ".jsonl" else _json_rows(found.text)
+        read = replace(from_records(records, suffix[1:]), text_bytes=len(found.text))
+    else:
+        read = _csv(found.text, suffix)
+    return replace(read, encoding=found.encoding, notes=(*found.notes, *read.notes))
 
 
 def _check_suffix(suffix: str) -> None:
@@ -140,75 +128,24 @@ def suffix_of_text(text: str) -> str:
     return ".jsonl" if start.startswith("{") else ".csv"
 
 
-def decode(content: bytes) -> tuple[str, str]:
-    """(text, encoding): a byte order mark decides, else UTF-16 by its zero bytes, UTF-8, Windows-1252, Latin-1.
-
-    Raises BadData for zero bytes that no encoding explains, and for files of another kind; TooLarge where text is
-    bounded and this is more.
-    """
-    other = next(((name, text) for start, name, text in _OTHER_KINDS if content.startswith(start)), None)
-    if other is not None:
-        told = BadData(f"it is {other[0]}, not a table: save the table as csv in UTF-8.")
-        raise told.known_as("data.other_kind", kind=other[1])
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
-    encoding = encoding or _wide_encoding(content[:4096])
-    for name in (encoding,) if encoding else ("utf-8", "cp1252", "latin-1"):
-        try:
-            text = content.decode(name)
-        except UnicodeDecodeError as error:
-            if encoding:
-                told = BadData(f"it begins as {name} text and breaks off at byte {error.start:,}.")
-                raise told.known_as("data.breaks_off", encoding=name, place=f"{error.start:,}") from error
-            continue
-        if "\x00" in text:
-            break
-        check_text(len(text))
-        return text, name
-    told = BadData("it holds zero bytes, so it is no text: save it as csv in UTF-8.")
-    raise told.known_as("data.zero_bytes")
+def _csv(text: str, suffix: str) -> ReadTable:
+    """A csv whose separator the first line names or the rows tell. Raises BadData, TooLarge."""
+    delimiter, rest = named_delimiter(text)
+    notes: list[Note] = []
+    first_line = 1
+    if delimiter is not None:
+        first_line += text[: len(text) - len(rest)].count("\n") or 1
+        told = "\\t" if delimiter == "\t" else delimiter
+        sentence = f"The first line, sep={told}, names the separator and is no row."
+        notes.append(Note(sentence, ("data.sep_line", {"delimiter": told})))
+    delimiter = delimiter or find_delimiter(rest, "\t" if suffix == ".tsv" else ",")
+    rows = CsvRows(rest, delimiter, first_line)
+    frame, damaged = _csv_frame(rows, delimiter)
+    return ReadTable(frame, "csv", None, delimiter, damaged, len(text), (*notes, *rows.notes))
 
 
-def _wide_encoding(start: bytes) -> str | None:
-    """UTF-16 without a byte order mark: nearly every second byte of Western text is zero there."""
-    zeros = (start[0::2].count(0), start[1::2].count(0))
-    pairs = len(start) // 2
-    if pairs and zeros[1] > 0.4 * pairs and zeros[0] < 0.05 * pairs:
-        return "utf-16-le"
-    if pairs and zeros[0] > 0.4 * pairs and zeros[1] < 0.05 * pairs:
-        return "utf-16-be"
-    return None
-
-
-def find_delimiter(text: str, first: str = ",") -> str:
-    """The delimiter that cuts the header and most of the first rows into the same number of cells; `first` on a tie."""
-    best, best_merit = first, (0.0, 1)
-    for delimiter in dict.fromkeys((first, *DELIMITERS)):
-        rows = list(islice(_cells(text[:_SAMPLE_CHARACTERS], delimiter), _SAMPLE_ROWS))
-        if len(text) > _SAMPLE_CHARACTERS and len(rows) > 2:
-            rows = rows[:-1]  # the sample may end within a row
-        width = len(rows[0]) if rows else 0
-        if width < 2:
-            continue
-        merit = (sum(len(row) == width for row in rows) / len(rows), width)
-        if merit > best_merit and (merit[0] >= 0.5 or best_merit[1] == 1):
-            best, best_merit = delimiter, merit
-        if delimiter == first and merit[0] == 1.0:
-            return first
-    return best
-
-
-def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
-    """The rows of a csv without its blank lines. Raises BadData."""
-    csv.field_size_limit(MAX_FILE_BYTES)
-    try:
-        yield from filter(None, csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter))
-    except csv.Error as error:
-        told = BadData(f"its rows cannot be told apart: {error}.")
-        raise told.known_as("data.rows_not_apart", why=str(error)) from error
-
-
-def _csv(text: str, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
-    rows = _cells(text, delimiter)
+def _csv_frame(found: CsvRows, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
+    rows = iter(found)
     names = _unique_names(next(rows, []))
     if not names:
         raise BadData("it is empty.").known_as("data.is_empty")
@@ -218,13 +155,11 @@ def _csv(text: str, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
     for number, row in enumerate(rows):
         check_size(number + 1, width)
         if len(row) > width:
-            if width > 1:
+            if any(cell.strip() for cell in row[width:]):
                 damaged[number] = f"it has {len(row)} cells, the header has {width}: put texts in quotation marks"
-            row = [*row[: width - 1], delimiter.join(row[width - 1 :])]
+                row = [*row[: width - 1], delimiter.join(row[width - 1 :])]
+            row = row[:width]
         table.append([*row, *[None] * (width - len(row))])
-    if table and text.count('"') % 2 and "\n" in (table[-1][-1] or table[-1][0] or ""):
-        told = BadData(f"a quotation mark in row {len(table)} is never closed.")
-        raise told.known_as("data.open_quotation", row=len(table))
     return pd.DataFrame(table, columns=pd.Index(names), dtype="str"), damaged
 
 
@@ -246,7 +181,7 @@ def _unique_names(header: Sequence[str]) -> list[str]:
     names: dict[str, None] = {}
     counts: dict[str, int] = {}
     for place, cell in enumerate(header):
-        name = whole_text(cell)[:MAX_NAME] or f"Unnamed: {place}"
+        name = word(whole_text(cell))[:MAX_NAME] or f"Unnamed: {place}"
         own, count = name, counts.get(name, 0)
         while own in names:
             count += 1
@@ -261,21 +196,34 @@ def whole_text(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if is_broken(text) else text
 
 
+class Nested(str):
+    """The text of a cell that was a list or an object: it can be shown, and no row can be scored with it."""
+
+    __slots__ = ()
+
+
+def is_nested(cell: object) -> bool:
+    """Whether a cell holds several values: a list, an object, an array."""
+    return isinstance(cell, (Nested, list, tuple, dict, set, np.ndarray))
+
+
 def plain_cell(cell: object) -> str | int | float | bool | None:
     """A cell as JSON has it: texts and numbers as they are, everything else as text."""
     if cell is None or isinstance(cell, (bool, int, float)):
         return cell
     if isinstance(cell, str):
-        return whole_text(cell)
+        return cell if isinstance(cell, Nested) else whole_text(cell)
     try:
         text = str(cell)
     except (RecursionError, ValueError):
-        return "..."
+        text = "..."
+    if is_nested(cell):
+        return Nested(whole_text(text[:MAX_NESTED]))
     return None if text in ("NaT", "<NA>") else whole_text(text[:MAX_NESTED])
 
 
 def _json_lines(text: str) -> Iterator[Any]:
-    for line in text.removeprefix("\ufeff").split("\n"):
+    for line in text.split("\n"):
         if line.strip():
             try:
                 yield json.loads(line)
@@ -285,7 +233,7 @@ def _json_lines(text: str) -> Iterator[Any]:
 
 def _json_rows(text: str) -> Iterator[Any]:
     try:
-        parsed = json.loads(text.removeprefix("\ufeff"))
+        parsed = json.loads(text)
     except RecursionError as error:
         told = BadData("its JSON is nested too deep: save a list of objects, one per row.")
         raise told.known_as("data.json_deep") from error
@@ -320,7 +268,7 @@ def _by_column(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     return ({name: column.get(row) for name, column in zip(names, numbered, strict=True)} for row in rows)
 
 
-def from_records(found: Iterable[Any], kind: str = "", encoding: str | None = None) -> ReadTable:
+def from_records(found: Iterable[Any], kind: str = "") -> ReadTable:
     """Objects, one per row, as a table; what is no object, or holds half a character, is damaged.
 
     Raises BadData where no row is an object, TooLarge over the stated limits.
@@ -347,7 +295,7 @@ def from_records(found: Iterable[Any], kind: str = "", encoding: str | None = No
         for own, name in zip(_unique_names(list(names)), names, strict=True)
     }
     frame = pd.DataFrame(columns, dtype=object)  # as they are: a missing number must not make 1 into 1.0
-    return ReadTable(frame, kind, encoding, None, damaged)
+    return ReadTable(frame, kind, None, None, damaged)
 
 
 def _parquet(content: bytes) -> pd.DataFrame:

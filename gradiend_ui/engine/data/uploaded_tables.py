@@ -18,12 +18,14 @@ from typing import Any
 
 import pandas as pd
 
+from gradiend_ui.engine.data.encodings import decode
+from gradiend_ui.engine.data.notes import notes_from
 from gradiend_ui.engine.data.table_reading import (
     FILE_SUFFIXES,
     MAX_FILE_BYTES,
     MAX_ROWS,
+    Nested,
     ReadTable,
-    decode,
     plain_cell,
     read_bytes,
     read_file,
@@ -50,6 +52,7 @@ GONE = "The uploaded table is not on this server any more: upload it again."
 LONGEST_NAME = 120
 UNREADABLE = "data.unreadable"
 """The text of a file that cannot be read, with its `name` and `why`."""
+LINE_ENDS = re.compile(r"\r\n|\r|\n")
 _ID = re.compile(r"[0-9a-f]{64}\.(csv|tsv|jsonl|json|parquet|txt)")
 
 
@@ -68,8 +71,11 @@ def upload_path(data_dir: Path, upload: object) -> Path:
     return path
 
 
-def read_upload(path: Path) -> ReadTable:
-    """A kept upload as a table; a text file is a table with one column, `text`. Raises BadData, TooLarge, Failed."""
+def read_upload(path: Path, encoding: str | None = None) -> ReadTable:
+    """A kept upload as a table; a text file is a table with one column, `text`. encoding: as a person says it.
+
+    Raises BadData, TooLarge, Failed.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
@@ -79,16 +85,17 @@ def read_upload(path: Path) -> ReadTable:
         raise told.known_as("data.not_read", why=reason_of(error)) from error
     try:
         if path.suffix != TEXT_SUFFIX:
-            return read_bytes(content, path.suffix)
-        text, encoding = decode(content)
+            return read_bytes(content, path.suffix, encoding)
+        found = decode(content, encoding)
     except BadData as error:
         unread = BadData(f"{_unnamed(path.suffix)} cannot be read: {error}")
         raise unread.known_as(UNREADABLE, name=("data.unnamed", {"kind": path.suffix}), why=error.part) from error
-    lines = [line.strip() for line in text.removeprefix("\ufeff").splitlines() if line.strip()]
+    lines = [line.strip() for line in LINE_ENDS.split(found.text) if line.strip()]
     if len(lines) > MAX_ROWS:
         much = TooLarge(f"These are {len(lines):,} texts; at most {MAX_ROWS:,} are read.")
         raise much.known_as("data.too_many_texts", count=f"{len(lines):,}", most=f"{MAX_ROWS:,}")
-    return ReadTable(pd.DataFrame({"text": lines}, dtype="str"), "text", encoding, text_bytes=len(text))
+    frame = pd.DataFrame({"text": lines}, dtype="str")
+    return ReadTable(frame, "text", found.encoding, text_bytes=len(found.text), notes=found.notes)
 
 
 @contextmanager
@@ -185,22 +192,33 @@ def is_risky(path: Path) -> bool:
 
 
 def table_as_plain(path: Path) -> dict[str, Any]:
-    """The child's part: the table at `path` as {names, columns, text, kind, encoding, delimiter, damaged}."""
+    """The child's part: the table at `path` as {names, columns, text, nested, kind, encoding, delimiter, damaged,
+    notes}; nested: per column the rows whose cell is no text."""
     table = read_upload(path)
     frame = table.frame
+    nested = [[row for row, cell in enumerate(column) if isinstance(cell, Nested)] for column in _columns(frame)]
     return {
         "names": [str(name) for name in frame.columns],
-        "columns": [list(map(plain_cell, frame.iloc[:, place].tolist())) for place in range(frame.shape[1])],
+        "columns": [list(map(plain_cell, column)) for column in _columns(frame)],
+        "nested": nested,
         "text": [str(dtype) == "str" for dtype in frame.dtypes],
         "rows": len(frame),
         "kind": table.kind,
         "encoding": table.encoding,
         "delimiter": table.delimiter,
         "damaged": {str(number): reason for number, reason in table.damaged.items()},
+        "notes": [note.to_json() for note in table.notes],
     }
 
 
+def _columns(frame: pd.DataFrame) -> list[list[Any]]:
+    return [frame.iloc[:, place].tolist() for place in range(frame.shape[1])]
+
+
 def _from_plain(plain: dict[str, Any]) -> ReadTable:
+    for cells, rows in zip(plain["columns"], plain["nested"], strict=True):
+        for row in rows:
+            cells[row] = Nested(cells[row])
     columns = [
         pd.Series(cells, dtype="str" if text else object, index=range(plain["rows"]))
         for cells, text in zip(plain["columns"], plain["text"], strict=True)
@@ -208,4 +226,5 @@ def _from_plain(plain: dict[str, Any]) -> ReadTable:
     frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(plain["rows"]))
     frame.columns = pd.Index(plain["names"])
     damaged = {int(number): reason for number, reason in plain["damaged"].items()}
-    return ReadTable(frame, plain["kind"], plain["encoding"], plain["delimiter"], damaged)
+    notes = notes_from(plain["notes"])
+    return ReadTable(frame, plain["kind"], plain["encoding"], plain["delimiter"], damaged, notes=notes)

@@ -91,12 +91,16 @@ def save_rewritten(
 
 
 def _save_tokenizer(model: ModelWithGradiend, folder: Path) -> None:
-    """As the base has it: without the padding token that it was only given when it was loaded. Raises OSError where the
-    disk refuses: `tokenizers` has no error of its own for that, only a bare Exception."""
+    """As the base has it: without the padding token that it was only given when it was loaded, and without how the text
+    before was cut and filled, which `tokenizers` keeps. Raises OSError where the disk refuses: `tokenizers` has no error
+    of its own for that, only a bare Exception."""
     tokenizer = model.tokenizer
     if pads_with_end_only(tokenizer):
         tokenizer = copy.deepcopy(tokenizer)
         tokenizer.pad_token = None
+    if tokenizer.is_fast:
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
     try:
         tokenizer.save_pretrained(folder)
     except Exception as error:
@@ -146,8 +150,8 @@ def _verify(model: ModelWithGradiend, rewritten: Model, folder: Path) -> None:
         if name in found and _is_written(folder, name, expected[name]):
             kind = again.model.config.model_type
             told = (
-                f"transformers changes {name!r} of a {kind} model whenever it loads one, such as the row of its padding: "
-                "what was written would not be read again. Map other parameters."
+                f"transformers changes {name!r} of a {kind} model whenever it loads one, such as the row of its "
+                "padding: what was written would not be read again. Map other parameters."
             )
         raise Failed(told)
     if again.tokenizer.get_vocab() != model.tokenizer.get_vocab():

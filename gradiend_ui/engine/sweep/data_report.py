@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from gradiend_ui.engine.answers.data import NeutralMeasured, RowsFound, ThresholdFacts
 from gradiend_ui.engine.data.forms.choice import SPLITS_OF_ROLE
-from gradiend_ui.engine.data.rows import COLUMNS, EvalData, EvalRow, RejectedRow
+from gradiend_ui.engine.data.roles import COLUMNS
+from gradiend_ui.engine.data.rows import EvalData, EvalRow, RejectedRow
 from gradiend_ui.engine.data.table_reading import ReadTable
 from gradiend_ui.engine.files.csv_text import csv_text
 from gradiend_ui.engine.values import HELD_OUT_SPLITS, Cell
@@ -69,7 +70,7 @@ def scaled_seconds(seconds: float | None, items: int, other_items: int) -> float
 if TYPE_CHECKING:  # it needs torch, which a process that only reads tables does without
     from gradiend_ui.engine.sweep.plan import PreparedSweep
 
-FIRST_ROWS = 5
+FIRST_ROWS, SHOWN_TEXTS = 5, 2
 SHOWN_REJECTED = 50
 LONGEST_CELL = 200
 BUDGET_SECONDS = 5.0
@@ -82,9 +83,27 @@ def first_rows(read: ReadTable) -> list[dict[str, str]]:
     return [{str(name): _shown(cell) for name, cell in row.items()} for row in head]
 
 
+def samples(read: ReadTable) -> list[str]:
+    """Two rows with characters beyond ASCII, which show a wrong encoding; only the cells that hold some."""
+    found: list[str] = []
+    for row in zip(*(read.frame[name].tolist() for name in read.frame.columns), strict=True):
+        cells = [cell for cell in map(_text, row) if not cell.isascii()]
+        if cells:
+            found.append(_shown(" · ".join(cells)))
+        if len(found) == SHOWN_TEXTS:
+            break
+    return found
+
+
 def first_checked(data: EvalData) -> list[dict[str, str]]:
     """The first checked rows, {role: cell}, for data whose table is not at hand."""
     return [{role: _shown(getattr(row, role)) for role in COLUMNS} for row in data.rows[:FIRST_ROWS]]
+
+
+def first_texts(texts: Sequence[str]) -> list[str]:
+    """Two of the texts as they were read, those with characters beyond ASCII first: these show a wrong encoding."""
+    telling = [text for text in texts if not text.isascii()]
+    return list(map(_shown, [*telling, *texts][:SHOWN_TEXTS]))
 
 
 def rows_found(data: EvalData) -> RowsFound:
@@ -93,8 +112,10 @@ def rows_found(data: EvalData) -> RowsFound:
         "rows": len(data.rows),
         "rejected_count": len(data.rejected),
         "rejected": [{"number": row.number + 1, "reason": row.reason} for row in data.rejected[:SHOWN_REJECTED]],
+        "dropped": data.dropped,
         "row_counts": count_rows(data.rows),
-        "notes": list(data.notes),
+        "notes": [note.sentence for note in data.notes],
+        "notes_text": [note.to_json()[1:] for note in data.notes],
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from gradiend_ui.engine.data.encodings import CHOICES
 from gradiend_ui.engine.errors import BadData, BadGrid, is_broken, shown
 from gradiend_ui.engine.values import (
     DEFAULT_LEARNING_RATES,
@@ -160,11 +161,13 @@ def _checked_targets(value: object) -> Targets:
 class DataChoice:
     """What a sweep is scored on; None: what lies beside the checkpoint.
 
-    columns: {our name: the table's}. neutral_set: the name of one that lies beside the checkpoint, or "none".
+    columns: {our name: the table's}. count_as: {class in the table: the checkpoint's class that it counts as, "" to
+    leave its rows out}. neutral_set: the name of one that lies beside the checkpoint, or "none".
     """
 
     rows: Table = None
     columns: Mapping[str, str] | None = None
+    count_as: Mapping[str, str] | None = None
     neutral: Table = None
     neutral_set: str | None = None
 
@@ -172,6 +175,14 @@ class DataChoice:
         given = self.columns
         if given is not None and not (isinstance(given, Mapping) and all(isinstance(c, str) for c in given.values())):
             raise BadData(f"columns must be an object of our names and the table's, both text, not {shown(given)}.")
+        mapped = self.count_as
+        if mapped is not None and not (
+            isinstance(mapped, Mapping) and all(isinstance(c, str) for c in mapped.values())
+        ):
+            raise BadData(
+                "count_as must be an object of the table's classes and the checkpoint's, both text, '' to leave one "
+                f"out, not {shown(mapped)}."
+            )
         if self.neutral_set is not None and not isinstance(self.neutral_set, str):
             raise BadData(f"neutral_set must be the name of a set of neutral texts, not {shown(self.neutral_set)}.")
         _check_source("rows", self.rows)
@@ -217,3 +228,6 @@ def _check_source(key: str, given: object) -> None:
         raise BadData(f"{accepted}, not one with {', '.join(map(shown, given)) or 'nothing in it'}.")
     if not isinstance(given[named[0]], str):
         raise BadData(f"{accepted}; {named[0]} must be text, not {shown(given[named[0]])}.")
+    encoding = given.get("encoding")
+    if encoding is not None and encoding not in CHOICES:
+        raise BadData(f"The encoding of {key} must be one of {', '.join(CHOICES)}, not {shown(encoding)}.")

@@ -11,10 +11,10 @@ from typing import Any
 
 from gradiend_ui.engine.checkpoint.companions import Companions
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
-from gradiend_ui.engine.data.columns import of_known_classes
-from gradiend_ui.engine.data.neutral_texts import read_neutral
-from gradiend_ui.engine.data.rows import EvalData, read_rows
-from gradiend_ui.engine.data.table_reading import ReadTable
+from gradiend_ui.engine.data.columns import counted_as, of_known_classes, of_known_classes_only
+from gradiend_ui.engine.data.neutral_texts import NeutralData, check_neutral
+from gradiend_ui.engine.data.rows import EvalData, as_read, read_rows
+from gradiend_ui.engine.data.table_reading import ReadTable, read_file
 from gradiend_ui.engine.data.uploaded_tables import is_risky, read_upload, told_by_name, upload_path
 from gradiend_ui.engine.errors import BadData, Failed, TooLarge, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
@@ -25,7 +25,7 @@ from gradiend_ui.engine.sweep.spec import DataChoice, Table
 from gradiend_ui.engine.uploads.trust import Trust
 from gradiend_ui.engine.values import NO_NEUTRAL
 from gradiend_ui.engine.worker.health_card import Loaded
-from gradiend_ui.engine.worker.tables import companions_from, rows_from
+from gradiend_ui.engine.worker.tables import companions_from, neutral_from, rows_from
 
 CELL_BYTES, ROW_BYTES = 60, 600
 KEPT_DATA_BYTES = 192 * 2**20
@@ -63,11 +63,13 @@ class SweepData:
     def rows(self, loaded: Loaded, data: DataChoice) -> EvalData:
         """The rows that were chosen, else those beside the checkpoint. Raises BadData."""
         given = table_of(self._store, data.rows, "rows")
+        classes = counted_as(loaded.model.encoding_direction, data.count_as)
         if isinstance(given, Mapping) and "upload" in given:
             with told_by_name(given):
-                return with_known_classes(loaded, self._uploaded_rows(given, data.columns or {}))
+                return with_known_classes(loaded, self._uploaded_rows(given, data.columns or {}, classes))
         if given is not None:
-            return with_known_classes(loaded, read_rows(source_of(given), data.columns, fill_alternatives=True))
+            read = as_read(source_of(given))
+            return with_known_classes(loaded, read_rows(read, data.columns, fill_alternatives=True, classes=classes))
         if loaded.companions.rows is None:
             raise BadData(
                 "No evaluation rows lie beside this checkpoint: give rows, a table with the columns masked, label, "
@@ -83,35 +85,42 @@ class SweepData:
         path = upload_path(self._data_dir, given["upload"])
         return path if is_risky(path) else None
 
-    def read_upload(self, upload: object) -> ReadTable:
+    def read_upload(self, given: Mapping[str, Any]) -> ReadTable:
         """A small uploaded table as it was read; the newest stay in memory. Raises BadData, TooLarge."""
-        path = upload_path(self._data_dir, upload)
-        table: ReadTable | None = self.kept.get(("table", path.name))
+        path, encoding = upload_path(self._data_dir, given["upload"]), given.get("encoding")
+        table: ReadTable | None = self.kept.get(("table", path.name, encoding))
         if table is None:
-            table = read_upload(path)
-            self.kept.keep(("table", path.name), table, _size_of(table))
+            table = read_upload(path, encoding)
+            self.kept.keep(("table", path.name, encoding), table, _size_of(table))
         return table
 
-    def _uploaded_rows(self, given: Mapping[str, Any], columns: Mapping[str, str]) -> EvalData:
-        key, path = ("rows", given["upload"], tuple(sorted(columns.items()))), self.slow_upload(given)
+    def _uploaded_rows(
+        self, given: Mapping[str, Any], columns: Mapping[str, str], classes: Mapping[str, str]
+    ) -> EvalData:
+        path, encoding = self.slow_upload(given), given.get("encoding")
+        key = ("rows", given["upload"], encoding, tuple(sorted(columns.items())), tuple(sorted(classes.items())))
         data: EvalData | None = self.kept.get(key)
         if data is None:
             if path is None:
-                data = read_rows(self.read_upload(given["upload"]), columns, fill_alternatives=True)
+                data = read_rows(self.read_upload(given), columns, fill_alternatives=True, classes=classes)
             else:
-                data = rows_from(self._beside.value("checked_rows", path, given=dict(columns)))
+                plain = self._beside.value(
+                    "checked_rows", path, given=dict(columns), classes=dict(classes), encoding=encoding
+                )
+                data = rows_from(plain)
             self.kept.keep(key, data, _size_of(data))
         return data
 
-    def _uploaded_texts(self, given: Mapping[str, Any]) -> tuple[str, ...]:
-        path = self.slow_upload(given)
+    def _uploaded_texts(self, given: Mapping[str, Any]) -> NeutralData:
+        path, encoding = self.slow_upload(given), given.get("encoding")
         if path is None:
-            return read_neutral(self.read_upload(given["upload"]).frame)
-        texts: tuple[str, ...] | None = self.kept.get(("texts", path.name))
-        if texts is None:
-            texts = tuple(self._beside.value("neutral_texts", path))
-            self.kept.keep(("texts", path.name), texts, _size_of(texts))
-        return texts
+            return check_neutral(self.read_upload(given))
+        key = ("texts", path.name, encoding)
+        data: NeutralData | None = self.kept.get(key)
+        if data is None:
+            data = neutral_from(self._beside.value("neutral_texts", path, encoding=encoding))
+            self.kept.keep(key, data, _size_of(data.texts))
+        return data
 
     def neutral_name(self, loaded: Loaded, data: DataChoice) -> str | None:
         """What the chosen neutral texts are called; None where the rows stand in."""
@@ -121,14 +130,19 @@ class SweepData:
             return None
         return data.neutral_set or (None if data.rows else loaded.companions.neutral_set)
 
-    def neutral(self, loaded: Loaded, data: DataChoice) -> tuple[str, ...] | None:
-        """The neutral texts that were chosen; None where the rows stand in. Raises BadData."""
+    def own_neutral(self, data: DataChoice) -> NeutralData | None:
+        """The neutral texts that were given, with how they were read; None where none were. Raises BadData."""
         given = table_of(self._store, data.neutral, "neutral")
         if isinstance(given, Mapping) and "upload" in given:
             with told_by_name(given):
                 return self._uploaded_texts(given)
-        if given is not None:
-            return read_neutral(source_of(given))
+        return None if given is None else check_neutral(source_of(given))
+
+    def neutral(self, loaded: Loaded, data: DataChoice) -> tuple[str, ...] | None:
+        """The neutral texts that were chosen; None where the rows stand in. Raises BadData."""
+        own = self.own_neutral(data)
+        if own is not None:
+            return own.texts
         name = self.neutral_name(loaded, data)
         if name is None:
             return None
@@ -140,12 +154,15 @@ class SweepData:
 
 def with_known_classes(loaded: Loaded, data: EvalData) -> EvalData:
     """The same rows. Raises BadData where the checkpoint knows the direction of none of their classes."""
-    return of_known_classes(loaded.model.encoding_direction, data)
+    direction = loaded.model.encoding_direction
+    return of_known_classes(direction, of_known_classes_only(direction, data))
 
 
 def source_of(given: Table) -> Table:
-    """Rows or texts as given: records, texts, a path, or the {"path": ...} of an uploaded file."""
-    return given["path"] if isinstance(given, Mapping) and "path" in given else given
+    """Rows or texts as given: records, texts, a path, or the {"path": ...} of an uploaded file, as it was read."""
+    if isinstance(given, Mapping) and "path" in given:
+        return read_file(Path(given["path"]), given.get("encoding"))
+    return given
 
 
 def _size_of(data: ReadTable | EvalData | Companions | tuple[str, ...] | None) -> int:

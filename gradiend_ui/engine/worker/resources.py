@@ -25,6 +25,7 @@ from gradiend_ui.engine.base.uploaded import clean_home, home_of
 from gradiend_ui.engine.checkpoint.companions import find_companions
 from gradiend_ui.engine.checkpoint.loaded import Trained, read_trained
 from gradiend_ui.engine.checkpoint.reading import Checkpoint, read_checkpoint
+from gradiend_ui.engine.data.columns import in_own_spelling, of_known_classes_only
 from gradiend_ui.engine.data.neutral_texts import capped_neutral
 from gradiend_ui.engine.errors import BadData, BadGrid, NotAllowed, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
@@ -94,6 +95,10 @@ class Resources:
         if given is not None and given != {}:
             model.feature_class_encoding_direction = checked_direction(given)
         companions = beside or find_companions(model.checkpoint.folder, model.source, trust)
+        if companions.rows is not None:
+            direction = model.encoding_direction
+            rows = of_known_classes_only(direction, in_own_spelling(direction, companions.rows))
+            companions = replace(companions, rows=rows)
         return Loaded(model, model.workspace(), companions)
 
     @contextmanager
@@ -190,7 +195,7 @@ class Resources:
         rows, neutral = self.data.rows(loaded, asked.data), self.data.neutral(loaded, asked.data)
         plan = prepare(loaded.model, asked.spec, rows, neutral, grid=grid, limits=limits)
         self.store.take_over_results(plan)
-        return replace(plan, warnings=(*plan.warnings, *rows.notes))
+        return replace(plan, warnings=(*plan.warnings, *map(str, rows.notes)))
 
     def keep_plan(self, run: str, plan: PreparedSweep) -> None:
         self._plans.keep(run, plan)

@@ -12,34 +12,59 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 from gradiend_ui.engine.answers.data import RowsReport, RowsSummary, TableRead
+from gradiend_ui.engine.answers.data import UnknownClass as UnknownClassTold
 from gradiend_ui.engine.checkpoint.companions import Companions, find_companions
-from gradiend_ui.engine.data.columns import guess_columns, of_known_classes, ordered_classes, words_by_class
-from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.columns import (
+    UnknownClass,
+    counted_as,
+    directed_classes,
+    guess_columns,
+    of_known_classes,
+    of_known_classes_only,
+    ordered_classes,
+    unknown_classes,
+    words_by_class,
+)
+from gradiend_ui.engine.data.neutral_texts import NeutralData, check_neutral
+from gradiend_ui.engine.data.notes import notes_from
 from gradiend_ui.engine.data.rows import EvalData, EvalRow, RejectedRow, check_rows, read_rows, require_rows
 from gradiend_ui.engine.data.table_reading import ReadTable, read_file
 from gradiend_ui.engine.data.uploaded_tables import read_upload
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.files.text_limit import keep_text
-from gradiend_ui.engine.sweep.data_report import count_rows, first_checked, first_rows, rejected_csv, rows_found
+from gradiend_ui.engine.sweep.data_report import (
+    count_rows,
+    first_checked,
+    first_rows,
+    rejected_csv,
+    rows_found,
+    samples,
+)
 from gradiend_ui.engine.uploads.trust import Trust
 
 SUMMARY_WORDS = 8
 
 
 def report_table(
-    read: ReadTable, given: Mapping[str, str] | None, direction: Mapping[str, float], known: Sequence[str]
+    read: ReadTable,
+    given: Mapping[str, str] | None,
+    direction: Mapping[str, float],
+    words: Mapping[str, Sequence[str]],
+    count_as: Mapping[str, str] | None = None,
 ) -> RowsReport:
     """How the table was read, which columns are which, what can be scored.
 
     given: the columns as a spec names them, None to guess them. direction: of the classes that the checkpoint knows.
-    known: words of the rows beside it, for guessing. A table that cannot be scored (yet) has its reason in "problem",
-    and as pages tell it in "problem_text".
+    words: {class: words of the rows beside it}, for guessing. count_as: what classes of the table count as, see
+    `DataChoice`. A table that cannot be scored (yet) has its reason in "problem", and as pages tell it in
+    "problem_text".
     """
     whole = read.frame.drop(index=list(read.damaged))
-    guess = guess_columns(whole, direction, known)
+    guess = guess_columns(whole, direction, [word for own in words.values() for word in own])
     columns = dict(given) if given is not None else dict(guess.columns)
     told: TableRead = {
         "own": True,
@@ -51,13 +76,25 @@ def report_table(
         "columns": columns,
         "how": {} if given is not None else dict(guess.how),
         "first": first_rows(read),
+        "unknown_classes": _unknown(unknown_classes(read.frame, columns, direction, count_as, words)),
+        "known_classes": directed_classes(direction),
+        "samples": samples(read),
     }
     try:
-        data = check_rows(read, columns, fill_alternatives=True)
+        checked = check_rows(read, columns, fill_alternatives=True, classes=counted_as(direction, count_as))
+        data = of_known_classes_only(direction, checked)
     except BadData as error:
-        found = rows_found(EvalData(()))
-        return {**told, **found, "classes": [], "target_words": {}, "problem": str(error), "problem_text": _text(error)}
+        found = rows_found(EvalData((), notes=read.notes))
+        nothing: RowsSummary = {"row_counts": [], "target_words": {}}
+        problem = {"problem": str(error), "problem_text": _text(error)}
+        return cast(RowsReport, {**told, **found, **nothing, "classes": [], **problem})
     return report_rows(data, direction, told)
+
+
+def _unknown(found: Sequence[UnknownClass]) -> list[UnknownClassTold]:
+    return [
+        {"name": one.name, "count": one.count, "counts_as": one.counts_as, "suggested": one.suggested} for one in found
+    ]
 
 
 def report_rows(data: EvalData, direction: Mapping[str, float], told: TableRead | None = None) -> RowsReport:
@@ -75,8 +112,10 @@ def report_rows(data: EvalData, direction: Mapping[str, float], told: TableRead 
         "rows": found["rows"],
         "rejected_count": found["rejected_count"],
         "rejected": found["rejected"],
+        "dropped": found["dropped"],
         "row_counts": found["row_counts"],
         "notes": found["notes"],
+        "notes_text": found["notes_text"],
         "classes": classes,
         "target_words": summary(data, direction)["target_words"],
         "problem": None,
@@ -126,26 +165,52 @@ ROW = tuple(field.name for field in fields(EvalRow))
 
 
 def report_table_file(
-    path: Path, given: Columns | None, direction: Mapping[str, float], known: Sequence[str]
+    path: Path,
+    given: Columns | None,
+    direction: Mapping[str, float],
+    words: Mapping[str, Sequence[str]],
+    count_as: Mapping[str, str] | None = None,
+    encoding: str | None = None,
 ) -> RowsReport:
     """`report_table` of the table that lies there."""
-    return report_table(read_upload(path), given, direction, known)
+    return report_table(read_upload(path, encoding), given, direction, words, count_as)
 
 
-def rejected_rows(path: Path, given: Columns | None) -> str:
+def rejected_rows(
+    path: Path,
+    given: Columns | None,
+    direction: Mapping[str, float],
+    count_as: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+) -> str:
     """Every row of the table that cannot be scored, as csv."""
-    read = read_upload(path)
-    return rejected_csv(check_rows(read, given, fill_alternatives=True).rejected, read)
+    return rejected_of(read_upload(path, encoding), given, direction, count_as)
 
 
-def checked_rows(path: Path, given: Columns) -> dict[str, Any]:
+def rejected_of(
+    read: ReadTable, given: Columns | None, direction: Mapping[str, float], count_as: Mapping[str, str] | None
+) -> str:
+    """The same of a table that was read."""
+    data = check_rows(read, given, fill_alternatives=True, classes=counted_as(direction, count_as))
+    return rejected_csv(of_known_classes_only(direction, data).rejected, read)
+
+
+def checked_rows(
+    path: Path, given: Columns, classes: Mapping[str, str] = MappingProxyType({}), encoding: str | None = None
+) -> dict[str, Any]:
     """The checked rows of an uploaded table, for `rows_from`."""
-    return _plain(read_rows(read_upload(path), given, fill_alternatives=True))
+    return _plain(read_rows(read_upload(path, encoding), given, fill_alternatives=True, classes=classes))
 
 
-def neutral_texts(path: Path) -> list[str]:
-    """The neutral texts of an uploaded table or text file."""
-    return list(read_neutral(read_upload(path).frame))
+def neutral_texts(path: Path, encoding: str | None = None) -> dict[str, Any]:
+    """The neutral texts of an uploaded table or text file, for `neutral_from`."""
+    data = check_neutral(read_upload(path, encoding))
+    return {"texts": list(data.texts), "notes": [note.to_json() for note in data.notes], "encoding": data.encoding}
+
+
+def neutral_from(plain: Mapping[str, Any]) -> NeutralData:
+    """Neutral texts from what the child gave."""
+    return NeutralData(tuple(plain["texts"]), notes_from(plain["notes"]), plain["encoding"])
 
 
 def companions(path: Path, source: str | None, homes: Sequence[str]) -> dict[str, Any]:
@@ -170,7 +235,7 @@ def rows_from(plain: Mapping[str, Any]) -> EvalData:
     return EvalData(
         tuple(EvalRow(*row) for row in plain["rows"]),
         tuple(RejectedRow(*row) for row in plain["rejected"]),
-        tuple(plain["notes"]),
+        notes_from(plain["notes"]),
     )
 
 
@@ -196,6 +261,6 @@ def _read_and_kept(path: Path) -> ReadTable:
 def _plain(data: EvalData) -> dict[str, Any]:
     return {
         "rows": [[getattr(row, name) for name in ROW] for row in data.rows],
-        "rejected": [[row.number, row.reason] for row in data.rejected],
-        "notes": list(data.notes),
+        "rejected": [[row.number, row.reason, row.kind] for row in data.rejected],
+        "notes": [note.to_json() for note in data.notes],
     }

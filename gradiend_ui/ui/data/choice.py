@@ -32,6 +32,7 @@ class OwnRows(TypedDict):
 
     rows: GivenData
     columns: Mapping[str, str] | None
+    count_as: NotRequired[Mapping[str, str]]
     row_counts: RowCounts
     classes: list[str]
     target_words: dict[str, list[str]]
@@ -70,11 +71,12 @@ class Choice:
         return int(self.max_neutral) if self.max_neutral and self.max_neutral >= 1 else None
 
 
-def own_table(rows: GivenData, report: RowsReport) -> OwnRows:
-    """What the page keeps of an own table that the session described."""
+def own_table(rows: GivenData, report: RowsReport, count_as: Mapping[str, str] | None = None) -> OwnRows:
+    """What the page keeps of an own table that the session described. count_as: see `DataSpec`."""
     return {
         "rows": rows.copy(),
         "columns": report["columns"],
+        "count_as": dict(count_as or {}),
         "row_counts": report["row_counts"],
         "classes": report["classes"],
         "target_words": report["target_words"],
@@ -91,6 +93,8 @@ def spec_of(choice: Choice) -> DataSpec:
         columns = choice.own_rows.get("columns")
         if columns is not None:
             spec["columns"] = columns
+        if choice.own_rows.get("count_as"):
+            spec["count_as"] = choice.own_rows["count_as"]
     if choice.rows_limit is not None:
         spec["max_rows"] = choice.rows_limit
     if choice.neutral_limit is not None:
@@ -153,6 +157,7 @@ def opened_choice(card: Card, data: RunData | None) -> Choice:
         own_rows = {
             "rows": spec["rows"],
             "columns": spec.get("columns"),
+            "count_as": spec.get("count_as") or {},
             "row_counts": data["row_counts"],
             "classes": card["classes"],
             "target_words": data["target_words"],

@@ -11,8 +11,10 @@ import gradio as gr
 from gradio.blocks import Block
 
 from gradiend_ui.engine.answers.checkpoint import About, Card
-from gradiend_ui.engine.answers.data import ChosenData
+from gradiend_ui.engine.answers.data import ChosenData, GivenData
 from gradiend_ui.engine.answers.run import RunInfo
+from gradiend_ui.engine.data.encodings import CHOICES, encoding_name
+from gradiend_ui.engine.data.uploaded_tables import PARQUET
 from gradiend_ui.ui.data.choice import Choice, data_of, opened_choice, scored_rows, scored_texts, splits
 from gradiend_ui.ui.data.report import ROLES, build_sets, build_summary, build_time, neutral_choices
 from gradiend_ui.ui.kit.drawer import drawer
@@ -24,6 +26,10 @@ TABLE_TYPES = [".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet"]
 ACCEPTED = {"data-upload": TABLE_TYPES, "data-upload-texts": TABLE_TYPES}
 """Upload button: the files that it takes."""
 DOWNLOAD_ID = "rejected-file"
+FOUND = ""
+"""The value of the choice of an encoding that leaves it to be found out."""
+MOST_UNKNOWN = 8
+"""Of so many classes that the checkpoint does not know can be chosen what they count as."""
 
 EXPLAINED: dict[str, str] = {
     "neutral-set": "data.neutral_set",
@@ -33,6 +39,8 @@ EXPLAINED: dict[str, str] = {
     "data-word-class": "data.word_class",
     "data-new-word": "data.new_word",
     "data-row-wise": "data.row_wise",
+    "data-encoding": "data.encoding",
+    "texts-encoding": "data.encoding",
     **{f"data-column-{role.replace('_', '-')}": f"data.role_{role}" for role in ROLES},
 }
 """Widget id: the text that explains it."""
@@ -58,6 +66,17 @@ class DataWidgets:
 
 
 @dataclass(frozen=True)
+class UnknownWidgets:
+    """What classes that the checkpoint does not know count as. names: of these, in the order of the dropdowns."""
+
+    panel: gr.Column
+    told: Tree
+    names: gr.State
+    counts_as: tuple[gr.Dropdown, ...]
+    apply: gr.Button
+
+
+@dataclass(frozen=True)
 class RowsWidgets:
     """The block Rows. `columns`: one dropdown per role, in the order of `ROLES`."""
 
@@ -67,6 +86,8 @@ class RowsWidgets:
     paste: gr.Textbox
     read: gr.Button
     back: gr.Button
+    encoding: gr.Dropdown
+    unknown: UnknownWidgets
     mapping: gr.Row
     columns: tuple[gr.Dropdown, ...]
     first: Tree
@@ -94,6 +115,7 @@ class NeutralWidgets:
     sets: Tree
     measured: Tree
     upload: gr.UploadButton
+    encoding: gr.Dropdown
     paste: gr.Textbox
     read: gr.Button
 
@@ -160,6 +182,8 @@ def _build_rows(words: Words) -> RowsWidgets:
             elem_id="data-paste",
         )
         read = gr.Button(words("data.read_pasted"), size="sm", elem_id="data-read", min_width=0)
+    encoding = build_encoding(words, "data-encoding")
+    unknown = _build_unknown(words)
     with gr.Row(visible=False, elem_id="data-columns") as mapping:
         columns = tuple(
             gr.Dropdown(
@@ -179,9 +203,33 @@ def _build_rows(words: Words) -> RowsWidgets:
         max_neutral = _limit(words, "max_neutral")
     time = Tree(node("p"), elem_id="data-time")
     return RowsWidgets(
-        reading, upload, pasting, paste, read, back, mapping, columns, first, rejected, download, file, split, max_rows,
-        max_neutral, time,
+        reading, upload, pasting, paste, read, back, encoding, unknown, mapping, columns, first, rejected, download,
+        file, split, max_rows, max_neutral, time,
     )  # fmt: skip
+
+
+def build_encoding(words: Words, name: str) -> gr.Dropdown:
+    """A choice of the encoding of an uploaded file; hidden until there is one."""
+    choices = [(words("data.encoding_found"), FOUND), *((encoding_name(one), one) for one in CHOICES)]
+    return gr.Dropdown(choices, value=FOUND, label=words("data.encoding"), visible=False, min_width=0, elem_id=name)
+
+
+def _build_unknown(words: Words) -> UnknownWidgets:
+    with gr.Column(visible=False, elem_id="data-unknown") as panel:
+        told = Tree(node("div"), elem_id="data-unknown-told")
+        with gr.Row(elem_id="data-count-as"):
+            counts_as = tuple(
+                gr.Dropdown([], label=str(place), visible=False, min_width=0, elem_id=f"data-count-as-{place}")
+                for place in range(MOST_UNKNOWN)
+            )
+        use = gr.Button(words("data.count_as_use"), size="sm", min_width=0, elem_id="data-count-as-use")
+    return UnknownWidgets(panel, told, gr.State([]), counts_as, use)
+
+
+def encoding_update(given: GivenData | None) -> object:
+    """The choice for rows or texts that were uploaded; hidden for all others."""
+    is_text = given is not None and "upload" in given and not given["upload"].endswith(PARQUET)
+    return gr.update(visible=is_text, value=(given or {}).get("encoding") or FOUND)
 
 
 def _limit(words: Words, name: str) -> gr.Number:
@@ -215,12 +263,13 @@ def _build_neutral(words: Words) -> NeutralWidgets:
         upload = UploadButton(
             words("data.upload_texts"), file_types=TABLE_TYPES, size="sm", elem_id="data-upload-texts", min_width=0
         )
+    encoding = build_encoding(words, "texts-encoding")
     with gr.Accordion(words("data.paste_texts"), open=False, elem_id="data-texts-more"):
         paste = gr.Textbox(
             label=words("data.paste_texts"), show_label=False, lines=4, max_lines=12, elem_id="data-texts"
         )
         read = gr.Button(words("data.read_texts"), size="sm", elem_id="data-read-texts", min_width=0)
-    return NeutralWidgets(sets, measured, upload, paste, read)
+    return NeutralWidgets(sets, measured, upload, encoding, paste, read)
 
 
 # --- what a page opens with ------------------------------------------------------------------------------------------
@@ -232,7 +281,7 @@ def opened_outputs(widgets: DataWidgets, inside: DataDrawerWidgets) -> list[Bloc
     limits = [rows.split, rows.max_rows, rows.max_neutral, rows.time, rows.back]
     return [
         *states, widgets.summary, widgets.neutral_set, *limits, targets.word_class, targets.row_wise,
-        inside.neutral.sets,
+        inside.neutral.sets, inside.neutral.encoding,
     ]  # fmt: skip
 
 
@@ -257,6 +306,7 @@ def opened_values(card: Card, info: RunInfo | None, words: Words) -> list[object
         gr.Dropdown(classes, value=classes[0] if classes else None),
         gr.update(value=choice.targets == "label"),
         build_sets(choice, card, words),
+        encoding_update(choice.own_neutral["neutral"] if choice.own_neutral else None),
     ]
 
 

@@ -16,9 +16,11 @@ from gradiend_ui.engine.answers.data import (
     NeutralReport,
     RowsReport,
     TargetsReport,
+    UnknownClass,
     WordAnswer,
     WordWay,
 )
+from gradiend_ui.engine.data.encodings import encoding_name
 from gradiend_ui.figures.numbers import three_digits
 from gradiend_ui.ui.data.choice import (
     NONE,
@@ -37,11 +39,14 @@ from gradiend_ui.ui.kit.words import Words
 
 ROLES = ("masked", "label", "label_class", "alternative", "alternative_class", "split")
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-ENCODING_NAMES = {"cp1252": "Windows-1252", "latin-1": "Latin-1", "utf-8-sig": "UTF-8"}
+ROUTINE = frozenset({"data.sep_line", "data.other_class", "data.other_word"})
+"""Notes that nobody has to do anything about."""
 MOST_COLUMNS, MOST_WORDS, MOST_WAYS = 8, 4, 6
 LONG = 24
 """Characters from which a cell wants room."""
 REMOVE = "remove"
+OPEN, LEFT_OUT = "", "#none"
+"""Values of the dropdown of a class that the checkpoint does not know: nothing chosen yet, its rows left out."""
 
 
 # --- the short panel -------------------------------------------------------------------------------------------------
@@ -106,7 +111,8 @@ def build_reading(report: RowsReport | None, name: str | None, words: Words) -> 
         lines = [node("p", node("strong", words(in_use, name=name)), " ", read_as(report, words))]
     if report.get("how"):
         lines.append(node("p", words("data.guessed", columns=guessed(report["how"], words)), cls="quiet"))
-    lines += [node("p", note, cls="quiet") for note in report["notes"]]
+    lines += [node("p", note, cls="warn" if is_odd else "quiet") for note, is_odd in notes_of(report, words)]
+    lines += samples_of(report.get("samples", ()), words)
     if report["problem"]:
         problem = str(words.told(report.get("problem_text")) or report["problem"])
         lines.append(node("p", problem, cls="danger", role="alert"))
@@ -114,7 +120,55 @@ def build_reading(report: RowsReport | None, name: str | None, words: Words) -> 
         scored = words.counted("data.scored", report["rows"])
         rejected = words.counted("data.rejected", report["rejected_count"])
         lines.append(node("p", f"{scored}, {rejected}.", cls="scored"))
+    if report["dropped"]:
+        told = ", ".join(words.counted(f"data.dropped_{kind}", count) for kind, count in report["dropped"].items())
+        lines.append(node("p", words("data.dropped", reasons=told), cls="dropped"))
     return node("div", *lines, cls="reading")
+
+
+def notes_of(report: RowsReport | NeutralReport, words: Words) -> list[tuple[str, bool]]:
+    """(a note on how a table was read, whether it tells of something that should not be so)."""
+    found = []
+    for sentence, text in zip(report["notes"], report["notes_text"], strict=True):
+        key = str(text[0]) if isinstance(text, list) else ""
+        found.append((str(words.told(text)) if key else sentence, key not in ROUTINE))
+    return found
+
+
+def samples_of(samples: Sequence[str], words: Words) -> list[Node]:
+    """Two rows with letters beyond ASCII: whether these look right tells whether the encoding is."""
+    if not samples:
+        return []
+    lines = [node("li", sample) for sample in samples]
+    return [node("div", node("p", words("data.samples"), cls="quiet"), node("ul", *lines), cls="samples")]
+
+
+def chosen_class(one: UnknownClass) -> str:
+    """What the dropdown of an unknown class shows: what was chosen, else what the class most likely means."""
+    if one["counts_as"] is not None:
+        return one["counts_as"] or LEFT_OUT
+    return one["suggested"] or OPEN
+
+
+def counts_as(names: Sequence[str], chosen: Sequence[str | None], known: Sequence[str]) -> dict[str, str]:
+    """{class: what it counts as, "" to leave its rows out} of the dropdowns; those that are left open are not in it."""
+    found = {name: value for name, value in zip(names, chosen, strict=False) if value == LEFT_OUT or value in known}
+    return {name: "" if value == LEFT_OUT else str(value) for name, value in found.items()}
+
+
+def build_unknown(unknown: Sequence[UnknownClass], most: int, words: Words) -> Node:
+    """The classes of a table that the checkpoint does not know, with their rows, and what to do."""
+    if not unknown:
+        return node("div")
+    names = ", ".join(words.counted("data.unknown_class", one["count"], name=one["name"]) for one in unknown[:most])
+    if len(unknown) > most:
+        names = f"{names} {words('data.and_more', count=len(unknown) - most)}"
+    why = words("data.unknown_suggested") if any(one["suggested"] for one in unknown) else words("data.unknown_choose")
+    return node(
+        "div",
+        node("p", words("data.unknown_classes", names=names), cls="warn", role="status"),
+        node("p", why, cls="quiet"),
+    )
 
 
 def guessed(how: Mapping[str, str], words: Words) -> str:
@@ -128,10 +182,10 @@ def read_as(report: RowsReport, words: Words) -> str:
         return ""
     parts = [words("data.read_as", kind=report["kind"])]
     if report["encoding"]:
-        encoding = ENCODING_NAMES.get(report["encoding"], report["encoding"].upper())
-        parts.append(words("data.encoded", encoding=encoding))
+        parts.append(words("data.encoded", encoding=encoding_name(report["encoding"])))
     if report["delimiter"]:
-        name = words(f"data.delimiter_{DELIMITER_NAMES[report['delimiter']]}")
+        known = DELIMITER_NAMES.get(report["delimiter"])
+        name = words(f"data.delimiter_{known}") if known else report["delimiter"]
         parts.append(words("data.separated", delimiter=name))
     parts.append(words.counted("data.columns", len(report["table_columns"])))
     parts.append(words.counted("data.rows", report["table_rows"]))
@@ -331,6 +385,8 @@ def build_measured(report: NeutralReport, words: Words) -> Node:
             (tokens, f"{report['tokens']:,}"),
             ("data.base_lms", base),
         ),
+        *(node("p", note, cls="warn" if is_odd else "quiet") for note, is_odd in notes_of(report, words)),
+        *samples_of(report["first"], words),
         *(node("p", warning, cls="warn") for warning in report["warnings"]),
         cls="measured",
         role="status",

@@ -7,7 +7,7 @@ never undo each other. Then the worker is asked what it comes to.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from secrets import token_hex
 from typing import Any, NamedTuple
 
@@ -158,8 +158,9 @@ def words_shown(page: Page, checkpoint: str, chosen: ChosenData) -> list[object]
 def described_outputs(page: Page) -> list[object]:
     """What the drawer shows of the rows in use, and what tells `compose` of them."""
     rows = page.data_drawer.rows
-    shown = [rows.reading, rows.first, rows.rejected, rows.download, rows.mapping]
-    return [*shown, *rows.columns, page.data.touched]
+    shown = [rows.reading, rows.first, rows.rejected, rows.download, rows.encoding, rows.mapping]
+    unknown = [rows.unknown.panel, rows.unknown.told, rows.unknown.names, *rows.unknown.counts_as]
+    return [*shown, *rows.columns, *unknown, page.data.touched]
 
 
 def described(page: Page, checkpoint: str, own_rows: OwnRows | None) -> list[object]:
@@ -179,12 +180,18 @@ def replaced_outputs(page: Page) -> list[object]:
     return [page.data.own_rows, rows.split, rows.back, *described_outputs(page)]
 
 
-def rows_replaced(page: Page, checkpoint: str, given: GivenData, columns: dict[str, str] | None) -> list[object]:
+def rows_replaced(
+    page: Page,
+    checkpoint: str,
+    given: GivenData,
+    columns: Mapping[str, str] | None = None,
+    count_as: Mapping[str, str] | None = None,
+) -> list[object]:
     """Values for `replaced_outputs`: own rows in place of those beside the checkpoint, or the same ones with other
-    columns."""
+    columns, or with other classes for those that the checkpoint does not know."""
     spec = {"rows": given} if columns is None else {"rows": given, "columns": columns}
-    found = page.session.data.rows(checkpoint, spec)
-    own = own_table(given, found)
+    found = page.session.data.rows(checkpoint, {**spec, "count_as": dict(count_as)} if count_as else spec)
+    own = own_table(given, found, count_as)
     return [own, split_of(page, checkpoint, own), gr.update(visible=True), *rows_shown(page, found, own), touch()]
 
 
@@ -204,20 +211,37 @@ def wire_rows(page: Page) -> None:
     def upload(checkpoint: str, path: str, request: gr.Request) -> list[object]:
         with for_people(page.words):
             given = page.session.data.keep_table(path, page.visitors.of(request))
-            return rows_replaced(page, require(checkpoint), given, None)
+            return rows_replaced(page, require(checkpoint), given)
 
     def paste(checkpoint: str, text: str) -> list[object]:
         with for_people(page.words):
             name = page.words("data.pasted_name")
             given = page.session.data.keep_pasted(text or "", name, is_table=True)
-            return [gr.update(open=False), *rows_replaced(page, require(checkpoint), given, None)]
+            return [gr.update(open=False), *rows_replaced(page, require(checkpoint), given)]
 
     def correct(checkpoint: str, own_rows: OwnRows | None, *columns: str | None) -> list[object]:
         if own_rows is None:
             return [gr.skip()] * len(replaced)
         with for_people(page.words):
             chosen = {role: column or "" for role, column in zip(report.ROLES, columns, strict=True)}
-            return rows_replaced(page, checkpoint, own_rows["rows"], chosen)
+            return rows_replaced(page, checkpoint, own_rows["rows"], chosen, own_rows.get("count_as"))
+
+    def read_again(checkpoint: str, own_rows: OwnRows | None, encoding: str | None) -> list[object]:
+        if own_rows is None:
+            return [gr.skip()] * len(replaced)
+        with for_people(page.words):
+            given = with_encoding(own_rows["rows"], encoding)
+            return rows_replaced(page, checkpoint, given, None, own_rows.get("count_as"))
+
+    def count_as(checkpoint: str, own_rows: OwnRows | None, names: list[str], *chosen: str | None) -> list[object]:
+        if own_rows is None:
+            return [gr.skip()] * len(replaced)
+        with for_people(page.words):
+            classes = [str(name) for name in page.session.card(checkpoint)["encoding_direction"]]
+            found = report.counts_as(names, chosen, classes)
+            known = {**own_rows.get("count_as", {}), **dict.fromkeys(names, None), **found}
+            kept = {name: wanted for name, wanted in known.items() if wanted is not None}
+            return rows_replaced(page, checkpoint, own_rows["rows"], own_rows.get("columns"), kept)
 
     def go_back(checkpoint: str) -> list[object]:
         with for_people(page.words):
@@ -239,6 +263,9 @@ def wire_rows(page: Page) -> None:
         replaced,
         **{**QUIET, "trigger_mode": "always_last"},
     )
+    rows.encoding.input(read_again, [*now, rows.encoding], replaced, **QUIET)
+    unknown = rows.unknown
+    unknown.apply.click(count_as, [*now, unknown.names, *unknown.counts_as], replaced, **QUIET)
     rows.back.click(go_back, page.checkpoint, replaced, **QUIET)
     filled = rows.download.click(download, [page.checkpoint, widgets.own_rows], rows.file, **QUIET)
     filled.success(None, js=press(data.DOWNLOAD_ID), api_visibility="private")
@@ -257,8 +284,21 @@ def table_spec(own_rows: OwnRows | None) -> DataSpec:
     if own_rows is None:
         return {}
     spec: DataSpec = {"rows": own_rows["rows"]}
-    columns = own_rows.get("columns")
-    return spec if columns is None else {**spec, "columns": columns}
+    columns, count_as = own_rows.get("columns"), own_rows.get("count_as")
+    if columns is not None:
+        spec["columns"] = columns
+    if count_as:
+        spec["count_as"] = count_as
+    return spec
+
+
+def with_encoding(given: GivenData, encoding: str | None) -> GivenData:
+    """The same rows or texts in the encoding that a person says; "" to have it found out."""
+    plain: GivenData = given.copy()
+    plain.pop("encoding", None)
+    if encoding:
+        plain["encoding"] = encoding
+    return plain
 
 
 def rows_shown(page: Page, found: RowsReport, own_rows: OwnRows | None) -> list[object]:
@@ -272,16 +312,39 @@ def rows_shown(page: Page, found: RowsReport, own_rows: OwnRows | None) -> list[
         report.build_first_rows(found, words),
         report.build_rejected(found, words),
         gr.update(visible=bool(found["rejected_count"])),
+        data.encoding_update(None if own_rows is None else own_rows["rows"]),
         gr.update(visible=own_rows is not None),
         *(gr.Dropdown(columns, value=chosen.get(role) or "") for role in report.ROLES),
+        *unknown_shown(page, found),
     ]
+
+
+def unknown_shown(page: Page, found: RowsReport) -> list[object]:
+    """Values for the panel of the classes that the checkpoint does not know: a dropdown of each, at what it counts as
+    or most likely means."""
+    words, unknown = page.words, found.get("unknown_classes", [])
+    known = [(name, name) for name in found.get("known_classes", ())]
+    choices = [(words("data.count_as_open"), report.OPEN), *known, (words("data.count_as_none"), report.LEFT_OUT)]
+    updates: list[object] = []
+    for place in range(data.MOST_UNKNOWN):
+        if place >= len(unknown):
+            updates.append(gr.update(visible=False))
+            continue
+        one = unknown[place]
+        label = words("data.count_as", name=one["name"])
+        updates.append(gr.Dropdown(choices, value=report.chosen_class(one), label=label, visible=True))
+    names = [one["name"] for one in unknown[: data.MOST_UNKNOWN]]
+    told = report.build_unknown(unknown, data.MOST_UNKNOWN, words)
+    return [gr.update(visible=bool(unknown)), told, names, *updates]
 
 
 def refused(page: Page, sentence: str) -> list[object]:
     """The same where nothing can be told of the rows but why not."""
     nothing = report.build_first_rows(None, page.words), report.build_rejected(None, page.words)
     hidden = gr.update(visible=False)
-    return [report.build_refusal(sentence), *nothing, hidden, hidden, *[gr.skip()] * len(report.ROLES)]
+    unknown = [hidden, gr.skip(), [], *[gr.skip()] * data.MOST_UNKNOWN]
+    columns = [gr.skip()] * len(report.ROLES)
+    return [report.build_refusal(sentence), *nothing, hidden, hidden, hidden, *columns, *unknown]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -350,7 +413,7 @@ def put_in(words: dict[str, list[str]], name: str | None, word: str, texts: Word
 
 def wire_neutral(page: Page) -> None:
     widgets, neutral = page.data, page.data_drawer.neutral
-    outputs = [widgets.own_neutral, widgets.neutral_set, widgets.touched]
+    outputs = [widgets.own_neutral, widgets.neutral_set, neutral.encoding, widgets.touched]
 
     def use(checkpoint: str, own: OwnTexts | None, event: gr.SelectData) -> list[object]:
         value = str(event.value)
@@ -364,7 +427,8 @@ def wire_neutral(page: Page) -> None:
         found = page.session.data.neutral(require(checkpoint), spec, 1.0)
         own: OwnTexts = {"neutral": given, "count": found["texts"]}
         choice = Choice(None, own, None, OWN, None, None, None)
-        return [own, data.neutral_update(choice, page.session.card(checkpoint), page.words), touch()]
+        shown = data.neutral_update(choice, page.session.card(checkpoint), page.words)
+        return [own, shown, data.encoding_update(given), touch()]
 
     def upload(checkpoint: str, own_rows: OwnRows | None, path: str, request: gr.Request) -> list[object]:
         with for_people(page.words):
@@ -378,8 +442,19 @@ def wire_neutral(page: Page) -> None:
     neutral.sets.select(
         use,
         [page.checkpoint, widgets.own_neutral],
-        outputs[1:],
+        [widgets.neutral_set, widgets.touched],
         **{**QUIET, "trigger_mode": "multiple"},
     )
+
+    def read_again(
+        checkpoint: str, own_rows: OwnRows | None, own: OwnTexts | None, encoding: str | None
+    ) -> list[object]:
+        if own is None:
+            return [gr.skip()] * len(outputs)
+        with for_people(page.words):
+            return take(checkpoint, own_rows, with_encoding(own["neutral"], encoding))
+
+    now = [page.checkpoint, widgets.own_rows, widgets.own_neutral, neutral.encoding]
+    neutral.encoding.input(read_again, now, outputs, **QUIET)
     neutral.upload.upload(upload, [page.checkpoint, widgets.own_rows, neutral.upload], outputs, **QUIET)
     neutral.read.click(paste, [page.checkpoint, widgets.own_rows, neutral.paste], outputs, **QUIET)

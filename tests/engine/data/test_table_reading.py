@@ -11,7 +11,9 @@ import pytest
 from gradiend_ui.engine.data import table_reading
 from gradiend_ui.engine.data.columns import guess_columns
 from gradiend_ui.engine.data.rows import check_rows, read_rows, read_table
-from gradiend_ui.engine.data.table_reading import decode, find_delimiter, read_bytes, read_file, suffix_of_text
+from gradiend_ui.engine.data.csv_rows import find_delimiter
+from gradiend_ui.engine.data.encodings import decode
+from gradiend_ui.engine.data.table_reading import read_bytes, read_file, suffix_of_text
 from gradiend_ui.engine.data.uploaded_tables import is_upload_id, keep_upload, read_upload, upload_path
 from gradiend_ui.engine.errors import BadData, TooLarge
 from gradiend_ui.engine.files.model_files import UPLOADS as FOLDER
@@ -27,6 +29,8 @@ CSV = "masked;label;label_class\nDie Krankenschwester sagte, [MASK] schläft.;si
         ("utf-8", "utf-8"),
         ("utf-8-sig", "utf-8-sig"),
         ("utf-16", "utf-16"),
+        ("utf-32-le", "utf-32-le"),
+        ("utf-32-be", "utf-32-be"),
         ("utf-16-le", "utf-16-le"),
         ("utf-16-be", "utf-16-be"),
         ("utf-32", "utf-32"),
@@ -38,10 +42,6 @@ def test_the_encoding_is_found(encoding: str, found: str) -> None:
     assert (read.encoding, read.delimiter) == (found, ";")
     assert list(read.frame.columns) == ["masked", "label", "label_class"]
     assert read.frame["masked"][0] == "Die Krankenschwester sagte, [MASK] schläft."
-
-
-def test_bytes_that_no_code_page_knows_are_latin_1() -> None:
-    assert decode(b"caf\x81") == ("caf\x81", "latin-1")
 
 
 @pytest.mark.parametrize("content", [b"a,b\n1,\x002\n", b"\x00\x00\x00\x00\x00\x00"])
@@ -72,11 +72,12 @@ def test_rows_with_too_many_cells_are_kept_apart() -> None:
     assert read.frame.iloc[3, 0] == "x, y"
 
 
-def test_an_open_quotation_mark_is_told(tmp_path: Path) -> None:
+def test_an_open_quotation_mark_is_a_character_and_told(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text('a,b\n1,2\n"open,3\n4,5\n')
-    with pytest.raises(BadData, match=r"rows\.csv cannot be read as csv: a quotation mark in row 2 is never closed"):
-        read_table(path)
+    read = read_file(path)
+    assert read.frame.values.tolist() == [["1", "2"], ['"open', "3"], ["4", "5"]]
+    assert [note.sentence[:9] for note in read.notes] == ["In line 3"]
     with pytest.raises(BadData, match="it is empty"):
         read_bytes(b"\n", ".csv")
 
@@ -173,7 +174,7 @@ TWO = {"masked": ["a [MASK]"] * 3, "label": ["He", "she", "he"], "label_class": 
 def test_the_other_word_is_filled_in_where_it_is_clear() -> None:
     data = read_rows(table(**TWO), fill_alternatives=True)
     assert [(row.alternative, row.alternative_class) for row in data.rows] == [("She", "F"), ("he", "M"), ("she", "F")]
-    assert len(data.notes) == 2 and "M: he" in data.notes[1]
+    assert len(data.notes) == 2 and "M: he" in str(data.notes[1])
     with pytest.raises(BadData, match="alternative"):
         read_rows(table(**TWO))
 

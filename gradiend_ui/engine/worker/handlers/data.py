@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from gradiend_ui.engine.answers.data import NeutralReport, RowsReport, RowsSummary, TargetsReport
 from gradiend_ui.engine.data.columns import words_by_class
-from gradiend_ui.engine.data.rows import EvalData, as_read, check_rows
+from gradiend_ui.engine.data.rows import EvalData, as_read
 from gradiend_ui.engine.data.table_reading import ReadTable
 from gradiend_ui.engine.data.uploaded_tables import told_by_name
 from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.engine.scoring.target_report import report_words
 from gradiend_ui.engine.scoring.targets import resolve_targets as resolve
-from gradiend_ui.engine.sweep.data_report import measure_neutral, rejected_csv
+from gradiend_ui.engine.sweep.data_report import first_texts, measure_neutral, rejected_csv
 from gradiend_ui.engine.sweep.known_cells import table_of
 from gradiend_ui.engine.sweep.plan import class_order
 from gradiend_ui.engine.sweep.spec import Table
@@ -21,7 +21,7 @@ from gradiend_ui.engine.worker.data import source_of
 from gradiend_ui.engine.worker.health_card import Loaded
 from gradiend_ui.engine.worker.requests import DescribeNeutral, DescribeRows, RejectedRows, ResolveTargets
 from gradiend_ui.engine.worker.resources import Resources
-from gradiend_ui.engine.worker.tables import report_rows, report_table, summary
+from gradiend_ui.engine.worker.tables import rejected_of, report_rows, report_table, summary
 
 
 def data_facts(loaded: Loaded) -> RowsSummary:
@@ -41,14 +41,20 @@ def describe_rows(resources: Resources, request: DescribeRows) -> RowsReport:
     direction = loaded.model.encoding_direction
     if data.rows is None:
         return report_rows(resources.data.rows(loaded, data), direction)
-    known = [word for words in data_facts(loaded)["target_words"].values() for word in words]
+    words = data_facts(loaded)["target_words"]
     source = table_of(resources.store, data.rows, "rows")
     with told_by_name(source):
         path = resources.data.slow_upload(source)
         if path is None:
-            return report_table(_read(resources, source), data.columns, direction, known)
+            return report_table(_read(resources, source), data.columns, direction, words, data.count_as)
         told: RowsReport = resources.beside.value(
-            "report_table", path, given=data.columns, direction=direction, known=known
+            "report_table",
+            path,
+            given=data.columns,
+            direction=direction,
+            words=words,
+            count_as=data.count_as,
+            encoding=source.get("encoding"),
         )
         return told
 
@@ -59,12 +65,21 @@ def rejected_rows(resources: Resources, request: RejectedRows) -> str:
     if data.rows is None:
         return rejected_csv(resources.data.rows(loaded, data).rejected, None)
     source = table_of(resources.store, data.rows, "rows")
+    direction = loaded.model.encoding_direction
     with told_by_name(source):
         path = resources.data.slow_upload(source)
         if path is not None:
-            return str(resources.beside.value("rejected_rows", path, given=data.columns))
-        read = _read(resources, source)
-        return rejected_csv(check_rows(read, data.columns, fill_alternatives=True).rejected, read)
+            encoding = source.get("encoding")
+            rejected = resources.beside.value(
+                "rejected_rows",
+                path,
+                given=data.columns,
+                direction=direction,
+                count_as=data.count_as,
+                encoding=encoding,
+            )
+            return str(rejected)
+        return rejected_of(_read(resources, source), data.columns, direction, data.count_as)
 
 
 def resolve_targets(resources: Resources, request: ResolveTargets) -> TargetsReport:
@@ -104,9 +119,14 @@ def describe_neutral(resources: Resources, request: DescribeNeutral) -> NeutralR
     resources.check_extent(loaded, asked, request.most)
     plan = resources.prepared(loaded, asked)
     base = loaded.workspace.in_precision(asked.spec.precision).base_model
+    own = resources.data.own_neutral(asked.data)
     return {
         "name": resources.data.neutral_name(loaded, asked.data),
         "ratio": ratio,
+        "first": [] if own is None else first_texts(own.texts),
+        "encoding": None if own is None else own.encoding,
+        "notes": [] if own is None else [note.sentence for note in own.notes],
+        "notes_text": [] if own is None else [note.to_json()[1:] for note in own.notes],
         **measure_neutral(plan, base, resources.store, float(ratio), seconds=request.seconds),
     }
 
@@ -114,5 +134,5 @@ def describe_neutral(resources: Resources, request: DescribeNeutral) -> NeutralR
 def _read(resources: Resources, given: Table) -> ReadTable:
     """The rows as they were chosen (see `SweepData.resolved`)."""
     if isinstance(given, Mapping) and "upload" in given:
-        return resources.data.read_upload(given["upload"])
+        return resources.data.read_upload(given)
     return as_read(source_of(given))

@@ -1,0 +1,52 @@
+"""The roles of a table's columns: how each is usually spelled, and which column plays it.
+
+Knows names only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gradiend_ui.engine.data.spelling import same_column
+from gradiend_ui.engine.errors import BadData, listed, shown
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "masked": ("masked", "template", "masked_text"),
+    "label": ("label", "factual", "factual_token", "token"),
+    "label_class": ("label_class", "factual_class", "factual_id"),
+    "alternative": ("alternative", "alternative_token", "counterfactual"),
+    "alternative_class": ("alternative_class", "alternative_id", "counterfactual_class"),
+    "split": ("split",),
+}
+"""Our name of each column and the spellings that are recognised, best first."""
+
+
+def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives: bool = True) -> dict[str, str]:
+    """{role: column of the table}, by the given names, else by known spellings. Raises BadData when one is missing.
+
+    A role given as "" has no column, which only the split may do without; the two roles of the alternative as well
+    where `alternatives` is False.
+    """
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given.values()):
+        raise BadData(f"columns must map our names to the table's, not {shown(given)}.")
+    unknown = sorted(set(given) - set(COLUMNS))
+    if unknown:
+        raise BadData(f"Unknown column role {shown(unknown[0])}; known: {', '.join(COLUMNS)}.")
+    if len(set(have)) != len(have):
+        raise BadData("Two columns of the table have the same name: rename one.").known_as("data.same_columns")
+    free = {"split"} if alternatives else {"split", "alternative", "alternative_class"}
+    found: dict[str, str] = {}
+    for role, spellings in COLUMNS.items():
+        candidates = (given[role],) if role in given else spellings
+        match = next((name for wanted in candidates if wanted and (name := same_column(wanted, have))), None)
+        if match is None and given.get(role):
+            told = BadData(f"There is no column {shown(given[role])} for {role}. Columns: {listed(have)}.")
+            raise told.known_as("data.column_missing", name=shown(given[role]), role=role, columns=listed(have))
+        if match is None and role not in free:
+            tried = "" if role in given else f" (tried {', '.join(spellings)})"
+            told = BadData(f"No column looks like {shown(role)}{tried}. Columns: {listed(have)}.")
+            names = "" if role in given else ("data.tried", {"names": ", ".join(spellings)})
+            raise told.known_as("data.column_not_found", role=shown(role), tried=names, columns=listed(have))
+        if match is not None:
+            found[role] = match
+    return found
