@@ -52,9 +52,11 @@ class DataSpec(TypedDict, total=False):
 
 
 class ChosenData(TypedDict, total=False):
-    """What is chosen as data before a sweep. seconds_per_cell: about, with it; None where that is not known."""
+    """What is chosen as data before a sweep. seconds_per_cell: about, with it; None where that is not known. unusable:
+    whether own rows cannot be scored, which is told where they are described."""
 
     spec: DataSpec
+    unusable: bool
     seconds_per_cell: float | None
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NoReturn
 
 from gradiend_ui.engine.errors import BadGrid, TooLarge, shown
 from gradiend_ui.engine.selection.winner import goal_feature_factors
@@ -20,6 +21,13 @@ QUICK_LEARNING_RATES = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
 FINE_STEPS = 4
 RANGE = re.compile(r"^(?P<first>[^:]*):(?P<last>[^:]*):(?P<count>[^:]*?)(?P<spacing>lin|linear|log|logarithmic)?$")
 EXAMPLE = "0.01:1:9 log"
+_CHAIN = re.compile(r"(?<![\w.,+-])[+-]?[\d.]+(?:,[\d.]+)+|(?<![^;\n,:]),\d+")
+"""Digits with commas right between them, or a comma before the first: no space tells that they are several."""
+_COMMA_NUMBER = r"[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?"
+_COMMA_NUMBERS = re.compile(rf"{_COMMA_NUMBER}(?:\s*:\s*{_COMMA_NUMBER}\s*:\s*\d+\s*(?:lin\w*|log\w*)?)?")
+"""A number, or a range of numbers, with decimal commas or none."""
+_ZERO_FIRST = re.compile(r"0\d")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+,\d+|[1-9]\d{0,2}(?:,\d{3})+\.\d+")
 Axes = tuple[tuple[float, ...], tuple[float, ...]]
 
 
@@ -33,13 +41,13 @@ class Axis:
 
 def read_axis(text: str, what: str) -> Axis:
     """The numbers of a typed list: `-1, 1`, also with ranges `from:to:how many`, evenly spaced or, with `log`, by a
-    factor: `0.01:1:9 log, 2`. Commas, semicolons and line ends separate.
+    factor: `0.01:1:9 log, 2`. Commas, semicolons and line ends separate. A comma within a number is read as its point
+    where semicolons or line ends separate (`0,01; 0,05`), and refused where it may as well separate (`0,05`).
 
     what: how a refusal calls the list, such as "learning rates". Raises BadGrid and TooLarge in a sentence.
     """
-    items = [item.strip() for item in re.split(r"[,;\n]", text.replace("\u2212", "-"))]
     numbers: list[float] = []
-    for item in filter(None, items):
+    for item in _items(text.replace("\u2212", "-"), what):
         numbers += _range(item, what) if ":" in item else [_number(word, what) for word in item.split()]
         if len(numbers) > MAX_CELLS:
             raise TooLarge(
@@ -49,6 +57,53 @@ def read_axis(text: str, what: str) -> Axis:
         raise BadGrid(f"The list of {what} is empty. Give at least one number, for example: 0.1")
     counted = Counter(numbers)
     return Axis(tuple(sorted(counted)), tuple(sorted(value for value, times in counted.items() if times > 1)))
+
+
+def _items(text: str, what: str) -> list[str]:
+    """The items of a typed list, their numbers with points. Raises BadGrid where a comma can be read in two ways."""
+    groups = [group.strip() for group in re.split(r"[;\n]", text) if group.strip()]
+    if len(groups) > 1 and "." not in text and all(_COMMA_NUMBERS.fullmatch(group) for group in groups):
+        return [group.replace(",", ".") for group in groups]
+    for chain in _CHAIN.findall(text):
+        if _is_unclear(chain):
+            _refuse(chain, what)
+    return [item for group in groups for item in map(str.strip, group.split(",")) if item]
+
+
+def _is_unclear(chain: str) -> bool:
+    """Whether digits with commas right between them may be a number with a decimal comma or thousands, not a list."""
+    parts = chain.lstrip("+-").split(",")
+    if not parts[0] or any(_ZERO_FIRST.match(part) for part in parts):
+        return True
+    if any("." in part for part in parts):
+        return _THOUSANDS.fullmatch(chain.lstrip("+-")) is not None
+    return len(parts) == 2 or _are_pairs(parts) or all(len(part) == 3 for part in parts[1:])
+
+
+def _are_pairs(parts: list[str]) -> bool:
+    """Whether all of them look like numbers below 1 with a decimal comma: `0,1,0,2`."""
+    return len(parts) % 2 == 0 and set(parts[::2]) == {"0"}
+
+
+def _refuse(chain: str, what: str) -> NoReturn:
+    plain, parts = chain.lstrip("+-"), chain.split(",")
+    if _are_pairs(plain.split(",")):
+        point = "; ".join(f"{whole}.{rest}" for whole, rest in zip(parts[::2], parts[1::2], strict=True))
+    elif "." in chain:
+        point = chain.replace(",", "") if chain.rfind(",") < chain.rfind(".") else _with_point(chain)
+    else:
+        point = "".join(parts) if len(parts) > 2 else f"{parts[0] or 0}.{parts[1]}"
+    apart = "; ".join(f"{float(part):g}" for part in parts if part.strip("+-."))
+    told = BadGrid(
+        f"{shown(chain)} among the {what} can be one number with a decimal comma or several. Write {point} with a "
+        f"point, or {apart} with semicolons between them."
+    )
+    raise told.known_as("sweep.decimal_comma", given=shown(chain), point=point, apart=apart)
+
+
+def _with_point(number: str) -> str:
+    """`1.000,5 -> 1000.5`"""
+    return number.replace(".", "").replace(",", ".")
 
 
 def range_values(first: float, last: float, count: int, logarithmic: bool) -> tuple[float, ...]:
@@ -137,8 +192,9 @@ def _range(item: str, what: str) -> tuple[float, ...]:
 
 
 def _number(word: str, what: str) -> float:
+    is_plain = word.isascii() and "_" not in word and _ZERO_FIRST.match(word.lstrip("+-")) is None
     try:
-        number = float(word if word.isascii() else "")  # other scripts' digits are read nowhere else
+        number = float(word if is_plain else "")  # of other scripts' digits, 1_0 and 007 only Python knows
     except ValueError:
         raise BadGrid(
             f"{shown(word)} among the {what} is not a number. Write numbers with a point, separated by commas, for "

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from gradiend_ui.engine.answers.data import NeutralMeasured, RowsFound, ThresholdFacts
+from gradiend_ui.engine.data.encodings import REPLACED
 from gradiend_ui.engine.data.forms.choice import SPLITS_OF_ROLE
 from gradiend_ui.engine.data.roles import COLUMNS
 from gradiend_ui.engine.data.rows import EvalData, EvalRow, RejectedRow
@@ -84,15 +85,18 @@ def first_rows(read: ReadTable) -> list[dict[str, str]]:
 
 
 def samples(read: ReadTable) -> list[str]:
-    """Two rows with characters beyond ASCII, which show a wrong encoding; only the cells that hold some."""
-    found: list[str] = []
+    """Two different rows with characters beyond ASCII, which show a wrong encoding, those with replaced bytes first;
+    only the cells that hold some."""
+    found: dict[str, None] = {}
+    replaced: dict[str, None] = {}
     for row in zip(*(read.frame[name].tolist() for name in read.frame.columns), strict=True):
         cells = [cell for cell in map(_text, row) if not cell.isascii()]
         if cells:
-            found.append(_shown(" · ".join(cells)))
-        if len(found) == SHOWN_TEXTS:
+            told = _shown(" · ".join(cells))
+            (replaced if REPLACED in told else found)[told] = None
+        if len(replaced) >= SHOWN_TEXTS:
             break
-    return found
+    return [*replaced, *found][:SHOWN_TEXTS]
 
 
 def first_checked(data: EvalData) -> list[dict[str, str]]:

@@ -112,11 +112,18 @@ def spec_of(choice: Choice) -> DataSpec:
 
 def data_of(choice: Choice, card: Card) -> ChosenData:
     """What `page.data.chosen` holds: the spec, and about how long one cell takes with it."""
+    if is_unusable(choice.own_rows):
+        return {"spec": spec_of(choice), "seconds_per_cell": None, "unusable": True}
     usual = chosen_count(card["row_counts"], card["classes"], "test", None)
     usual += card["neutral_sets"].get(card["neutral_set"] or "", usual)
     now = scored_rows(choice, card)
     now += scored_texts(choice, card, now)
     return {"spec": spec_of(choice), "seconds_per_cell": scaled_seconds(card["seconds_per_cell"], usual, now)}
+
+
+def is_unusable(own: OwnRows | None) -> bool:
+    """Whether no row of an own table can be scored (yet)."""
+    return own is not None and own.get("problem") is not None
 
 
 def table_of(choice: Choice, card: Card) -> tuple[RowCounts, Sequence[str]]:

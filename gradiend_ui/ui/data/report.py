@@ -28,6 +28,7 @@ from gradiend_ui.ui.data.choice import (
     ROW_WISE,
     Choice,
     OwnTexts,
+    is_unusable,
     name_of,
     scored_rows,
     splits,
@@ -64,6 +65,8 @@ def build_summary(choice: Choice, card: Card | None, words: Words) -> Node:
 def rows_text(choice: Choice, card: Card, words: Words) -> str:
     counts, classes = table_of(choice, card)
     name = None if choice.own_rows is None else shown_name(choice.own_rows["rows"], words)
+    if name is not None and is_unusable(choice.own_rows):
+        return words("data.not_usable", name=name)
     if not counts:
         return words("data.no_rows") if name is None else words("data.own_rows_unread", name=name)
     found = splits(choice, card)
@@ -81,6 +84,8 @@ def rows_text(choice: Choice, card: Card, words: Words) -> str:
 def words_text(choice: Choice, card: Card, words: Words) -> str:
     if choice.targets == ROW_WISE:
         return words("data.words_row_wise")
+    if is_unusable(choice.own_rows) and not isinstance(choice.targets, Mapping):
+        return words("data.words_unknown")
     found = words_of(choice, card)
     told = " · ".join(f"{name}: {few(own, words)}" for name, own in found.items())
     if not told:
@@ -158,12 +163,13 @@ def counts_as(names: Sequence[str], chosen: Sequence[str | None], known: Sequenc
 
 def build_unknown(unknown: Sequence[UnknownClass], most: int, words: Words) -> Node:
     """The classes of a table that the checkpoint does not know, with their rows, and what to do."""
-    if not unknown:
-        return node("div")
-    names = ", ".join(words.counted("data.unknown_class", one["count"], name=one["name"]) for one in unknown[:most])
-    if len(unknown) > most:
-        names = f"{names} {words('data.and_more', count=len(unknown) - most)}"
-    why = words("data.unknown_suggested") if any(one["suggested"] for one in unknown) else words("data.unknown_choose")
+    left = [one for one in unknown if one["counts_as"] is None]
+    if not left:
+        return node("div", node("p", words("data.unknown_settled"), cls="quiet", role="status"))
+    names = ", ".join(words.counted("data.unknown_class", one["count"], name=one["name"]) for one in left[:most])
+    if len(left) > most:
+        names = f"{names} {words('data.and_more', count=len(left) - most)}"
+    why = words("data.unknown_suggested") if any(one["suggested"] for one in left) else words("data.unknown_choose")
     return node(
         "div",
         node("p", words("data.unknown_classes", names=names), cls="warn", role="status"),
@@ -243,6 +249,8 @@ def build_rejected(report: RowsReport | None, words: Words) -> Node:
 
 def build_time(data: ChosenData, rows: int, texts: int, words: Words) -> Node:
     """What the limits come to."""
+    if data.get("unusable"):
+        return node("p")
     seconds = data.get("seconds_per_cell")
     if seconds is None:
         return node("p", words("data.time_unknown", rows=rows, texts=texts), cls="quiet")
@@ -360,6 +368,11 @@ def build_sets(choice: Choice, card: Card, words: Words) -> Node:
     fallback = choice.neutral_set == NONE
     note = node("p", words("data.neutral_fallback"), cls="warn", role="status") if fallback else None
     return node("div", node("ul", *lines, cls="neutral-sets"), note)
+
+
+def build_waiting(words: Words) -> Node:
+    """In place of what follows from the rows while these cannot be used; why not is told where they are described."""
+    return node("div", node("p", words("data.after_rows"), cls="quiet", role="status"))
 
 
 def build_measuring(words: Words) -> Node:

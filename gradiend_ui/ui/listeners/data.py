@@ -112,6 +112,8 @@ def measure_after(page: Page, event: Dependency) -> None:
         if not checkpoint:
             return [gr.skip()] * 2
         order = order_of(page, request, nth)
+        if chosen.get("unusable"):
+            return [ordered(order, report.build_waiting(page.words)), None]
         try:
             found = page.session.data.neutral(checkpoint, chosen["spec"], ratio)
         except GradiendUIError as error:
@@ -145,6 +147,8 @@ def words_shown(page: Page, checkpoint: str, chosen: ChosenData) -> list[object]
     """Values for the chips and for the button that goes back to the words of the rows."""
     if not checkpoint:
         return [gr.skip()] * 2
+    if chosen.get("unusable"):
+        return [report.build_waiting(page.words), gr.update(visible=bool(chosen["spec"].get("targets")))]
     try:
         found = page.session.data.targets(checkpoint, chosen["spec"])
     except GradiendUIError as error:

@@ -186,10 +186,15 @@ def wire_own_data(page: Page) -> None:
         if not checkpoint or pending:
             return {widgets.pending: dict(pending)}
         card = page.session.card(checkpoint)
-        assumed = health.build_assumed(card, page.words, questions.own_codes(chosen))
-        return {widgets.assumed: assumed, **asked(page, questions.next_question(card, chosen), card)}
+        own = questions.own_codes(chosen)
+        assumed, told = health.build_assumed(card, page.words, own), health.build_health(card, page.words, own)
+        return {
+            widgets.assumed: assumed,
+            widgets.health: told,
+            **asked(page, questions.next_question(card, chosen), card),
+        }
 
-    outputs = [widgets.pending, widgets.assumed, *questions.outputs(widgets.question)]
+    outputs = [widgets.pending, widgets.assumed, widgets.health, *questions.outputs(widgets.question)]
     page.data.chosen.change(own_data, [page.checkpoint, widgets.pending, page.data.chosen], outputs, **AT_ONCE)
 
 

@@ -70,12 +70,13 @@ def build_empty(words: Words, sentence: str) -> Node:
     )
 
 
-def build_health(card: Card, words: Words) -> Node:
-    """Short: what it is, which way it pushes, whether it can be trusted."""
+def build_health(card: Card, words: Words, own: Sequence[str] = ()) -> Node:
+    """Short: what it is, which way it pushes, whether it can be trusted. own: see `build_assumed`."""
     how = objective_named(card["objective"])
     objective = explained(
         words.given(f"load.objective_{how.name}", how.labels), words.given(f"load.objective_{how.name}_help", how.helps)
     )
+    tells_recovered = card["rows_recovered"] is not None and "rows_recovered" not in own
     return node(
         "div",
         node("h2", words("load.title"), node("small", str(card["name"]))),
@@ -85,7 +86,7 @@ def build_health(card: Card, words: Words) -> Node:
             (words("load.learned_on"), _learned(card, words)),
             (words("load.encoder"), _training(card, words)),
             (words("load.memory"), _memory(card["memory"], words)),
-            None if card["rows_recovered"] is None else (words("load.rows"), _recovered(card, words)),
+            (words("load.rows"), _recovered(card, words)) if tells_recovered else None,
             (words("load.seeds"), _seeds(card["seeds"], words)) if card["seeds"] else None,
         ),
         _notes(card["notes"], words),

@@ -10,9 +10,8 @@ import pytest
 
 from gradiend_ui.engine.data import table_reading
 from gradiend_ui.engine.data.columns import guess_columns
-from gradiend_ui.engine.data.rows import check_rows, read_rows, read_table
 from gradiend_ui.engine.data.csv_rows import find_delimiter
-from gradiend_ui.engine.data.encodings import decode
+from gradiend_ui.engine.data.rows import check_rows, read_rows, read_table
 from gradiend_ui.engine.data.table_reading import read_bytes, read_file, suffix_of_text
 from gradiend_ui.engine.data.uploaded_tables import is_upload_id, keep_upload, read_upload, upload_path
 from gradiend_ui.engine.errors import BadData, TooLarge

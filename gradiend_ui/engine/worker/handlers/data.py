@@ -119,7 +119,9 @@ def describe_neutral(resources: Resources, request: DescribeNeutral) -> NeutralR
     resources.check_extent(loaded, asked, request.most)
     plan = resources.prepared(loaded, asked)
     base = loaded.workspace.in_precision(asked.spec.precision).base_model
-    own = resources.data.own_neutral(asked.data)
+    own, of_rows = resources.data.own_neutral(asked.data), set(map(str, resources.data.rows(loaded, asked.data).notes))
+    measured = measure_neutral(plan, base, resources.store, float(ratio), seconds=request.seconds)
+    measured["warnings"] = [told for told in measured["warnings"] if told not in of_rows]  # these stand with the rows
     return {
         "name": resources.data.neutral_name(loaded, asked.data),
         "ratio": ratio,
@@ -127,7 +129,7 @@ def describe_neutral(resources: Resources, request: DescribeNeutral) -> NeutralR
         "encoding": None if own is None else own.encoding,
         "notes": [] if own is None else [note.sentence for note in own.notes],
         "notes_text": [] if own is None else [note.to_json()[1:] for note in own.notes],
-        **measure_neutral(plan, base, resources.store, float(ratio), seconds=request.seconds),
+        **measured,
     }
 
 
