@@ -169,8 +169,13 @@ def in_own_spelling(direction: Mapping[str, float], data: EvalData) -> EvalData:
 def of_known_classes_only(direction: Mapping[str, float], data: EvalData) -> EvalData:
     """The same data, rows of classes that the checkpoint does not know among those that are set aside; unchanged where
     none of its classes is known, which `of_known_classes` refuses."""
+    return known_classes_only(direction, data) if set(direction) & set(data.classes) else data
+
+
+def known_classes_only(direction: Mapping[str, float], data: EvalData) -> EvalData:
+    """The same, also where that leaves no row; unchanged where the checkpoint knows no class."""
     known = frozenset(direction)
-    if not known & set(data.classes) or known.issuperset(data.classes):
+    if not known or known.issuperset(data.classes):
         return data
     rows, rejected = [], list(data.rejected)
     for row in data.rows:

@@ -23,8 +23,8 @@ from gradiend_ui.engine.data.columns import (
     counted_as,
     directed_classes,
     guess_columns,
+    known_classes_only,
     of_known_classes,
-    of_known_classes_only,
     ordered_classes,
     unknown_classes,
     words_by_class,
@@ -82,13 +82,18 @@ def report_table(
     }
     try:
         checked = check_rows(read, columns, fill_alternatives=True, classes=counted_as(direction, count_as))
-        data = of_known_classes_only(direction, checked)
+        data = known_classes_only(direction, checked)
     except BadData as error:
         found = rows_found(EvalData((), notes=read.notes))
         nothing: RowsSummary = {"row_counts": [], "target_words": {}}
         problem = {"problem": str(error), "problem_text": _text(error)}
         return cast(RowsReport, {**told, **found, **nothing, "classes": [], **problem})
-    return report_rows(data, direction, told)
+    report = report_rows(data, direction, told)
+    try:
+        of_known_classes(direction, require_rows(checked))
+    except BadData as error:  # says more than that no row is left
+        report["problem"], report["problem_text"] = str(error), _text(error)
+    return report
 
 
 def _unknown(found: Sequence[UnknownClass]) -> list[UnknownClassTold]:
@@ -192,7 +197,7 @@ def rejected_of(
 ) -> str:
     """The same of a table that was read."""
     data = check_rows(read, given, fill_alternatives=True, classes=counted_as(direction, count_as))
-    return rejected_csv(of_known_classes_only(direction, data).rejected, read)
+    return rejected_csv(known_classes_only(direction, data).rejected, read)
 
 
 def checked_rows(
