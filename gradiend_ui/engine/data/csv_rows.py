@@ -215,7 +215,8 @@ class CsvRows:
         return _Record(cells, place)
 
     def _swallows(self, begin: int, end: int, width: int) -> bool:
-        """Whether the lines of a record look like rows of their own: each has exactly the header's number of cells."""
+        """Whether the lines of a record look like rows of their own, by their number of cells; a text with so many
+        separators in each of its lines is none in a table of some columns."""
         if width < 2:
             return False
         first, *inner, last = _lines(self.text[begin:end])
@@ -223,12 +224,13 @@ class CsvRows:
         ends = len(first.split(self.delimiter)) >= width and len(last.split(self.delimiter)) == width
         if not inner:
             return ends and width >= ENOUGH_COLUMNS
-        alike = sum(len(line.split(self.delimiter)) == width for line in inner)
-        return alike == len(inner) if width < ENOUGH_COLUMNS and ends else alike >= 0.8 * len(inner) and width > 2
+        if width >= ENOUGH_COLUMNS:
+            return 2 * sum(len(line.split(self.delimiter)) >= width for line in inner) > len(inner)
+        return ends and all(len(line.split(self.delimiter)) == width for line in inner)
 
     def _holds_rows(self, begin: int, end: int, width: int) -> bool:
-        """Whether a line within a record could be a row, so that the record is worth a word."""
-        return any(len(line.split(self.delimiter)) == width for line in _lines(self.text[begin:end])[1:-1])
+        """Whether a line within a record could be a row, whole or cut short, so that the record is worth a word."""
+        return any(2 * line.count(self.delimiter) >= width - 1 for line in _lines(self.text[begin:end])[1:-1])
 
 
 def named_delimiter(text: str) -> tuple[str | None, str]:
