@@ -9,6 +9,7 @@ may say the encoding instead. Knows bytes and text; no table.
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,12 +32,14 @@ CODE_PAGES = (
 """What is tried where nothing is said, the likelier one first."""
 SAMPLE_BYTES = 32 * 1024
 """So much of the lines with bytes above ASCII is looked at: some 20 ms, whatever the size of the file."""
+LONGEST_LINE = 2048
 SHOWN_BYTES = 3
 REPLACED = "\ufffd"
 USUAL = frozenset("äöüßÄÖÜéèêëàâáãåæçíìîïñóòôøúùûœÉÀÇÅØÆ„“”‚‘’–—…«»¿¡€°§´\u00a0")
 LESS_USUAL = frozenset("ąćęłńśźżĄĆĘŁŃŚŹŻčďěňřšťůžČĎĚŇŘŠŤŮŽőűŐŰğışİĞŞșțăȘȚĂ")
 MESSY = 0.5
 """charset-normalizer drops what it finds messier than this, in [0, 1]."""
+_ABOVE_ASCII = re.compile(rb"[\x80-\xff]")
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -185,12 +188,24 @@ def _in_a_code_page(content: bytes) -> Decoded:
 
 
 def _telling(content: bytes) -> bytes:
-    """Lines with bytes above ASCII, the first and those further on, as many as are looked at."""
-    lines = [line[:2048] for line in content.split(b"\n") if not line.isascii()]
-    step = max(1, len(lines) * 64 // SAMPLE_BYTES)
-    return (
-        b"\n".join(dict.fromkeys(lines[::step]))[:SAMPLE_BYTES].rpartition(b"\n")[0] if step > 1 else b"\n".join(lines)
-    )
+    """Lines with bytes above ASCII, each once, the first and those further on, as many as are looked at."""
+    found: dict[bytes, None] = {}
+    for line in content.split(b"\n"):
+        if not line.isascii():
+            found[_around_letters(line)] = None
+    lines = list(found)
+    step = -(-sum(map(len, lines)) // SAMPLE_BYTES)
+    sample = b"\n".join(lines[:: max(1, step)])
+    return sample if len(sample) <= SAMPLE_BYTES else sample[:SAMPLE_BYTES].rpartition(b"\n")[0]
+
+
+def _around_letters(line: bytes) -> bytes:
+    """The line, or of a long one the part with its first byte above ASCII."""
+    if len(line) <= LONGEST_LINE:
+        return line
+    first = _ABOVE_ASCII.search(line)
+    begin = max(0, first.start() - LONGEST_LINE // 2) if first else 0
+    return line[begin : begin + LONGEST_LINE]
 
 
 def _likely(sample: bytes) -> list[str]:

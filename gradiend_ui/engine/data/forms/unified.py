@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from gradiend_ui.engine.data.forms.form import HELDOUT, DataForm
+from gradiend_ui.engine.data.forms.naming import in_one_spelling
 from gradiend_ui.engine.data.forms.pairing import (
     holds_ready_pairs,
     merge_class_tables,
@@ -76,7 +77,7 @@ def unify(data: Data, form: DataForm, *, include_other_classes: bool = False) ->
     Raises BadData or TooLarge in a sentence.
     """
     form, notes = _without_incomplete(data, form)
-    tables = _numbered(read_tables(data, form, all_classes=include_other_classes))
+    tables = _numbered(in_one_spelling(read_tables(data, form, all_classes=include_other_classes), form))
     if isinstance(tables, dict):
         read = _read_class_tables(tables, form, include_other_classes)
     else:
