@@ -7,6 +7,8 @@ meant. `sep=;` in the first line names the separator, as Excel writes it. Knows 
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -80,20 +82,32 @@ class CsvRows:
         self._loose = _Marks.of(self.delimiter, spaced=True)
 
     def __iter__(self) -> Iterator[list[str]]:
-        place, line, width = 0, self.first_line, 0
-        while place < len(self.text):
-            found = _LINE.match(self.text, place)
-            raw, end = (found[1], found.end()) if found else ("", len(self.text))
-            lines = 1
-            if MARK in raw:
-                record = self._record(place, raw, end, line, width)
-                lines, end, cells = _count_lines(self.text, place, record.end), record.end, record.cells
-            else:
+        begin, taken, number, width = 0, 0, self.first_line - 1, 0
+        for line in io.StringIO(self.text, newline=""):
+            place, begin, number = begin, begin + len(line), number + 1
+            raw = line.rstrip("\r\n")
+            if place < taken or not raw:  # a part of the record before it, or blank
+                continue
+            if MARK not in raw:
                 cells = [raw] if width == 1 else raw.split(self.delimiter)
-            place, line = end, line + lines
-            if raw:
-                width = width or len(cells)
-                yield list(map(_trimmed, cells)) if self._is_spaced else cells
+            else:
+                found = self._usual(raw, width)
+                if found is None:
+                    record = self._record(place, raw, begin, number, width)
+                    found, taken = record.cells, record.end
+                cells = found
+            width = width or len(cells)
+            yield list(map(_trimmed, cells)) if self._is_spaced else cells
+
+    def _usual(self, raw: str, width: int) -> list[str] | None:
+        """The cells of a line that is a row to the letter of the format; None where it takes a closer look."""
+        if width == 1 or self._is_spaced or ESCAPED_MARK in raw:
+            return None
+        try:
+            cells = next(csv.reader((raw,), delimiter=self.delimiter, strict=True))
+        except csv.Error:
+            return None
+        return cells if len(cells) == width else None
 
     @property
     def notes(self) -> tuple[Note, ...]:

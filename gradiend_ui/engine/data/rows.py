@@ -253,7 +253,8 @@ def _tidied(cells: dict[str, list[str]]) -> tuple[Note, ...]:
         count = 0
         for role in roles:
             before = cells.get(role, [])
-            after = [_in_one_spelling(cell, tidy) for cell in before]
+            spelled = {cell: tidy(cell) for cell in set(before)}  # each once: there are few different ones
+            after = [cell if isinstance(cell, Nested) else spelled[cell] for cell in before]
             pairs = [(old, new) for old, new in zip(before, after, strict=True) if old != new and new]
             changed, count = {**dict(pairs), **changed}, count + len(pairs)
             if role in cells:
