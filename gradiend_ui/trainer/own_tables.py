@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from gradiend_ui.engine.data.neutral_texts import read_neutral
-from gradiend_ui.engine.data.rows import COLUMNS, EvalRow, RejectedRow, check_rows, require_rows
+from gradiend_ui.engine.data.roles import COLUMNS
+from gradiend_ui.engine.data.rows import EvalRow, RejectedRow, check_rows, require_rows
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.targets import ClassTargets
 

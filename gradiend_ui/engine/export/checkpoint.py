@@ -92,8 +92,8 @@ def save_rewritten(
 
 def _save_tokenizer(model: ModelWithGradiend, folder: Path) -> None:
     """As the base has it: without the padding token that it was only given when it was loaded, and without how the text
-    before was cut and filled, which `tokenizers` keeps. Raises OSError where the disk refuses: `tokenizers` has no error
-    of its own for that, only a bare Exception."""
+    before was cut and filled, which `tokenizers` keeps. Raises OSError where the disk refuses: `tokenizers` has only a
+    bare Exception for that."""
     tokenizer = model.tokenizer
     if pads_with_end_only(tokenizer):
         tokenizer = copy.deepcopy(tokenizer)
