@@ -27,7 +27,7 @@ from gradiend_ui.engine.checkpoint.other_names import NOT_IN_LOADING, NOT_IN_MAK
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
 from gradiend_ui.engine.errors import BadData, refusing_class
 from gradiend_ui.engine.files.model_files import TRAINING
-from gradiend_ui.engine.selection.winner import strengthening_feature_factors
+from gradiend_ui.engine.selection.winner import strengthening_feature_factors, told_apart
 from gradiend_ui.engine.values import Part, finite
 from gradiend_ui.engine.weights.parameter_map import MappedParameter, joined_fingerprint, match_parameters
 from gradiend_ui.engine.weights.precision import check_finite
@@ -204,9 +204,11 @@ class ModelWithGradiend(UnlikeTheReference):
 
     @property
     def strengthening_feature_factor(self) -> dict[str, float]:
-        """{class: the feature factor that strengthens it}, for the classes that have a direction."""
-        signed = {name: sign for name, sign in self.encoding_direction.items() if sign}
-        return strengthening_feature_factors(signed, self.source)
+        """{class: the feature factor that strengthens it}, for the classes that have a direction.
+
+        Empty where no file tells it, or tells the same sign for every class: `checkpoint.direction_note` says why.
+        """
+        return told_apart(strengthening_feature_factors(self.encoding_direction, self.source))
 
     def __len__(self) -> int:
         """How many weights of the base model are mapped."""

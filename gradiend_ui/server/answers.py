@@ -8,24 +8,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from gradiend_ui.engine.answers.checkpoint import Card
+from gradiend_ui.engine.answers.checkpoint import DIRECTION, Assumed, Card
 from gradiend_ui.engine.answers.run import CellAnswer, Imported, Search
 from gradiend_ui.engine.base.objectives import CAUSAL, objective_named
 from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
-from gradiend_ui.engine.selection.winner import Question
+from gradiend_ui.engine.selection.winner import Question, told_apart
 from gradiend_ui.engine.store.runs import Run
-from gradiend_ui.engine.values import DEFAULT_RATIO, QUESTION, WINNER_GOALS, CellScore, finite_or_none
+from gradiend_ui.engine.values import BOTH_SIGNS, DEFAULT_RATIO, QUESTION, WINNER_GOALS, CellScore, finite_or_none
 
 LOAD_KEYS = (
     "checkpoint", "name", "base_model", "objective", "classes", "encoding_direction", "strengthening_feature_factor",
     "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "seeds", "memory", "rows",
     "rows_recovered", "neutral_sets", "finished_sweeps", "assumed", "missing", "warnings",
 )  # fmt: skip
+ENOUGH_CLASSES = 2
 OLDER_CARD: dict[str, object] = {
     "finished_sweeps": [], "seeds": [], "memory": {"needed": None, "free": None}, "assumed": [], "missing": [],
     "rows_recovered": None, "row_classes": [], "row_counts": [], "target_words": {},
 }  # fmt: skip
+OLDER_DIRECTION: Assumed = {
+    "what": "undirected_older",
+    "sentence": "An earlier version took one sign for every class from the encoder's means: load the model again.",
+    "values": {},
+}
 LOAD_OPTIONS = frozenset({"revision", "base_model", "encoding_direction", "chat_prompt", "seed"})
 SELECT_OPTIONS = frozenset({"target_class", *QUESTION})
 OPEN_OPTIONS = frozenset({"file"})
@@ -41,10 +47,28 @@ def whole_card(card: Mapping[str, Any]) -> Card:
             **OLDER_CARD,
             "two_boundaries": two_boundaries,
             "notes": card["warnings"],
-            **card,
+            **of_no_direction(card),
             "base_parameters": card["base_weights"],
         },
     )
+
+
+def of_no_direction(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored card as it is; of an earlier version with one sign for every class: without a direction."""
+    factors = card["strengthening_feature_factor"]
+    if len(factors) < ENOUGH_CLASSES or told_apart(factors):
+        return dict(card)
+    default = {**card["presets"]["default"], "feature_factors": list(BOTH_SIGNS)}
+    others = [item for item in card.get("assumed", ()) if not item["what"].startswith("direction_")]
+    missing = [name for name in card.get("missing", ()) if name != DIRECTION]
+    return {
+        **card,
+        "strengthening_feature_factor": {},
+        "encoding_direction": {},
+        "presets": {**card["presets"], "default": default},
+        "assumed": [OLDER_DIRECTION, *others],
+        "missing": [DIRECTION, *missing],
+    }
 
 
 def checked_options(given: object, known: frozenset[str], what: str) -> dict[str, Any]:
@@ -68,7 +92,7 @@ def question_of(record: Run, options: Mapping[str, object] | None) -> Question:
     return Question(
         target_class=chosen.get("target_class", record.info["spec"]["target_classes"][0]),
         classes=tuple(record.info["classes"]),
-        strengthening=record.info["strengthening"],
+        strengthening=told_apart(record.info["strengthening"]),
         goal=chosen.get("goal", "weaken" if record.info["spec"]["goal"] == "weaken" else "strengthen"),
         policy=policy_named(chosen.get("policy", DEFAULT_POLICY), chosen.get("ratio", DEFAULT_RATIO)),
         any_feature_factor=any_factor,

@@ -22,10 +22,10 @@ from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
-from gradiend_ui.engine.selection.winner import strengthening_feature_factors
+from gradiend_ui.engine.selection.winner import strengthening_feature_factors, told_apart
 from gradiend_ui.engine.sweep.plan import PreparedSweep, plan_sweep
 from gradiend_ui.engine.sweep.spec import SweepSpec
-from gradiend_ui.engine.values import DEFAULT_LEARNING_RATES, Grid
+from gradiend_ui.engine.values import BOTH_SIGNS, DEFAULT_LEARNING_RATES, Grid
 from gradiend_ui.trainer.arguments import TrainingArguments, check_whole
 from gradiend_ui.trainer.config import TextPredictionConfig
 from gradiend_ui.trainer.own_tables import filled_texts, names_labels, own_rows
@@ -132,14 +132,11 @@ class DecoderData:
         return spec.grid(spec.feature_factors or self.default_feature_factors(request))
 
     def default_feature_factors(self, request: Request) -> tuple[float, ...]:
-        """Strengthen: those of the asked classes; weaken: those of the other classes. In class order."""
+        """Strengthen: those of the asked classes; weaken: those of the other classes. In class order; both signs where
+        a direction is not known."""
         weaken = request.goal == "weaken"
-        missing = [name for name in (self.classes if weaken else request.asked) if name not in self.strengthening]
-        if missing:
-            raise BadData(
-                f"The checkpoint does not tell the encoding direction of class {missing[0]!r}: give target_classes, "
-                "the class encoded as +1 first, or feature_factors."
-            )
+        if any(name not in self.strengthening for name in (self.classes if weaken else request.asked)):
+            return BOTH_SIGNS
         names = [o for name in request.asked for o in self.classes if o != name] if weaken else request.asked
         return tuple(dict.fromkeys(self.strengthening[name] for name in names))
 
@@ -238,8 +235,11 @@ def decoder_data(
 ) -> DecoderData:
     """What a trainer with this model, data and settings scores its decoder on."""
     strengthening = strengthening_feature_factors(model.encoding_direction, model.source)
-    if config.target_classes and len(classes) == 2 and not any(name in strengthening for name in classes):
-        strengthening = strengthening_feature_factors({classes[0]: 1.0, classes[1]: -1.0}, model.source)
+    if not told_apart(strengthening):
+        strengthening = {}
+    if config.target_classes and len(classes) == 2:
+        ordered = strengthening_feature_factors({classes[0]: 1.0, classes[1]: -1.0}, model.source) | strengthening
+        strengthening = ordered if told_apart(ordered) else strengthening
     return DecoderData(
         model=model,
         unified=unified,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import zipfile
 from hashlib import sha256
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_the_card_in_german(card) -> None:
 def test_what_is_not_known_is_said(card, words) -> None:
     unknown = {"strengthening_feature_factor": {}, "memory": {"needed": None, "free": None}, "converged": None}
     text = text_of(health.build_health({**card, **unknown}, words))
-    assert "not known yet" in text and "unknown of unknown free" in text and "converged" not in text
+    assert "not known" in text and "unknown of unknown free" in text and "converged" not in text
     short = text_of(health.build_health({**card, "memory": {"needed": 2 * 2**30, "free": 2**30}}, words))
     assert "2.00 GB of 1.00 GB free: may not fit" in short
 
@@ -107,7 +108,8 @@ def test_one_note_is_read_at_once_and_several_are_behind_one_line(card, words) -
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_every_assumption_has_its_sentence_and_its_corrections(card, language: str) -> None:
     words = Words(language)
-    values = {"source": "factual", "seed": 3, "base": "b", "stated": "s", "count": 5}
+    values: dict[str, object] = {"source": "factual", "seed": 3, "base": "b", "stated": "s", "count": 5}
+    values |= {"means": "M +0.1", "step": "4", "file": "f", "classes": "M", "sign": "+1", "told": "M +1"}
     items = [{"what": what, "sentence": "engine", "values": values} for what in health.CORRECTIONS]
     tree = health.build_assumed({**card, "assumed": items}, words)
     assert "engine" not in text_of(tree)
@@ -139,9 +141,15 @@ def test_every_objective_and_source_has_plain_words() -> None:
 
 
 def test_every_assumption_of_the_engine_is_known_here() -> None:
-    source = Path(__file__).parents[2] / "gradiend_ui" / "engine" / "worker" / "health_card.py"
-    told = {line.split('(("')[1].split('"')[0] for line in source.read_text().splitlines() if 'append(("' in line}
-    assert told == set(health.CORRECTIONS)
+    engine = Path(__file__).parents[2] / "gradiend_ui" / "engine"
+    source = (engine / "worker" / "health_card.py").read_text()
+    told = {line.split('(("')[1].split('"')[0] for line in source.splitlines() if 'append(("' in line}
+    source = (engine / "checkpoint" / "direction.py").read_text()
+    told |= set(re.findall(r'DirectionNote\(\s*"(\w+)"', source))
+    told |= {f"undirected_{what}" for what in re.findall(r'_open\("(\w+)"', source)}
+    of_two = {"undirected_zero_mean", "undirected_same_sign"}
+    assert told | of_two | {"undirected_older"} == set(health.CORRECTIONS)
+    assert {"undirected_silent", "undirected_stated_one"} <= told
 
 
 # --- finished sweeps --------------------------------------------------------------------------------------------------

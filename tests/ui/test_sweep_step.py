@@ -65,7 +65,7 @@ def test_every_preset_is_a_grid(card) -> None:
 def test_a_grid_that_cannot_be_is_refused_in_a_sentence(card) -> None:
     with pytest.raises(BadGrid, match="no winner to look around yet"):
         sweep.read_grid(replace(FORM, preset="fine", typed_factors="", typed_rates=""), card)
-    with pytest.raises(BadGrid, match="direction of class 'X' is not known"):
+    with pytest.raises(BadGrid, match="no class 'X' for a quick grid; the classes are M, F"):
         sweep.read_grid(replace(FORM, preset="quick", target_class="X"), card)
     with pytest.raises(TooLarge, match="at most 10,000"):
         sweep.read_grid(replace(TYPED, typed_factors="0:1:101", typed_rates="0:1:100"), card)

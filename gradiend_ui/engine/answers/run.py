@@ -191,6 +191,7 @@ class SelectionAnswer(CellPlace):
     decided_by_tokens: int | None
     decision: str | None
     degenerate: Degenerate | None
+    direction_known: NotRequired[bool]
 
 
 class Winner(CellPlace):

@@ -25,6 +25,7 @@ from gradiend_ui.engine.checkpoint.config import (
     MapEntry,
     representation,
 )
+from gradiend_ui.engine.checkpoint.direction import why_undirected
 from gradiend_ui.engine.checkpoint.reading import DTYPES, Checkpoint, load_tensors, read_checkpoint, read_tensors
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 from gradiend_ui.engine.errors import BadCheckpoint, BadGrid, shown
@@ -81,9 +82,16 @@ def directed(trained: Trained, direction: Mapping[str, float], direction_from: s
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
             raise BadGrid(f"The direction of class {name!r} must be a number (+1, -1 or 0), not {value!r}.")
         signs[str(name)] = float((value > 0) - (value < 0))
-    return replace(
-        trained, checkpoint=replace(trained.checkpoint, encoding_direction=signs, direction_from=direction_from)
+    former, note = trained.checkpoint.direction_note, why_undirected(signs, "encoding_direction")
+    told = [text for text in trained.checkpoint.warnings if former is None or text != former.sentence]
+    checkpoint = replace(
+        trained.checkpoint,
+        encoding_direction=signs,
+        direction_from=direction_from,
+        direction_note=note,
+        warnings=(*told, *([] if note is None else [note.sentence])),
     )
+    return replace(trained, checkpoint=checkpoint)
 
 
 def pruned(trained: Trained, kept: Tensor) -> Trained:

@@ -34,7 +34,8 @@ from gradiend_ui.engine.checkpoint.config import (
     parse_architecture,
     parse_entries,
 )
-from gradiend_ui.engine.checkpoint.context import encoding_direction_of, source_of, target_of, value_at
+from gradiend_ui.engine.checkpoint.context import source_of, target_of, value_at
+from gradiend_ui.engine.checkpoint.direction import DirectionNote, direction_of
 from gradiend_ui.engine.checkpoint.run_folder import leads_out, nothing_found, read_run_folder
 from gradiend_ui.engine.errors import BadCheckpoint, shown
 from gradiend_ui.engine.files.file_names import can_be_name
@@ -65,6 +66,7 @@ class Checkpoint:
 
     encoding_direction: {class: +1, -1 or 0}, empty when neither gradiend_context.json nor training.json tells
     direction_from: the file the directions were taken from, "" when there are none
+    direction_note: why a direction is not known, or where it comes from; None where the files state it
     warnings: sentences on what was assumed
     """
 
@@ -81,6 +83,7 @@ class Checkpoint:
     direction_from: str
     training: Mapping[str, Any]
     warnings: tuple[str, ...] = field(default=())
+    direction_note: DirectionNote | None = None
 
     @property
     def mapped_weights(self) -> int:
@@ -150,9 +153,8 @@ def read_checkpoint(path: Path | str, trust: Trust = LOCAL) -> Checkpoint:
         warnings.append(f"config.json: architecture.torch_dtype is {stated}, none of {known}: float32 is taken.")
     training = _optional_json(folder, "training.json", warnings)
     context = _optional_json(folder, "gradiend_context.json", warnings)
-    direction, direction_from = encoding_direction_of(context, training, warnings)
-    if direction and direction_from != "gradiend_context.json":
-        warnings.append(f"The direction of each class was taken from {direction_from}: gradiend_context.json has none.")
+    direction = direction_of(context, training, warnings)
+    warnings += [] if direction.note is None else [direction.note.sentence]
     return Checkpoint(
         folder=folder,
         architecture=architecture,
@@ -163,10 +165,11 @@ def read_checkpoint(path: Path | str, trust: Trust = LOCAL) -> Checkpoint:
         metadata=metadata,
         source=source_of(context, training, warnings),
         target=target_of(context, warnings),
-        encoding_direction=direction,
-        direction_from=direction_from,
+        encoding_direction=direction.signs,
+        direction_from=direction.file,
         training=training,
         warnings=tuple(warnings),
+        direction_note=direction.note,
     )
 
 

@@ -231,7 +231,10 @@ def directed_classes(direction: Mapping[str, float]) -> list[str]:
 def ordered_classes(direction: Mapping[str, float], data: EvalData) -> tuple[str, ...]:
     """The +1 class first, then -1, then the undirected ones that the rows hold. Raises BadData for less than two."""
     known, held = directed_classes(direction), set(data.classes)
-    chosen = [name for name in known if name in held] or list(data.classes)
+    chosen = [name for name in known if name in held]
+    if len(known) < 2:
+        chosen += [name for name in data.classes if name not in chosen]
+    chosen = chosen or list(data.classes)
     if len(chosen) < 2:
         raise BadData(
             f"A sweep needs rows of at least two classes of the GRADIEND; the rows hold {', '.join(data.classes)} "

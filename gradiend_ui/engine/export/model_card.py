@@ -75,7 +75,7 @@ to **{base}** once, for good. {changed:,} of {total:,} weights were mapped ({sha
 | GRADIEND | {gradiend} (source {source}) |
 | part | {part} |
 | feature factor | {feature_factors} |
-| strength (learning rate) | {learning_rate} |
+{direction}| strength (learning rate) | {learning_rate} |
 | weights stored as | {dtype} |
 {facts}{scores}
 ## Use
@@ -135,6 +135,7 @@ def model_card(model: ModelWithGradiend, rewrite: Rewrite) -> str:
         share=model.checkpoint.mapped_weights / model.base.parameters,
         part=rewrite.part,
         feature_factors=", ".join(map(exact, [factor] if isinstance(factor, float) else factor)),
+        direction=_direction(model),
         learning_rate=exact(rewrite.cell.learning_rate),
         dtype=rewrite.dtype or dtype_name(model.base_model.dtype),
         facts="".join(f"| {label} | {_plain(facts[key])} |\n" for key, label in FACTS.items() if facts.get(key)),
@@ -166,6 +167,12 @@ def script(model: ModelWithGradiend, rewrite: Rewrite, source: str, folder: str,
         convert=convert,
     )
     return f"import torch\n{lines}" if convert or loaded != "float32" else lines
+
+
+def _direction(model: ModelWithGradiend) -> str:
+    """A row where nobody knows which sign pushes towards which class."""
+    note = model.checkpoint.direction_note
+    return f"| direction of the classes | not known: {_plain(note.sentence)} |\n" if note and note.is_open else ""
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -24,8 +24,8 @@ from gradiend_ui.engine.selection.policies import (
     smallest_step,
 )
 from gradiend_ui.engine.selection.winner_facts import facts_of, threshold_of
-from gradiend_ui.engine.selection.winner_sentences import explain, explain_width
-from gradiend_ui.engine.values import WINNER_GOALS, Cell, CellScore, error_key, finite_or_none, lms_ratio
+from gradiend_ui.engine.selection.winner_sentences import explain, explain_both_signs, explain_width
+from gradiend_ui.engine.values import BOTH_SIGNS, WINNER_GOALS, Cell, CellScore, error_key, finite_or_none, lms_ratio
 
 
 def deciding_tokens(
@@ -84,13 +84,14 @@ def _needed(policy: LMSThresholdPolicy, base_lms: float, total: int) -> int:
 __all__ = [
     "BaseContext", "Candidate", "LMSThresholdPolicy", "LMSTimesMetricPolicy", "Question", "Selection",
     "SelectionPolicy", "candidates_of", "goal_feature_factors", "policy_named", "select", "smallest_step",
-    "strengthening_feature_factors", "wanted_feature_factors", "winning_feature_factors",
+    "strengthening_feature_factors", "told_apart", "wanted_feature_factors", "winning_feature_factors",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is looked for on a grid. classes: in class order; strengthening: {class: its feature factor}."""
+    """What is looked for on a grid. classes: in class order; strengthening: {class: its feature factor}, without those
+    whose direction nobody knows: cells of every feature factor take part for them."""
 
     target_class: str
     classes: tuple[str, ...]
@@ -138,14 +139,19 @@ class Question:
 
 
 def wanted_feature_factors(target_class: str, goal: str, strengthening: Mapping[str, float]) -> tuple[float, ...]:
-    """Strengthen: the class's own feature factor; weaken: those of the other classes. Ascending."""
+    """Strengthen: the class's own feature factor; weaken: those of the other classes, else the opposite. Ascending."""
     own = strengthening[target_class]
     others = {factor for name, factor in strengthening.items() if name != target_class}
-    return (own,) if goal == "strengthen" else tuple(sorted(others or {own}))
+    return (own,) if goal == "strengthen" else tuple(sorted(others or {0.0 - own}))
 
 
 def goal_feature_factors(strengthening: Mapping[str, float], goal: str, asked: Sequence[str]) -> tuple[float, ...]:
-    """The feature factors that a goal, or "both", needs for the `asked` classes. Ascending, each once."""
+    """The feature factors that a goal, or "both", needs for the `asked` classes. Ascending, each once.
+
+    Both signs where the direction of one of them is not known.
+    """
+    if any(name not in strengthening for name in asked):
+        return BOTH_SIGNS
     goals = WINNER_GOALS if goal == "both" else (goal,)
     return tuple(sorted({f for g in goals for name in asked for f in wanted_feature_factors(name, g, strengthening)}))
 
@@ -161,6 +167,15 @@ def strengthening_feature_factors(encoding_direction: Mapping[str, float], sourc
     return {name: sign * direction + 0.0 for name, direction in encoding_direction.items()}
 
 
+def told_apart(strengthening: Mapping[str, float]) -> dict[str, float]:
+    """The classes that a feature factor strengthens; none where several are to share one sign, which tells nothing.
+
+    Runs of earlier versions hold such: their encoder's means had the same sign.
+    """
+    directed = {name: factor for name, factor in strengthening.items() if factor}
+    return {} if len(directed) > 1 and len({factor > 0 for factor in directed.values()}) == 1 else directed
+
+
 @dataclass(frozen=True)
 class Selection:
     """The chosen cell and the reason, as the API's /select sends it. Probabilities and lms are in [0, 1].
@@ -171,7 +186,8 @@ class Selection:
     tokens which, predicted differently in one cell, would give another answer (another cell, or a fallback where there
     is none, or none where there is one). Both are None for causal models and other policies, the latter also where
     nothing would. decision: both in a sentence. degenerate: what the chosen cell says nearly everywhere, None where it
-    is not broken.
+    is not broken. direction_known: False where cells of both signs took part because nobody knows which strengthens
+    the class.
     """
 
     feature_factor: float
@@ -190,6 +206,7 @@ class Selection:
     decided_by_tokens: int | None = None
     decision: str | None = None
     degenerate: Degenerate | None = None
+    direction_known: bool = True
 
     def to_json(self) -> SelectionAnswer:
         return cast(SelectionAnswer, asdict(self))
@@ -271,10 +288,12 @@ def select(
         threshold_tokens=_threshold_tokens(question.policy, base),
         decided_by_tokens=deciding_tokens(question.policy, name, chosen, candidates, base_lms),
         degenerate=next((degenerate(s, base) for s in scores if s.cell and _id_of(s.cell) == chosen.id), None),
+        direction_known=question.any_feature_factor or question.target_class in question.strengthening,
     )
     won = facts_of(selection.to_json(), threshold_of(question.policy))
     what = f"P({question.target_class})" if question.goal == "strengthen" else f"1 - P({question.target_class})"
-    return replace(selection, why=explain(what, won), decision=explain_width(won))
+    why = explain(what, won) + ("" if won.direction_known else explain_both_signs(question.target_class))
+    return replace(selection, why=why, decision=explain_width(won))
 
 
 def choose(

@@ -30,8 +30,8 @@ class WinnerFacts:
 
     value / base_value: the metric (for weaken 1 - P); lms_ratio: LMS / base LMS, None for a base of 0; threshold: the
     share of the base's LMS that the policy asks for, None where it asks for none; fallback: no cell passed, the
-    smallest step was taken; rejected: the first better cell that was turned down. threshold_tokens, decided_by_tokens
-    and degenerate as in `winner.Selection`.
+    smallest step was taken; rejected: the first better cell that was turned down. threshold_tokens, decided_by_tokens,
+    degenerate and direction_known as in `winner.Selection`.
     """
 
     feature_factor: float
@@ -50,6 +50,7 @@ class WinnerFacts:
     threshold_tokens: float | None
     decided_by_tokens: int | None
     degenerate: Degenerate | None = None
+    direction_known: bool = True
 
     @property
     def is_base(self) -> bool:
@@ -87,6 +88,7 @@ def facts_of(selection: SelectionAnswer, threshold: float | None) -> WinnerFacts
         threshold_tokens=selection["threshold_tokens"],
         decided_by_tokens=selection.get("decided_by_tokens"),
         degenerate=selection.get("degenerate"),
+        direction_known=selection.get("direction_known", True),
     )
 
 

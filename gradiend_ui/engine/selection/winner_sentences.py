@@ -46,6 +46,11 @@ def _explain(what: str, won: WinnerFacts) -> str:
     return f"{sentence} {where} has {other.value:.3g} but LMS {kept} < {won.threshold:g}."
 
 
+def explain_both_signs(target_class: str) -> str:
+    """What follows the winner of a class whose direction nobody knows."""
+    return f" The direction of {target_class} is not known: cells of every feature factor took part."
+
+
 def explain_width(won: WinnerFacts) -> str | None:
     """How wide the threshold is and how close the decision was, in masked tokens; None where there are no hits."""
     if won.threshold_tokens is None or won.threshold is None:

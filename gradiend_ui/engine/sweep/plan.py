@@ -180,15 +180,9 @@ class PreparedSweep:
 def default_feature_factors(
     model: ModelWithGradiend, classes: Sequence[str], goal: str, asked: Sequence[str]
 ) -> tuple[float, ...]:
-    """The feature factors the goal needs for the `asked` classes. Raises BadData when a direction is missing."""
+    """The feature factors the goal needs for the `asked` classes; both signs where a direction is not known."""
     factors = model.strengthening_feature_factor
-    missing = [name for name in classes if name not in factors]
-    if missing:
-        raise BadData(
-            f"The checkpoint does not tell the encoding direction of class {shown(missing[0])}: "
-            "give encoding_direction, for example {'M': 1, 'F': -1}, or feature_factors."
-        )
-    own = {name: factors[name] for name in classes}
+    own = {name: factors[name] for name in classes if name in factors}
     return goal_feature_factors(own, goal, asked)
 
 
@@ -339,4 +333,7 @@ def _warnings(
         found.append("No neutral texts: the LMS is measured on the evaluation rows, target tokens left out.")
     if targets.row_wise:
         found.append("Classes share a target token, or targets is 'label': each row is scored by its own two tokens.")
+    note = model.checkpoint.direction_note
+    if note is not None and note.is_open:
+        found.append(note.sentence)
     return (*found, *objective.warnings())

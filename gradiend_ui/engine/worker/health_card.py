@@ -16,18 +16,18 @@ from typing import Any
 from gradiend_ui.engine.answers.checkpoint import DIRECTION, NEUTRAL, ROWS, Assumed, CheckpointFacts, Seed
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING, named_instruct
 from gradiend_ui.engine.checkpoint.companions import RECOVERED, Companions, run_folder_of
-from gradiend_ui.engine.checkpoint.context import DIRECTION_FROM_TRAINING, SOURCE_ASSUMED
+from gradiend_ui.engine.checkpoint.context import SOURCE_ASSUMED
 from gradiend_ui.engine.checkpoint.finished_grid import describe, finished_sweeps
 from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
 from gradiend_ui.engine.errors import BadData, CannotRun, GradiendUIError, TooLarge
 from gradiend_ui.engine.files.machine_memory import Sizes, batch_bytes
-from gradiend_ui.engine.files.model_files import TRAINING
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.run_info import KeptInfo
 from gradiend_ui.engine.sweep.plan import class_order, prepare
 from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.engine.uploads.request_limits import Extent
 from gradiend_ui.engine.values import (
+    BOTH_SIGNS,
     DEFAULT_LEARNING_RATES,
     DEFAULT_LIMITS,
     DEFAULT_PRECISION,
@@ -80,8 +80,8 @@ def assumptions(model: ModelWithGradiend, companions: Companions, reading: Readi
 
 def missing(model: ModelWithGradiend, companions: Companions, order_known: bool) -> list[str]:
     """What a sweep still needs, in the order in which it is asked for. order_known: the rows fit the directions."""
-    directed = [name for name, sign in model.encoding_direction.items() if sign]
-    found = [] if order_known and len(directed) >= ENOUGH_CLASSES else [DIRECTION]
+    known = len(model.strengthening_feature_factor) >= ENOUGH_CLASSES
+    found = [] if order_known and known else [DIRECTION]
     found += [ROWS] if companions.rows is None else []
     return found + ([] if companions.neutral else [NEUTRAL])
 
@@ -92,10 +92,11 @@ Found = Sequence[tuple[str, str, Mapping[str, object]]]
 def _of_the_direction(model: ModelWithGradiend, reading: Reading) -> Found:
     checkpoint = model.checkpoint
     found: list[tuple[str, str, Mapping[str, object]]] = []
-    if reading.directions_given:
+    note = checkpoint.direction_note
+    if note is not None:
+        found.append((note.what, note.sentence, note.values))
+    elif reading.directions_given:
         found.append(("direction_given", "The direction of each class was given by hand.", {}))
-    elif checkpoint.direction_from == TRAINING:
-        found.append(("direction_from_training", DIRECTION_FROM_TRAINING, {}))
     if SOURCE_ASSUMED in checkpoint.warnings:
         found.append(("source_assumed", SOURCE_ASSUMED, {"source": model.source}))
     if reading.seed is not None:
@@ -139,7 +140,6 @@ def _of_the_data(companions: Companions) -> Found:
 
 
 NO_ROWS = "No evaluation rows lie beside this checkpoint: give rows to start a sweep."
-NO_DIRECTION = "No file tells the direction of the classes: give encoding_direction."
 ROUNDED_BYTES = 2
 
 
@@ -160,13 +160,13 @@ def card_of(loaded: Loaded, name: str, reading: Reading, free_bytes: int | None)
     model, companions = loaded.model, loaded.companions
     checkpoint = model.checkpoint
     sweeps, unread = finished_sweeps(checkpoint.folder)
-    outdated = {DIRECTION_FROM_TRAINING} if reading.directions_given else set()
-    warnings = [text for text in (*checkpoint.warnings, *companions.warnings, *unread) if text not in outdated]
+    warnings = [*checkpoint.warnings, *companions.warnings, *unread]
     classes, of_classes = _classes_of(loaded)
     warnings += of_classes
-    names = list(model.strengthening_feature_factor) if classes is None else classes
+    named = () if checkpoint.direction_note is None else checkpoint.direction_note.classes
+    names = (list(model.strengthening_feature_factor) if classes is None else classes) or list(named)
     factors = {c: f for c, f in model.strengthening_feature_factor.items() if c in names}
-    default = sorted(set(factors.values())) or [-1.0, 1.0]
+    default = sorted(set(factors.values())) if len(factors) > 1 else list(BOTH_SIGNS)
     return {
         "name": name,
         "base_model": model.base.name,
@@ -217,12 +217,12 @@ def _classes_of(loaded: Loaded) -> tuple[list[str] | None, list[str]]:
         if rows.rejected:
             first = f"row {rows.rejected[0].number + 1}: {rows.rejected[0].reason}"
             warnings.append(f"{len(rows.rejected)} evaluation rows cannot be scored (first: {first}).")
-    return classes, warnings + ([] if model.encoding_direction else [NO_DIRECTION])
+    return classes, warnings
 
 
 def notes_of(card: CheckpointFacts) -> list[str]:
     """The warnings of a card that neither its assumptions nor its missing pieces tell already."""
-    told = {NO_ROWS, NO_DIRECTION, *(item["sentence"] for item in card["assumed"])}
+    told = {NO_ROWS, *(item["sentence"] for item in card["assumed"])}
     return [text for text in dict.fromkeys(card["warnings"]) if text not in told]
 
 

@@ -28,7 +28,13 @@ def threshold_asked(options: SelectOptions) -> float | None:
 
 
 def verdict(won: WinnerFacts, options: SelectOptions, words: Words) -> str:
-    """One or two sentences: the winner with its numbers, then the first better cell that was turned down."""
+    """One to three sentences: the winner with its numbers, the first better cell that was turned down, and that nobody
+    knows which sign is the class's."""
+    told = _chosen(won, options, words)
+    return told if won.direction_known else f"{told} {words('grid.why_both_signs', name=options['target_class'])}"
+
+
+def _chosen(won: WinnerFacts, options: SelectOptions, words: Words) -> str:
     ratio = plain(options["ratio"])
     kept = None if won.lms_ratio is None else words("grid.why_kept", kept=f"{won.lms_ratio:.3f}")
     told = {

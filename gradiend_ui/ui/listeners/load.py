@@ -165,9 +165,13 @@ def wire_questions(page: Page) -> None:
         changed = questions.picked_sign(draft, str(event.value))
         return [changed, questions.build_signs(changed, page.words)]
 
-    def close(checkpoint: str) -> Updates:
+    def close(what: str, checkpoint: str, left_open: str, chosen: ChosenData) -> Updates:
+        """No answer now; of a direction: both signs are swept, and what is missing beyond it is asked for."""
         card = page.session.card(checkpoint) if checkpoint else None
-        return {widgets.pending: {}, **asked(page, Asked(), card)}
+        if card is None or what != DIRECTION or DIRECTION not in card["missing"]:
+            return {widgets.pending: {}, question.left_open: left_open, **asked(page, Asked(), card)}
+        then = questions.next_question(card, chosen, left_open=True)
+        return {widgets.pending: {}, question.left_open: checkpoint, **asked(page, then, card)}
 
     answers = [question.what, widgets.pending, question.base, question.draft, question.plus, question.minus]
     for trigger in (question.go.click, question.base.submit):
@@ -175,27 +179,26 @@ def wire_questions(page: Page) -> None:
         after_opening(page, event)
     question.signs.select(pick_sign, question.draft, [question.draft, question.signs], **EVERY)
     outputs = questions.outputs(question)
-    question.close.click(close, page.checkpoint, [widgets.pending, *outputs], **AT_ONCE)
+    now = [question.what, page.checkpoint, question.left_open, page.data.chosen]
+    question.close.click(close, now, [widgets.pending, question.left_open, *outputs], **AT_ONCE)
 
 
 def wire_own_data(page: Page) -> None:
     """Data of one's own answers the question for rows."""
     widgets = page.load
 
-    def own_data(checkpoint: str, pending: Pending, chosen: ChosenData) -> Updates:
+    def own_data(checkpoint: str, pending: Pending, chosen: ChosenData, left_open: str) -> Updates:
         if not checkpoint or pending:
             return {widgets.pending: dict(pending)}
         card = page.session.card(checkpoint)
         own = questions.own_codes(chosen)
         assumed, told = health.build_assumed(card, page.words, own), health.build_health(card, page.words, own)
-        return {
-            widgets.assumed: assumed,
-            widgets.health: told,
-            **asked(page, questions.next_question(card, chosen), card),
-        }
+        question = questions.next_question(card, chosen, left_open=left_open == checkpoint)
+        return {widgets.assumed: assumed, widgets.health: told, **asked(page, question, card)}
 
     outputs = [widgets.pending, widgets.assumed, widgets.health, *questions.outputs(widgets.question)]
-    page.data.chosen.change(own_data, [page.checkpoint, widgets.pending, page.data.chosen], outputs, **AT_ONCE)
+    now = [page.checkpoint, widgets.pending, page.data.chosen, widgets.question.left_open]
+    page.data.chosen.change(own_data, now, outputs, **AT_ONCE)
 
 
 def opened_or_asked(page: Page, pending: Pending, checkpoint: str, name: str) -> Updates:

@@ -23,9 +23,25 @@ SWAP, DIRECTIONS, FILES, BASE, CHAT_ON, CHAT_OFF, DATA = (
     "chat_off",
     "data",
 )
+OPEN_DIRECTIONS = (
+    "undirected_silent",
+    "undirected_same_sign",
+    "undirected_zero_mean",
+    "undirected_one_class",
+    "undirected_pair_unknown",
+    "undirected_step_unknown",
+    "undirected_stated_zero",
+    "undirected_stated_one",
+    "undirected_stated_same",
+    "undirected_older",
+)
+"""Why the direction of a class is not known, as `engine.checkpoint.direction` and `server.answers` call it."""
 CORRECTIONS: Mapping[str, tuple[str, ...]] = {
     "direction_given": (SWAP, DIRECTIONS, FILES),
     "direction_from_training": (SWAP, DIRECTIONS),
+    "direction_from_middle": (SWAP, DIRECTIONS),
+    "direction_contradicted": (SWAP, DIRECTIONS),
+    **dict.fromkeys(OPEN_DIRECTIONS, (DIRECTIONS,)),
     "source_assumed": (SWAP, DIRECTIONS),
     "seed_chosen": (),
     "base_given": (BASE,),
@@ -131,8 +147,19 @@ def _directions(card: Card, words: Words) -> tuple[str, Node]:
         node("span", words("load.pushes", factor=signed(factors[name]), name=name), cls="direction")
         for name in card["classes"]
         if factors.get(name)
-    ] or [node("span", words("load.direction_unknown"), cls="direction danger")]
+    ]
+    why = why_open(card, words)
+    if why or not lines:
+        lines.append(node("span", words("load.direction_unknown"), cls="direction danger"))
+    if why:
+        lines.append(node("span", why, cls="direction quiet"))
     return words("load.directions"), explained(node("span", *lines), words.help("load.directions"), cls="block")
+
+
+def why_open(card: Card, words: Words) -> str:
+    """Why the direction of a class is not known; "" where it is."""
+    found = next((item for item in card["assumed"] if item["what"] in OPEN_DIRECTIONS), None)
+    return "" if found is None else words(f"load.{found['what']}", **found["values"])
 
 
 def _learned(card: Card, words: Words) -> Node:
@@ -188,7 +215,8 @@ def _sentence(item: Assumed, words: Words) -> Node:
     """In the page's language where it is a known assumption, as the engine says it otherwise."""
     if item["what"] not in CORRECTIONS:
         return node("span", str(item["sentence"]))
-    return node("span", words(f"load.assumed_{item['what']}", **item["values"]))
+    key = item["what"] if item["what"] in OPEN_DIRECTIONS else f"assumed_{item['what']}"
+    return node("span", words(f"load.{key}", **item["values"]))
 
 
 def _corrections(what: str, words: Words) -> list[Node]:

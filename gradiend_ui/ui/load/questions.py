@@ -20,6 +20,7 @@ from gradiend_ui.figures.numbers import signed
 from gradiend_ui.ui.kit.drawer import opens
 from gradiend_ui.ui.kit.tree import Node, Tree, node, pick
 from gradiend_ui.ui.kit.words import Words
+from gradiend_ui.ui.load import health
 
 BASE = "base"
 SIGNS = (1.0, 0.0, -1.0)
@@ -37,7 +38,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class QuestionWidgets:
-    """what: the open question. asked: its text. signs: picks of a sign per class, whose choice so far `draft` holds."""
+    """what: the open question. asked: its text. signs: picks of a sign per class, whose choice so far `draft` holds.
+    left_open: the checkpoint whose direction somebody has decided to leave open, "" for none."""
 
     panel: gr.Column
     what: gr.State
@@ -50,6 +52,7 @@ class QuestionWidgets:
     go: gr.Button
     rows: gr.Button
     close: gr.Button
+    left_open: gr.State
 
 
 def build(words: Words) -> QuestionWidgets:
@@ -64,7 +67,9 @@ def build(words: Words) -> QuestionWidgets:
             rows = gr.Button(words("load.ask_rows_go"), size="sm", visible=False, elem_id="ask-rows")
             close = gr.Button(words("load.ask_close"), size="sm", elem_id="ask-close")
         opens(rows, "data")
-    return QuestionWidgets(panel, gr.State(""), asked, base, signs, gr.State({}), plus, minus, go, rows, close)
+    return QuestionWidgets(
+        panel, gr.State(""), asked, base, signs, gr.State({}), plus, minus, go, rows, close, gr.State("")
+    )
 
 
 def outputs(widgets: QuestionWidgets) -> list[Block]:
@@ -80,13 +85,17 @@ def outputs(widgets: QuestionWidgets) -> list[Block]:
         widgets.minus,
         widgets.go,
         widgets.rows,
+        widgets.close,
     ]
 
 
-def next_question(card: Card, chosen: ChosenData) -> Asked:
-    """The first thing that is still missing. chosen: what the step Data holds. Without classes, rows come first."""
+def next_question(card: Card, chosen: ChosenData, left_open: bool = False) -> Asked:
+    """The first thing that is still missing. chosen: what the step Data holds. Without classes, rows come first.
+
+    left_open: somebody has decided to sweep both signs, and is not asked for the direction again.
+    """
     has_rows = bool(chosen.get("spec", {}).get("rows")) or ROWS not in card["missing"]
-    lacks_direction = DIRECTION in card["missing"]
+    lacks_direction = DIRECTION in card["missing"] and not left_open
     if lacks_direction and (has_rows or classes_of(card)):
         return Asked(DIRECTION)
     return Asked() if has_rows else Asked(ROWS)
@@ -112,10 +121,11 @@ def shown(asked: Asked, card: Card | None, words: Words) -> list[object]:
     draft = first_draft(card, classes) if card else {}
     typed = asked.what == DIRECTION and not classes
     go = words("load.ask_direction_go" if asked.what == DIRECTION else "load.ask_go")
+    is_open = asked.what == DIRECTION and not asked.other
     return [
         gr.update(visible=bool(asked.what)),
         asked.what,
-        build_asked(asked, words),
+        build_asked(asked, words, health.why_open(card, words) if card and asked.what == DIRECTION else ""),
         gr.update(visible=asked.what == BASE),
         build_signs(draft, words),
         draft,
@@ -123,16 +133,19 @@ def shown(asked: Asked, card: Card | None, words: Words) -> list[object]:
         gr.update(visible=typed),
         gr.update(value=go, visible=asked.what in (BASE, DIRECTION)),
         gr.update(visible=asked.what == ROWS),
+        gr.update(value=words("load.ask_direction_both" if is_open else "load.ask_close")),
     ]
 
 
-def build_asked(asked: Asked, words: Words) -> Node:
+def build_asked(asked: Asked, words: Words, cause: str = "") -> Node:
+    """cause: what led to the question and is no fault."""
     if not asked.what:
         return node("div", hidden="hidden")
     key = f"load.ask_{asked.what}_other" if asked.other else f"load.ask_{asked.what}"
     why = node("p", words(f"{key}_why"), cls="quiet")
     reason = node("p", asked.reason, cls="danger") if asked.reason else None
-    return node("div", node("h3", words(key)), reason, why, role="status", cls="asked")
+    led = node("p", cause) if cause else None
+    return node("div", node("h3", words(key)), reason, led, why, role="status", cls="asked")
 
 
 def build_signs(draft: Mapping[str, float | None], words: Words) -> Node:

@@ -95,6 +95,9 @@ def _notes(form: Form, grid: Grid, card: Card, words: Words) -> list[str]:
     if form.winner_only and form.arithmetic == LOOK_BFLOAT16:
         notes.append(words("sweep.look_unused"))
     strengthening, name = card["strengthening_feature_factor"], str(form.asked_class)
+    if name not in strengthening and not form.any_feature_factor:
+        signs = {factor > 0 for factor in grid.feature_factors if factor}
+        return [*notes, words("sweep.no_direction" if len(signs) > 1 else "sweep.one_sign", name=name)]
     if form.any_feature_factor or name not in strengthening or len(strengthening) < 2:
         return notes
     if not any(_able(form.asked_goal, name, strengthening, grid)):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from gradiend_ui.engine.answers.checkpoint import Card
 from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.answers.run import RunSpec, SelectOptions
-from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.errors import BadGrid, listed, shown
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY
 from gradiend_ui.engine.sweep.axes import quick_axes, read_axis
 from gradiend_ui.engine.sweep.spec import AskedSweep
@@ -92,19 +92,15 @@ def read_grid(form: Form, card: Card) -> Grid:
     if form.preset in LISTED:
         return Grid(read_axis(form.typed_factors, FACTORS).values, read_axis(form.typed_rates, RATES).values)
     if form.preset == QUICK:
-        return Grid(*quick_axes(_directions(card, form.asked_class), form.goal, str(form.asked_class)))
+        return Grid(*quick_axes(card["strengthening_feature_factor"], form.goal, _class_of(card, form.asked_class)))
     preset = card["presets"][form.preset]
     return Grid(tuple(preset["feature_factors"]), tuple(preset["learning_rates"]))
 
 
-def _directions(card: Card, name: str | None) -> Mapping[str, float]:
-    known: Mapping[str, float] = card["strengthening_feature_factor"]
-    if name not in known:
-        raise BadGrid(
-            f"The direction of class {name!r} is not known, so no short grid can be made for it: choose the default "
-            "grid or type the feature factors."
-        )
-    return known
+def _class_of(card: Card, name: str | None) -> str:
+    if name is None or name not in card["classes"]:
+        raise BadGrid(f"There is no class {shown(name)} for a quick grid; the classes are {listed(card['classes'])}.")
+    return name
 
 
 def asked_sweep(form: Form, data: ChosenData, card: Card) -> AskedSweep:

@@ -13,7 +13,6 @@ import torch
 
 from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.rows import read_rows
-from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.plan import PreparedSweep, default_feature_factors, prepare
@@ -140,8 +139,8 @@ def test_default_feature_factors_follow_the_goal(model: ModelWithGradiend) -> No
     assert default_feature_factors(model, ("M", "F"), "strengthen", ("F",)) == (-1.0,)
     assert default_feature_factors(model, ("M", "F"), "weaken", ("F",)) == (1.0,)
     assert default_feature_factors(model, ("M", "F"), "both", ("F",)) == (-1.0, 1.0)
-    with pytest.raises(BadData, match="direction of class 'X'"):
-        default_feature_factors(model, ("M", "X"), "strengthen", ("X",))
+    assert default_feature_factors(model, ("M", "X"), "strengthen", ("X",)) == (-1.0, 1.0), "not known: both signs"
+    assert default_feature_factors(model, ("M", "X"), "weaken", ("M",)) == (-1.0,), "the opposite of its own"
 
 
 def test_warnings_say_what_was_assumed(model: ModelWithGradiend, rows: pd.DataFrame) -> None:
