@@ -28,6 +28,8 @@ WEIGHT_PARTS = ("encoder-weight", "decoder-weight", "decoder-bias", "decoder-sum
 WINNER_GOALS: tuple[str, ...] = get_args(WinnerGoal)
 GOALS: tuple[str, str, str] = get_args(Goal)
 STRENGTHEN, WEAKEN, BOTH = GOALS
+ENOUGH_CLASSES = 2
+"""So many are told apart by a sweep."""
 BOTH_SIGNS = (-1.0, 1.0)
 """Feature factors of a grid for classes whose direction is not known."""
 """Of a winner there is one of `WINNER_GOALS`; a sweep may be for both."""

@@ -9,7 +9,7 @@ from typing import Any, is_typeddict
 import pytest
 
 from gradiend_ui.engine.answers import checkpoint, data, model, run
-from gradiend_ui.server.answers import SELECT_OPTIONS
+from gradiend_ui.server.answers import SELECT_OPTIONS, of_no_direction
 from gradiend_ui.server.data import DATA_KEYS
 from gradiend_ui.server.session import Session
 from tests.support.answer_shapes import Seen, misfits, required_keys
@@ -31,6 +31,19 @@ NOT_IN_THE_DEMO = {
 
 OF_OTHER_PARTS = {"part"}
 """A cell tells its part only where it is not the sweep's own."""
+
+
+def test_a_card_of_before_with_one_sign_for_every_class_tells_no_direction(session: Session) -> None:
+    card = session.card(session.load("demo")["checkpoint"])
+    assert of_no_direction(card) == card
+    given = {"what": "direction_from_training", "sentence": "", "values": {}}
+    presets = {**card["presets"], "default": {"feature_factors": [1.0], "learning_rates": [0.1]}}
+    same = {"M": 1.0, "F": 1.0}
+    older = {**card, "strengthening_feature_factor": same, "assumed": [given], "presets": presets}
+    shown = of_no_direction(older)
+    assert shown["strengthening_feature_factor"] == {} and shown["missing"][0] == "direction"
+    assert shown["presets"]["default"] == {"feature_factors": [-1.0, 1.0], "learning_rates": [0.1]}
+    assert [item["what"] for item in shown["assumed"]] == ["undirected_older"]
 
 
 @pytest.fixture(scope="module")

@@ -352,6 +352,13 @@ def test_a_swept_run_has_no_such_note(make_picture, options, words) -> None:
     assert "imported" not in str(build_reason(make_picture(), options, CELL, words))
 
 
+def test_the_verdict_says_when_no_sign_is_the_class_own(make_picture, options, words) -> None:
+    chosen = make_picture()["selection"]
+    assert "is not known" not in verdict(facts_of(chosen, 0.99), options, words)
+    told = verdict(facts_of({**chosen, "direction_known": False}, 0.99), options, words)
+    assert told.endswith("Which sign pushes towards F is not known: cells of every feature factor took part.")
+
+
 def test_the_verdict_speaks_german_and_names_a_fallback(make_picture, options) -> None:
     german = Words("de")
     chosen = make_picture()["selection"]

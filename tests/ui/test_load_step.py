@@ -83,6 +83,25 @@ def test_what_is_not_known_is_said(card, words) -> None:
     assert "2.00 GB of 1.00 GB free: may not fit" in short
 
 
+def test_a_direction_that_is_not_known_says_why_beside_what_is_known(card, words) -> None:
+    values = {"file": "gradiend_context.json", "classes": "M", "sign": "+1"}
+    why = {"what": "undirected_stated_one", "sentence": "engine", "values": values}
+    shown = {**card, "strengthening_feature_factor": {"M": 1.0}, "assumed": [why]}
+    text = text_of(health.build_health(shown, words))
+    assert "feature factor +1 pushes towards M not known" in text and "pushes towards F" not in text
+    assert "gradiend_context.json gives only M a direction (+1)." in text
+    assert "The direction is not known: choose it" in text_of(health.build_assumed(shown, words))
+    more = [why, {"what": "neutral_rows", "sentence": "", "values": {}}]
+    assert "2 things assumed" in text_of(health.build_assumed({**shown, "assumed": more}, words))
+
+
+def test_who_leaves_the_direction_open_is_not_asked_again(card) -> None:
+    shown = {**card, "missing": ["direction", "rows"]}
+    assert questions.next_question(shown, {}).what == "direction"
+    assert questions.next_question(shown, {}, left_open=True).what == "rows"
+    assert questions.next_question(shown, {"spec": {"rows": {"path": "x"}}}, left_open=True).what == ""
+
+
 def test_the_seeds_of_a_run_are_told_and_opened(card, words) -> None:
     tree = health.build_health({**card, "seeds": SEEDS}, words)
     text = text_of(tree)

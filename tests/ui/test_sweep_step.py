@@ -191,6 +191,20 @@ def test_notes_say_what_the_grid_cannot_answer(card, words) -> None:
     assert "can win" not in notes(replace(TYPED, typed_factors="-1"))
 
 
+def test_without_a_direction_a_grid_takes_both_signs_and_says_so(card, words) -> None:
+    unknown = {**card, "strengthening_feature_factor": {}}
+    quick = replace(FORM, preset="quick")
+    for goal in ("strengthen", "weaken", "both"):
+        assert axes(replace(quick, goal=goal), unknown)[0] == (-1.0, 1.0)
+
+    def notes(form: sweep.Form) -> str:
+        return text_of(build_estimate(form, DATA, unknown, words))
+
+    assert "towards F is not known: the winner is the best cell of both signs" in notes(quick)
+    assert "this grid tries one sign only: add the other" in notes(replace(TYPED, typed_factors="0, 1"))
+    assert "not known" not in notes(replace(quick, any_feature_factor=True))
+
+
 def test_buttons_follow_the_state(words) -> None:
     def enabled(state: str) -> list[bool]:
         return [update["interactive"] for update in panel.button_states(state, True, words)]

@@ -16,7 +16,7 @@ from typing import Any
 from gradiend_ui.engine.checkpoint.context import value_at
 from gradiend_ui.engine.errors import BadCheckpoint, shown
 from gradiend_ui.engine.files.model_files import CONTEXT, TRAINING
-from gradiend_ui.engine.values import MAX_CLASS_NAME, MAX_CLASSES
+from gradiend_ui.engine.values import ENOUGH_CLASSES, MAX_CLASS_NAME, MAX_CLASSES
 
 NORMALISED_CORRELATION = 0.6
 """From here on the reference turns a normalised encoder the way of its labels."""
@@ -25,7 +25,6 @@ UNDIRECTED = "undirected_"
 """How the codes of what is told of a direction that is not known begin."""
 SIDES = ("positive", "negative")
 """What the reference calls labels that several classes share."""
-ENOUGH = 2
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def why_undirected(signs: Mapping[str, float], where: str) -> DirectionNote | No
     if not directed:
         return _open("stated_zero", f"{where} gives no class the direction 1 or -1.", {"file": where}, signs)
     values = {"file": where, "classes": ", ".join(directed), "sign": f"{signs[directed[0]]:+g}"}
-    if len(directed) < ENOUGH:
+    if len(directed) < ENOUGH_CLASSES:
         sentence = f"{where} gives only {values['classes']} a direction ({values['sign']})."
         return _open("stated_one", sentence, values, signs)
     if _are_one(signs):
@@ -107,7 +106,7 @@ def why_undirected(signs: Mapping[str, float], where: str) -> DirectionNote | No
 def _are_one(signs: Mapping[str, float]) -> bool:
     """Whether several classes share the only direction there is."""
     directed = [sign for sign in signs.values() if sign]
-    return len(directed) >= ENOUGH and len(set(directed)) < ENOUGH
+    return len(directed) >= ENOUGH_CLASSES and len(set(directed)) < ENOUGH_CLASSES
 
 
 def _stated_signs(stated: Mapping[str, object], warnings: list[str]) -> dict[str, float]:
@@ -164,7 +163,7 @@ def _measured(training: Mapping[str, Any], warnings: list[str]) -> Direction:
     if not means:
         return Direction({}, note=SILENT if step is None else _unrecorded(step))
     values: dict[str, object] = {"means": _listed(means), "step": step}
-    if len(means) < ENOUGH:
+    if len(means) < ENOUGH_CLASSES:
         sentence = f"{TRAINING} has the encoder's mean of one class only ({values['means']})."
         return Direction({}, note=_open("one_class", sentence, values, means))
     pair = _pair(training, means)
@@ -263,7 +262,7 @@ def _pair(training: Mapping[str, Any], means: Mapping[str, float]) -> tuple[str,
     if len(plus) == len(minus) == 1 and plus[0] in means and minus[0] in means:
         return plus[0], minus[0]
     names: Sequence[str] = tuple(means)
-    return (names[0], names[1]) if len(names) == ENOUGH else None
+    return (names[0], names[1]) if len(names) == ENOUGH_CLASSES else None
 
 
 def _is_normalised(training: Mapping[str, Any], pair: tuple[str, str], means: Mapping[str, float]) -> bool:

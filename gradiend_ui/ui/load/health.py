@@ -116,7 +116,8 @@ def build_assumed(card: Card, words: Words, own: Sequence[str] = ()) -> Node:
     if not assumed:
         return node("div", hidden="hidden")
     lines = [node("li", _sentence(item, words), *_corrections(item["what"], words)) for item in assumed]
-    summary = node("summary", words.counted("load.assumed", len(assumed)))
+    is_open = all(item["what"] in OPEN_DIRECTIONS for item in assumed)
+    summary = node("summary", words("load.to_choose") if is_open else words.counted("load.assumed", len(assumed)))
     return node("details", summary, node("ul", *lines), cls="assumed")
 
 
@@ -148,15 +149,14 @@ def _directions(card: Card, words: Words) -> tuple[str, Node]:
         for name in card["classes"]
         if factors.get(name)
     ]
-    why = why_open(card, words)
+    why = _why_open(card, words)
     if why or not lines:
         lines.append(node("span", words("load.direction_unknown"), cls="direction danger"))
-    if why:
-        lines.append(node("span", why, cls="direction quiet"))
-    return words("load.directions"), explained(node("span", *lines), words.help("load.directions"), cls="block")
+    told = explained(node("span", *lines), words.help("load.directions"), cls="block")
+    return words("load.directions"), node("span", told, node("span", why, cls="direction quiet")) if why else told
 
 
-def why_open(card: Card, words: Words) -> str:
+def _why_open(card: Card, words: Words) -> str:
     """Why the direction of a class is not known; "" where it is."""
     found = next((item for item in card["assumed"] if item["what"] in OPEN_DIRECTIONS), None)
     return "" if found is None else words(f"load.{found['what']}", **found["values"])

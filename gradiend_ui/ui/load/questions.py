@@ -20,7 +20,6 @@ from gradiend_ui.figures.numbers import signed
 from gradiend_ui.ui.kit.drawer import opens
 from gradiend_ui.ui.kit.tree import Node, Tree, node, pick
 from gradiend_ui.ui.kit.words import Words
-from gradiend_ui.ui.load import health
 
 BASE = "base"
 SIGNS = (1.0, 0.0, -1.0)
@@ -125,7 +124,7 @@ def shown(asked: Asked, card: Card | None, words: Words) -> list[object]:
     return [
         gr.update(visible=bool(asked.what)),
         asked.what,
-        build_asked(asked, words, health.why_open(card, words) if card and asked.what == DIRECTION else ""),
+        build_asked(asked, words),
         gr.update(visible=asked.what == BASE),
         build_signs(draft, words),
         draft,
@@ -137,15 +136,13 @@ def shown(asked: Asked, card: Card | None, words: Words) -> list[object]:
     ]
 
 
-def build_asked(asked: Asked, words: Words, cause: str = "") -> Node:
-    """cause: what led to the question and is no fault."""
+def build_asked(asked: Asked, words: Words) -> Node:
     if not asked.what:
         return node("div", hidden="hidden")
     key = f"load.ask_{asked.what}_other" if asked.other else f"load.ask_{asked.what}"
     why = node("p", words(f"{key}_why"), cls="quiet")
     reason = node("p", asked.reason, cls="danger") if asked.reason else None
-    led = node("p", cause) if cause else None
-    return node("div", node("h3", words(key)), reason, led, why, role="status", cls="asked")
+    return node("div", node("h3", words(key)), reason, why, role="status", cls="asked")
 
 
 def build_signs(draft: Mapping[str, float | None], words: Words) -> Node:
