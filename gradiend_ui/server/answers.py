@@ -15,14 +15,21 @@ from gradiend_ui.engine.errors import BadGrid, shown
 from gradiend_ui.engine.selection.policies import DEFAULT_POLICY, policy_named
 from gradiend_ui.engine.selection.winner import Question, told_apart
 from gradiend_ui.engine.store.runs import Run
-from gradiend_ui.engine.values import BOTH_SIGNS, DEFAULT_RATIO, QUESTION, WINNER_GOALS, CellScore, finite_or_none
+from gradiend_ui.engine.values import (
+    BOTH_SIGNS,
+    DEFAULT_RATIO,
+    ENOUGH_CLASSES,
+    QUESTION,
+    WINNER_GOALS,
+    CellScore,
+    finite_or_none,
+)
 
 LOAD_KEYS = (
     "checkpoint", "name", "base_model", "objective", "classes", "encoding_direction", "strengthening_feature_factor",
     "source", "latent_dim", "mapped_weights", "base_weights", "correlation", "converged", "seeds", "memory", "rows",
     "rows_recovered", "neutral_sets", "finished_sweeps", "assumed", "missing", "warnings",
 )  # fmt: skip
-ENOUGH_CLASSES = 2
 OLDER_CARD: dict[str, object] = {
     "finished_sweeps": [], "seeds": [], "memory": {"needed": None, "free": None}, "assumed": [], "missing": [],
     "rows_recovered": None, "row_classes": [], "row_counts": [], "target_words": {},

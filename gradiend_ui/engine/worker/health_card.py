@@ -32,13 +32,13 @@ from gradiend_ui.engine.values import (
     DEFAULT_LIMITS,
     DEFAULT_PRECISION,
     DENSE_FEATURE_FACTORS,
+    ENOUGH_CLASSES,
     BatchLimits,
     Cell,
     CellScore,
 )
 from gradiend_ui.engine.weights.workspace import Workspace
 
-ENOUGH_CLASSES = 2
 RECOVERED_FROM = " recovered from "
 GIVEN, BESIDE = "given", "beside"
 

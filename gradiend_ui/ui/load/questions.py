@@ -16,6 +16,7 @@ from gradiend_ui.engine.answers.checkpoint import DIRECTION, ROWS, Card
 from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.checkpoint.companions import RECOVERED
 from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.values import ENOUGH_CLASSES
 from gradiend_ui.figures.numbers import signed
 from gradiend_ui.ui.kit.drawer import opens
 from gradiend_ui.ui.kit.tree import Node, Tree, node, pick
@@ -23,7 +24,6 @@ from gradiend_ui.ui.kit.words import Words
 
 BASE = "base"
 SIGNS = (1.0, 0.0, -1.0)
-ENOUGH = 2
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def picked_sign(draft: Mapping[str, float | None], value: str) -> dict[str, floa
     if name not in draft or sign not in SIGNS:
         return dict(draft)
     changed = {**draft, name: float(sign)}
-    if len(draft) == ENOUGH and sign:
+    if len(draft) == ENOUGH_CLASSES and sign:
         other = next(key for key in draft if key != name)
         changed[other] = -float(sign)
     return changed
