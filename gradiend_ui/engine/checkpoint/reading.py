@@ -36,6 +36,14 @@ from gradiend_ui.engine.checkpoint.config import (
 )
 from gradiend_ui.engine.checkpoint.context import source_of, target_of, value_at
 from gradiend_ui.engine.checkpoint.direction import DirectionNote, direction_of
+from gradiend_ui.engine.checkpoint.formats import (
+    CONVERT,
+    NO_ENCODER_BIAS,
+    check_signal,
+    is_research_format,
+    notes_on_format,
+    stated_encoder_bias,
+)
 from gradiend_ui.engine.checkpoint.run_folder import leads_out, nothing_found, read_run_folder
 from gradiend_ui.engine.errors import BadCheckpoint, shown
 from gradiend_ui.engine.files.file_names import can_be_name
@@ -67,6 +75,7 @@ class Checkpoint:
     encoding_direction: {class: +1, -1 or 0}, empty when neither gradiend_context.json nor training.json tells
     direction_from: the file the directions were taken from, "" when there are none
     direction_note: why a direction is not known, or where it comes from; None where the files state it
+    encoder_bias: whether the encoder has one, None where config.json does not say
     warnings: sentences on what was assumed
     """
 
@@ -84,6 +93,7 @@ class Checkpoint:
     training: Mapping[str, Any]
     warnings: tuple[str, ...] = field(default=())
     direction_note: DirectionNote | None = None
+    encoder_bias: bool | None = None
 
     @property
     def mapped_weights(self) -> int:
@@ -129,25 +139,37 @@ def read_checkpoint(path: Path | str, trust: Trust = LOCAL) -> Checkpoint:
     """
     folder = find_checkpoint_folder(Path(path))
     config = _read_json(_member(folder, CONFIG))
+    if is_research_format(config):
+        told = BadCheckpoint(
+            f"{folder.name} is a GRADIEND in the format of the papers' research code. Convert it on your own machine: "
+            f"{CONVERT}"
+        )
+        raise told.known_as("load.research_format", name=folder.name, command=CONVERT)
     if not describes_gradiend(config):
         is_base, name = "model_type" in config, f"{folder.name}/config.json"
         hint = " (it looks like a plain base model)" if is_base else ""
         told = BadCheckpoint(f"{name} describes no GRADIEND{hint}: it has no architecture or mapping.")
         raise told.known_as("load.plain_base" if is_base else "load.no_gradiend", name=name)
     architecture = parse_architecture(config["architecture"])
+    encoder_bias = stated_encoder_bias(config["architecture"])
+    metadata = {} if config.get("metadata") is None else config["metadata"]
+    if not isinstance(metadata, Mapping):
+        raise BadCheckpoint("config.json: metadata must be an object.")
+    check_signal(metadata)
     entries = parse_entries(config["mapping"], architecture.input_dim)
     weights_file = _weights_file(folder)
     trust.check_pickle(weights_file)
     if weights_file.suffix == ".safetensors":
         header = read_header(weights_file, _limits(trust))
-        _check_weights(weights_file.name, {name: info.shape for name, info in header.items()}, architecture)
+        encoder_bias = ENCODER_BIAS in header if encoder_bias is None else encoder_bias
+        _check_weights(
+            weights_file.name, {name: info.shape for name, info in header.items()}, architecture, encoder_bias
+        )
         _check_floats(weights_file.name, {name: info.dtype for name, info in header.items()})
     indices_file = _mapping_file(folder, config["mapping"], "indices_file", entries, "indices", trust)
     masks_file = _mapping_file(folder, config["mapping"], "masks_file", entries, "mask", trust)
-    metadata = {} if config.get("metadata") is None else config["metadata"]
-    if not isinstance(metadata, Mapping):
-        raise BadCheckpoint("config.json: metadata must be an object.")
-    warnings: list[str] = []
+    warnings: list[str] = [] if encoder_bias is not False else [NO_ENCODER_BIAS]
+    warnings += notes_on_format(config)
     if architecture.torch_dtype not in DTYPES:
         stated, known = shown(architecture.torch_dtype), ", ".join(DTYPES)
         warnings.append(f"config.json: architecture.torch_dtype is {stated}, none of {known}: float32 is taken.")
@@ -170,19 +192,22 @@ def read_checkpoint(path: Path | str, trust: Trust = LOCAL) -> Checkpoint:
         training=training,
         warnings=tuple(warnings),
         direction_note=direction.note,
+        encoder_bias=encoder_bias,
     )
 
 
 def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """The weights {state name: tensor} and the mapped positions {parameter name: int64 tensor (num_selected,)}.
 
-    Weights have the dtype that the architecture names, whatever the file holds. Positions are flat, ascending for
+    Weights have the dtype that the architecture names, whatever the file holds; an encoder without a bias gets one of
+    zeros, so that what is saved is a checkpoint for every version of `gradiend`. Positions are flat, ascending for
     masks and in stored order for indices; parameters of kind "all" have none.
     Raises BadCheckpoint for weights that are not finite and positions out of range or repeated.
     """
     file = checkpoint.weights_file.name
     weights = read_tensors(checkpoint.weights_file)
-    _check_weights(file, {name: tuple(tensor.shape) for name, tensor in weights.items()}, checkpoint.architecture)
+    shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    _check_weights(file, shapes, checkpoint.architecture, checkpoint.encoder_bias)
     _check_floats(file, {name: tensor.dtype for name, tensor in weights.items()})
     dtype = _dtype(checkpoint.architecture)
     for name, tensor in weights.items():
@@ -191,6 +216,7 @@ def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[
         weights[name] = tensor.to(dtype, copy=True)  # not mapped: nobody can change it by writing to the file
         if tensor.dtype != dtype and not bool(torch.isfinite(weights[name]).all()):
             raise BadCheckpoint(f"{file}: {name} holds weights too large for {dtype} (architecture.torch_dtype).")
+    weights.setdefault(ENCODER_BIAS, torch.zeros(checkpoint.architecture.latent_dim, dtype=dtype))
     indices = read_tensors(checkpoint.indices_file) if checkpoint.indices_file else {}
     masks = read_tensors(checkpoint.masks_file) if checkpoint.masks_file else {}
     positions: dict[str, torch.Tensor] = {}
@@ -285,13 +311,16 @@ def _check_floats(file: str, dtypes: Mapping[str, object]) -> None:
             raise BadCheckpoint(f"{file}: {name} is stored as {dtype}; weights must be floating-point numbers.")
 
 
-def _check_weights(file: str, shapes: Mapping[str, tuple[int, ...]], architecture: Architecture) -> None:
+def _check_weights(
+    file: str, shapes: Mapping[str, tuple[int, ...]], architecture: Architecture, encoder_bias: bool | None
+) -> None:
     n, latent = architecture.input_dim, architecture.latent_dim
     expected: dict[str, tuple[int, ...]] = {
         ENCODER_WEIGHT: (latent, n),
-        ENCODER_BIAS: (latent,),
         DECODER_WEIGHT: (n, latent),
     }
+    if encoder_bias or (encoder_bias is None and ENCODER_BIAS in shapes):
+        expected[ENCODER_BIAS] = (latent,)
     if architecture.bias_decoder:
         expected[DECODER_BIAS] = (n,)
     for name, shape in expected.items():
