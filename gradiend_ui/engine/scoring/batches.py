@@ -15,6 +15,8 @@ from gradiend_ui.engine.values import BatchLimits
 
 FIRST_SHARE = 0.07
 """Which part of the rows and texts a first look takes."""
+REFERENCE_CHUNK = 16
+"""How many rows the reference scores at once, in the order of the table."""
 
 
 @dataclass(frozen=True)
@@ -91,3 +93,13 @@ def widths_of_chunks(encoded: Sequence[Sequence[int]], texts_per_chunk: int) -> 
     """For each text the length that its chunk is padded to."""
     chunks = [encoded[start : start + texts_per_chunk] for start in range(0, len(encoded), texts_per_chunk)]
     return [max(1, *(len(ids) for ids in chunk)) for chunk in chunks for _ in chunk]
+
+
+def reference_chunks(rows: int) -> list[range]:
+    """The places of the rows that the reference scores together, and pads to the longest of them."""
+    return [range(start, min(start + REFERENCE_CHUNK, rows)) for start in range(0, rows, REFERENCE_CHUNK)]
+
+
+def parts_of(chunk: Sequence[int], limits: BatchLimits) -> list[Sequence[int]]:
+    """A chunk in parts of at most limits.rows."""
+    return [chunk[start : start + limits.rows] for start in range(0, len(chunk), limits.rows)]

@@ -22,8 +22,10 @@ from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.base.objectives import CAUSAL, MASKED
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import Blocks, cut, cut_within_chunks, widths_of_chunks
+from gradiend_ui.engine.scoring.padding import padding_moves, whole_rows
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, MostSaid
+from gradiend_ui.engine.weights.trial import shaken_copy
 
 Model = Any
 MASKED_SHARE = 0.15
@@ -83,6 +85,7 @@ class MaskedLms:
         base: BaseModel,
         texts: Sequence[str],
         ignored: frozenset[int] = frozenset(),
+        texts_per_chunk: int = TEXTS_PER_CHUNK,
         limits: BatchLimits = DEFAULT_LIMITS,
     ) -> None:
         tokenizer = base.tokenizer
@@ -91,27 +94,36 @@ class MaskedLms:
         drawn = [draw.sample(range(len(ids)), max(1, int(MASKED_SHARE * len(ids)))) for ids in encoded]
         self._tokenizer = tokenizer
         self._spelling: dict[int, str] = {}
-        blocks = cut([len(ids) for ids in encoded], [None] * len(encoded), limits)
+        tried = shaken_copy(base.model)
+        lengths, side = [len(ids) for ids in encoded], tokenizer.padding_side
+        moved = padding_moves(tried, lengths, side, whole_rows(encoded, base.pad_id))
+        if moved:
+            blocks = cut_within_chunks(len(texts), texts_per_chunk, limits)
+            widths = widths_of_chunks(encoded, texts_per_chunk)
+        else:
+            blocks, side = cut(lengths, [None] * len(encoded), limits), "right"
         self.first_look = blocks.first_look
         self._batches: list[Batch] = []
         self._truth: list[list[int]] = []
         for chunk in blocks.chunks:
             masked, points, truth = [], [], []
+            width = widths[chunk[0]] if moved else max(lengths[place] for place in chunk)
             for row, place in enumerate(chunk):
                 ids = list(encoded[place])
+                shift = width - len(ids) if side == "left" else 0
                 for position in drawn[place]:
                     if encoded[place][position] not in ignored:
-                        points.append((row, position))
+                        points.append((row, shift + position))
                         truth.append(encoded[place][position])
                     ids[position] = tokenizer.mask_token_id
                 masked.append(ids)
-            self._batches.append(Batch(*padded(masked, base.pad_id), *_points(points)))
+            self._batches.append(Batch(*padded(masked, base.pad_id, side, width), *_points(points)))
             self._truth.append(truth)
         self.block_texts = tuple(len(chunk) for chunk in blocks.chunks)
         if not self.tokens:
             raise BadData("Every masked token of the neutral texts is a target token: give other neutral texts.")
         sample = next(batch for batch, truth in zip(self._batches, self._truth, strict=True) if truth)
-        self._readout = Readout.trying(base.model, sample)
+        self._readout = Readout.trying(base.model, sample, tried)
 
     @property
     def tokens(self) -> int:
@@ -235,7 +247,8 @@ def weighted_scores(truth: Sequence[str], predicted: Sequence[str]) -> tuple[flo
 class _TokenLikelihood:
     """Log-likelihood of prepared batches, each with the token that is wanted at each of its points."""
 
-    def __init__(self, base: BaseModel, blocks: Blocks, batches: Sequence[_Wanted]) -> None:
+    def __init__(self, base: BaseModel, blocks: Blocks, batches: Sequence[_Wanted], tried: Model) -> None:
+        """tried: the model with shaken numbers."""
         self._tokenizer = base.tokenizer
         self._batches = [batch for batch, _ in batches]
         self._wanted = [wanted for _, wanted in batches]
@@ -244,7 +257,7 @@ class _TokenLikelihood:
         sample = next((b for b, wanted in batches if len(wanted)), None)
         if sample is None:
             raise BadData("The neutral texts hold no token to predict: give longer texts.")
-        self._readout = Readout.trying(base.model, sample)
+        self._readout = Readout.trying(base.model, sample, tried)
 
     @property
     def tokens(self) -> int:
@@ -328,7 +341,8 @@ class CausalLms(_TokenLikelihood):
     """Next-token log-likelihood of neutral texts; positions of `ignored` ids and padding do not count.
 
     With a left-padding tokenizer the texts stay in the reference's chunks (`texts_per_chunk` of them, in order), since
-    padding then shifts positions; otherwise they are sorted by length, which changes nothing but the speed.
+    padding then shifts positions, and with a model whose numbers padding moves; otherwise they are sorted by length,
+    which changes nothing but the speed.
     """
 
     def __init__(
@@ -341,7 +355,10 @@ class CausalLms(_TokenLikelihood):
     ) -> None:
         limit = min(int(min(base.tokenizer.model_max_length, NO_LIMIT)), base.positions or NO_LIMIT)
         encoded = base.encode(texts, limit)
-        if base.tokenizer.padding_side == "left":
+        tried = shaken_copy(base.model)
+        side, places = base.tokenizer.padding_side, _or_padding(base, encoded)
+        lengths = [len(ids) for ids in places]
+        if side == "left" or padding_moves(tried, lengths, side, whole_rows(places, base.pad_id)):
             blocks = cut_within_chunks(len(texts), texts_per_chunk, limits)
             widths = widths_of_chunks(encoded, texts_per_chunk)
         else:
@@ -350,7 +367,7 @@ class CausalLms(_TokenLikelihood):
         batches = [
             _causal_batch(base, [encoded[i] for i in chunk], ignored, widths[chunk[0]]) for chunk in blocks.chunks
         ]
-        super().__init__(base, blocks, batches)
+        super().__init__(base, blocks, batches, tried)
 
 
 class Seq2SeqLms(_TokenLikelihood):
@@ -365,12 +382,27 @@ class Seq2SeqLms(_TokenLikelihood):
         base: BaseModel,
         texts: Sequence[str],
         ignored: frozenset[int] = frozenset(),
+        texts_per_chunk: int = TEXTS_PER_CHUNK,
         limits: BatchLimits = DEFAULT_LIMITS,
     ) -> None:
-        encoded = base.encode(texts, base.max_length)
-        blocks = cut([len(ids) for ids in encoded], [None] * len(encoded), limits, limits.points)
-        batches = [_seq2seq_batch(base, [encoded[i] for i in chunk], ignored) for chunk in blocks.chunks]
-        super().__init__(base, blocks, batches)
+        encoded = _or_padding(base, base.encode(texts, base.max_length))
+        tried, lengths = shaken_copy(base.model), [len(ids) for ids in encoded]
+
+        def build(places: Sequence[int], side: str) -> Batch:
+            return _seq2seq_batch(base, [encoded[place] for place in places], frozenset(), side)[0]
+
+        side = base.tokenizer.padding_side
+        if padding_moves(tried, lengths, side, build):
+            blocks = cut_within_chunks(len(texts), texts_per_chunk, limits)
+            widths = widths_of_chunks(encoded, texts_per_chunk)
+        else:
+            blocks = cut(lengths, [None] * len(encoded), limits, limits.points)
+            side, widths = "right", [0] * len(encoded)
+        batches = [
+            _seq2seq_batch(base, [encoded[i] for i in chunk], ignored, side, widths[chunk[0]])
+            for chunk in blocks.chunks
+        ]
+        super().__init__(base, blocks, batches, tried)
 
 
 def build_lms(
@@ -382,15 +414,15 @@ def build_lms(
 ) -> LmsMeasurement:
     """The measurement that fits the kind of the base model; without texts one that measures nothing.
 
-    texts_per_chunk: how many texts the reference pads together; it matters for left-padding causal models only.
+    texts_per_chunk: how many texts the reference pads together; it matters where padding moves a model's numbers.
     """
     if not texts:
         return NoLms(base, texts, ignored)
     if base.kind == MASKED:
-        return MaskedLms(base, texts, ignored, limits)
+        return MaskedLms(base, texts, ignored, texts_per_chunk, limits)
     if base.kind == CAUSAL:
         return CausalLms(base, texts, ignored, texts_per_chunk, limits)
-    return Seq2SeqLms(base, texts, ignored, limits)
+    return Seq2SeqLms(base, texts, ignored, texts_per_chunk, limits)
 
 
 def standard_error(values: NDArray[np.float64], total: int) -> float | None:
@@ -408,7 +440,7 @@ def _points(points: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tens
 def _causal_batch(base: BaseModel, sequences: list[list[int]], ignored: frozenset[int], width: int = 0) -> _Wanted:
     """Inputs of one block, padded as the tokenizer pads, to `width` tokens at least, with every (position, next token)
     pair that counts."""
-    sequences = [ids or [base.pad_id] for ids in sequences]
+    sequences = _or_padding(base, sequences)
     input_ids, attention_mask = padded(sequences, base.pad_id, base.tokenizer.padding_side, width)
     counted = (attention_mask[:, :-1] != 0) & (attention_mask[:, 1:] != 0)
     if ignored:
@@ -417,9 +449,16 @@ def _causal_batch(base: BaseModel, sequences: list[list[int]], ignored: frozense
     return Batch(input_ids, attention_mask, rows, positions), input_ids[rows, positions + 1]
 
 
-def _seq2seq_batch(base: BaseModel, sequences: list[list[int]], ignored: frozenset[int]) -> _Wanted:
+def _or_padding(base: BaseModel, sequences: Sequence[list[int]]) -> list[list[int]]:
+    """A text without tokens is one token of padding."""
+    return [ids or [base.pad_id] for ids in sequences]
+
+
+def _seq2seq_batch(
+    base: BaseModel, sequences: list[list[int]], ignored: frozenset[int], side: str = "right", width: int = 0
+) -> _Wanted:
     """Inputs of one chunk, and the tokens that the decoder is asked for, each at its own position."""
-    input_ids, attention_mask = padded([ids or [base.pad_id] for ids in sequences], base.pad_id)
+    input_ids, attention_mask = padded(sequences, base.pad_id, side, width)
     left_out = (attention_mask == 0) | (input_ids == base.pad_id)
     if ignored:
         left_out |= torch.isin(input_ids, torch.tensor(sorted(ignored)))

@@ -11,18 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gradiend_ui.engine.errors import CannotRun, GradiendUIError
+from gradiend_ui.engine.weights.trial import MISFITS, close, shaken_copy
 
 Model = Any
 TRIED_ROWS = 4
-MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What a model raises that was built and cannot be run: settings that contradict each other or its weights."""
 MAX_REASON = 160
 
 
@@ -69,14 +68,18 @@ class Batch:
 
     def first_rows(self, count: int) -> Batch:
         """The same for the first rows only."""
-        kept = self.point_rows < count
+        return self.chosen_rows(torch.arange(min(count, len(self.input_ids))))
+
+    def chosen_rows(self, rows: Tensor) -> Batch:
+        """The same for some rows only; rows: int64 (chosen,), ascending."""
+        kept = torch.isin(self.point_rows, rows)
         rest = (self.decoder_input_ids, self.position_ids)
         return Batch(
-            self.input_ids[:count],
-            self.attention_mask[:count],
-            self.point_rows[kept],
+            self.input_ids[rows],
+            self.attention_mask[rows],
+            torch.searchsorted(rows, self.point_rows[kept]),
             self.point_positions[kept],
-            *(None if tensor is None else tensor[:count] for tensor in rest),
+            *(None if tensor is None else tensor[rows] for tensor in rest),
         )
 
     def at_points(self, values: Tensor) -> Tensor:
@@ -125,13 +128,34 @@ def placed(rows: list[Placed], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def says_the_same(model: Model, batch: Batch, other: Batch) -> bool:
-    """Whether the model's logits at the points of both batches are the same, within 1e-4 absolute."""
+    """Whether the model's logits at the points of both batches are the same but for the order of sums."""
     plain = Readout("nowhere")
     try:
         first, second = plain.logits(model, batch), plain.logits(model, other)
     except (CannotRun, *MISFITS):
         return False
-    return first.shape == second.shape and torch.allclose(first, second, rtol=1e-4, atol=1e-4)
+    return close(second, first, model.dtype)
+
+
+def _few_rows(batch: Batch) -> Batch:
+    """Rows with points, from the first one on, the shortest and the longest of the batch among them."""
+    lengths = batch.attention_mask.sum(dim=1)
+    asked = batch.point_rows.unique()
+    if len(asked) == 0:
+        return batch.first_rows(TRIED_ROWS)
+    order = asked[lengths[asked].argsort(stable=True)]
+    places = torch.linspace(0, len(order) - 1, min(TRIED_ROWS, len(order))).long()
+    return batch.chosen_rows(order[places].sort().values)
+
+
+def _cut_short(batch: Batch) -> Batch:
+    """Every second row without what stands right of its last point: as if it were shorter, and padded."""
+    mask = batch.attention_mask.clone()
+    for row in range(1, len(mask), 2):
+        points = batch.point_positions[batch.point_rows == row]
+        if batch.decoder_input_ids is None and len(points):
+            mask[row, int(points.max()) + 1 :] = 0
+    return replace(batch, attention_mask=mask)
 
 
 @dataclass(frozen=True)
@@ -141,20 +165,24 @@ class Readout:
     narrow_at: str
 
     @classmethod
-    def trying(cls, model: Model, batch: Batch) -> Readout:
-        """The earliest narrowing that gives this model's plain logits on the first rows of `batch` with a point
-        (within 1e-4 absolute)."""
-        rows = int(batch.point_rows.min()) if len(batch.point_rows) else 0
-        batch = batch.first_rows(rows + TRIED_ROWS)
-        plain = cls("nowhere").logits(model, batch)
+    def trying(cls, model: Model, batch: Batch, shaken: Model | None = None) -> Readout:
+        """The earliest narrowing that gives this model's plain logits, on some rows of `batch` with points.
+
+        The model itself is run once: raises CannotRun where that fails. The narrowing is tried on a copy whose numbers
+        are shaken (`shaken`, where there is one already), with some rows cut short as padding does.
+        """
+        batch = _few_rows(batch)
+        cls("nowhere").logits(model, batch)
+        tried = shaken_copy(model) if shaken is None else shaken
+        batch = _cut_short(batch)
         for place in ("last layer", "head"):
             if _narrowing_module(model, place) is None:
                 continue
             try:
-                narrow = cls(place).logits(model, batch)
+                plain, narrow = cls("nowhere").logits(tried, batch), cls(place).logits(tried, batch)
             except (CannotRun, *MISFITS):
                 continue
-            if narrow.shape == plain.shape and torch.allclose(narrow, plain, rtol=1e-4, atol=1e-4):
+            if close(narrow, plain, model.dtype):
                 return cls(place)
         return cls("nowhere")
 

@@ -1,22 +1,23 @@
 """What a model says below the lowest layer that a rewrite touches: the same for every cell, so computed once.
 
-A GRADIEND that was trained on chosen parameters often touches the upper layers only. Which modules run before a layer
-is watched, not guessed from names. Knows modules and batches; no GRADIEND.
+A GRADIEND that was trained on chosen parameters often touches the upper layers only. Which is the lowest one is read
+off the module that holds a parameter, and tried before it is believed: a weight may be read past its module, by other
+layers, or by what runs before them. Knows modules and batches; no GRADIEND.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from gradiend_ui.engine.weights.trial import MISFITS, FewTokens, same
+
 Model = Any
-FEW_TOKENS = 4
 
 
 class LowerLayers:
@@ -86,21 +87,38 @@ class LowerLayers:
 
 
 def lower_layers_of(model: Model, touched: set[str], most_bytes: int) -> LowerLayers | None:
-    """What can be remembered when only the `touched` parameters change; None where the first layer changes already,
-    and for models whose layers are not found or do not run one after the other."""
+    """What could be remembered when only the `touched` parameters change: everything below the lowest layer that holds
+    one of them. None where the first layer does, and for models whose layers are not found.
+
+    That nothing touched outside of the layers is read further down has to be proven: see `is_proven`.
+    """
     layers = _layers_of(model)
     if layers is None:
         return None
     changed = {id(p) for name, p in model.named_parameters(remove_duplicate=False) if name in touched}
-    before = _entered_before(model, layers)
-    if len(before) != len(layers):
-        return None
-    first = 0
-    for number, modules in enumerate(before):
-        if any(id(p) in changed for module in modules for p in module.parameters(recurse=False)):
-            break
-        first = number
-    return LowerLayers(layers, first, most_bytes) if first else None
+    holding = [number for number, layer in enumerate(layers) if any(id(p) in changed for p in layer.parameters())]
+    first = min(holding, default=len(layers) - 1)
+    return LowerLayers(layers, first, most_bytes) if first > 0 else None
+
+
+def is_proven(lower: LowerLayers, model: Model, shake: Callable[[int], None]) -> bool:
+    """Whether `model`, whose layers they are, says with what `lower` remembers what it says without it.
+
+    shake: gives all touched parameters of the model other values, by a number. What was remembered under the first
+    values is used under the second ones, and once more under the first: a layer may have written into it.
+    """
+    tokens = FewTokens.of(model)
+    try:
+        for seed in (1, 2, 1):
+            shake(seed)
+            whole = tokens.logits(model)
+            with lower.reading(tokens):
+                quick = tokens.logits(model)
+            if not same(quick, whole, model.dtype):
+                return False
+    except MISFITS:
+        return False
+    return True
 
 
 def _layers_of(model: Model) -> nn.ModuleList | None:
@@ -110,32 +128,6 @@ def _layers_of(model: Model) -> nn.ModuleList | None:
         return None
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == count]
     return lists[0] if len(lists) == 1 else None
-
-
-@torch.inference_mode()
-def _entered_before(model: Model, layers: nn.ModuleList) -> list[list[nn.Module]]:
-    """For each layer in the order they run, the modules that were entered before it; [] where the order is another."""
-    entered: list[nn.Module] = []
-    before: list[list[nn.Module]] = []
-    order: list[nn.Module] = []
-    own = set(layers)
-
-    def enter(module: nn.Module, _args: Any) -> None:
-        if module in own:
-            before.append(list(entered))
-            order.append(module)
-        entered.append(module)
-
-    handles = [module.register_forward_pre_hook(enter) for module in model.modules()]
-    try:
-        ids = torch.arange(FEW_TOKENS, device=model.device).unsqueeze(0)
-        model(input_ids=ids, attention_mask=torch.ones_like(ids))
-    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
-        return []
-    finally:
-        for handle in handles:
-            handle.remove()
-    return before if order == list(layers) else []
 
 
 def _passing(width: int) -> Any:

@@ -7,15 +7,15 @@ reads, instead of the plain one. Knows modules and tensors, no rewrite.
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gradiend_ui.engine.weights.trial import MISFITS, FewTokens, close, copy_with
+
 Model = Any
-FEW_TOKENS = 6
 INNER_ACTIVATION = "intermediate_act_fn"
 
 
@@ -107,13 +107,13 @@ def multiplies_packed(model: Model) -> bool:
     """Whether `model` says the same with packed layers whose plain weights are gone; tried on a few tokens."""
     names = {name for name, _ in model.named_parameters()}
     alone = read_by_linears_only(model, names)
-    memo: dict[int, Any] = {id(tensor): tensor for tensor in (*model.buffers(), *model.parameters())}
-    trial = copy.deepcopy(model, memo)
+    trial = copy_with(model, {})
     layers = pack_linears(trial)
     if not layers:
         return False
+    tokens = FewTokens.of(model)
     try:
-        plain = _few_logits(model)
+        plain = tokens.logits(model)
         for name, parameter in model.named_parameters():
             for layer in layers.get(name, ()):
                 layer.pack(parameter)
@@ -121,16 +121,6 @@ def multiplies_packed(model: Model) -> bool:
         for module in trial.modules():
             if type(module) is nn.Linear and id(module.weight) in gone:
                 module.weight = gone[id(module.weight)]
-        packed = _few_logits(trial)
-    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+        return close(tokens.logits(trial), plain, model.dtype)
+    except MISFITS:
         return False
-    return plain.shape == packed.shape and torch.allclose(plain, packed, rtol=1e-4, atol=1e-4)
-
-
-def _few_logits(model: Model) -> Tensor:
-    ids = torch.arange(FEW_TOKENS).unsqueeze(0)
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if model.config.is_encoder_decoder:
-        inputs["decoder_input_ids"] = ids
-    logits: Tensor = model(**inputs).logits
-    return logits

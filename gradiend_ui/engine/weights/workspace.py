@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from gradiend_ui.engine.files.machine_memory import available_bytes
 from gradiend_ui.engine.values import DEFAULT_PRECISION
-from gradiend_ui.engine.weights.lower_layers import LowerLayers, lower_layers_of
+from gradiend_ui.engine.weights.lower_layers import LowerLayers, is_proven, lower_layers_of
 from gradiend_ui.engine.weights.packed_layers import (
     PackedLinear,
     multiplies_packed,
@@ -28,12 +28,17 @@ from gradiend_ui.engine.weights.packed_layers import (
 )
 from gradiend_ui.engine.weights.parameter_map import MappedParameter
 from gradiend_ui.engine.weights.precision import DTYPES, rounded
+from gradiend_ui.engine.weights.trial import MISFITS, FewTokens, close, copy_with, shaken
 
 Model = Any
 
 
 REMEMBERED_SHARE = 4
 """What is computed once below the lowest touched layer takes at most this part of the free memory."""
+
+TRIALS = (1, 2)
+"""How often a twin is tried before it is believed, each time with other values in the touched parameters."""
+APART = 5  # neighbours get other noise in the second trial, too
 
 PACKING_TAKES = 2
 """How often a model's weights must fit into the free memory for its layers to be packed."""
@@ -68,8 +73,8 @@ class Workspace:
     def base_model(self) -> Model:
         """The base model as it is scored: a copy with the loaded model's own tensors, or rounded ones."""
         if self._precision != DEFAULT_PRECISION:
-            return scoring_copy(rounded(self._loaded_model, DTYPES[self._precision]), {})
-        model = scoring_copy(self._loaded_model, {})
+            return copy_with(rounded(self._loaded_model, DTYPES[self._precision]), {})
+        model = copy_with(self._loaded_model, {})
         self._base_layers = [layer for own in self._packable(model).values() for layer in own]
         return model
 
@@ -80,25 +85,69 @@ class Workspace:
 
     @cached_property
     def _made(self) -> _Twin:
-        touched = {part.name for part in self._mapped}
-        if not self._may_pack:
-            source = self._loaded_model if self._precision == DEFAULT_PRECISION else self.base_model
-            plain = scoring_copy(source, own_copies(source, touched))
-            plain.lower_layers = self._lower_layers(plain)
-            return _Twin(plain, {}, frozenset())
-        alone = read_by_linears_only(self._loaded_model, touched)
-        copies = own_copies(self._loaded_model, touched - alone) | placeholders(self._loaded_model, alone)
-        model = scoring_copy(self._loaded_model, copies)
-        layers = pack_linears(model)
-        model.lower_layers = self._lower_layers(model)
-        return _Twin(model, layers, frozenset(alone))
+        packed = self._packed_twin() if self._may_pack else None
+        twin = packed if packed is not None and self._says_what_it_holds(packed) else self._plain_twin()
+        twin.model.lower_layers = self._lower_layers(twin)
+        self._settle(twin)
+        return twin
 
-    def _lower_layers(self, model: Model) -> LowerLayers | None:
+    def _plain_twin(self) -> _Twin:
+        source = self._loaded_model if self._precision == DEFAULT_PRECISION else self.base_model
+        return _Twin(copy_with(source, own_copies(source, self._touched)), {}, frozenset())
+
+    def _packed_twin(self) -> _Twin:
+        alone = read_by_linears_only(self._loaded_model, self._touched)
+        copies = own_copies(self._loaded_model, self._touched - alone) | placeholders(self._loaded_model, alone)
+        model = copy_with(self._loaded_model, copies)
+        return _Twin(model, pack_linears(model), frozenset(alone))
+
+    @cached_property
+    def _touched(self) -> set[str]:
+        return {part.name for part in self._mapped}
+
+    def _says_what_it_holds(self, twin: _Twin) -> bool:
+        """Whether a packed twin says what a plain one does, with two other values in every touched parameter."""
+        plain, tokens = self._plain_twin(), FewTokens.of(twin.model)
+        try:
+            for seed in TRIALS:
+                for one in (twin, plain):
+                    self._shake(one, seed)
+                if not close(tokens.logits(twin.model), tokens.logits(plain.model), twin.model.dtype):
+                    return False
+        except MISFITS:
+            return False
+        return True
+
+    def _lower_layers(self, twin: _Twin) -> LowerLayers | None:
         if self._plain:
             return None
-        return lower_layers_of(
-            model, {part.name for part in self._mapped}, (free_bytes(model.device) or 0) // REMEMBERED_SHARE
-        )
+        most = (free_bytes(twin.model.device) or 0) // REMEMBERED_SHARE
+        found = lower_layers_of(twin.model, self._touched, most)
+        proven = found is not None and is_proven(found, twin.model, partial(self._shake, twin))
+        return found if proven else None
+
+    @torch.no_grad()
+    def _shake(self, twin: _Twin, seed: int) -> None:
+        """Give every touched parameter of a twin other values than the base's."""
+        parameters = dict(twin.model.named_parameters())
+        for number, name in enumerate(sorted(self._touched)):
+            values = shaken(self._base_parameters[name], seed * APART + number)
+            for layer in twin.layers.get(name, ()):
+                layer.drop()
+                if name in twin.packed_only:
+                    layer.pack(values)
+            if name not in twin.packed_only:
+                parameters[name].copy_(values)
+
+    @torch.no_grad()
+    def _settle(self, twin: _Twin) -> None:
+        """Give the touched parameters the base's values back; packed ones get theirs with the next cell."""
+        parameters = dict(twin.model.named_parameters())
+        for name in self._touched:
+            for layer in twin.layers.get(name, ()):
+                layer.drop()
+            if name not in twin.packed_only:
+                parameters[name].copy_(self._base_parameters[name]).add_(0.0)
 
     @cached_property
     def _may_pack(self) -> bool:
@@ -175,15 +224,6 @@ class _Twin:
     model: Model
     layers: Mapping[str, list[PackedLinear]]
     packed_only: frozenset[str]
-
-
-def scoring_copy(model: Model, replaced: Mapping[int, nn.Parameter]) -> Model:
-    """A copy of `model` that shares all its tensors but the parameters that `replaced` has by their id."""
-    memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
-    memo |= {id(parameter): parameter for parameter in model.parameters()}
-    found = copy.deepcopy(model, memo | dict(replaced))
-    found.config.use_cache = False  # nothing is continued from what is scored
-    return found
 
 
 def own_copies(model: Model, names: set[str]) -> dict[int, nn.Parameter]:

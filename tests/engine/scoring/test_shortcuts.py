@@ -28,7 +28,8 @@ from gradiend_ui.engine.weights import workspace as workspaces
 from gradiend_ui.engine.weights.lower_layers import lower_layers_of
 from gradiend_ui.engine.weights.packed_layers import multiplies_packed, pack_linears, read_by_linears_only
 from gradiend_ui.engine.weights.parameter_map import MappedParameter
-from gradiend_ui.engine.weights.workspace import Workspace, scoring_copy
+from gradiend_ui.engine.weights.trial import copy_with
+from gradiend_ui.engine.weights.workspace import Workspace
 from gradiend_ui.engine.worker import worker as worker_module
 from gradiend_ui.engine.worker.handlers import sweeping
 from gradiend_ui.engine.worker.requests import FinishCell, Load, StartSweep
@@ -78,7 +79,7 @@ def test_a_model_that_reads_a_weight_past_its_layer_is_not_packed(model: ModelWi
         def forward(self, values: torch.Tensor) -> torch.Tensor:
             return nn.functional.linear(values, self.inner.weight, self.inner.bias)
 
-    other = scoring_copy(model.base_model, {})
+    other = copy_with(model.base_model, {})
     assert multiplies_packed(other)
     dense = other.bert.encoder.layer[0].output
     dense.dense = Reading(dense.dense)
@@ -87,7 +88,7 @@ def test_a_model_that_reads_a_weight_past_its_layer_is_not_packed(model: ModelWi
 
 
 def test_training_is_not_touched_by_packing(model: ModelWithGradiend) -> None:
-    copy = scoring_copy(model.base_model, {})
+    copy = copy_with(model.base_model, {})
     assert pack_linears(copy)
     assert all("forward" not in vars(module) for module in model.base_model.modules())
     assert pack_linears(deepcopy(model.base_model).to(torch.bfloat16)) == {}
@@ -118,7 +119,9 @@ def test_a_model_touched_from_the_bottom_remembers_nothing(plan: PreparedSweep) 
     for name, first in ((UPPER, 1), ("bert.encoder.layer.0.output.dense.bias", 0), ("cls.predictions.bias", 1)):
         found = lower_layers_of(plan.model.base_model, {name}, 1 << 20)
         assert (0 if found is None else found.first) == first
-    assert lower_layers_of(plan.model.base_model, {UPPER, "bert.embeddings.LayerNorm.bias"}, 1 << 20) is None
+    for low in ("bert.embeddings.LayerNorm.bias", "bert.embeddings.position_embeddings.weight"):
+        both = [MappedParameter(UPPER, None, 0, 2048), MappedParameter(low, torch.tensor([3]), 2048, 2049)]
+        assert Workspace(plan.model.base_model, both).twin.lower_layers is None, "read below all layers"
 
 
 def test_causal_layers_are_found_too(tiny_llama: Path) -> None:
@@ -137,7 +140,7 @@ def test_what_is_remembered_is_bounded_and_forgotten_with_its_batch(plan: Prepar
     found = lower_layers_of(plan.model.base_model, {UPPER}, 1 << 30)
     assert found is not None
     batch = batch_of(plan).first_rows(2)
-    model = scoring_copy(plan.model.base_model, {})
+    model = copy_with(plan.model.base_model, {})
     found._layers, model.lower_layers = model.bert.encoder.layer, found
     Readout("head").logits(model, batch)
     assert found._used > 0 and len(found._known) == 1

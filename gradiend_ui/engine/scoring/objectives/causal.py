@@ -3,7 +3,8 @@
 Under the "reference" token boundary (see `token_boundary`) rows are scored in the reference's chunks of 16 in table
 order, padded as the tokenizer pads, and read at the last position of the padded chunk: with right padding that position
 follows padding tokens for every row but the longest. Kept as it is, for equal numbers; padding that nothing depends on
-is not computed. Under the "natural" one each row is read at its own last token: numbers do not depend on other rows.
+is not computed. Under the "natural" one each row is read at its own last token, alone where padding moves a model's
+numbers: they do not depend on other rows.
 The two are compared on the base model, and it is said when the reference's rule sees almost nothing.
 """
 
@@ -21,16 +22,17 @@ from torch import Tensor
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.scoring.batches import cut, spread_blocks
+from gradiend_ui.engine.scoring.batches import REFERENCE_CHUNK, cut, spread_blocks
 from gradiend_ui.engine.scoring.objectives.candidates import target_ids
 from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, score_block
+from gradiend_ui.engine.scoring.padding import padding_moves, whole_rows
 from gradiend_ui.engine.scoring.readout import Batch, Placed, Readout, padded, placed, says_the_same
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
 from gradiend_ui.engine.scoring.token_boundary import begins_word, boundary_report, left_text
 from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, BatchLimits
+from gradiend_ui.engine.weights.trial import shaken_copy
 
 Model = Any
-REFERENCE_CHUNK = 16
 
 
 class ClmNextToken:
@@ -58,9 +60,11 @@ class ClmNextToken:
             raise BadData(f"No row has text left of {MASK}: a causal model has nothing to continue.")
         self.after_padding = 0
         self.first_look: tuple[int, ...] = ()
+        self._tried = shaken_copy(base.model)
         build = self._reference_blocks if token_boundary == REFERENCE else self._natural_blocks
         self.blocks = tuple(build(prefixes, limits))
-        self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0])
+        self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0], self._tried)
+        del self._tried  # as large as the model
 
     def score(self, model: Model, block: RowBlock) -> Tensor:
         """See `Objective.score`."""
@@ -104,11 +108,16 @@ class ClmNextToken:
         return _Chunk(own, encoded)
 
     def _padding_is_idle(self, chunks: Sequence[_Chunk]) -> bool:
-        """Whether this model says the same without the padding, tried on the chunk with most of it."""
-        chunk = max(chunks, key=lambda chunk: chunk.after_padding)
+        """Whether this model says the same without the padding: on the chunk with most padded rows, the one with most
+        padding in a row, and the widest one (a window that slides leaves the text behind there)."""
+        by = (lambda c: c.after_padding, lambda c: c.width - min(map(len, c.encoded)), lambda c: c.width)
+        tried = {id(chunk): chunk for chunk in (max(chunks, key=key) for key in by)}
         everything = slice(0, REFERENCE_CHUNK)
-        return says_the_same(
-            self._base.model, chunk.padded(self._base, everything), _placed_batch(chunk.placed(self._base), self._base)
+        return all(
+            says_the_same(
+                self._tried, chunk.padded(self._base, everything), _placed_batch(chunk.placed(self._base), self._base)
+            )
+            for chunk in tried.values()
         )
 
     def _blocks_without_padding(
@@ -127,7 +136,10 @@ class ClmNextToken:
         places = [i for i in range(len(prefixes)) if i not in self.unscorable]
         encoded = self._base.encode([left_text(prefixes[i], NATURAL) for i in places])
         kept = [ids[-self._base.max_length :] for ids in encoded]
-        cuts = cut([len(ids) for ids in kept], [self._rows[i].label_class for i in places], limits)
+        lengths = [len(ids) for ids in kept]
+        if padding_moves(self._tried, lengths, "right", whole_rows(kept, self._base.pad_id)):
+            limits = BatchLimits(1, limits.tokens, limits.points)
+        cuts = cut(lengths, [self._rows[i].label_class for i in places], limits)
         self.first_look = cuts.first_look
         blocks = []
         for chunk in cuts.chunks:

@@ -2,7 +2,8 @@
 
 A target of k word pieces is scored with k masks in place of the one, as the product over them; the variants of a
 class's words are summed. Row-wise, each row's own two tokens are read at its mask by their first piece. Under the
-"natural" token boundary (see `token_boundary`) a word that stands behind a space is read as a word of its own.
+"natural" token boundary (see `token_boundary`) a word that stands behind a space is read as a word of its own. Where
+padding moves what a model says, rows are scored in the reference's chunks, padded as it pads them.
 Source: semantics of `gradiend` 0.2.3 (static and row-wise decoder evaluation).
 """
 
@@ -18,13 +19,15 @@ from torch import Tensor
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.scoring.batches import cut
+from gradiend_ui.engine.scoring.batches import cut, parts_of, reference_chunks, spread_blocks
 from gradiend_ui.engine.scoring.objectives.candidates import target_ids, text_before
 from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, score_block
+from gradiend_ui.engine.scoring.padding import padding_moves, whole_rows
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
 from gradiend_ui.engine.scoring.targets import ClassTargets, Ids, TargetVocabulary
 from gradiend_ui.engine.scoring.token_boundary import boundary_report
 from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, BatchLimits
+from gradiend_ui.engine.weights.trial import shaken_copy
 
 Model = Any
 
@@ -54,14 +57,20 @@ class MlmMaskToken:
         scorable = [i for i in range(len(rows)) if i not in set(self.unscorable)]
         if not scorable:
             raise BadData("In every row the mask lies behind the model's length limit: shorten the texts.")
-        blocks = cut([len(encoded[i]) for i in scorable], [rows[i].label_class for i in scorable], limits)
         by_pieces = {1: encoded} | {k: self._encode(k) for k in self._piece_counts() if k > 1}
-        self.blocks = tuple(self._block([scorable[i] for i in chunk], by_pieces) for chunk in blocks.chunks)
-        self.first_look = blocks.first_look
+        tried = shaken_copy(base.model)
+        side = base.tokenizer.padding_side
+        if padding_moves(tried, [len(ids) for ids in encoded], side, whole_rows(encoded, base.pad_id)):
+            self.blocks = tuple(self._reference_blocks(frozenset(scorable), by_pieces, limits))
+            self.first_look = spread_blocks([[rows[i].label_class for i in block.rows] for block in self.blocks])
+        else:
+            blocks = cut([len(encoded[i]) for i in scorable], [rows[i].label_class for i in scorable], limits)
+            self.blocks = tuple(self._block([scorable[i] for i in chunk], by_pieces) for chunk in blocks.chunks)
+            self.first_look = blocks.first_look
         sample = next((block.reads[0][0] for block in self.blocks if block.reads), None)
         if sample is None:
-            raise BadData("The words of the classes have more pieces than the model has room for: give shorter ones.")
-        self.readout = Readout.trying(base.model, sample)
+            raise BadData("No row has a mask for any target: give shorter texts, or targets of fewer word pieces.")
+        self.readout = Readout.trying(base.model, sample, tried)
 
     def score(self, model: Model, block: RowBlock) -> Tensor:
         """See `Objective.score`."""
@@ -98,16 +107,37 @@ class MlmMaskToken:
             texts.append(left + " ".join([mask] * masks) + right)
         return self._base.encode(texts, self._base.max_length)
 
-    def _block(self, places: list[int], by_pieces: dict[int, list[list[int]]]) -> RowBlock:
-        reads = [read for k, encoded in by_pieces.items() if (read := self._read(places, encoded, k)) is not None]
-        return RowBlock(tuple(places), tuple(reads))
+    def _reference_blocks(
+        self, scorable: frozenset[int], by_pieces: dict[int, list[list[int]]], limits: BatchLimits
+    ) -> list[RowBlock]:
+        """The reference's chunks, each padded as it pads it."""
+        blocks = []
+        for chunk in reference_chunks(len(self._rows)):
+            widths = {k: max(len(encoded[place]) for place in chunk) for k, encoded in by_pieces.items()}
+            own = [place for place in chunk if place in scorable]
+            blocks += [self._block(list(part), by_pieces, widths) for part in parts_of(own, limits)]
+        return blocks
 
-    def _read(self, places: list[int], encoded: list[list[int]], k: int) -> tuple[Batch, TargetReads] | None:
+    def _block(
+        self, places: list[int], by_pieces: dict[int, list[list[int]]], widths: dict[int, int] | None = None
+    ) -> RowBlock:
+        """widths: what each number of pieces is padded to, as the reference does; None for as little as possible."""
+        found = [
+            self._read(places, encoded, k, None if widths is None else widths[k]) for k, encoded in by_pieces.items()
+        ]
+        return RowBlock(tuple(places), tuple(read for read in found if read is not None))
+
+    def _read(
+        self, places: list[int], encoded: list[list[int]], k: int, width: int | None
+    ) -> tuple[Batch, TargetReads] | None:
         """Inputs with k masks per row, the points of the masks, and the k-piece targets read there."""
+        side = "right" if width is None else self._tokenizer.padding_side
+        longest = max(width or 0, *(len(encoded[place]) for place in places))
         entries: list[tuple[int, int, Ids]] = []
         points: list[int] = []
         for row, place in enumerate(places):
-            masks = [p for p, token in enumerate(encoded[place]) if token == self._mask_id]
+            shift = longest - len(encoded[place]) if side == "left" else 0
+            masks = [shift + p for p, token in enumerate(encoded[place]) if token == self._mask_id]
             own = masks[self._rows[place].asked :][:k]
             whole = len(own) == k
             points.extend(own if whole else [0] * k)
@@ -115,7 +145,7 @@ class MlmMaskToken:
                 entries += [(row, column, ids) for column, ids in self._entries[place] if len(ids) == k]
         if not entries:
             return None
-        input_ids, attention_mask = padded([encoded[place] for place in places], self._base.pad_id)
+        input_ids, attention_mask = padded([encoded[place] for place in places], self._base.pad_id, side, longest)
         batch = Batch(
             input_ids,
             attention_mask,

@@ -27,9 +27,11 @@ from gradiend_ui.engine.scoring.objectives.candidates import (
     sentinel_id,
 )
 from gradiend_ui.engine.scoring.objectives.probabilities import CandidateReads, RowBlock, score_block
+from gradiend_ui.engine.scoring.padding import PADDING_WARNING, padding_moves
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
 from gradiend_ui.engine.scoring.targets import ClassTargets
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
+from gradiend_ui.engine.weights.trial import shaken_copy
 
 Model = Any
 Candidate = tuple[int, list[int]]  # class column, ids the decoder must say
@@ -54,7 +56,9 @@ class Seq2SeqDecoder:
         self.blocks = tuple(
             self._block(chunk, [encoded[i] for i in chunk], [candidates[i] for i in chunk]) for chunk in blocks.chunks
         )
-        self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0])
+        tried = shaken_copy(base.model)
+        self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0], tried)
+        self._padding_moves = self._moved_by_padding(tried, encoded, candidates)
 
     def score(self, model: Model, block: RowBlock) -> Tensor:
         """See `Objective.score`."""
@@ -62,7 +66,20 @@ class Seq2SeqDecoder:
 
     def warnings(self) -> tuple[str, ...]:
         """See `Objective.warnings`."""
-        return (f"{self._base.objective} is experimental: 'seq2seq_encoder_mlm' is the tried way to score this model.",)
+        experimental = (
+            f"{self._base.objective} is experimental: 'seq2seq_encoder_mlm' is the tried way to score this model."
+        )
+        return (experimental, PADDING_WARNING) if self._padding_moves else (experimental,)
+
+    def _moved_by_padding(
+        self, tried: Model, encoded: Sequence[list[int]], candidates: Sequence[Sequence[Candidate]]
+    ) -> bool:
+        flat = [(ids, said) for ids, own in zip(encoded, candidates, strict=True) for _, said in own]
+
+        def build(places: Sequence[int], _side: str) -> Batch:
+            return self._batch([flat[place][0] for place in places], [flat[place][1] for place in places])
+
+        return padding_moves(tried, [len(ids) + len(said) for ids, said in flat], "right", build)
 
     def _candidates(self, row: EvalRow, targets: ClassTargets) -> list[Candidate]:
         tokenizer = self._base.tokenizer
@@ -80,18 +97,19 @@ class Seq2SeqDecoder:
         self, places: Sequence[int], encoded: Sequence[list[int]], candidates: Sequence[Sequence[Candidate]]
     ) -> RowBlock:
         flat = [(row, column, said) for row, own in enumerate(candidates) for column, said in own]
-        input_ids, attention_mask = padded([encoded[row] for row, _, _ in flat], self._base.pad_id)
+        batch = self._batch([encoded[row] for row, _, _ in flat], [said for _, _, said in flat])
+        return RowBlock(tuple(places), ((batch, CandidateReads.build(flat)),))
+
+    def _batch(self, encoded: list[list[int]], asked: list[list[int]]) -> Batch:
+        """What the encoder reads, and what the decoder is asked for, read at every step."""
         start = decoder_start(self._base)
-        decoder_input_ids, _ = padded([[start, *said[:-1]] for _, _, said in flat], self._base.pad_id)
-        points = [(number, step) for number, (_, _, said) in enumerate(flat) for step in range(len(said))]
-        batch = Batch(
-            input_ids,
-            attention_mask,
+        points = [(number, step) for number, said in enumerate(asked) for step in range(len(said))]
+        return Batch(
+            *padded(encoded, self._base.pad_id),
             torch.tensor([number for number, _ in points]),
             torch.tensor([step for _, step in points]),
-            decoder_input_ids,
+            padded([[start, *said[:-1]] for said in asked], self._base.pad_id)[0],
         )
-        return RowBlock(tuple(places), ((batch, CandidateReads.build(flat)),))
 
 
 def encoder_text(base: BaseModel, masked: str) -> str:

@@ -19,13 +19,15 @@ from torch import Tensor
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
-from gradiend_ui.engine.scoring.batches import cut
+from gradiend_ui.engine.scoring.batches import cut, parts_of, reference_chunks, spread_blocks
 from gradiend_ui.engine.scoring.objectives.candidates import gap_mark, gap_mark_id, target_ids, text_before
 from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, score_block
+from gradiend_ui.engine.scoring.padding import padding_moves, whole_rows
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, padded
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
 from gradiend_ui.engine.scoring.token_boundary import boundary_report
 from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, BatchLimits
+from gradiend_ui.engine.weights.trial import shaken_copy
 
 Model = Any
 
@@ -58,12 +60,21 @@ class Seq2SeqEncoderMlm:
         self.cut_off = frozenset(place for place, mark in enumerate(marks) if mark is None)
         if len(self.cut_off) == len(rows):
             raise BadData("In every row the mask lies behind the model's length limit: shorten the texts.")
-        blocks = cut([len(ids) for ids in encoded], [row.label_class for row in rows], limits)
-        self.first_look = blocks.first_look
-        self.blocks = tuple(
-            self._block(chunk, [encoded[i] for i in chunk], [marks[i] for i in chunk]) for chunk in blocks.chunks
-        )
         self.readout = EncoderReadout()
+        side, classes = base.tokenizer.padding_side, [row.label_class for row in rows]
+        lengths = [len(ids) for ids in encoded]
+        chunks: list[tuple[Sequence[int], int | None]]
+        if padding_moves(shaken_copy(base.model), lengths, side, whole_rows(encoded, base.pad_id), self.readout):
+            own = [(chunk, max(lengths[i] for i in chunk)) for chunk in reference_chunks(len(rows))]
+            chunks = [(part, width) for chunk, width in own for part in parts_of(chunk, limits)]
+            self.first_look = spread_blocks([[classes[i] for i in part] for part, _ in chunks])
+        else:
+            blocks = cut(lengths, classes, limits)
+            self.first_look = blocks.first_look
+            chunks = [(chunk, None) for chunk in blocks.chunks]
+        self.blocks = tuple(
+            self._block(chunk, [encoded[i] for i in chunk], [marks[i] for i in chunk], width) for chunk, width in chunks
+        )
 
     @torch.inference_mode()
     def score(self, model: Model, block: RowBlock) -> Tensor:
@@ -86,7 +97,10 @@ class Seq2SeqEncoderMlm:
             found += [report.warning] if report.warning else []
         return tuple(found)
 
-    def _block(self, places: Sequence[int], encoded: list[list[int]], marks: Sequence[int | None]) -> RowBlock:
+    def _block(
+        self, places: Sequence[int], encoded: list[list[int]], marks: Sequence[int | None], width: int | None
+    ) -> RowBlock:
+        """width: what the reference pads to; None for as little as possible, on the right."""
         entries = [
             (row, column, (token,))
             for row, place in enumerate(places)
@@ -95,11 +109,11 @@ class Seq2SeqEncoderMlm:
         ]
         if not entries:
             return RowBlock(tuple(places), ())
-        batch = Batch(
-            *padded(encoded, self._base.pad_id),
-            torch.arange(len(places)),
-            torch.tensor([mark or 0 for mark in marks]),
-        )
+        side = "right" if width is None else self._base.tokenizer.padding_side
+        input_ids, attention_mask = padded(encoded, self._base.pad_id, side, width or 0)
+        shifts = [input_ids.shape[1] - len(ids) if side == "left" else 0 for ids in encoded]
+        points = [shift + (mark or 0) for shift, mark in zip(shifts, marks, strict=True)]
+        batch = Batch(input_ids, attention_mask, torch.arange(len(places)), torch.tensor(points))
         return RowBlock(tuple(places), ((batch, TargetReads.build(entries)),))
 
     def _row_entries(self, row: EvalRow) -> list[tuple[int, int]]:

@@ -26,9 +26,11 @@ from gradiend_ui.engine.scoring.objectives.candidates import (
     row_candidates,
 )
 from gradiend_ui.engine.scoring.objectives.probabilities import CandidateReads, RowBlock, score_block
+from gradiend_ui.engine.scoring.padding import PADDING_WARNING, padding_moves, whole_rows
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
 from gradiend_ui.engine.scoring.targets import ClassTargets
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
+from gradiend_ui.engine.weights.trial import shaken_copy
 
 Model = Any
 Candidate = tuple[int, list[int], list[int]]  # class column, ids of the left context, ids that must follow
@@ -53,7 +55,9 @@ class SequenceCloze:
         self.first_look = blocks.first_look
         places = [[scorable[i] for i in chunk] for chunk in blocks.chunks]
         self.blocks = tuple(self._block(chunk, [candidates[place] for place in chunk]) for chunk in places)
-        self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0])
+        tried = shaken_copy(base.model)
+        self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0], tried)
+        self._padding_moves = self._moved_by_padding(tried, candidates)
 
     def score(self, model: Model, block: RowBlock) -> Tensor:
         """See `Objective.score`."""
@@ -61,12 +65,18 @@ class SequenceCloze:
 
     def warnings(self) -> tuple[str, ...]:
         """See `Objective.warnings`."""
-        if not self.unscorable:
-            return ()
-        return (
-            f"{len(self.unscorable)} of {self._rows} rows score nothing: "
-            f"they have no text left of {MASK} or are longer than the model.",
-        )
+        found = [PADDING_WARNING] if self._padding_moves else []
+        if self.unscorable:
+            found.append(
+                f"{len(self.unscorable)} of {self._rows} rows score nothing: "
+                f"they have no text left of {MASK} or are longer than the model."
+            )
+        return tuple(found)
+
+    def _moved_by_padding(self, tried: Model, candidates: Sequence[Sequence[Candidate]]) -> bool:
+        out = set(self.unscorable)
+        whole = [before + added for place, own in enumerate(candidates) if place not in out for _, before, added in own]
+        return padding_moves(tried, [len(ids) for ids in whole], "right", whole_rows(whole, self._base.pad_id))
 
     def _candidates(self, row: EvalRow, targets: ClassTargets) -> list[Candidate]:
         tokenizer = self._base.tokenizer
