@@ -140,7 +140,7 @@ def says_the_same(model: Model, batch: Batch, other: Batch) -> bool:
 def _few_rows(batch: Batch) -> Batch:
     """Rows with points, from the first one on, the shortest and the longest of the batch among them."""
     lengths = batch.attention_mask.sum(dim=1)
-    asked = batch.point_rows.unique()
+    asked = torch.tensor(sorted(set(batch.point_rows.tolist())), dtype=torch.int64)
     if len(asked) == 0:
         return batch.first_rows(TRIED_ROWS)
     order = asked[lengths[asked].argsort(stable=True)]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -109,26 +108,22 @@ def shaken_copy(model: Model, seed: int = 1) -> Model:
     own = sorted(model.parameters(), key=lambda parameter: parameter.numel())
     sizes = itertools.accumulate(parameter.numel() for parameter in own)
     chosen = [parameter for parameter, size in zip(own, sizes, strict=True) if size <= MOST_SHAKEN]
-    found = copy_with(
-        model, {id(p): nn.Parameter(shaken(p, seed + n), requires_grad=False) for n, p in _numbered(chosen)}
-    )
+    own_noise = {id(p): nn.Parameter(shaken(p, seed + n % NOISES), requires_grad=False) for n, p in enumerate(chosen)}
+    found = copy_with(model, own_noise)
     embedding = found.get_input_embeddings()
-    if isinstance(embedding, nn.Module):
-        embedding.register_forward_hook(_shake_tokens)
+    weight = getattr(embedding, "weight", None)
+    if isinstance(embedding, nn.Module) and isinstance(weight, Tensor):
+        size = SHAKEN * float(weight[:NOISE].float().std())
+        embedding.register_forward_hook(partial(_shake_tokens, size))
     return found
 
 
-def _numbered(parameters: Iterable[nn.Parameter]) -> Iterable[tuple[int, nn.Parameter]]:
-    return ((number % 5, parameter) for number, parameter in enumerate(parameters))
-
-
-def _shake_tokens(_module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+def _shake_tokens(size: float, _module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+    """Noise for every token by its id: the same in every batch."""
     if not args or not isinstance(args[0], Tensor) or not isinstance(output, Tensor) or args[0].is_floating_point():
         return output
-    noise = _noise(1).to(output.device)
     places = args[0].unsqueeze(-1) * STRIDE + torch.arange(output.shape[-1], device=output.device)
-    scale = output.detach().float().std() if output.numel() > 1 else torch.tensor(1.0)
-    return output + (noise[places.remainder(NOISE)] * scale * SHAKEN).to(output.dtype)
+    return output + (_noise(1).to(output.device)[places.remainder(NOISE)] * size).to(output.dtype)
 
 
 def copy_with(model: Model, replaced: dict[int, nn.Parameter]) -> Model:

@@ -66,10 +66,9 @@ class Seq2SeqDecoder:
 
     def warnings(self) -> tuple[str, ...]:
         """See `Objective.warnings`."""
-        experimental = (
-            f"{self._base.objective} is experimental: 'seq2seq_encoder_mlm' is the tried way to score this model."
-        )
-        return (experimental, PADDING_WARNING) if self._padding_moves else (experimental,)
+        name = self._base.objective
+        found = f"{name} is experimental: 'seq2seq_encoder_mlm' is the tried way to score this model."
+        return (found, PADDING_WARNING) if self._padding_moves else (found,)
 
     def _moved_by_padding(
         self, tried: Model, encoded: Sequence[list[int]], candidates: Sequence[Sequence[Candidate]]
