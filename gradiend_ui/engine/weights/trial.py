@@ -22,6 +22,8 @@ SHAKEN = 0.1
 """By which part of its own standard deviation a parameter is shaken."""
 SHAKEN_CONSTANT = 0.02
 """How much where all its numbers are the same."""
+CONSTANT = 1e-3
+"""Numbers are the same when they spread by no more than this part of the largest."""
 MOST_SHAKEN = 1 << 26
 """How many numbers `shaken_copy` shakes: what fits, small parameters first. Large ones are seldom constant."""
 NOISE = 8191  # a prime: rows of a matrix get different parts of it
@@ -86,7 +88,8 @@ def _within(one: Tensor, other: Tensor, share: float) -> bool:
 def shaken(values: Tensor, seed: int) -> Tensor:
     """A copy of `values` with noise in every number; the same seed gives the same."""
     spread = float(values.float().std()) if values.numel() > 1 else 0.0
-    size = SHAKEN * spread if spread > 0.0 else SHAKEN_CONSTANT
+    constant = spread <= CONSTANT * float(values.abs().max()) if values.numel() else True
+    size = SHAKEN_CONSTANT if constant else SHAKEN * spread
     noise = _noise(seed % NOISES).to(values.device)
     found = values.detach().clone(memory_format=torch.contiguous_format)
     flat = found.view(-1)
