@@ -17,7 +17,7 @@ from tests.parity.comparison import CAUSAL_LMS, PROBABILITY, evaluate_ours
 from tests.parity.reference import Reference
 from tests.parity.rewrites import different, named_tensors, rewrite_theirs
 from tests.support import tiny_text
-from tests.support.zoo import Kept, save
+from tests.support.zoo import Kept, build, save
 
 CLASSES = ["M", "F"]
 WAYS: Mapping[str, dict[str, Any]] = {
@@ -27,6 +27,10 @@ WAYS: Mapping[str, dict[str, Any]] = {
 }
 """How the reference trains: on everything, on the largest twentieth, on the parameters of a glob (the second layer)."""
 NO_SECOND = {"albert": ["*attention*"], "funnel": ["*blocks.1.*"]}
+IDLE = {
+    "fnet": "pooler", "layoutlm": "pooler", "squeezebert": "pooler", "big_bird": "pooler", "roformer": "embed_positions",
+}  # fmt: skip
+"""What takes no part in the loss; the reference refuses to train with it, so "whole" is without it there."""
 TRAINING = {"max_steps": 2, "eval_steps": 2, "train_batch_size": 2}
 CALLS = [{"lrs": [0.5, 5]}]
 CELL = {"learning_rate": 0.5, "feature_factor": 1.0}
@@ -109,6 +113,10 @@ def _compared(
     rewrite = Rewrite(Cell(CELL["feature_factor"], CELL["learning_rate"]), "decoder", {})
     export = export_checkpoint(model, rewrite, folder / f"{way}-export").is_dir()
     return Outcome(str(kept), kept.kind, way, probability, lms, winners, tensors, export)
+
+
+def _without(kept: Kept, part: str) -> list[str]:
+    return [name for name, _ in build(kept).model.named_parameters() if part not in name]
 
 
 def _direct(checkpoint: Path) -> None:

@@ -66,11 +66,11 @@ def _cell(one: Outcome) -> str:
 
 def write(outcomes: Sequence[Outcome], page: Path = PAGE) -> None:
     """Put the table between its markers below its heading; what else the page says stays."""
-    same = sum(one.same for one in outcomes)
+    same, names = sum(one.same for one in outcomes), len({one.name for one in outcomes})
     intro = (
-        f"Made by `python -m tests.programs.zoo`: {len({one.name for one in outcomes})} tiny random models, each with a "
-        f"tokenizer of its kind and a GRADIEND that `gradiend` 0.2.3 trained on it: {same} of {len(outcomes)} cases are "
-        "the same. *same*: every probability within 1e-5, the LMS within 1e-6, the same winner, rewritten tensors "
+        f"Made by `python -m tests.programs.zoo`: {names} tiny random models, each with a tokenizer of its kind and a "
+        f"GRADIEND that `gradiend` 0.2.3 trained on it: {same} of {len(outcomes)} cases are the same. "
+        "*same*: every probability within 1e-5, the LMS within 1e-6, the same winner, rewritten tensors "
         "bit-equal, the export loads again. P and LMS: the largest differences."
     )
     block = "\n".join([BEGIN, intro, "", *lines_of(outcomes), END])

@@ -9,6 +9,7 @@ LONG = frozenset(
     {
         "demo/test_build.py",
         "engine/worker/test_beside.py",
+        "engine/scoring/test_every_parameter.py",
         "engine/scoring/test_invariance.py",
         "server/test_session.py",
         "engine/training/test_training.py",

@@ -28,16 +28,17 @@ POSITIONS = 4 * tiny_models.POSITIONS + 2
 MATRIX, VECTOR = 0.2, 0.1
 """By how much matrices are drawn, and by how much vectors are moved from what they begin with."""
 SMALLER: dict[str, Any] = {
-    "moe_intermediate_size": 16, "num_experts": 2, "num_local_experts": 2, "n_routed_experts": 2, "num_experts_per_tok": 1,
-    "shared_expert_intermediate_size": 16, "moe_num_experts": 2, "use_mamba_kernels": False, "mamba_d_state": 8,
+    "moe_intermediate_size": 16, "num_experts": 2, "num_local_experts": 2, "n_routed_experts": 2,
+    "num_experts_per_tok": 1, "shared_expert_intermediate_size": 16, "moe_num_experts": 2, "use_mamba_kernels": False, "mamba_d_state": 8,
     "state_size": 8, "d_inner": 64, "d_head": 16, "decoder_start_token_id": 0, "attention_window": 8,
-    "max_encoder_position_embeddings": 258, "max_decoder_position_embeddings": 258, "input_embedding_size": 32, "output_embedding_size": 32,
+    "max_encoder_position_embeddings": 258, "max_decoder_position_embeddings": 258,
+    "input_embedding_size": 32, "output_embedding_size": 32,
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Kept:
-    """An architecture: its `model_type`, its kind, its tokenizer, and what its configuration needs beyond small sizes."""
+    """An architecture: its `model_type`, its kind, its tokenizer, what its configuration needs beyond small sizes."""
 
     model_type: str
     kind: str
@@ -73,25 +74,28 @@ ZOO: tuple[Kept, ...] = (
     *_masked("bert", "distilbert", "electra", "mpnet", "convbert", "fnet", "roformer", "ernie", "megatron-bert"),
     *_masked("layoutlm", "nystromformer", "squeezebert", "ibert", "nomic_bert", "rembert"),
     Kept("bert", "masked", "pieces", side="left", name="bert-left"),
-    *_masked("mobilebert", embedding_size=16, true_hidden_size=32, intra_bottleneck_size=32, num_feedforward_networks=2),
+    *_masked("mobilebert", embedding_size=16, true_hidden_size=32, intra_bottleneck_size=32,
+             num_feedforward_networks=2),
     *_masked("funnel", block_sizes=[1, 1], num_decoder_layers=1, words="pieces"),
     *_masked("big_bird", attention_type="original_full"),
     *_masked("albert", words="marks"),
     *_masked("deberta", words="bytes", **DEBERTA),
     *_masked("deberta-v2", words="bytes", **DEBERTA, **RELATIVE),
-    *_masked("roberta", "camembert", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "longformer", words="bytes"),
-    *_masked("modernbert", "eurobert", "data2vec-text", words="bytes"),
+    *_masked("roberta", "camembert", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", words="bytes"),
+    *_masked("longformer", "modernbert", "eurobert", "data2vec-text", words="bytes"),
     *_masked("xlm", "flaubert", words="bytes"),
     *_causal("gpt2", "gpt_neo", "gpt_neox", "opt", "bloom", "mpt", "biogpt", "xglm", "openai-gpt", "gpt_bigcode"),
     *_causal("gptj", rotary_dim=8),
     *_causal("codegen", rotary_dim=4, num_attention_heads=4),
-    *_causal("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "falcon", "smollm3"),
+    *_causal("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "falcon"),
     Kept("llama", "causal", "bytes", side="left", name="llama-left"),
     *_causal("olmo", "olmo2", "granite", "cohere", "cohere2", "glm", "glm4", "stablelm", "starcoder2", "persimmon"),
     *_causal("mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "jetmoe", "nemotron", "helium", "exaone4"),
+    *_causal("smollm3"),
     *_causal("mamba", "falcon_mamba", "rwkv"),
     *_causal("mamba2", num_heads=4, n_groups=1, chunk_size=8, expand=2),
-    *_causal("jamba", attn_layer_period=2, attn_layer_offset=1, expert_layer_period=2, expert_layer_offset=1, mamba_dt_rank=4),
+    *_causal("jamba", attn_layer_period=2, attn_layer_offset=1, expert_layer_period=2, expert_layer_offset=1,
+             mamba_dt_rank=4),
     *_causal("bamba", attn_layer_indices=[1], **MAMBA2),
     *_causal("falcon_h1", mamba_d_ssm=64, **MAMBA2),
     *_causal("lfm2", layer_types=["conv", "full_attention"], conv_L_cache=3, block_auto_adjust_ff_dim=False),
@@ -99,11 +103,13 @@ ZOO: tuple[Kept, ...] = (
     *_causal("olmo_hybrid", **LINEAR),
     *_causal("recurrent_gemma", num_hidden_layers=3, lru_width=32, attention_window_size=16),
     *_causal("gemma3n_text", num_kv_shared_layers=0, layer_types=["full_attention"] * 2, intermediate_size=[64, 64],
-             hidden_size_per_layer_input=8, vocab_size_per_layer_input=500, laurel_rank=8, altup_num_inputs=2, activation_sparsity_pattern=[0.0, 0.0]),
+             hidden_size_per_layer_input=8, vocab_size_per_layer_input=500, laurel_rank=8,
+             altup_num_inputs=2, activation_sparsity_pattern=[0.0, 0.0]),
     *_seq2seq("t5", "mt5", "umt5", words="sentinels"),
     *_seq2seq("longt5", words="sentinels", local_radius=7),
     *_seq2seq("switch_transformers", words="sentinels"),
-    *_seq2seq("bart", "mbart", "pegasus", "marian", "blenderbot", "blenderbot-small", "m2m_100", "plbart", "led", "mvp"),
+    *_seq2seq("bart", "mbart", "pegasus", "marian", "blenderbot", "blenderbot-small", "m2m_100", "plbart", "mvp"),
+    *_seq2seq("led"),
 )  # fmt: skip
 
 
@@ -122,13 +128,12 @@ def save(kept: Kept, folder: Path) -> Path:
 
 
 def tokenizer_of(kept: Kept) -> Any:
+    masked_bytes, causal_bytes = tiny_models.build_masked_byte_level_tokenizer, tiny_models.build_llama_tokenizer
     make: dict[str, Callable[[], Any]] = {
         "pieces": tiny_models.build_wordpiece_tokenizer,
         "marks": tiny_models.build_wordpiece_tokenizer,
         "sentinels": tiny_models.build_unigram_tokenizer,
-        "bytes": tiny_models.build_llama_tokenizer
-        if kept.kind == "causal"
-        else tiny_models.build_masked_byte_level_tokenizer,
+        "bytes": causal_bytes if kept.kind == "causal" else masked_bytes,
     }
     tokenizer = make[kept.words]()
     tokenizer.padding_side = kept.side

@@ -1,0 +1,33 @@
+"""Every architecture of the zoo: each parameter touched in turn, and everything beside the reference (half an hour)."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+
+import pytest
+
+from tests.parity.reference import Reference
+from tests.parity.zoo import WAYS, compared
+from tests.support.every_parameter import differences, wrong
+from tests.support.zoo import ZOO, Kept
+
+
+@pytest.mark.parametrize("kept", ZOO, ids=str)
+def test_every_parameter(kept: Kept) -> None:
+    assert wrong(list(differences(kept))) == []
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    if importlib.util.find_spec("gradiend") is None:
+        pytest.skip("The zoo needs the reference: pip install -r tests/requirements.txt")
+    with Reference(tmp_path_factory.mktemp("reference") / "reference.log") as found:
+        yield found
+
+
+@pytest.mark.parametrize("kept", ZOO, ids=str)
+def test_beside_the_reference(kept: Kept, running: Reference, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("kind")
+    outcomes = [compared(kept, way, running, folder) for way in WAYS]
+    assert [one for one in outcomes if not one.same and not one.refused.startswith("reference")] == []
