@@ -28,7 +28,8 @@ WAYS: Mapping[str, dict[str, Any]] = {
 """How the reference trains: on everything, on the largest twentieth, on the parameters of a glob (the second layer)."""
 NO_SECOND = {"albert": ["*attention*"], "funnel": ["*blocks.1.*"]}
 IDLE = {
-    "fnet": "pooler", "layoutlm": "pooler", "squeezebert": "pooler", "big_bird": "pooler", "roformer": "embed_positions",
+    "fnet": "pooler", "layoutlm": "pooler", "squeezebert": "pooler", "big_bird": "pooler",
+    "roformer": "embed_positions",
 }  # fmt: skip
 """What takes no part in the loss; the reference refuses to train with it, so "whole" is without it there."""
 TRAINING = {"max_steps": 2, "eval_steps": 2, "train_batch_size": 2}
@@ -72,10 +73,11 @@ def compared(kept: Kept, way: str, reference: Reference, folder: Path) -> Outcom
     arguments = {**TRAINING, **WAYS[way]}
     if way == "params":
         arguments["params"] = NO_SECOND.get(kept.model_type, arguments["params"])
+    elif kept.model_type in IDLE:
+        arguments["params"] = _without(kept, IDLE[kept.model_type])
     try:
-        answer = reference.ask(
-            "train", base=str(base), out=str(folder / way), rows=table.to_dict("records"), **arguments
-        )
+        records = table.to_dict("records")
+        answer = reference.ask("train", base=str(base), out=str(folder / way), rows=records, **arguments)
         checkpoint = Path(answer["checkpoint"])
         _direct(checkpoint)
         scored = (checkpoint, table, tiny_text.build_neutral_texts(12), CALLS)

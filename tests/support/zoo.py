@@ -29,7 +29,8 @@ MATRIX, VECTOR = 0.2, 0.1
 """By how much matrices are drawn, and by how much vectors are moved from what they begin with."""
 SMALLER: dict[str, Any] = {
     "moe_intermediate_size": 16, "num_experts": 2, "num_local_experts": 2, "n_routed_experts": 2,
-    "num_experts_per_tok": 1, "shared_expert_intermediate_size": 16, "moe_num_experts": 2, "use_mamba_kernels": False, "mamba_d_state": 8,
+    "num_experts_per_tok": 1, "shared_expert_intermediate_size": 16, "moe_num_experts": 2,
+    "use_mamba_kernels": False, "mamba_d_state": 8,
     "state_size": 8, "d_inner": 64, "d_head": 16, "decoder_start_token_id": 0, "attention_window": 8,
     "max_encoder_position_embeddings": 258, "max_decoder_position_embeddings": 258,
     "input_embedding_size": 32, "output_embedding_size": 32,
