@@ -37,6 +37,7 @@ from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.known_words import check_known_words
 from gradiend_ui.engine.scoring.lms import spelled
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
+from gradiend_ui.engine.scoring.padding import is_padding_read
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
 from gradiend_ui.engine.values import (
@@ -107,6 +108,8 @@ class Comparison:
         return known
 
     def _read(self, weights: Model, sentences: list[Sentence]) -> list[Reading]:
+        if len(sentences) > 1 and self._is_padding_read():
+            return [reading for sentence in sentences for reading in self._read(weights, [sentence])]
         batch = batch_of(self.model.base, sentences)
         probs = torch.softmax(self._readout(batch).logits(weights, batch), dim=-1).cpu()
         reader = _class_reader(self.model, sentences, self.targets, self.token_boundary)
@@ -117,6 +120,14 @@ class Comparison:
             readings.append(Reading(probs[start:stop].clone(), tuple(classes[start:stop])))
             start = stop
         return readings
+
+    def _is_padding_read(self) -> bool:
+        """Whether sentences must be read one by one; tried once."""
+        found: bool | None = self.memory.get((self.owner, "padding"))
+        if found is None:
+            found = is_padding_read(self.model.base)
+            self.memory.keep((self.owner, "padding"), found, SMALL)
+        return found
 
     def _readout(self, batch: Batch) -> Readout | EncoderReadout:
         """How this model is read; tried once, with the first sentences."""

@@ -12,9 +12,11 @@ from typing import Any
 
 import torch
 
+from gradiend_ui.engine.base.base_model import BaseModel
+from gradiend_ui.engine.base.objectives import SEQ2SEQ
 from gradiend_ui.engine.errors import CannotRun
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout, padded
-from gradiend_ui.engine.weights.trial import MISFITS, close
+from gradiend_ui.engine.weights.trial import LENGTHS, MISFITS, FewTokens, close, shaken_copy
 
 Model = Any
 Build = Callable[[Sequence[int], str], Batch]
@@ -42,6 +44,18 @@ def padding_moves(
     except (CannotRun, *MISFITS):
         return True
     return not all(close(together, alone, model.dtype) for together in beside)
+
+
+def is_padding_read(base: BaseModel) -> bool:
+    """Whether padding moves what a model says of any text: tried with made-up tokens. Of a model that is read at its
+    decoder False: what its encoder says of a text is masked there."""
+    if base.kind == SEQ2SEQ and not base.facts.at_encoder:
+        return False
+    few = FewTokens.of(base.model)
+    encoded = [ids[:length] for ids, length in zip(few.input_ids.tolist(), LENGTHS, strict=True)]
+    readout = EncoderReadout() if base.facts.at_encoder else None
+    rows = whole_rows(encoded, base.pad_id)
+    return padding_moves(shaken_copy(base.model), LENGTHS, "right", rows, readout)
 
 
 def whole_rows(encoded: Sequence[list[int]], pad_id: int) -> Build:

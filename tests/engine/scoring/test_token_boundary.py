@@ -22,6 +22,7 @@ from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary, r
 from tests.support.cases import case
 from tests.support.checkpoints import gradiend_on
 from tests.support.tiny_models import build_llama_tokenizer, build_unigram_tokenizer, build_wordpiece_tokenizer
+from tests.support.zoo import ZOO, build
 
 HE_SHE = ClassTargets({"M": ("he",), "F": ("she",)}, ("M", "F"))
 SENTENCES = {
@@ -166,3 +167,18 @@ def test_each_mask_of_a_sentence_is_asked_for_the_whole_word(run: ModelWithGradi
             probs = torch.softmax(model(**inputs).logits[0, own].double(), dim=-1)
         wanted = float(probs[range(len(ids)), ids].prod())
         assert answer["masks"][number]["base"]["classes"]["F"] == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["convbert", "fnet"])
+def test_a_sentence_says_the_same_whatever_is_compared_beside_it(name: str, tmp_path: Path) -> None:
+    """Padding moves what these models say: their sentences are read one by one."""
+    base = build(next(kept for kept in ZOO if str(kept) == name))
+    model = gradiend_on(tmp_path / "gradiend", base)
+    texts = ["john was [MASK] .", "when mary came home because john was kind , [MASK] said that the nurse was late ."]
+    together = compare(model, model.workspace(), [], texts, targets=HE_SHE)
+    for text, answer in zip(texts, together, strict=True):
+        (alone,) = compare(model, model.workspace(), [], [text], targets=HE_SHE)
+        swept = mean_scores(base, (EvalRow(0, text, "he", "M", "she", "F", ""),), HE_SHE, "reference")
+        told = answer["masks"][0]["base"]
+        assert told["top"] == alone["masks"][0]["base"]["top"]
+        assert told["classes"] == pytest.approx(swept, rel=1e-5)
