@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import demo_facts
+from tests.support.cases import case
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS = 120_000
 SLOW = 30_000
+MAC_TEXTS = ("Die Müllerin weiß es.\nDer Bäcker schläft schön.\nThe sun is up and the day is long.\n" * 4).encode(
+    "mac_roman"
+)
 HEAD = "Satz;Wort;Sorte;Wie oft;Gegenwort;Gegensorte\n"
 GOOD = "the {} said, that [MASK] was tired.;{};{};{};{};{}\n"
 BAD = "=no mask, no score;he;M;9;she;F\nthe boy said that [MASK] slept.;;M;9;she;F\n"
@@ -55,7 +59,7 @@ def test_own_rows_are_read_corrected_and_swept(watched: Page) -> None:
     expect(page.locator("#data-first thead")).to_contain_text("Satz")
 
     choose(page, "data-column-label-class", "Wie oft")
-    expect(reading.get_by_role("alert")).to_contain_text("No row of split 'all' holds the classes M, F", timeout=SLOW)
+    expect(reading.get_by_role("alert")).to_contain_text("is no class of the checkpoint", timeout=SLOW)
     choose(page, "data-column-label-class", "Sorte")
     choose(page, "data-column-alternative", "no column")
     expect(reading).to_contain_text("the only word of the other class (F: she, M: he)", timeout=SLOW)
@@ -99,6 +103,57 @@ def test_own_rows_are_read_corrected_and_swept(watched: Page) -> None:
     expect(page.locator("#run-chip .chip")).to_contain_text("finished", timeout=60_000)
     expect(page.locator("#data-summary")).to_contain_text("own rows pasted rows: test 24 of 24")
     expect(page.locator("#data-summary")).to_contain_text("own words M: he · F: she, her")
+
+
+def test_classes_that_are_not_known_are_told_and_mapped(watched: Page) -> None:
+    """Load, Data and the drawer say the same, before and after."""
+    page, summary = watched, "own rows class_case.csv: test {0} of {0}, M, F"
+    expect(page.locator("#start")).to_be_enabled(timeout=60_000)
+    page.click("#change-data")
+    page.locator('input[type="file"]:has(+ #data-upload)').set_input_files(case("class_case.csv"))
+    reading, unknown = page.locator("#data-reading"), page.locator("#data-unknown")
+    expect(reading).to_contain_text("16 rows can be scored, 16 cannot.", timeout=SLOW)
+    expect(reading).to_contain_text("Left out: 16 rows of unknown classes.")
+    expect(unknown).to_contain_text("f (16 rows), m (16 rows)")
+    expect(page.locator("#data-summary")).to_contain_text(summary.format(16), timeout=SLOW)
+    expect(page.get_by_label("m counts as")).to_have_value("M")
+
+    page.click("#data-count-as-use")
+    expect(reading).to_contain_text("32 rows can be scored, 0 cannot.", timeout=SLOW)
+    expect(unknown).not_to_contain_text("does not know")
+    expect(page.locator("#data-summary")).to_contain_text(summary.format(32), timeout=SLOW)
+    choose(page, "data-count-as-0", "leave out")
+    page.click("#data-count-as-use")
+    expect(reading).to_contain_text("Left out: 16 rows of classes that are left out by choice.", timeout=SLOW)
+
+
+def test_an_encoding_is_told_shown_and_corrected_and_an_error_told_once(watched: Page) -> None:
+    page = watched
+    expect(page.locator("#start")).to_be_enabled(timeout=60_000)
+    page.click("#change-data")
+    upload, reading = page.locator('input[type="file"]:has(+ #data-upload)'), page.locator("#data-reading")
+    upload.set_input_files(case("macroman.csv"))
+    expect(reading).to_contain_text("Mac Roman fits best", timeout=SLOW)
+    expect(reading.locator(".samples")).to_contain_text("my Müller said that [MASK] was late. · schön")
+    choose(page, "data-encoding", "Windows-1252")
+    expect(reading.locator(".samples")).to_contain_text("schšn", timeout=SLOW)
+    upload.set_input_files(case("utf8_one_bad_byte.csv"))
+    expect(reading).to_contain_text("One byte is no UTF-8: line 18 (0xE9).", timeout=SLOW)
+
+    upload.set_input_files(case("nested.jsonl"))
+    expect(reading.get_by_role("alert")).to_contain_text("row 1: its label is a list or an object", timeout=SLOW)
+    expect(page.locator("#data-chips")).to_contain_text("Told once the rows can be used.", timeout=SLOW)
+    expect(page.locator("#data-measured")).to_contain_text("Told once the rows can be used.", timeout=SLOW)
+    expect(page.get_by_text("None of the 1 rows can be scored")).to_have_count(1)
+    expect(page.locator("#data-summary")).to_contain_text("nested.jsonl cannot be used yet.")
+
+    texts = page.locator('input[type="file"]:has(+ #data-upload-texts)')
+    page.click("#data-back")
+    texts.set_input_files({"name": "mac.txt", "mimeType": "text/plain", "buffer": MAC_TEXTS})
+    measured = page.locator("#data-measured")
+    expect(measured).to_contain_text("Die Müllerin weiß es.", timeout=SLOW)
+    choose(page, "texts-encoding", "Windows-1252")
+    expect(measured).to_contain_text("MŸllerin", timeout=SLOW)
 
 
 def test_a_file_of_the_wrong_kind_is_refused_in_the_pages_words(

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from gradiend_ui.engine.checkpoint.run_folder import leads_out
-from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.neutral_texts import check_neutral
 from gradiend_ui.engine.data.rows import MASK, Candidate, EvalData, checked_rows, read_rows, read_table
 from gradiend_ui.engine.data.table_reading import ReadTable, read_file
 from gradiend_ui.engine.data.uploaded_tables import read_file_confined
@@ -226,12 +226,12 @@ def _table(path: Path, read: Reader) -> ReadTable:
     return read(path)
 
 
-def _whole(path: Path, read: Reader) -> Any:
-    """The frame of a table without damaged rows. Raises as `_table`."""
+def _whole(path: Path, read: Reader) -> ReadTable:
+    """A table without damaged rows. Raises as `_table`."""
     table = _table(path, read)
     for number, reason in table.damaged.items():
         raise BadData(f"row {number + 1} cannot be read: {reason}.")
-    return table.frame
+    return table
 
 
 def _file_name(value: object, what: str) -> str:
@@ -272,7 +272,9 @@ def _neutral_of(
         return neutral
     for name, stated in named.items():
         try:
-            neutral[str(name)] = read_neutral(_whole(folder / _file_name(stated, "neutral"), read))
+            found = check_neutral(_whole(folder / _file_name(stated, "neutral"), read))
+            neutral[str(name)] = found.texts
+            warnings += [f"{stated}: {note}" for note in found.notes]
         except (BadData, TooLarge, Failed) as error:
             warnings.append(_not_read(stated, error))
     return neutral

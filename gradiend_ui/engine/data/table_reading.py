@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -223,7 +224,7 @@ def plain_cell(cell: object) -> str | int | float | bool | None:
 
 
 def _json_lines(text: str) -> Iterator[Any]:
-    for line in text.split("\n"):
+    for line in re.split(r"[\r\n]+", text):
         if line.strip():
             try:
                 yield json.loads(line)
