@@ -137,7 +137,8 @@ def measure_after(page: Page, event: Dependency) -> None:
         return [data_now, ordered(order_of(page, request, nth), line)]
 
     asked, measured = [page.run, page.checkpoint, widgets.chosen], [drawer.neutral.measured, widgets.measured]
-    told = event.success(measure, [*asked, page.form.ratio], measured, js=NUMBERED, **QUIET)
+    newest = {**QUIET, "trigger_mode": "always_last"}  # else one that is asked for during another is never measured
+    told = event.success(measure, [*asked, page.form.ratio], measured, js=NUMBERED, **newest)
     inputs, outputs = [*asked, widgets.measured, *choice_inputs(page)], [widgets.chosen, drawer.rows.time]
     taken = told.success(take_over, inputs, outputs, js=NUMBERED, **AT_ONCE)
     estimate_after(page, taken)
