@@ -233,6 +233,31 @@ def test_own_rows_and_texts_are_taken(session: Session, handle: str) -> None:
         session.export(run, {"feature_factor": float("inf"), "learning_rate": 1})
 
 
+@pytest.mark.parametrize("filler", [0, 30_000], ids=["read in place", "read beside"])
+def test_an_encoding_and_classes_that_are_said_hold_everywhere(session: Session, handle: str, filler: int) -> None:
+    head = "masked,label,label_class,alternative,alternative_class\n"
+    good = "my Müller said that [MASK] slept.,he,male,she,F\nmy aunt said [MASK] slept.,she,F,he,male\n"
+    table = head + good + "without a place for a word,he,male,she,F\n" * filler + "a [MASK] b,he,unclear,she,F\n"
+    kept = session.data._kept(table.encode("mac_roman"), ".csv", "mine.csv")
+    rows = {**kept, "encoding": "mac_roman"}
+    unmapped = session.data.rows(handle, {"rows": rows})
+    assert [one["name"] for one in unmapped["unknown_classes"]] == ["male", "unclear"] and unmapped["rows"] == 0
+    spec = {"rows": rows, "columns": unmapped["columns"], "count_as": {"male": "M", "unclear": ""}}
+    report = session.data.rows(handle, spec)
+    assert (report["rows"], report["encoding"], report["samples"]) == (
+        2,
+        "mac_roman",
+        ["my Müller said that [MASK] slept."],
+    )
+    assert report["dropped"] == {**({"no_mask": filler} if filler else {}), "left_out": 1}
+    assert session.data.rejected(handle, spec).count("\r\n") == filler + 2
+    assert session.data.targets(handle, spec)["words"] == {"M": ["he"], "F": ["she"]}
+    assert session.data.rows(handle, {**spec, "rows": {**kept, "encoding": "cp1252"}})["samples"][0].startswith("my MŸ")
+    texts = session.data._kept("schön ist es.\n".encode("mac_roman"), ".txt", "mine.txt")
+    found = session.data.neutral(handle, {**spec, "neutral": {**texts, "encoding": "mac_roman"}}, 0.9)
+    assert (found["first"], found["encoding"], found["notes"]) == (["schön ist es."], "mac_roman", [])
+
+
 def test_one_server_per_folder_and_public_servers_read_no_paths(tmp_path: Path) -> None:
     first = Session(tmp_path, public=True, default_source="demo")
     with pytest.raises(Busy, match="Another server"):

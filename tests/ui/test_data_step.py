@@ -8,8 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 
+from gradiend_ui.engine.data.rows import DROPPED
 from gradiend_ui.engine.data.uploaded_tables import upload_path
 from gradiend_ui.engine.errors import BadData, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.store.store import Store
@@ -21,6 +23,7 @@ from gradiend_ui.server.shared import Shared
 from gradiend_ui.ui.data import panel, report
 from gradiend_ui.ui.data.choice import NONE, OWN, Choice, data_of, opened_choice, own_table, spec_of
 from gradiend_ui.ui.kit.tree import text_of
+from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.listeners import data as wiring
 
 COUNTS = [["M", "F", "train", 4], ["F", "M", "train", 4], ["M", "F", "test", 2], ["F", "M", "test", 2]]
@@ -153,6 +156,56 @@ def test_a_table_is_told_as_it_was_read(words) -> None:
     assert text_of(report.build_rejected({**ROWS_REPORT, "rejected_count": 0}, words)) == ""
 
 
+def test_what_was_dropped_and_odd_is_told_with_counts(words) -> None:
+    text = text_of(report.build_reading(ROWS_REPORT, "mine.csv", words))
+    assert "Left out: 59 rows with an empty word or class, 1 row of an unknown class." in text
+    assert "Rows with special letters, as read: schön" in text
+    odd = {**ROWS_REPORT, "notes": ["x"], "notes_text": [["data.encoding_guessed", {"encoding": "Mac Roman"}]]}
+    assert report.notes_of(odd, words) == [(words("data.encoding_guessed", encoding="Mac Roman"), True)]
+    assert report.notes_of(ROWS_REPORT, words)[0][1] is False
+    for kind in DROPPED:
+        assert words.counted(f"data.dropped_{kind}", 2).startswith("2 ")
+        assert Words("de").counted(f"data.dropped_{kind}", 1).startswith("1 ")
+
+
+def test_unknown_classes_are_named_and_settled_by_a_choice(words) -> None:
+    unknown = ROWS_REPORT["unknown_classes"]
+    text = text_of(report.build_unknown(unknown, 8, words))
+    assert "does not know these classes: male (1 row)." in text and "nothing changes before" in text
+    assert [report.chosen_class(one) for one in unknown] == ["M", report.LEFT_OUT]
+    many = [{**unknown[0], "name": f"c{number}", "suggested": None} for number in range(10)]
+    assert "c7 (1 row) and 2 more." in text_of(report.build_unknown(many, 8, words))
+    assert "by your choice" in text_of(report.build_unknown(unknown[1:], 8, words))
+    assert report.build_unknown([], 8, words)["children"] == []
+    chosen = report.counts_as(["male", "x", "y", "z"], ["M", report.LEFT_OUT, report.OPEN, "made up"], ["M", "F"])
+    assert chosen == {"male": "M", "x": ""}
+
+
+def test_a_table_that_cannot_be_used_is_told_once(told, words) -> None:
+    own = own_table(UPLOAD, {**ROWS_REPORT, "problem": "No column."}, {"male": "M"})
+    choice = changed(own_rows=own)
+    assert report.rows_text(choice, told, words) == "mine.csv cannot be used yet."
+    data = data_of(choice, told)
+    assert data["unusable"] and data["seconds_per_cell"] is None and data["spec"]["count_as"] == {"male": "M"}
+    assert text_of(report.build_time(data, 0, 7, words)) == ""
+    page = SimpleNamespace(words=words)  # asks nobody
+    waiting = wiring.words_shown(page, "ck", data)[0]  # type: ignore[arg-type]
+    assert text_of(waiting) == "Told once the rows can be used."
+
+
+def test_an_encoding_goes_with_the_upload(words) -> None:
+    said = wiring.with_encoding(UPLOAD, "mac_roman")
+    assert said == {**UPLOAD, "encoding": "mac_roman"} and wiring.with_encoding(said, "") == UPLOAD
+    assert panel.encoding_update(said) == gr.update(visible=True, value="mac_roman")
+    for given in (None, {"run": "x"}, {"upload": "0" * 64 + ".parquet"}):
+        assert panel.encoding_update(given)["visible"] is False  # type: ignore[arg-type,index]
+    assert DataChoice.of({"rows": said}).rows == said
+    with pytest.raises(BadData, match="The encoding of rows must be one of utf-8"):
+        DataChoice.of({"rows": {**UPLOAD, "encoding": "rot13"}})
+    with pytest.raises(BadData, match="count_as must be an object"):
+        DataChoice.of({"count_as": {"m": 1}})
+
+
 def test_chips_tell_ids_pieces_and_overlaps(words) -> None:
     chip = report.build_chip("M", {**WORD, "shared": ["F"], "natural": [{"ids": [7], "pieces": ["Ġhe"]}]}, False, words)
     whole = json.dumps(chip)
@@ -281,7 +334,8 @@ def test_a_public_server_takes_uploads_and_no_paths(tmp_path: Path, monkeypatch:
     try:
         for table in (UPLOAD, {"run": "x"}, [{"masked": "a"}], None):
             assert session.data.taken_in({"rows": table}, "") == {"rows": table}
-        given = session.data.taken_in({"rows": {"path": str(cache / "mine.csv")}}, "")["rows"]
+        given = session.data.taken_in({"rows": {"path": str(cache / "mine.csv"), "encoding": "cp1252"}}, "")["rows"]
+        assert given["encoding"] == "cp1252"
         assert upload_path(tmp_path / "data", given["upload"]).read_text().startswith("masked")
         for path in (str(tmp_path / "mine.csv"), str(cache / ".." / "mine.csv"), "/etc/passwd", "nul\0"):
             for table in ({"path": path}, {**UPLOAD, "path": path}, path, {}, {"path": 5}):

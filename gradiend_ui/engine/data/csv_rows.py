@@ -226,7 +226,7 @@ class CsvRows:
             if joined.count(MARK) % 2:
                 joined = joined.replace(MARK, "", 1)
             cells = [*cells[:stray], joined, *cells[stray + extra + 1 :]]
-        return _Record(cells, place)
+        return _Record(list(map(_without_stray, cells)), place)
 
     def _swallows(self, begin: int, end: int, width: int) -> bool:
         """Whether the lines of a record look like rows of their own, by their number of cells; a text with so many
@@ -276,6 +276,12 @@ def find_delimiter(text: str, first: str = ",") -> str:
 def _trimmed(cell: str) -> str:
     """Without the spaces around it; a text of several lines as it is."""
     return cell if "\n" in cell or "\r" in cell else cell.strip(" \t\u00a0")
+
+
+def _without_stray(cell: str) -> str:
+    """A single word without the mark before it that closes nothing; in a text the mark may be meant."""
+    is_word = cell.startswith(MARK) and cell.count(MARK) == 1 and not any(map(str.isspace, cell))
+    return cell[1:] if is_word else cell
 
 
 def _lines(text: str) -> list[str]:

@@ -261,11 +261,11 @@ def _tidied(cells: dict[str, list[str]]) -> tuple[Note, ...]:
                 cells[role] = after
         if count:
             old, new = next(iter(changed.items()))
-            what = "class names" if tidy is class_name else "words"
-            told = f"{count:,} {what} are read without spaces around them or characters that are not seen"
-            notes.append(
-                Note(f"{told}: {shown(old)} as {new}.", (key, {"count": f"{count:,}", "old": shown(old), "new": new}))
-            )
+            name = "class name" if tidy is class_name else "word"
+            what = f"{count:,} {name} is read" if count == 1 else f"{count:,} {name}s are read"
+            sentence = f"{what} without spaces around or characters that are not seen: {shown(old)} as {new}."
+            values = {"count": f"{count:,}", "old": shown(old), "new": new}
+            notes.append(Note(sentence, (f"{key}_one" if count == 1 else f"{key}_many", values)))
     return tuple(notes)
 
 

@@ -139,7 +139,8 @@ def _csv(text: str, suffix: str) -> ReadTable:
         told = "\\t" if delimiter == "\t" else delimiter
         sentence = f"The first line, sep={told}, names the separator and is no row."
         notes.append(Note(sentence, ("data.sep_line", {"delimiter": told})))
-    delimiter = delimiter or find_delimiter(rest, "\t" if suffix == ".tsv" else ",")
+    if delimiter is None or delimiter not in rest.lstrip("\r\n").partition("\n")[0]:  # none is named, or a wrong one
+        delimiter = find_delimiter(rest, delimiter or ("\t" if suffix == ".tsv" else ","))
     rows = CsvRows(rest, delimiter, first_line)
     frame, damaged = _csv_frame(rows, delimiter)
     return ReadTable(frame, "csv", None, delimiter, damaged, len(text), (*notes, *rows.notes))

