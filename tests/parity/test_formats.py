@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from gradiend_ui.engine.export.research_format import convert_research_checkpoint
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.trainer.research_format import convert_research_checkpoint
 from tests.parity.reference import Reference
 from tests.support.cases import case
 

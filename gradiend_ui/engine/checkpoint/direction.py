@@ -23,7 +23,7 @@ NORMALISED_CORRELATION = 0.6
 BOTH_SIGNS_SWEPT = "Both signs of the feature factor are swept until encoding_direction says which way each class lies."
 UNDIRECTED = "undirected_"
 """How the codes of what is told of a direction that is not known begin."""
-SIDES = ("positive", "negative")
+SIDES = {1.0: "positive", -1.0: "negative"}
 """What the reference calls labels that several classes share."""
 
 
@@ -189,7 +189,7 @@ def _of_sides(training: Mapping[str, Any], means: Mapping[str, float], values: M
     """Of more than two classes: each its own sign where the labels name two sides and no neutral class."""
     labels = _labels(training)
     signs = {name: _sign(mean) for name, mean in means.items()}
-    if set(labels.values()) == set(SIDES) and set(signs.values()) == {1.0, -1.0}:
+    if set(labels.values()) == set(SIDES.values()) and set(signs.values()) == {1.0, -1.0}:
         return Direction(signs, TRAINING, FROM_TRAINING)
     sentence = f"{TRAINING} has the encoder's means of {len(means)} classes and does not tell which two were trained."
     return Direction({}, note=_open("pair_unknown", sentence, values, means))
@@ -236,7 +236,7 @@ def _named(found: object, labels: Mapping[float, str], *, by_label: bool, warnin
     for key, value in found.items():
         label = numbered[str(key)]
         name = str(key) if not by_label else None if label is None else labels.get(label)
-        if name is None or name in SIDES:
+        if name is None or name in SIDES.values():
             continue
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
             means[name] = float(value)

@@ -17,7 +17,7 @@ GRADIENT = "gradient"
 RESEARCH_FIELDS = ("input_dim", "latent_dim", "layers")
 FORMAT = 0
 NO_ENCODER_BIAS = "The encoder has no bias (architecture.bias_encoder): it counts as 0."
-CONVERT = "python -m gradiend_ui.trainer.research_format OLD NEW --base-model BASE"
+CONVERT = "python -m gradiend_ui.engine.export.research_format OLD NEW --base-model BASE"
 MOST_NAMED = 5
 
 

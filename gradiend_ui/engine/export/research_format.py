@@ -166,7 +166,7 @@ def _gradients(config: Mapping[str, Any], name: str, default: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; gives 0, or 2 with the refusal's sentence."""
-    parser = argparse.ArgumentParser("python -m gradiend_ui.trainer.research_format", description=DESCRIPTION)
+    parser = argparse.ArgumentParser("python -m gradiend_ui.engine.export.research_format", description=DESCRIPTION)
     parser.add_argument("old", help="the folder with the research code's config.json and pytorch_model.bin")
     parser.add_argument("new", help="the folder to write")
     parser.add_argument("--base-model", help="a folder or Hub id, where config.json names none that is still there")

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint
+from gradiend_ui.engine.export.research_format import convert_research_checkpoint, main
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.trainer.research_format import convert_research_checkpoint, main
 from tests.engine.checkpoint.test_formats import assert_answers
 from tests.support.cases import case
 
@@ -123,5 +123,5 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(arguments) == 2 and "names no base model" in capsys.readouterr().err
     assert main([*arguments, "--base-model", str(BASE)]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "new")
-    command = [sys.executable, "-m", "gradiend_ui.trainer.research_format", "--help"]
+    command = [sys.executable, "-m", "gradiend_ui.engine.export.research_format", "--help"]
     assert b"--base-model" in subprocess.run(command, capture_output=True, check=True).stdout
