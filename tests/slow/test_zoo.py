@@ -12,7 +12,6 @@ from tests.parity.zoo import WAYS, compared
 from tests.support.every_parameter import differences, wrong
 from tests.support.zoo import ZOO, Kept
 
-
 CHANGED_BY_LOADING = {("funnel", "whole")}
 """Loading a Funnel sets its padding row to zero, so an export that changes it is refused."""
 
