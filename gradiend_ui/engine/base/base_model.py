@@ -250,15 +250,18 @@ def marked_words(tokenizer: Tokenizer) -> WordMarks:
     return "from the start" if pieces[0].startswith(WORD_START_MARKS) else "between words"
 
 
+LENGTHS = ("max_position_embeddings", "max_encoder_position_embeddings", "max_target_positions", "max_seq_len")
+"""How configurations call the longest input: most, LED's, Whisper's, MPT's."""
+
+
 def positions_of(model: Model) -> int | None:
     """How many tokens a model reads at once; None when nothing limits it: T5 has no such number, XLNet's is -1.
 
     Of a model of images and texts it is the number of its language model. RoBERTa and its kin count from behind their
     padding, so that the first rows of their table stand for no token.
     """
-    stated = getattr(model.config, "max_position_embeddings", None)
-    if stated is None:
-        stated = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    configs = (model.config, model.config.get_text_config())
+    stated = next((getattr(one, name) for one in configs for name in LENGTHS if hasattr(one, name)), None)
     if not isinstance(stated, (int, float)) or stated <= 0:
         return None
     tables = (vars(module) for name, module in model.named_modules() if name.endswith("position_embeddings"))

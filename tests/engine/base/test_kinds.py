@@ -230,6 +230,8 @@ class _Model(torch.nn.Module):
         (XLNetConfig(), None, None),
         (default_config("t5"), None, None),
         (default_config("gemma3"), None, 131072),
+        (default_config("led"), None, 16384),
+        (default_config("mpt"), None, 2048),
     ],
 )
 def test_positions_are_counted_as_the_model_counts_them(
