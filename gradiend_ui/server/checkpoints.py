@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gradiend_ui.engine.answers.checkpoint import Unpacked
-from gradiend_ui.engine.base.demos import DEMO, DEMOS
 from gradiend_ui.engine.base.hub import fetch_named, is_fetched
 from gradiend_ui.engine.base.uploaded import home_of, take_in
+from gradiend_ui.engine.checkpoint.demos import DEMO, DEMOS
 from gradiend_ui.engine.checkpoint.run_folder import holds_gradiend, is_checkpoint, nothing_found
 from gradiend_ui.engine.errors import (
     BadBase,

@@ -24,7 +24,7 @@ from gradiend_ui.engine.answers.run import (
     StartedRun,
     StateAnswer,
 )
-from gradiend_ui.engine.base.demos import DEMOS
+from gradiend_ui.engine.checkpoint.demos import DEMOS
 from gradiend_ui.engine.errors import BadGrid, GradiendUIError, NotAllowed, shown
 from gradiend_ui.engine.files.fence import fence_version
 from gradiend_ui.engine.selection.picture import Pictures

@@ -19,7 +19,7 @@ from assets.demo.build.pronoun_rows import pronoun_place
 from assets.demo.build.templates import BASE, TEST, TRAIN
 from assets.demo.build.vocabulary import plain_tokenizer
 from assets.demo.build.words import words_of
-from gradiend_ui.engine.base.demos import DEMOS
+from gradiend_ui.engine.checkpoint.demos import DEMOS
 from gradiend_ui.trainer import TextPredictionTrainer
 
 MEGABYTE = 1_000_000

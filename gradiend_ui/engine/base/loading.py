@@ -38,11 +38,11 @@ from gradiend_ui.engine.base.files import (
 from gradiend_ui.engine.base.hub import opened_at
 from gradiend_ui.engine.base.kinds import AUTO_CLASSES, kind_of, name_of
 from gradiend_ui.engine.base.mask_head import base_under_head, check_size, holds_mask_head, load_causal_under_mask_head
-from gradiend_ui.engine.base.sentence_pieces import check_sentence_pieces
 from gradiend_ui.engine.base.trouble import load_failure, panics_told
 from gradiend_ui.engine.base.unfit import ADAPTER_CONFIG, check_finite_weights, check_no_adapter
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed, shown
 from gradiend_ui.engine.files.model_files import CONFIG
+from gradiend_ui.engine.files.sentence_pieces import check_sentence_pieces
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 
 ModelReader: TypeAlias = "Callable[[str, Any, torch.dtype, DeviceMap | None, Trust], Model]"

@@ -2,7 +2,7 @@
 
 transformers opens them without a word, or fails late: an adapter is passed over, steps of a rewrite vanish in eight
 bits, and NaN in a weight makes every probability NaN. Each is one sentence here, before anything is scored. Knows
-names of files, headers and parameters; loads nothing.
+names of files, headers and parameters; loads nothing, not even PyTorch (uploads are looked at without it).
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-import torch
 
 from gradiend_ui.engine.errors import BadBase, shown
 from gradiend_ui.engine.files.safetensors_header import TensorInfo
@@ -80,7 +78,6 @@ def check_finite_weights(model: Model, name: str) -> None:
         ).known_as("load.base_not_finite", count=f"{broken:,}", tensor=tensor, name=name)
 
 
-def _is_finite(values: torch.Tensor) -> bool:
-    """The sum may be too large for its dtype though every number is finite: then each is looked at."""
-    wide = torch.float64 if values.dtype == torch.float64 else torch.float32
-    return bool(values.sum(dtype=wide).isfinite()) or bool(values.isfinite().all())
+def _is_finite(values: Any) -> bool:
+    """Whether all numbers of a tensor are. The sum may be too large though every one is: then each is looked at."""
+    return bool(values.sum().isfinite()) or bool(values.isfinite().all())

@@ -18,11 +18,11 @@ from typing import Any, cast
 import torch
 
 from gradiend_ui.engine.answers.checkpoint import StoredCard
-from gradiend_ui.engine.base.demos import DEMOS, checkpoint_folder
 from gradiend_ui.engine.base.finding import Scoring, head_left_aside, load_base, tokenizer_left_aside
 from gradiend_ui.engine.base.shared import SharedBases, overwritten
 from gradiend_ui.engine.base.uploaded import clean_home, home_of
 from gradiend_ui.engine.checkpoint.companions import find_companions
+from gradiend_ui.engine.checkpoint.demos import DEMOS, checkpoint_folder
 from gradiend_ui.engine.checkpoint.loaded import Trained, read_trained
 from gradiend_ui.engine.checkpoint.reading import Checkpoint, read_checkpoint
 from gradiend_ui.engine.data.columns import in_own_spelling, of_known_classes_only

@@ -14,7 +14,7 @@ from gradio.events import Dependency
 from gradiend_ui.engine.answers.checkpoint import DIRECTION, Card
 from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.answers.run import RunInfo
-from gradiend_ui.engine.base.demos import DEMO, NUMBER_DEMO
+from gradiend_ui.engine.checkpoint.demos import DEMO, NUMBER_DEMO
 from gradiend_ui.engine.errors import BadBase, GradiendUIError
 from gradiend_ui.ui.data import panel as data
 from gradiend_ui.ui.kit.refusals import toast

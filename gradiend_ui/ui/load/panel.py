@@ -13,7 +13,7 @@ from gradio.blocks import Block
 
 from gradiend_ui.engine.answers.checkpoint import Card
 from gradiend_ui.engine.answers.run import RunInfo
-from gradiend_ui.engine.base.demos import DEMO
+from gradiend_ui.engine.checkpoint.demos import DEMO
 from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.ui.kit.tree import Node, Tree, node
 from gradiend_ui.ui.kit.upload_button import UploadButton

@@ -20,13 +20,13 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from gradiend_ui.engine.base import sentence_pieces
 from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
 from gradiend_ui.engine.base.rebuilding import build
 from gradiend_ui.engine.base.trouble import load_failure
 from gradiend_ui.engine.errors import BadBase
 from gradiend_ui.engine.export.checkpoint import export_checkpoint
 from gradiend_ui.engine.export.model_card import Rewrite
+from gradiend_ui.engine.files import sentence_pieces
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.values import Cell
 from tests.support.tiny_gradiends import gradiend_on

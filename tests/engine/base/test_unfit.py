@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -268,3 +270,9 @@ def test_rows_of_the_embedding_beyond_the_tokenizer_are_fine(copied: Copied) -> 
     model.save_pretrained(folder)
     base: BaseModel = load_base_model(str(folder))
     assert not base.knows_too_much and base.encode(["she was kind"])
+
+
+def test_uploads_are_looked_at_without_pytorch() -> None:
+    """The confined process has no memory for it."""
+    code = "import sys, gradiend_ui.engine.base.rebuilding; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

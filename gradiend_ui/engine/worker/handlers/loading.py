@@ -10,10 +10,10 @@ from typing import Any
 
 from gradiend_ui.engine.answers.checkpoint import StoredCard
 from gradiend_ui.engine.answers.run import OpenedSweep
-from gradiend_ui.engine.base.demos import DEMOS
 from gradiend_ui.engine.base.finding import base_beside
 from gradiend_ui.engine.base.uploaded import notes_on
 from gradiend_ui.engine.checkpoint.companions import run_folder_of
+from gradiend_ui.engine.checkpoint.demos import DEMOS
 from gradiend_ui.engine.checkpoint.finished_grid import finished_sweeps, shown_scores, sweep_named
 from gradiend_ui.engine.checkpoint.loaded import twin_warning
 from gradiend_ui.engine.checkpoint.reading import find_checkpoint_folder, read_checkpoint
