@@ -120,6 +120,18 @@ def destination(
     )
 
 
+def place_of_class(place: str | Path | None, name: str, *, alone: bool) -> Path | None:
+    """Where one class's figure goes of those of several, so that none is written over another: a folder, or a file that
+    gets the class's name. alone: the place as it is."""
+    if place is None or alone:
+        return None if place is None else Path(place)
+    safe = "".join("_" if character in "/\\:" else character for character in name)
+    file = Path(place)
+    if file.is_dir() or not file.suffix:
+        return file / f"decoder_probability_shifts_{safe}.html"
+    return file.with_name(f"{file.stem}_{safe}{file.suffix}")
+
+
 def shift_source(data: DecoderData, results: object, target_class: str | None, increase: bool) -> ShiftSource:
     """Whose figure is drawn of the results of `evaluate_decoder`; target_class: None takes their first one."""
     if not isinstance(results, Mapping):

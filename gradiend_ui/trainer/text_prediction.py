@@ -254,16 +254,17 @@ class TextPredictionTrainer(EncoderSide):
         self, results: Results, request: Request, show: bool | None, options: dict[str, Any]
     ) -> dict[str, Any]:
         """Draw each asked class; the figures go to the experiment folder. Without one they are handed back."""
+        from gradiend_ui.trainer.figures import place_of_class
+
         increase = request.goal == "strengthen"
         place, shown = options.pop("output", None), options.pop("show", False)
         drawn = []
         for name in request.asked:
             if (name if increase else f"{name}_weaken") not in results:
                 continue  # chosen by metrics of the user's own: there is no figure of a class to draw
-            output = place
-            if place is None and self.experiment_dir is not None:
-                safe = "".join("_" if character in "/\\:" else character for character in name)
-                output = Path(self.experiment_dir) / f"decoder_probability_shifts_{safe}.html"
+            output = place_of_class(
+                place or self.experiment_dir, name, alone=place is not None and len(request.asked) == 1
+            )
             drawn.append(
                 self.plot_probability_shifts(
                     results,
