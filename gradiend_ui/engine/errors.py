@@ -22,6 +22,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, ParamSpec, Self, TypeVar
@@ -176,6 +177,8 @@ def refusing(not_here: Mapping[str, str] = NONE) -> Callable[[Callable[P, R]], C
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             made = type(args[0]).__name__ if function.__name__ == "__init__" and args else function.__name__
             check_call(made, signature, args, kwargs, not_here)
+            if function.__name__ != "__init__":
+                check_kinds(made, signature.bind(*args, **kwargs))
             return function(*args, **kwargs)
 
         return call
@@ -221,6 +224,30 @@ def check_call(
         else:
             told = f"{name}() has no argument {unknown!r}. {nearest(unknown, known)}"
         raise BadGrid(told) from None
+
+
+KINDS: Mapping[str, tuple[tuple[type, ...], str]] = MappingProxyType(
+    {
+        "str | Path": ((str, os.PathLike), "a path"),
+        "str": ((str,), "a text"),
+        "Mapping": ((Mapping,), "a dictionary"),
+        "tuple[float, float]": ((tuple, list), "two numbers"),
+    }
+)
+"""What an argument with such an annotation may be, and how a sentence calls it; None where the annotation says so."""
+
+
+def check_kinds(name: str, bound: inspect.BoundArguments) -> None:
+    """Raises BadGrid for a value of another kind than its annotation says, as far as `KINDS` knows it."""
+    for argument, value in bound.arguments.items():
+        told = str(bound.signature.parameters[argument].annotation)
+        plain = told.removesuffix(" | None")
+        kinds, called = KINDS.get("Mapping" if plain.startswith("Mapping[") else plain, ((object,), ""))
+        if isinstance(value, kinds) or (value is None and plain != told):
+            continue
+        raise BadGrid(
+            f"{name}(): {argument} must be {called}{' or None' if plain != told else ''}, not {shown(value)}."
+        )
 
 
 def refuse_name(owner: str, name: str, not_here: Mapping[str, str]) -> None:

@@ -17,7 +17,7 @@ from gradiend_ui.figures.encoder_groups import NEUTRAL, Labels, arranged, encode
 from gradiend_ui.figures.lettering import Lettering, checked_colors, colormap
 from gradiend_ui.figures.numbers import three_digits
 from gradiend_ui.figures.palette import FONT, Look, Palette, class_looks, palette_named
-from gradiend_ui.figures.panels import PIXELS_PER_INCH, axis_name, escaped, explained
+from gradiend_ui.figures.panels import PIXELS_PER_INCH, axis_name, checked_size, escaped, explained
 
 HEIGHT = 420
 BETWEEN = 0.03  # of the width, between two splits
@@ -43,6 +43,7 @@ class Drawing:
 
     def __post_init__(self) -> None:
         checked_colors(self.colors)
+        checked_size(self.figsize)
         if self.split_mode not in FACETS:
             raise BadData(f"split_plot_mode must be one of {', '.join(FACETS)}, not {self.split_mode!r}.")
 

@@ -51,6 +51,8 @@ class Labels:
         for name, given in {**mappings, "legend_group_mapping": self.groups}.items():
             if not isinstance(given, Mapping):
                 raise BadData(f"{name} must be a mapping of labels, not {given!r}.")
+        if not all(isinstance(members, Sequence) and not isinstance(members, str) for members in self.groups.values()):
+            raise BadData(f"legend_group_mapping must map new labels to lists of labels, not {self.groups!r}.")
 
     @property
     def by_transition(self) -> bool:

@@ -62,13 +62,13 @@ class Lettering:
         for name, size in {**sizes, "axis_label_fontsize": self.axes, "legend_fontsize": self.legend}.items():
             if size is not None and not (_number(size) or 0) > 0:
                 raise BadData(f"{name} must be a number of points above 0, such as 10, not {size!r}.")
-        if self.legend_loc is not None and self.legend_loc not in PLACES:
+        if self.legend_loc is not None and self.legend_loc not in list(PLACES):
             raise BadData(f"legend_loc must be one of {', '.join(PLACES)}, not {self.legend_loc!r}.")
         columns = self.legend_ncol
         if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
             raise BadData(f"legend_ncol must be a whole number from 1, not {columns!r}.")
         anchor = self.legend_bbox_to_anchor
-        if anchor is not None and (len(anchor) < 2 or None in map(_number, anchor)):
+        if anchor is not None and (not isinstance(anchor, Sequence) or len(anchor) < 2 or None in map(_number, anchor)):
             raise BadData(f"legend_bbox_to_anchor must be (x, y), such as (1.02, 0.5), not {anchor!r}.")
 
     @property

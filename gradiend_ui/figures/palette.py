@@ -66,7 +66,7 @@ class Look:
 
 def palette_named(theme: str) -> Palette:
     """The palette of "light" or "dark". Raises BadData."""
-    if theme not in THEMES:
+    if theme not in list(THEMES):
         raise BadData(f"theme must be one of {', '.join(THEMES)}, not {theme!r}.")
     return THEMES[theme]
 

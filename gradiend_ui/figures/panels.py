@@ -16,6 +16,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from gradiend_ui.engine.errors import BadData
 from gradiend_ui.figures.numbers import plain
 from gradiend_ui.figures.palette import FONT, Palette
 
@@ -73,6 +74,7 @@ FOOT = 52  # the x axis with its title
 NOTE_ROOM = 40  # two lines below it
 LABEL_STEP = 15  # one line of a label
 PIXELS_PER_INCH = 96
+MOST_INCHES = 200
 WRAP = 108  # characters of a subtitle's line
 
 
@@ -94,6 +96,15 @@ class Panel:
 def escaped(text: object) -> str:
     """Names and sentences for Plotly's pseudo-HTML."""
     return html.escape(str(text), quote=False)
+
+
+def checked_size(figsize: Sequence[float] | None) -> tuple[float, float] | None:
+    """The same (width, height) in inches. Raises BadData unless it is two numbers above 0."""
+    if figsize is None:
+        return None
+    if len(figsize) != 2 or not all(isinstance(size, int | float) and 0 < size < MOST_INCHES for size in figsize):
+        raise BadData(f"figsize must be (width, height) in inches, such as (6, 4), not {tuple(figsize)!r}.")
+    return float(figsize[0]), float(figsize[1])
 
 
 def axis_name(letter: str, place: int) -> str:
@@ -133,6 +144,7 @@ def stacked(
     Traces go to `axis_name("y", place)`. title, subtitle, x_title are plain text; key (above) and note (below) are
     Plotly's pseudo-HTML. figsize: (width, height) in inches of 96 pixels; None: the width of the page.
     """
+    figsize = checked_size(figsize)
     explanation, lines = explained(subtitle)
     below_title = KEY_ROOM if key else 0
     head = 20 + (26 if title else 0) + 17 * lines + below_title

@@ -7,7 +7,7 @@ their default and refused otherwise, in a sentence. Trains nothing: `trainer.tra
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Real
 from pathlib import Path
@@ -318,6 +318,8 @@ class TrainingArguments:
             raise BadGrid(f"mask_placeholder must be a text, such as {MASK!r}, not {self.mask_placeholder!r}.")
         if isinstance(self.params, str):
             raise BadGrid(f"params must be a list of names, not the text {self.params!r}: write [{self.params!r}].")
+        if self.params is not None and not isinstance(self.params, Iterable):
+            raise BadGrid(f"params must be a list of parameter names or wildcards, not {self.params!r}.")
         if self.params is not None:
             self.params = list(self.params)
             if not all(isinstance(name, str) for name in self.params):

@@ -7,7 +7,7 @@ frozen value, and `data_of` reads the data with its splits. Knows no model.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,6 +89,7 @@ class TextPredictionConfig:
 
     def __post_init__(self) -> None:
         """Resolve `split_ratios` into the three single ratios. Raises BadData or NotAllowed."""
+        self._check_kinds()
         ratios = split_ratios(self.split_ratios, self.split_train_ratio, self.split_val_ratio, self.split_test_ratio)
         self.split_train_ratio, self.split_val_ratio, self.split_test_ratio = ratios
         for name in ("n_features", "max_counterfactuals_per_sentence"):
@@ -110,9 +111,23 @@ class TextPredictionConfig:
             raise BadData(f"class_merge_map must be {{merged class: [base classes]}}, not {self.class_merge_map!r}.")
         for name in ("decoder_eval_ignore_tokens", "eval_neutral_additional_excluded_words"):
             words = getattr(self, name)
-            if isinstance(words, str) or not all(isinstance(word, str) for word in words or ()):
+            listed = words is None or (isinstance(words, Iterable) and not isinstance(words, str))
+            if not listed or not all(isinstance(word, str) for word in words or ()):
                 raise BadData(f"{name} must be a list of words, not {words!r}.")
         self.form()
+
+    def _check_kinds(self) -> None:
+        single = {name: getattr(self, name) for name in ("split_train_ratio", "split_val_ratio", "split_test_ratio")}
+        for name, ratio in single.items():
+            if isinstance(ratio, bool) or not isinstance(ratio, int | float):
+                raise BadData(f"{name} must be a share from 0 to 1, not {ratio!r}.")
+        if self.split_ratios is not None and not isinstance(self.split_ratios, Iterable):
+            raise BadData(f"split_ratios must be three shares or a mapping of them, not {self.split_ratios!r}.")
+        if not isinstance(self.mask_placeholder, str):
+            raise BadData(f"mask_placeholder must be a text, such as '[MASK]', not {self.mask_placeholder!r}.")
+        merged = self.class_merge_map
+        if isinstance(merged, Mapping) and not all(isinstance(bases, Iterable) for bases in merged.values()):
+            raise BadData(f"class_merge_map must be {{merged class: [base classes]}}, not {merged!r}.")
 
     def form(self, seed: int = 0, mask_placeholder: str = MASK) -> DataForm:
         """How the data is to be read. seed: of drawn splits, and of drawn tokens without a random_state;
@@ -153,6 +168,8 @@ class TextPredictionConfig:
 def _names(setting: str, names: Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(names, str):
         raise BadData(f"{setting} is the text {names!r}; give a list of class names, for example [{names!r}].")
+    if names is not None and not isinstance(names, Iterable):
+        raise BadData(f"{setting} must be a list of class names, not {names!r}.")
     if isinstance(names, (set, frozenset)):
         raise BadData(f"{setting} is a set, which has no order: give a list, the class encoded as +1 first.")
     return tuple(str(name) for name in names) or None if names is not None else None

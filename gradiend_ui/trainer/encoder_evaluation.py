@@ -101,12 +101,18 @@ def _excluded_words(data: UnifiedData, config: TextPredictionConfig) -> list[str
     return sorted(words | set(config.eval_neutral_additional_excluded_words or ()))
 
 
+def frame_of(table: object) -> pd.DataFrame:
+    """The table of encoded rows, given as it is or in its result. Raises BadData for anything else."""
+    frame = table.get("encoder_df") if isinstance(table, Mapping) else table
+    if not isinstance(frame, pd.DataFrame):
+        raise BadData("encoder_df must be the frame, or the result, of evaluate_encoder(return_df=True).")
+    return frame
+
+
 def measure_table(data: UnifiedData, table: pd.DataFrame | Mapping[str, Any]) -> dict[str, Any]:
     """The measures of a table, or result, of an earlier call, as it is."""
     pair = chosen_pair(data, "all", None)
-    frame = table["encoder_df"] if isinstance(table, Mapping) else table
-    if not isinstance(frame, pd.DataFrame):
-        raise BadData("encoder_df must be the frame, or the result, of evaluate_encoder(return_df=True).")
+    frame = frame_of(table)
     return {**encoder_metrics(frame, pair), "encoder_df": frame}
 
 
@@ -313,7 +319,7 @@ class EncoderSide(ModelAndData):
 
     def plot_encoder_distributions(
         self,
-        encoder_df: pd.DataFrame | None = None,
+        encoder_df: pd.DataFrame | Mapping[str, Any] | None = None,
         *,
         output: str | Path | None = None,
         output_dir: str | Path | None = None,
@@ -366,9 +372,10 @@ class EncoderSide(ModelAndData):
         """
         from gradiend_ui.trainer.figures import Drawing, Labels, Lettering, destination, draw_encoder
 
-        table = encoder_df
-        if table is None:
+        if encoder_df is None:
             table = self.get_encodings(split=split, max_size=max_size, include_other_classes=include_other_classes)
+        else:
+            table = frame_of(encoder_df)
         options: dict[str, Any] = {
             "classes": self.target_classes,
             "target_and_neutral_only": target_and_neutral_only,

@@ -12,7 +12,7 @@ import pandas as pd
 
 from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.roles import COLUMNS
-from gradiend_ui.engine.data.rows import EvalRow, RejectedRow, check_rows, require_rows
+from gradiend_ui.engine.data.rows import EvalRow, RejectedRow, Table, check_rows, read_table, require_rows
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.targets import ClassTargets
 
@@ -36,13 +36,14 @@ def tell_left_out(what: str, rejected: Sequence[RejectedRow], kept: int) -> None
     log.warning("%s: %d of %d rows are left out: %s.", what, len(rejected), len(rejected) + kept, reasons)
 
 
-def own_rows(table: pd.DataFrame, targets: ClassTargets) -> tuple[EvalRow, ...]:
+def own_rows(table: Table, targets: ClassTargets) -> tuple[EvalRow, ...]:
     """The rows of `training_like_df`: our columns or the reference's, whose `label` is a number beside `factual`.
 
     Only the text and its class are needed where each class has its words: without a column of labels each row takes a
     word of its class, without one of alternatives a word of another class. No probability depends on either then.
     Raises BadData when a column is missing that is needed.
     """
+    table = read_table(table)
     have = list(map(str, table.columns))
     columns = {"label": "factual"} if "factual" in have else {}
     names = {role: _column(role, columns, have) for role in COLUMNS}
@@ -56,9 +57,9 @@ def own_rows(table: pd.DataFrame, targets: ClassTargets) -> tuple[EvalRow, ...]:
     return data.rows
 
 
-def names_labels(table: pd.DataFrame) -> bool:
+def names_labels(table: Table) -> bool:
     """Whether each row says its own word, so that its text can be filled in."""
-    return _column("label", {}, list(map(str, table.columns))) is not None
+    return _column("label", {}, list(map(str, read_table(table).columns))) is not None
 
 
 def _column(role: str, given: Mapping[str, str], have: Sequence[str]) -> str | None:

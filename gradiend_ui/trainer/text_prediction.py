@@ -15,7 +15,7 @@ import pandas as pd
 from gradiend_ui.engine.errors import BadBase, BadGrid, BadName, refusing_class
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
-from gradiend_ui.engine.values import Part
+from gradiend_ui.engine.values import Part, finite
 from gradiend_ui.trainer.decoder_evaluation import DecoderEvaluation, inquiry_of, kept_results
 from gradiend_ui.trainer.decoder_plan import (
     DecoderData,
@@ -239,6 +239,10 @@ class TextPredictionTrainer(EncoderSide):
         """
         from gradiend_ui.trainer.figures import destination, draw_probability_shifts, shift_source
 
+        if class_ids is not None and not isinstance(class_ids, Sequence):
+            raise BadGrid(f"class_ids must be a list of classes, not {class_ids!r}.")
+        if feature_factor is not None:
+            feature_factor = finite(feature_factor, "feature_factor")
         data, goal = self._decoder_data(), goal_of(increase_target_probabilities)
         if decoder_results is None:
             names = [target_class] if target_class else data.classes[:1]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +74,25 @@ def test_arguments_that_are_missing_or_too_many_are_told() -> None:
         add(1, 2, 3, 4)  # type: ignore[call-arg, misc]
     with pytest.raises(BadGrid, match="multiple values for argument 'first'"):
         add(1, first=2)  # type: ignore[misc]
+
+
+@refusing()
+def write(
+    place: str | Path,
+    names: Mapping[str, str] | None = None,
+    title: str = "",
+    size: tuple[float, float] | None = None,
+) -> str:
+    return f"{place} {names} {title} {size}"
+
+
+def test_values_of_another_kind_are_refused() -> None:
+    assert write(Path("a"), {"b": "c"}, "d", (1, 2)) and write("a", None, size=[1, 2])  # type: ignore[arg-type]
+    wrong: dict[str, Any] = {"place": (3, "a path"), "names": ("x", "a dictionary or None"), "title": (None, "a text")}
+    for argument, (value, called) in {**wrong, "size": (3, "two numbers or None")}.items():
+        given: dict[str, Any] = {"place": "a", argument: value}
+        with pytest.raises(BadGrid, match=rf"^write\(\): {argument} must be {called}, not {value!r}\.$"):
+            write(**given)
 
 
 def test_an_error_inside_a_call_stays_what_it_is() -> None:

@@ -16,9 +16,11 @@ import pytest
 from gradiend_ui import (
     BaseContext,
     Candidate,
+    GradiendUIError,
     LMSThresholdPolicy,
     LMSTimesMetricPolicy,
     ModelWithGradiend,
+    TextPredictionConfig,
     TextPredictionTrainer,
     TrainingArguments,
     load_training_stats,
@@ -205,3 +207,56 @@ def test_names_and_overrides_that_are_not_here(trainer: TextPredictionTrainer) -
         trainer.train(max_stps=3)
     with pytest.raises(AttributeError, match="no attribute 'nothing_of_that_name'"):
         _ = trainer.nothing_of_that_name
+
+
+ODD_VALUES: list[tuple[str, dict[str, Any]]] = [
+    ("evaluate_encoder", {"encoder_df": {}}),
+    ("evaluate_encoder", {"device": object()}),
+    ("evaluate_encoder", {"plot_kwargs": "x"}),
+    ("evaluate_decoder", {"training_like_df": object()}),
+    ("evaluate_decoder", {"summary_extractor": 3}),
+    ("evaluate_decoder", {"summary_metrics": 3}),
+    ("evaluate", {"kwargs_encoder": "x"}),
+    ("rewrite_base_model", {"decoder_results": {}, "target_class": "M", "output_dir": 3}),
+    ("plot_probability_shifts", {"decoder_results": {"grid": {}}, "class_ids": 3}),
+    ("plot_probability_shifts", {"decoder_results": {"grid": {}}, "feature_factor": "x"}),
+    ("plot_training_convergence", {"figsize": (3,)}),
+    ("plot_training_convergence", {"figsize": "x"}),
+    ("plot_training_convergence", {"figsize": (0, 4)}),
+    ("plot_training_convergence", {"label_name_mapping": ["M"]}),
+    ("plot_training_convergence", {"output": 3}),
+    ("plot_training_convergence", {"legend_loc": []}),
+    ("plot_training_convergence", {"training_stats": 3}),
+    ("plot_training_convergence", {"img_format": 3}),
+    ("plot_training_convergence", {"theme": []}),
+    ("plot_encoder_distributions", {"encoder_df": 3}),
+    ("load_model", {"load_directory": 3}),
+    ("get_training_stats", {"model_path": b"x"}),
+    ("resolve_split_for_role", {"role": []}),
+]
+
+
+@pytest.mark.parametrize(("method", "given"), ODD_VALUES, ids=lambda value: str(value)[:60])
+def test_values_of_an_odd_kind_meet_a_sentence(
+    method: str, given: dict[str, Any], trainer: TextPredictionTrainer
+) -> None:
+    with pytest.raises(GradiendUIError) as told:
+        getattr(trainer, method)(**given)
+    assert str(told.value).rstrip().endswith(".")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"target_classes": 3},
+        {"split_ratios": 3},
+        {"split_train_ratio": "x"},
+        {"mask_placeholder": 3},
+        {"class_merge_map": {"x": 1}},
+        {"decoder_eval_ignore_tokens": 3},
+    ],
+    ids=str,
+)
+def test_settings_of_an_odd_kind_meet_a_sentence(given: dict[str, Any]) -> None:
+    with pytest.raises(BadData, match=next(iter(given))):
+        TextPredictionConfig(**given)

@@ -252,7 +252,7 @@ def checked_device(device: str | torch.device) -> torch.device:
     """The device by its name. Raises BadBase for a name PyTorch does not know and for a GPU that is not there."""
     try:
         found = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise BadBase(f"There is no device {shown(device)}: give 'cpu', 'cuda' or 'cuda:1', for example.") from error
     if found.type == "cuda" and not torch.cuda.is_available():
         raise BadBase(f"device {str(device)!r} needs a GPU that PyTorch can use, and there is none: give 'cpu'.")

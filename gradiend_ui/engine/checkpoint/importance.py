@@ -265,15 +265,18 @@ def _coordinates(flat: int, shape: tuple[int, ...]) -> list[int]:
 
 
 def _checked_mask(mask: Tensor, size: int) -> Tensor:
-    found = torch.as_tensor(mask)
+    try:
+        found = torch.as_tensor(mask)
+    except (RuntimeError, TypeError, ValueError):
+        raise BadGrid(f"mask must be bool with {size:,} entries, not {shown(mask)}.") from None
     if found.dtype != torch.bool or tuple(found.shape) != (size,):
         raise BadGrid(f"mask must be bool with {size:,} entries, not {found.dtype} of shape {tuple(found.shape)}.")
     return found.detach().cpu()
 
 
 def _checked_importance(importance: Tensor | None, size: int) -> Tensor:
-    if importance is None or tuple(importance.shape) != (size,):
-        shape = None if importance is None else tuple(importance.shape)
+    if not isinstance(importance, Tensor) or tuple(importance.shape) != (size,):
+        shape = tuple(importance.shape) if isinstance(importance, Tensor) else None
         raise BadGrid(f"importance must have shape ({size},), not {shape}.")
     return importance.detach().cpu()
 
