@@ -97,9 +97,8 @@ class ModelWithGradiend(UnlikeTheReference):
         """Load a trained GRADIEND with its base model.
 
         load_directory: a checkpoint folder, or a run folder (its model/, else the best seed of its seed report).
-        base_model: another folder or Hub id, or a loaded transformers model, used as it is but for wrappers of parallel
-        training and compilation; None takes the checkpoint's `metadata.base_model`.
-        torch_dtype: of a base model that is loaded here; the GRADIEND keeps the dtype it was saved in.
+        base_model: another folder or Hub id, or a loaded model, used as it is but for wrappers of parallel training and
+        compilation; None takes the checkpoint's `metadata.base_model`. torch_dtype: of a base model that is loaded here; the GRADIEND keeps the dtype it was saved in.
         device: for everything, unless one of the three after it says otherwise; None is the CPU, or where a given
         model already is. device_map, or base_model_device_map: spreads the base model, as in transformers.
         tokenizer: a folder, a Hub id or a loaded tokenizer; None takes the base model's.
@@ -280,11 +279,10 @@ class ModelWithGradiend(UnlikeTheReference):
     ) -> Model:
         """A new model with the weights `base + learning_rate * u(part, feature_factor)`.
 
-        learning_rate: any finite number, 0 gives the base back. feature_factor: any finite number, or latent_dim of
-        them (list, tuple, array). Both may be Python's, numpy's or torch's. The learning rate is never negated:
-        which sign of the feature factor strengthens a class is told by `strengthening_feature_factor`. part: see
-        `Autoencoder.update_vector`; all but "decoder" ignore the feature factor. The base model is untouched, the
-        new one is on its device and in its dtype.
+        learning_rate: any finite number, 0 gives the base back, never negated. feature_factor: any finite number, or
+        latent_dim of them (list, tuple, array); `strengthening_feature_factor` tells which sign strengthens a class.
+        part: see `Autoencoder.update_vector`; all but "decoder" ignore the feature factor. The base model is untouched,
+        the new one is on its device and in its dtype.
         Raises BadGrid for values that are not finite, a list of the wrong length or an unknown part, and where they
         are so large that a weight of the result is not finite.
         """

@@ -16,8 +16,8 @@ from gradiend_ui.engine.data.forms.sources import read_tables
 from gradiend_ui.engine.data.forms.unified import UnifiedData, unify
 from gradiend_ui.engine.data.rows import MASK
 from gradiend_ui.engine.errors import BadData, refusing_class
+from gradiend_ui.engine.scoring.own_tables import tell_left_out
 from gradiend_ui.trainer.arguments import TrainingArguments
-from gradiend_ui.trainer.own_tables import tell_left_out
 
 log = logging.getLogger(__name__)
 DEFAULT_SPLIT_COLUMN = "split"

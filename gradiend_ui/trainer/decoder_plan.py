@@ -21,6 +21,7 @@ from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_row
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadData, BadGrid
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.scoring.own_tables import filled_texts, names_labels, own_rows
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors, told_apart
 from gradiend_ui.engine.sweep.plan import PreparedSweep, plan_sweep
@@ -28,7 +29,6 @@ from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.engine.values import BOTH_SIGNS, DEFAULT_LEARNING_RATES, Grid
 from gradiend_ui.trainer.arguments import TrainingArguments, check_whole
 from gradiend_ui.trainer.config import TextPredictionConfig
-from gradiend_ui.trainer.own_tables import filled_texts, names_labels, own_rows
 
 Split = str | Sequence[str]
 

@@ -13,8 +13,8 @@ import pytest
 from gradiend_ui import TextPredictionTrainer, TrainingArguments
 from gradiend_ui.engine.data.rows import MASK
 from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.scoring.own_tables import names_labels, own_rows
 from gradiend_ui.engine.scoring.targets import ClassTargets
-from gradiend_ui.trainer.own_tables import names_labels, own_rows
 
 WORDS = ClassTargets({"M": ("he",), "F": ("she",)}, ("M", "F"))
 ROW_WISE = ClassTargets(None, ("M", "F"))
