@@ -107,7 +107,8 @@ class ModelWithGradiend(UnlikeTheReference):
         chat_prompt: whether texts are scored inside a chat prompt; None when the base's path or name has "instruct".
         feature_definition: a trainer, or another object with a pair of classes, the first at +1: names the directions
         where no file of the checkpoint tells them.
-        gradient_creator: lets `encode` take texts. require_gradiend_model: always so here. Raises BadCheckpoint or BadBase with the file and field that do not fit.
+        gradient_creator: lets `encode` take texts. require_gradiend_model: always so here.
+        Raises BadCheckpoint or BadBase with the file and field that do not fit.
         """
         trained = loaded.read_trained(load_directory)
         device_map = base_model_device_map if device_map is None else device_map
