@@ -79,7 +79,7 @@ def encoder_distributions(
     for place, groups in enumerate(panels.values()):
         for at, name in enumerate(groups):
             look = looks[name] if colors[name] is None else Look(str(colors[name]), looks[name].symbol)
-            half = "both" if not labels.pairs else ("negative", "positive")[at % 2]
+            half = "both" if not labels.pairs else "positive" if at % 2 else "negative"
             partner = list(groups)[at - at % 2 : at - at % 2 + 2] if labels.pairs else [name]
             _add_violin(figure, place, name, {one: groups[one] for one in partner}, look, half, labels, named)
     title = "Encoded values" if drawing.title is True else drawing.title or ""

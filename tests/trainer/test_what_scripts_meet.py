@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,7 +58,7 @@ def undirected(folder: Path, to: Path, *, stats: bool) -> Path:
     (to / "gradiend_context.json").write_text(json.dumps(context))
     if not stats:
         training = json.loads((to / "training.json").read_text())
-        training["training_stats"].pop("mean_by_feature_class")
+        training["training_stats"] = {}
         (to / "training.json").write_text(json.dumps(training))
     return to
 
@@ -236,7 +237,7 @@ ODD_VALUES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "given"), ODD_VALUES, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("method", "given"), ODD_VALUES, ids=lambda value: re.sub(" at 0x.*", "", str(value)[:60]))
 def test_values_of_an_odd_kind_meet_a_sentence(
     method: str, given: dict[str, Any], trainer: TextPredictionTrainer
 ) -> None:
