@@ -184,11 +184,28 @@ def config_of(given: Mapping[str, Any]) -> TextPredictionConfig:
 def data_of(config: TextPredictionConfig, args: TrainingArguments, *, is_trained: bool) -> UnifiedData:
     """The data with its splits; without a split column they are drawn, or, where a trained GRADIEND was given to be
     evaluated, every row is of the split "test". Logs which rows are left out, and why."""
-    found = _split_data(config, config.form(args.seed or 0, args.mask_placeholder), is_trained=is_trained)
+    form = config.form(args.seed or 0, args.mask_placeholder)
+    found = _split_data(config, form, is_trained=is_trained)
     tell_left_out("The data", found.rejected, len(found.loaded))
+    _tell_without_pair(config, form, found)
     for note in found.notes:
         log.warning("%s", note)
     return found
+
+
+def _tell_without_pair(config: TextPredictionConfig, form: DataForm, found: UnifiedData) -> None:
+    """Log how many rows of the tables stand in no pair of classes, such as those of a class that is no target."""
+    tables = read_tables(config.data, form)
+    total = sum(map(len, tables.values())) if isinstance(tables, dict) else len(tables)
+    other_classes = [row for rows in found.neutral_rows.values() for row in rows]
+    seen = {row.number for row in (*found.loaded, *found.rejected, *other_classes)}
+    if len(seen) < total:
+        log.warning(
+            "The data: %d of %d rows stand in no pair of classes and are left out: their class is no target class, or "
+            "they name no word of the other one.",
+            total - len(seen),
+            total,
+        )
 
 
 def _split_data(config: TextPredictionConfig, form: DataForm, *, is_trained: bool) -> UnifiedData:

@@ -60,6 +60,23 @@ def test_reasons_are_counted_apart_and_a_whole_table_says_nothing(
     assert "left out" not in caplog.text
 
 
+def test_rows_that_stand_in_no_pair_are_told(rows: pd.DataFrame, caplog: pytest.LogCaptureFixture) -> None:
+    """Labels only: rows of a third class have no partner. A frame per class: an empty cell names no word."""
+    plain = rows[["masked", "label", "label_class", "split"]]
+    third = pd.concat([plain, plain.iloc[:4].assign(label="they", label_class="N")], ignore_index=True)
+    cells = {
+        name: rows[rows["label_class"] == name].assign(**{name: rows["label"], other: rows["alternative"]})
+        for name, other in (("M", "F"), ("F", "M"))
+    }
+    cells["M"].loc[cells["M"].index[:3], "F"] = ""
+    for data, lost, kept in ((third, 4, len(rows)), (cells, 3, len(rows) - 3), (rows, 0, len(rows))):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            assert len(TextPredictionTrainer("base", data=data, target_classes=["M", "F"]).combined_data) == kept
+        assert (f"The data: {lost} of {kept + lost} rows stand in no pair" in caplog.text) == bool(lost)
+        assert ("stand in no pair" in caplog.text) == bool(lost)
+
+
 def test_a_training_on_rows_that_choose_the_best_step_says_so(
     rows: pd.DataFrame, tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
