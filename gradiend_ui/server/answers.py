@@ -62,7 +62,7 @@ def whole_card(card: Mapping[str, Any]) -> Card:
 
 def of_no_direction(card: Mapping[str, Any]) -> dict[str, Any]:
     """A stored card as it is; of an earlier version with one sign for every class: without a direction."""
-    factors = card["strengthening_feature_factor"]
+    factors = card.get("strengthening_feature_factor", {})
     if len(factors) < ENOUGH_CLASSES or told_apart(factors):
         return dict(card)
     default = {**card["presets"]["default"], "feature_factors": list(BOTH_SIGNS)}

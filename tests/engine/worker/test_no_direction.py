@@ -154,3 +154,20 @@ def test_the_card_of_an_export_says_it(worker: Worker, collapsed: Path) -> None:
     given = load(worker, collapsed, encoding_direction={"M": 1, "F": -1})
     told = worker.answer(DescribeExport(swept(worker, given).id, Rewriting(Cell(1.0, 0.1), "base"), "x"))
     assert "direction of the classes" not in told["card"]
+
+
+def test_an_interrupted_run_of_before_goes_on_without_its_sign(worker: Worker, collapsed: Path, tmp_path: Path) -> None:
+    card, store = load(worker, collapsed), worker._store
+    asked = AskedSweep.of({**SPEC, "feature_factors": [1.0]})
+    run = worker.answer(StartSweep(card["checkpoint"], asked))["run"]
+    worker.step()
+    store.set_info(run, {**store.run(run).info, "strengthening": {"M": 1.0, "F": 1.0}})
+    store.set_state(run, "interrupted", only_from=("running", "queued"))
+    another = Worker(store, tmp_path / "data", tmp_path / "none")
+    store.set_state(run, "queued", only_from=("interrupted",))
+    while another.step():
+        pass
+    record, scores = store.run(run), store.cells(run)[1]
+    assert record.state == "finished" and signs_of(record) == [1.0], "the cells that it was started with"
+    chosen = select(question_of(record, {"target_class": "F"}), scores[0], scores[1:])
+    assert not chosen.direction_known and chosen.feature_factor == 1.0
