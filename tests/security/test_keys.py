@@ -28,6 +28,7 @@ from gradiend_ui.server.session import Session
 CELLS = (Cell(-1.0, 0.1), Cell(-1.0, 0.2))
 CELL = {"feature_factor": -1.0, "learning_rate": 0.2}
 SPEC = {"goal": "both", "part": "decoder", "token_boundary": "reference", "split": "test", "target_classes": ["M", "F"]}
+CARD = {"name": "demo", "objective": "mlm_mask_token", "warnings": [], "base_weights": 1}
 INFO: dict[str, Any] = {
     "classes": ["M", "F"],
     "feature_factors": [-1.0],
@@ -70,7 +71,7 @@ def opened(folder: Path, monkeypatch: pytest.MonkeyPatch, public: bool) -> Sessi
     worker = Worker(session._store)
     monkeypatch.setattr(session._worker, "ask", worker.ask)
     monkeypatch.setattr(session, "asked", worker.asked, raising=False)
-    session._store.save_checkpoint("ck", "demo", {}, {"name": "demo", "warnings": [], "base_weights": 1})
+    session._store.save_checkpoint("ck", "demo", {}, CARD)
     return session
 
 
