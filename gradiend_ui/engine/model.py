@@ -96,19 +96,19 @@ class ModelWithGradiend(UnlikeTheReference):
     ) -> ModelWithGradiend:
         """Load a trained GRADIEND with its base model.
 
-                load_directory: a checkpoint folder, or a run folder (its model/, else the best seed of its seed report).
-                base_model: another folder or Hub id, or a loaded model, used as it is but for wrappers of parallel training and
-                compilation; None takes the checkpoint's `metadata.base_model`. torch_dtype: of one that is loaded here; the
-                GRADIEND keeps the dtype it was saved in.
-                device: for everything, unless one of the three after it says otherwise; None is the CPU, or where a given
-                model already is. device_map, or base_model_device_map: spreads the base model, as in transformers.
-                tokenizer: a folder, a Hub id or a loaded tokenizer; None takes the base model's.
-                prediction_objective, decoder_sequence_cloze_rhs_window: how the base model is scored; None as it was trained.
-                chat_prompt: whether texts are scored inside a chat prompt; None when the base's path or name has "instruct".
-                        feature_definition: a trainer, or another object with a pair of classes, the first at +1: names the directions
-                where no file of the checkpoint tells them.
-                gradient_creator: lets `encode` take texts. require_gradiend_model: always so here.
-                        Raises BadCheckpoint or BadBase with the file and field that do not fit.
+        load_directory: a checkpoint folder, or a run folder (its model/, else the best seed of its seed report).
+        base_model: another folder or Hub id, or a loaded model, used as it is but for wrappers of parallel training and
+        compilation; None takes the checkpoint's `metadata.base_model`. torch_dtype: of one that is loaded here; the
+        GRADIEND keeps the dtype it was saved in.
+        device: for everything, unless one of the three after it says otherwise; None is the CPU, or where a given
+        model already is. device_map, or base_model_device_map: spreads the base model, as in transformers.
+        tokenizer: a folder, a Hub id or a loaded tokenizer; None takes the base model's.
+        prediction_objective, decoder_sequence_cloze_rhs_window: how the base model is scored; None as it was trained.
+        chat_prompt: whether texts are scored inside a chat prompt; None when the base's path or name has "instruct".
+        feature_definition: a trainer, or another object with a pair of classes, the first at +1: names the directions
+        where no file of the checkpoint tells them.
+        gradient_creator: lets `encode` take texts. require_gradiend_model: always so here.
+        Raises BadCheckpoint or BadBase with the file and field that do not fit.
         """
         trained = loaded.read_trained(load_directory)
         device_map = base_model_device_map if device_map is None else device_map
