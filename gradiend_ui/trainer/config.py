@@ -197,8 +197,8 @@ def _tell_without_pair(config: TextPredictionConfig, form: DataForm, found: Unif
     """Log how many rows of the tables stand in no pair of classes, such as those of a class that is no target."""
     tables = read_tables(config.data, form)
     total = sum(map(len, tables.values())) if isinstance(tables, dict) else len(tables)
-    other_classes = [row for rows in found.neutral_rows.values() for row in rows]
-    seen = {row.number for row in (*found.loaded, *found.rejected, *other_classes)}
+    kept = [row for rows in (found.loaded, *found.neutral_rows.values()) for row in rows]
+    seen = {row.number for row in kept} | {row.number for row in found.rejected}
     if len(seen) < total:
         log.warning(
             "The data: %d of %d rows stand in no pair of classes and are left out: their class is no target class, or "
