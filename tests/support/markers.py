@@ -10,6 +10,8 @@ LONG = frozenset(
         "demo/test_build.py",
         "engine/worker/test_beside.py",
         "engine/scoring/test_every_parameter.py",
+        "engine/base/test_families.py",
+        "engine/base/test_kinds.py::test_no_model_of_the_library_is_refused_for_its_settings_on_ones_own_machine",
         "engine/scoring/test_invariance.py",
         "server/test_session.py",
         "engine/training/test_training.py",
