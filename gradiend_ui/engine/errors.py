@@ -250,7 +250,14 @@ def check_kinds(name: str, bound: inspect.BoundArguments) -> None:
         )
 
 
-def refuse_name(owner: str, name: str, not_here: Mapping[str, str]) -> None:
-    """Raises NotAllowed, with what to do instead, when `name` is one of the reference's that `owner` does not have."""
+class NotHere(NotAllowed, AttributeError):
+    """What an object of the reference has and ours has not: `hasattr` says no."""
+
+
+def refuse_name(owner: str, name: str, not_here: Mapping[str, str], error: type[NotAllowed] = NotAllowed) -> None:
+    """Raises `error`, with what to do instead, when `name` is one of the reference's that `owner` does not have.
+
+    A module's must be no AttributeError: `from module import name` would put a sentence of its own in its place.
+    """
     if name in not_here:
-        raise NotAllowed(f"{owner} has no {name} here: {not_here[name]}.")
+        raise error(f"{owner} has no {name} here: {not_here[name]}.")

@@ -28,6 +28,7 @@ from gradiend_ui.engine.errors import (
     BadName,
     NotAllowed,
     NotFound,
+    NotHere,
     refuse_name,
     refusing_class,
 )
@@ -130,8 +131,8 @@ class ModelAndData:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """Raises NotAllowed, with what to do instead, for what a trainer of the reference has and ours has not."""
-            refuse_name(type(self).__name__, name, TRAINER_NAMES)
+            """Raises NotHere, with what to do instead, for what a trainer of the reference has and ours has not."""
+            refuse_name(type(self).__name__, name, TRAINER_NAMES, NotHere)
             return object.__getattribute__(self, name)
 
     # --- what it holds -----------------------------------------------------------------------------------------------

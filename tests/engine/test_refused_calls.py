@@ -112,6 +112,7 @@ def test_names_that_are_not_here_are_refused_and_unknown_ones_are_not() -> None:
         refuse_name("thing", "a", {"a": "take c"})
     model = copy.copy(Model())
     assert model.here == 1 and not hasattr(model, "nothing_like_it")
+    assert not hasattr(model, "state_dict"), "code that tries what an object can is told no"
     with pytest.raises(NotAllowed, match="ModelWithGradiend has no state_dict here: it is no torch module"):
         model.state_dict()  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="^the reason$"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gradiend_ui.engine.errors import refuse_name
+from gradiend_ui.engine.errors import NotHere, refuse_name
 
 _MODULE = "it is no torch module: base_model is the transformers model, gradiend holds encoder and decoder"
 _KIND = "base.kind tells the kind of the model"
@@ -82,10 +82,10 @@ NOT_IN_SAVING: Mapping[str, str] = {
 
 
 class UnlikeTheReference:
-    """Raises NotAllowed, with what to do instead, for what a model of the reference has and ours has not."""
+    """Raises NotHere, with what to do instead, for what a model of the reference has and ours has not."""
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            refuse_name("ModelWithGradiend", name, MODEL_NAMES)
+            refuse_name("ModelWithGradiend", name, MODEL_NAMES, NotHere)
             return object.__getattribute__(self, name)

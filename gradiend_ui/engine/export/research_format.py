@@ -28,6 +28,7 @@ from gradiend_ui.engine.checkpoint.loaded import read_trained, save_trained
 from gradiend_ui.engine.checkpoint.reading import DTYPES, read_tensors
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, GradiendUIError, shown
+from gradiend_ui.engine.files.file_names import followed
 from gradiend_ui.engine.files.json_files import read_json
 from gradiend_ui.engine.files.model_files import CONFIG
 from gradiend_ui.engine.values import ALTERNATIVE, FACTUAL, SOURCES
@@ -125,7 +126,7 @@ def _base(config: Mapping[str, Any], given: str | Path | None) -> str:
     if not base:
         raise BadBase("config.json names no base model: give one, a folder or a Hub id (--base-model).")
     place = Path(base).expanduser()
-    return str(place.resolve()) if place.is_dir() else base
+    return str(followed(place)) if place.is_dir() else base
 
 
 def _mapping(folder: Path, config: Mapping[str, Any], base: str) -> tuple[Shapes, dict[str, torch.Tensor]]:

@@ -107,7 +107,7 @@ def test_a_table_that_cannot_be_scored_says_why(worker: Worker, ask: Ask) -> Non
             {"rows": uploaded(worker, strange_rows), "feature_factors": [1.0], "columns": strange["columns"]},
         )
     two = ask(DescribeRows, {"rows": uploaded(worker, ODD + GOOD.replace(";F", ";X") * 6)})
-    assert "two classes of the GRADIEND" in two["problem"]
+    assert "its label_class 'X' is no class of the checkpoint" in two["problem"]
     with pytest.raises(BadData, match="upload it again"):
         ask(DescribeRows, {"rows": {"upload": "0" * 64 + ".csv"}})
 
