@@ -463,6 +463,18 @@ def _seq2seq_batch(
     if ignored:
         left_out |= torch.isin(input_ids, torch.tensor(sorted(ignored)))
     labels = input_ids.masked_fill(left_out, NO_LABEL)
-    decoder_input_ids = base.model.prepare_decoder_input_ids_from_labels(labels=labels.to(base.model.device)).cpu()
+    decoder_input_ids = _shifted(base.model, labels, base.pad_id)
     rows, positions = (labels != NO_LABEL).nonzero(as_tuple=True)
     return Batch(input_ids, attention_mask, rows, positions, decoder_input_ids), labels[rows, positions]
+
+
+def _shifted(model: Model, labels: torch.Tensor, pad_id: int) -> torch.Tensor:
+    """What the decoder reads when it is asked for `labels`, int64 (rows, length): the model's own rule where it has one
+    (mBART puts the end in front), else its first token and all but the last label."""
+    if hasattr(model, "prepare_decoder_input_ids_from_labels"):
+        own: torch.Tensor = model.prepare_decoder_input_ids_from_labels(labels=labels.to(model.device))
+        return own.cpu()
+    start = model.config.decoder_start_token_id
+    first = labels.new_full((len(labels), 1), pad_id if start is None else int(start))
+    shifted = torch.cat([first, labels[:, :-1]], dim=1)
+    return shifted.masked_fill(shifted == NO_LABEL, pad_id)

@@ -191,6 +191,13 @@ def test_a_causal_model_that_padding_moves_is_read_row_by_row_or_says_so() -> No
     assert padding.PADDING_WARNING in SequenceCloze(leaking, ROW_LIST, targets).warnings()
 
 
+def test_a_decoder_without_a_rule_of_its_own_is_asked_from_its_first_token() -> None:
+    base = build(ZOO_BY_NAME["m2m_100"])
+    assert not hasattr(base.model, "prepare_decoder_input_ids_from_labels")
+    _, wanted = plain(base, base.model)
+    assert abs(quick(*prepared(base), base.model)[1] - wanted) < CLOSE
+
+
 # --- the trial itself -------------------------------------------------------------------------------------------------
 
 
