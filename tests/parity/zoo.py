@@ -29,7 +29,7 @@ WAYS: Mapping[str, dict[str, Any]] = {
 NO_SECOND = {"albert": ["*attention*"], "funnel": ["*blocks.1.*"]}
 IDLE = {
     "fnet": "pooler", "layoutlm": "pooler", "squeezebert": "pooler", "big_bird": "pooler",
-    "roformer": "embed_positions",
+    "roformer": "embed_positions", "pegasus": "encoder.embed_positions", "marian": "encoder.embed_positions",
 }  # fmt: skip
 """What takes no part in the loss; the reference refuses to train with it, so "whole" is without it there."""
 TRAINING = {"max_steps": 2, "eval_steps": 2, "train_batch_size": 2}

@@ -22,6 +22,7 @@ from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.base.objectives import CAUSAL, MASKED
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import Blocks, cut, cut_within_chunks, widths_of_chunks
+from gradiend_ui.engine.scoring.lms_batches import Wanted, causal_batch, or_padding, points_of, seq2seq_batch
 from gradiend_ui.engine.scoring.padding import padding_moves, whole_rows
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, MostSaid
@@ -33,9 +34,7 @@ MASK_SEED = 42
 TEXTS_PER_CHUNK = 32
 MAX_NATS = 700.0
 NO_LIMIT = 1_000_000
-NO_LABEL = -100  # what transformers calls a position that is not asked for
 Results: TypeAlias = Mapping[int, NDArray[Any]]
-_Wanted: TypeAlias = tuple[Batch, torch.Tensor]
 
 
 class LmsMeasurement(Protocol):
@@ -117,7 +116,7 @@ class MaskedLms:
                         truth.append(encoded[place][position])
                     ids[position] = tokenizer.mask_token_id
                 masked.append(ids)
-            self._batches.append(Batch(*padded(masked, base.pad_id, side, width), *_points(points)))
+            self._batches.append(Batch(*padded(masked, base.pad_id, side, width), *points_of(points)))
             self._truth.append(truth)
         self.block_texts = tuple(len(chunk) for chunk in blocks.chunks)
         if not self.tokens:
@@ -247,7 +246,7 @@ def weighted_scores(truth: Sequence[str], predicted: Sequence[str]) -> tuple[flo
 class _TokenLikelihood:
     """Log-likelihood of prepared batches, each with the token that is wanted at each of its points."""
 
-    def __init__(self, base: BaseModel, blocks: Blocks, batches: Sequence[_Wanted], tried: Model) -> None:
+    def __init__(self, base: BaseModel, blocks: Blocks, batches: Sequence[Wanted], tried: Model) -> None:
         """tried: the model with shaken numbers."""
         self._tokenizer = base.tokenizer
         self._batches = [batch for batch, _ in batches]
@@ -356,7 +355,7 @@ class CausalLms(_TokenLikelihood):
         limit = min(int(min(base.tokenizer.model_max_length, NO_LIMIT)), base.positions or NO_LIMIT)
         encoded = base.encode(texts, limit)
         tried = shaken_copy(base.model)
-        side, places = base.tokenizer.padding_side, _or_padding(base, encoded)
+        side, places = base.tokenizer.padding_side, or_padding(base, encoded)
         lengths = [len(ids) for ids in places]
         if side == "left" or padding_moves(tried, lengths, side, whole_rows(places, base.pad_id)):
             blocks = cut_within_chunks(len(texts), texts_per_chunk, limits)
@@ -365,7 +364,7 @@ class CausalLms(_TokenLikelihood):
             blocks = cut([len(ids) for ids in encoded], [None] * len(encoded), limits, limits.points)
             widths = [0] * len(encoded)
         batches = [
-            _causal_batch(base, [encoded[i] for i in chunk], ignored, widths[chunk[0]]) for chunk in blocks.chunks
+            causal_batch(base, [encoded[i] for i in chunk], ignored, widths[chunk[0]]) for chunk in blocks.chunks
         ]
         super().__init__(base, blocks, batches, tried)
 
@@ -385,11 +384,11 @@ class Seq2SeqLms(_TokenLikelihood):
         texts_per_chunk: int = TEXTS_PER_CHUNK,
         limits: BatchLimits = DEFAULT_LIMITS,
     ) -> None:
-        encoded = _or_padding(base, base.encode(texts, base.max_length))
+        encoded = or_padding(base, base.encode(texts, base.max_length))
         tried, lengths = shaken_copy(base.model), [len(ids) for ids in encoded]
 
         def build(places: Sequence[int], side: str) -> Batch:
-            return _seq2seq_batch(base, [encoded[place] for place in places], frozenset(), side)[0]
+            return seq2seq_batch(base, [encoded[place] for place in places], frozenset(), side)[0]
 
         side = base.tokenizer.padding_side
         if padding_moves(tried, lengths, side, build):
@@ -399,8 +398,7 @@ class Seq2SeqLms(_TokenLikelihood):
             blocks = cut(lengths, [None] * len(encoded), limits, limits.points)
             side, widths = "right", [0] * len(encoded)
         batches = [
-            _seq2seq_batch(base, [encoded[i] for i in chunk], ignored, side, widths[chunk[0]])
-            for chunk in blocks.chunks
+            seq2seq_batch(base, [encoded[i] for i in chunk], ignored, side, widths[chunk[0]]) for chunk in blocks.chunks
         ]
         super().__init__(base, blocks, batches, tried)
 
@@ -430,51 +428,3 @@ def standard_error(values: NDArray[np.float64], total: int) -> float | None:
     if len(values) < 2:
         return None
     return float(values.std(ddof=1) / math.sqrt(len(values)) * math.sqrt(max(0.0, 1 - len(values) / total)))
-
-
-def _points(points: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    rows = torch.tensor([row for row, _ in points], dtype=torch.int64)
-    return rows, torch.tensor([position for _, position in points], dtype=torch.int64)
-
-
-def _causal_batch(base: BaseModel, sequences: list[list[int]], ignored: frozenset[int], width: int = 0) -> _Wanted:
-    """Inputs of one block, padded as the tokenizer pads, to `width` tokens at least, with every (position, next token)
-    pair that counts."""
-    sequences = _or_padding(base, sequences)
-    input_ids, attention_mask = padded(sequences, base.pad_id, base.tokenizer.padding_side, width)
-    counted = (attention_mask[:, :-1] != 0) & (attention_mask[:, 1:] != 0)
-    if ignored:
-        counted &= ~torch.isin(input_ids[:, 1:], torch.tensor(sorted(ignored)))
-    rows, positions = counted.nonzero(as_tuple=True)
-    return Batch(input_ids, attention_mask, rows, positions), input_ids[rows, positions + 1]
-
-
-def _or_padding(base: BaseModel, sequences: Sequence[list[int]]) -> list[list[int]]:
-    """A text without tokens is one token of padding."""
-    return [ids or [base.pad_id] for ids in sequences]
-
-
-def _seq2seq_batch(
-    base: BaseModel, sequences: list[list[int]], ignored: frozenset[int], side: str = "right", width: int = 0
-) -> _Wanted:
-    """Inputs of one chunk, and the tokens that the decoder is asked for, each at its own position."""
-    input_ids, attention_mask = padded(sequences, base.pad_id, side, width)
-    left_out = (attention_mask == 0) | (input_ids == base.pad_id)
-    if ignored:
-        left_out |= torch.isin(input_ids, torch.tensor(sorted(ignored)))
-    labels = input_ids.masked_fill(left_out, NO_LABEL)
-    decoder_input_ids = _shifted(base.model, labels, base.pad_id)
-    rows, positions = (labels != NO_LABEL).nonzero(as_tuple=True)
-    return Batch(input_ids, attention_mask, rows, positions, decoder_input_ids), labels[rows, positions]
-
-
-def _shifted(model: Model, labels: torch.Tensor, pad_id: int) -> torch.Tensor:
-    """What the decoder reads when it is asked for `labels`, int64 (rows, length): the model's own rule where it has one
-    (mBART puts the end in front), else its first token and all but the last label."""
-    if hasattr(model, "prepare_decoder_input_ids_from_labels"):
-        own: torch.Tensor = model.prepare_decoder_input_ids_from_labels(labels=labels.to(model.device))
-        return own.cpu()
-    start = model.config.decoder_start_token_id
-    first = labels.new_full((len(labels), 1), pad_id if start is None else int(start))
-    shifted = torch.cat([first, labels[:, :-1]], dim=1)
-    return shifted.masked_fill(shifted == NO_LABEL, pad_id)
