@@ -71,7 +71,8 @@ def write(outcomes: Sequence[Outcome], page: Path = PAGE) -> None:
         f"Made by `python -m tests.programs.zoo`: {names} tiny random models, each with a tokenizer of its kind and a "
         f"GRADIEND that `gradiend` 0.2.3 trained on it: {same} of {len(outcomes)} cases are the same. "
         "*same*: every probability within 1e-5, the LMS within 1e-6, the same winner, rewritten tensors "
-        "bit-equal, the export loads again. P and LMS: the largest differences."
+        "bit-equal, the export loads again. P and LMS: the largest differences. "
+        "XLM and FlauBERT are masked models here; the reference takes them for causal ones, by the name of their class."
     )
     block = "\n".join([BEGIN, intro, "", *lines_of(outcomes), END])
     text = page.read_text(encoding="utf-8") if page.exists() else "# Models\n"

@@ -14,6 +14,8 @@ from tests.support.zoo import ZOO, Kept
 
 CHANGED_BY_LOADING = {("funnel", "whole")}
 """Loading a Funnel sets its padding row to zero, so an export that changes it is refused."""
+OTHER_KIND = {"xlm", "flaubert"}
+"""The reference takes every class that ends in LMHeadModel for a causal one; these two are masked models."""
 
 
 @pytest.mark.parametrize("kept", ZOO, ids=str)
@@ -33,5 +35,5 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
 def test_beside_the_reference(kept: Kept, running: Reference, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("kind")
     outcomes = [compared(kept, way, running, folder) for way in WAYS]
-    counted = [one for one in outcomes if (one.name, one.way) not in CHANGED_BY_LOADING]
+    counted = [one for one in outcomes if (one.name, one.way) not in CHANGED_BY_LOADING and one.name not in OTHER_KIND]
     assert [one for one in counted if not one.same and not one.refused.startswith("reference")] == []
