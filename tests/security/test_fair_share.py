@@ -484,12 +484,12 @@ def test_tables_of_all_visitors_together_are_kept_up_to_so_many_bytes(
 ) -> None:
     monkeypatch.setattr(data_module, "KEPT_DATA_BYTES", 400_000)
     resources = Resources(Store(tmp_path / "runs.sqlite"), tmp_path, tmp_path / "demos", public_trust())
-    small = keep_upload(tmp_path, b"text\n" + b"a word\n" * 100, ".csv")
+    small = {"upload": keep_upload(tmp_path, b"text\n" + b"a word\n" * 100, ".csv")}
     kept = resources.data.read_upload(small)
     assert resources.data.read_upload(small) is kept
     for number in range(20):
         table = b"text\n" + b"".join(b"%d words of a row\n" % row for row in range(number, number + 2000))
-        resources.data.read_upload(keep_upload(tmp_path, table, ".csv"))
+        resources.data.read_upload({"upload": keep_upload(tmp_path, table, ".csv")})
         assert len(resources.data.kept) <= 3
     assert resources.data.read_upload(small) is not kept
     resources.store.close()
