@@ -14,6 +14,16 @@ _MODULE = "it is no torch module: base_model is the transformers model, gradiend
 _KIND = "base.kind tells the kind of the model"
 _GRADIENTS = "encode(text, label) makes the gradient and encodes it"
 
+_OF_A_TORCH_MODULE = """
+    T_destination add_module apply bfloat16 buffers call_super_init children compile double dump_patches eval
+    extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict modules
+    mtia named_buffers named_children named_modules named_parameters parameters register_backward_hook
+    register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+    set_extra_state set_submodule share_memory state_dict to_empty train training type xpu zero_grad
+"""
+
 MODEL_NAMES: Mapping[str, str] = {
     "create_gradients": _GRADIENTS,
     "create_inputs": _GRADIENTS,
@@ -25,31 +35,7 @@ MODEL_NAMES: Mapping[str, str] = {
     "place_for_evaluation": "call to(device)",
     "seq2seq_gradient_mode": _KIND,
     "use_seq2seq_encoder_mlm": "base.objective tells how the model is scored",
-    **dict.fromkeys(
-        (
-            *(
-                "T_destination",
-                "add_module",
-                "apply",
-                "bfloat16",
-                "buffers",
-                "call_super_init",
-                "children",
-                "compile",
-                "double",
-            ),
-            *("double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state"),
-            *("get_parameter", "get_submodule", "half", "ipu", "load_state_dict", "modules", "mtia", "named_buffers"),
-            *("named_children", "named_modules", "named_parameters", "parameters", "register_backward_hook"),
-            *("register_buffer", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"),
-            *("register_full_backward_pre_hook", "register_load_state_dict_post_hook"),
-            *("register_load_state_dict_pre_hook", "register_module", "register_parameter"),
-            *("register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_", "set_extra_state"),
-            *("set_submodule", "share_memory", "state_dict", "to_empty", "train", "training", "type", "xpu"),
-            "zero_grad",
-        ),
-        _MODULE,
-    ),
+    **dict.fromkeys(_OF_A_TORCH_MODULE.split(), _MODULE),
 }
 """Methods and properties."""
 
