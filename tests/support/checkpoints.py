@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,8 +83,13 @@ def gradiend_on(folder: Path, base: BaseModel, **metadata: object) -> ModelWithG
     it says."""
     embedding = base.model.get_input_embeddings().weight
     name = next(name for name, parameter in base.model.named_parameters() if parameter is embedding)
-    n = embedding.numel()
-    generator = torch.Generator().manual_seed(7)
+    random_gradiend(folder, name, tuple(embedding.shape), base_model=base.name, **metadata)
+    return ModelWithGradiend.from_pretrained(folder, base_model=base.model, tokenizer=base.tokenizer)
+
+
+def random_gradiend(folder: Path, name: str, shape: tuple[int, ...], **metadata: object) -> None:
+    """A random GRADIEND of one parameter, saved in `folder`."""
+    n, generator = math.prod(shape), torch.Generator().manual_seed(7)
     save_checkpoint(
         folder,
         architecture=Architecture(input_dim=n, latent_dim=1),
@@ -93,13 +99,12 @@ def gradiend_on(folder: Path, base: BaseModel, **metadata: object) -> ModelWithG
             DECODER_WEIGHT: torch.randn(n, 1, generator=generator) * 0.4,
             DECODER_BIAS: torch.zeros(n),
         },
-        shapes={name: tuple(embedding.shape)},
+        shapes={name: shape},
         positions={},
-        metadata={"base_model": base.name, "prediction_objective": "auto", **metadata},
+        metadata={"prediction_objective": "auto", **metadata},
         context={
             "source": "alternative",
             "target": "diff",
             "feature_class_encoding_direction": {"M": 1.0, "F": -1.0},
         },
     )
-    return ModelWithGradiend.from_pretrained(folder, base_model=base.model, tokenizer=base.tokenizer)

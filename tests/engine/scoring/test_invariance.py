@@ -20,14 +20,6 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from gradiend_ui.engine.base.loading import load_base_model
-from gradiend_ui.engine.checkpoint.config import (
-    DECODER_BIAS,
-    DECODER_WEIGHT,
-    ENCODER_BIAS,
-    ENCODER_WEIGHT,
-    Architecture,
-)
-from gradiend_ui.engine.checkpoint.writing import save_checkpoint
 from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.rows import EvalData, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
@@ -38,6 +30,7 @@ from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.engine.values import BatchLimits, Cell, CellScore
 from gradiend_ui.engine.worker.handlers.sweeping import planned_info
+from tests.support.checkpoints import random_gradiend
 from tests.support.sweeps import finals
 
 ROOT = Path(__file__).parents[3]
@@ -52,22 +45,8 @@ def causal_folder(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """A random GRADIEND of the tiny GPT-2."""
     name = "transformer.h.1.mlp.c_fc.weight"
     shape = tuple(dict(AutoModelForCausalLM.from_pretrained(tiny_gpt2).named_parameters())[name].shape)
-    n, generator = shape[0] * shape[1], torch.Generator().manual_seed(6)
     folder = tmp_path_factory.mktemp("causal") / "gradiend"
-    save_checkpoint(
-        folder,
-        architecture=Architecture(input_dim=n, latent_dim=1),
-        weights={
-            ENCODER_WEIGHT: torch.randn(1, n, generator=generator) * 0.1,
-            ENCODER_BIAS: torch.zeros(1),
-            DECODER_WEIGHT: torch.randn(n, 1, generator=generator) * 0.2,
-            DECODER_BIAS: torch.randn(n, generator=generator) * 0.01,
-        },
-        shapes={name: shape},
-        positions={},
-        metadata={"base_model": str(tiny_gpt2), "prediction_objective": "auto"},
-        context={"source": "alternative", "feature_class_encoding_direction": {"M": 1.0, "F": -1.0}},
-    )
+    random_gradiend(folder, name, shape, base_model=str(tiny_gpt2))
     return folder
 
 
