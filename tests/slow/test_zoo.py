@@ -19,7 +19,7 @@ OTHER_KIND = {"xlm", "flaubert"}
 REFERENCE_CANNOT = {(name, way) for name in ("longformer", "rwkv", "led") for way in WAYS} | {
     ("recurrent_gemma", "pruned")
 }
-"""What the reference cannot train: parameters without a gradient, weights changed in place, an encoder it does not find."""
+"""What the reference cannot train: no gradient, weights changed in place, an encoder that it does not find."""
 
 
 @pytest.mark.parametrize("kept", ZOO, ids=str)
