@@ -20,6 +20,7 @@ from gradiend_ui.engine.scoring.objectives.seq2seq_decoder import between_sentin
 from gradiend_ui.engine.scoring.readout import Batch, padded
 from gradiend_ui.engine.scoring.targets import TargetVocabulary
 from gradiend_ui.engine.scoring.token_boundary import begins_word, left_text
+from gradiend_ui.engine.scoring.token_types import token_types, typed
 from gradiend_ui.engine.values import NATURAL
 
 
@@ -97,12 +98,13 @@ def batch_of(base: BaseModel, sentences: Sequence[Sentence]) -> Batch:
     rows = [row for row, sentence in enumerate(sentences) for _ in sentence.points]
     positions = [position for sentence in sentences for position in sentence.points]
     decoder = [sentence.decoder_ids for sentence in sentences]
-    return Batch(
+    batch = Batch(
         *padded([list(sentence.ids) for sentence in sentences], base.pad_id),
         torch.tensor(rows),
         torch.tensor(positions),
         torch.tensor(decoder) if decoder[0] else None,
     )
+    return typed(batch, token_types(base))
 
 
 def continued_ids(base: BaseModel, text: str) -> tuple[int, ...]:

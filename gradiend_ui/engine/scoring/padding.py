@@ -1,8 +1,8 @@
 """Whether padding, or the rows beside it, move what a model says of a row; tried on the model at hand.
 
 Where they do not, rows share a batch with those of their length, whatever the reference does. Where they do (ConvBERT,
-MobileBERT, Funnel, FNet; a BERT whose tokenizer pads on the left), rows are batched and padded as the reference does,
-or it is said. Knows batches and models; no task.
+MobileBERT, Funnel, FNet; a BERT whose tokenizer pads on the left), rows are batched and padded as the reference does:
+in its chunks, or one by one. Knows batches and models; no task.
 """
 
 from __future__ import annotations
@@ -16,14 +16,11 @@ from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.base.objectives import SEQ2SEQ
 from gradiend_ui.engine.errors import CannotRun
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout, padded
+from gradiend_ui.engine.scoring.token_types import TokenTypes, token_types, typed
 from gradiend_ui.engine.weights.trial import LENGTHS, MISFITS, FewTokens, close, shaken_copy
 
 Model = Any
 Build = Callable[[Sequence[int], str], Batch]
-PADDING_WARNING = (
-    "What this model says of a text depends on the padding beside it, and the reference scores each candidate by "
-    "itself: probabilities may differ from its by more than 0.00001."
-)
 
 
 def padding_moves(
@@ -47,23 +44,33 @@ def padding_moves(
 
 
 def is_padding_read(base: BaseModel) -> bool:
-    """Whether padding moves what a model says of any text: tried with made-up tokens. Of a model that is read at its
-    decoder False: what its encoder says of a text is masked there."""
-    if base.kind == SEQ2SEQ and not base.facts.at_encoder:
-        return False
+    """Whether padding moves what a model says of any text: tried with made-up tokens, of a model that is read at its
+    decoder with what that says first."""
     few = FewTokens.of(base.model)
     encoded = [ids[:length] for ids, length in zip(few.input_ids.tolist(), LENGTHS, strict=True)]
     readout = EncoderReadout() if base.facts.at_encoder else None
-    rows = whole_rows(encoded, base.pad_id)
+    at_decoder = base.kind == SEQ2SEQ and not base.facts.at_encoder
+    rows = _first_steps(encoded, base.pad_id) if at_decoder else whole_rows(encoded, base.pad_id, token_types(base))
     return padding_moves(shaken_copy(base.model), LENGTHS, "right", rows, readout)
 
 
-def whole_rows(encoded: Sequence[list[int]], pad_id: int) -> Build:
+def whole_rows(encoded: Sequence[list[int]], pad_id: int, types: TokenTypes | None = None) -> Build:
     """Batches of whole rows of tokens that are read at every token of their own."""
 
     def build(places: Sequence[int], side: str) -> Batch:
         input_ids, attention_mask = padded([encoded[place] for place in places], pad_id, side)
         rows, positions = attention_mask.nonzero(as_tuple=True)
-        return Batch(input_ids, attention_mask, rows, positions)
+        return typed(Batch(input_ids, attention_mask, rows, positions), types)
+
+    return build
+
+
+def _first_steps(encoded: Sequence[list[int]], pad_id: int) -> Build:
+    """Batches of whole rows for an encoder, whose decoder is asked for its first token."""
+
+    def build(places: Sequence[int], side: str) -> Batch:
+        inputs, count = padded([encoded[place] for place in places], pad_id, side), len(places)
+        steps = torch.full((count, 1), pad_id)
+        return Batch(*inputs, torch.arange(count), torch.zeros(count, dtype=torch.int64), steps)
 
     return build

@@ -48,6 +48,7 @@ class Batch:
     input_ids, attention_mask: int64 (rows, length); point_rows, point_positions: int64 (points,).
     decoder_input_ids: int64 (rows, decoder length), for encoder-decoder models read at their decoder.
     position_ids: int64 (rows, length), None for 0, 1, 2, ...
+    token_type_ids: int64 (rows, length), None for what the model takes by itself (see `token_types`).
     """
 
     input_ids: Tensor
@@ -56,6 +57,7 @@ class Batch:
     point_positions: Tensor
     decoder_input_ids: Tensor | None = None
     position_ids: Tensor | None = None
+    token_type_ids: Tensor | None = None
 
     def inputs(self, device: torch.device) -> dict[str, Tensor]:
         """What a transformers model takes, on `device`."""
@@ -64,6 +66,8 @@ class Batch:
             found["decoder_input_ids"] = self.decoder_input_ids
         if self.position_ids is not None:
             found["position_ids"] = self.position_ids
+        if self.token_type_ids is not None:
+            found["token_type_ids"] = self.token_type_ids
         return {name: tensor.to(device) for name, tensor in found.items()}
 
     def first_rows(self, count: int) -> Batch:
@@ -73,7 +77,7 @@ class Batch:
     def chosen_rows(self, rows: Tensor) -> Batch:
         """The same for some rows only; rows: int64 (chosen,), ascending."""
         kept = torch.isin(self.point_rows, rows)
-        rest = (self.decoder_input_ids, self.position_ids)
+        rest = (self.decoder_input_ids, self.position_ids, self.token_type_ids)
         return Batch(
             self.input_ids[rows],
             self.attention_mask[rows],
@@ -85,6 +89,14 @@ class Batch:
     def at_points(self, values: Tensor) -> Tensor:
         """`values` (rows, length, ...) at the points: (points, ...)."""
         return values[self.point_rows.to(values.device), self.point_positions.to(values.device)]
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Batches that are run one by one, as their model says something else of a row beside others. Their points follow
+    each other."""
+
+    batches: tuple[Batch, ...]
 
 
 def padded(sequences: list[list[int]], pad_id: int, side: str = "right", width: int = 0) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,7 @@ from gradiend_ui.engine.scoring.lms import TEXTS_PER_CHUNK, LmsMeasurement, buil
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.objectives.probabilities import Objective
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
+from gradiend_ui.engine.scoring.token_types import token_types
 from gradiend_ui.engine.selection.winner import goal_feature_factors
 from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.engine.values import (
@@ -309,6 +310,9 @@ def _ingredients(
         "plan": [[block.rows for block in objective.blocks], lms.block_texts],
         "readout": asdict(objective.readout),
     }
+    types = token_types(model.base)
+    if types is not None:
+        ingredients["token_types"] = asdict(types)
     if model.base.facts.windowed:
         ingredients["rhs_window"] = model.base.rhs_window
     return ingredients

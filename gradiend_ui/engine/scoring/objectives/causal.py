@@ -24,11 +24,12 @@ from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import REFERENCE_CHUNK, cut, spread_blocks
 from gradiend_ui.engine.scoring.objectives.candidates import target_ids
-from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, score_block
+from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, sample_of, score_block
 from gradiend_ui.engine.scoring.padding import padding_moves, whole_rows
 from gradiend_ui.engine.scoring.readout import Batch, Placed, Readout, padded, placed, says_the_same
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary
 from gradiend_ui.engine.scoring.token_boundary import begins_word, boundary_report, left_text
+from gradiend_ui.engine.scoring.token_types import TokenTypes, token_types, typed
 from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, BatchLimits
 from gradiend_ui.engine.weights.trial import shaken_copy
 
@@ -49,6 +50,7 @@ class ClmNextToken:
         self.classes = targets.classes
         self.token_boundary = token_boundary
         self._base = base
+        self._types = token_types(base)
         self._targets = targets
         vocabulary = TargetVocabulary(base.tokenizer)
         self._first = functools.cache(vocabulary.first_pieces)
@@ -63,7 +65,7 @@ class ClmNextToken:
         self._tried = shaken_copy(base.model)
         build = self._reference_blocks if token_boundary == REFERENCE else self._natural_blocks
         self.blocks = tuple(build(prefixes, limits))
-        self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0], self._tried)
+        self.readout = Readout.trying(base.model, sample_of(self.blocks), self._tried)
         del self._tried  # as large as the model
 
     def score(self, model: Model, block: RowBlock) -> Tensor:
@@ -105,7 +107,7 @@ class ClmNextToken:
     def _chunk(self, places: Iterable[int], prefixes: list[str]) -> _Chunk:
         own = list(places)
         encoded = self._base.encode([prefixes[place] for place in own], self._base.max_length)
-        return _Chunk(own, encoded)
+        return _Chunk(own, encoded, self._types)
 
     def _padding_is_idle(self, chunks: Sequence[_Chunk]) -> bool:
         """Whether this model says the same without the padding: on the chunk with most padded rows, the one with most
@@ -115,7 +117,7 @@ class ClmNextToken:
         everything = slice(0, REFERENCE_CHUNK)
         return all(
             says_the_same(
-                self._tried, chunk.padded(self._base, everything), _placed_batch(chunk.placed(self._base), self._base)
+                self._tried, chunk.padded(self._base, everything), self._placed_batch(chunk.placed(self._base))
             )
             for chunk in tried.values()
         )
@@ -128,7 +130,7 @@ class ClmNextToken:
         cuts = cut([len(row.ids) for row in rows], [self._rows[place].label_class for place in places], limits)
         self.first_look = cuts.first_look
         return [
-            self._block([places[i] for i in chunk], _placed_batch([rows[i] for i in chunk], self._base), prefixes)
+            self._block([places[i] for i in chunk], self._placed_batch([rows[i] for i in chunk]), prefixes)
             for chunk in cuts.chunks
         ]
 
@@ -137,7 +139,7 @@ class ClmNextToken:
         encoded = self._base.encode([left_text(prefixes[i], NATURAL) for i in places])
         kept = [ids[-self._base.max_length :] for ids in encoded]
         lengths = [len(ids) for ids in kept]
-        if padding_moves(self._tried, lengths, "right", whole_rows(kept, self._base.pad_id)):
+        if padding_moves(self._tried, lengths, "right", whole_rows(kept, self._base.pad_id, self._types)):
             limits = BatchLimits(1, limits.tokens, limits.points)
         cuts = cut(lengths, [self._rows[i].label_class for i in places], limits)
         self.first_look = cuts.first_look
@@ -145,8 +147,15 @@ class ClmNextToken:
         for chunk in cuts.chunks:
             input_ids, attention_mask = padded([kept[i] for i in chunk], self._base.pad_id)
             batch = Batch(input_ids, attention_mask, torch.arange(len(chunk)), attention_mask.sum(dim=1) - 1)
-            blocks.append(self._block([places[i] for i in chunk], batch, prefixes))
+            blocks.append(self._block([places[i] for i in chunk], typed(batch, self._types), prefixes))
         return blocks
+
+    def _placed_batch(self, rows: list[Placed]) -> Batch:
+        """Rows at their positions, each read at its last token."""
+        input_ids, attention_mask, positions = placed(rows, self._base.pad_id)
+        lasts = torch.tensor([len(row.ids) - 1 for row in rows])
+        batch = Batch(input_ids, attention_mask, torch.arange(len(rows)), lasts, position_ids=positions)
+        return typed(batch, self._types)
 
     def _block(self, places: Sequence[int], batch: Batch, prefixes: list[str]) -> RowBlock:
         entries = [
@@ -168,6 +177,7 @@ class _Chunk:
 
     places: list[int]
     encoded: list[list[int]]
+    types: TokenTypes | None
 
     @property
     def width(self) -> int:
@@ -182,15 +192,9 @@ class _Chunk:
         """Some of the rows as the reference pads them, read at the last position."""
         input_ids, attention_mask = padded(self.encoded[piece], base.pad_id, base.tokenizer.padding_side, self.width)
         rows = len(input_ids)
-        return Batch(input_ids, attention_mask, torch.arange(rows), torch.full((rows,), self.width - 1))
+        batch = Batch(input_ids, attention_mask, torch.arange(rows), torch.full((rows,), self.width - 1))
+        return typed(batch, self.types)
 
     def placed(self, base: BaseModel) -> list[Placed]:
         side = base.tokenizer.padding_side
         return [Placed.without_padding(ids, self.width, base.pad_id, side) for ids in self.encoded]
-
-
-def _placed_batch(rows: list[Placed], base: BaseModel) -> Batch:
-    """Rows at their positions, each read at its last token."""
-    input_ids, attention_mask, positions = placed(rows, base.pad_id)
-    lasts = torch.tensor([len(row.ids) - 1 for row in rows])
-    return Batch(input_ids, attention_mask, torch.arange(len(rows)), lasts, position_ids=positions)

@@ -21,11 +21,12 @@ from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import cut, parts_of, reference_chunks, spread_blocks
 from gradiend_ui.engine.scoring.objectives.candidates import target_ids, text_before
-from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, score_block
+from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock, TargetReads, sample_of, score_block
 from gradiend_ui.engine.scoring.padding import padding_moves, whole_rows
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
 from gradiend_ui.engine.scoring.targets import ClassTargets, Ids, TargetVocabulary
 from gradiend_ui.engine.scoring.token_boundary import boundary_report
+from gradiend_ui.engine.scoring.token_types import token_types, typed
 from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, BatchLimits
 from gradiend_ui.engine.weights.trial import shaken_copy
 
@@ -58,19 +59,16 @@ class MlmMaskToken:
         if not scorable:
             raise BadData("In every row the mask lies behind the model's length limit: shorten the texts.")
         by_pieces = {1: encoded} | {k: self._encode(k) for k in self._piece_counts() if k > 1}
-        tried = shaken_copy(base.model)
-        side = base.tokenizer.padding_side
-        if padding_moves(tried, [len(ids) for ids in encoded], side, whole_rows(encoded, base.pad_id)):
+        tried, self._types = shaken_copy(base.model), token_types(base)
+        side, trial = base.tokenizer.padding_side, whole_rows(encoded, base.pad_id, self._types)
+        if padding_moves(tried, [len(ids) for ids in encoded], side, trial):
             self.blocks = tuple(self._reference_blocks(frozenset(scorable), by_pieces, limits))
             self.first_look = spread_blocks([[rows[i].label_class for i in block.rows] for block in self.blocks])
         else:
             blocks = cut([len(encoded[i]) for i in scorable], [rows[i].label_class for i in scorable], limits)
             self.blocks = tuple(self._block([scorable[i] for i in chunk], by_pieces) for chunk in blocks.chunks)
             self.first_look = blocks.first_look
-        sample = next((block.reads[0][0] for block in self.blocks if block.reads), None)
-        if sample is None:
-            raise BadData("No row has a mask for any target: give shorter texts, or targets of fewer word pieces.")
-        self.readout = Readout.trying(base.model, sample, tried)
+        self.readout = Readout.trying(base.model, sample_of(self.blocks), tried)
 
     def score(self, model: Model, block: RowBlock) -> Tensor:
         """See `Objective.score`."""
@@ -152,7 +150,7 @@ class MlmMaskToken:
             torch.arange(len(places)).repeat_interleave(k),
             torch.tensor(points),
         )
-        return batch, TargetReads.build(entries)
+        return typed(batch, self._types), TargetReads.build(entries)
 
     def _target_entries(self, vocabulary: TargetVocabulary) -> list[list[tuple[int, Ids]]]:
         """Per row: (class column, ids) of every way to write a target. Row-wise the first piece of each."""

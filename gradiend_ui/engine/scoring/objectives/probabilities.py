@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout
+from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.scoring.readout import Apart, Batch, EncoderReadout, Readout
 
 Model = Any
 
@@ -102,7 +103,23 @@ class RowBlock:
     """
 
     rows: tuple[int, ...]
-    reads: tuple[tuple[Batch, TargetReads | CandidateReads], ...]
+    reads: tuple[tuple[Batch | Apart, TargetReads | CandidateReads], ...]
+
+    @property
+    def sample(self) -> Batch | None:
+        """Its first batch; None where nothing is read."""
+        if not self.reads:
+            return None
+        first = self.reads[0][0]
+        return first if isinstance(first, Batch) else first.batches[0]
+
+
+def sample_of(blocks: Sequence[RowBlock]) -> Batch:
+    """The first batch of all: what a model's readout is tried on. Raises BadData where nothing is read."""
+    for block in blocks:
+        if block.sample is not None:
+            return block.sample
+    raise BadData("No row has a mask for any target: give shorter texts, or targets of fewer word pieces.")
 
 
 class Objective(Protocol):
@@ -136,5 +153,11 @@ def score_block(readout: Readout | EncoderReadout, model: Model, block: RowBlock
     """See `Objective.score`."""
     out = torch.full((len(block.rows), classes), torch.nan, dtype=torch.float64)
     for batch, reads in block.reads:
-        reads.add_to(out, readout.logits(model, batch))
+        reads.add_to(out, _logits(readout, model, batch))
     return out
+
+
+def _logits(readout: Readout | EncoderReadout, model: Model, batch: Batch | Apart) -> Tensor:
+    if isinstance(batch, Batch):
+        return readout.logits(model, batch)
+    return torch.cat([readout.logits(model, own) for own in batch.batches])

@@ -2,7 +2,8 @@
 
 The encoder reads the whole text with a mark at the gap; the decoder is asked for each candidate, and the softmax over
 a row's candidates is their probability. The cloze asks a T5 for its natural answer, the candidate between two
-sentinels; everything else is asked for the candidate alone. Source: semantics of `gradiend` 0.2.3.
+sentinels; everything else is asked for the candidate alone. Where padding moves what a model says, each candidate is
+read by itself, as in the reference. Source: semantics of `gradiend` 0.2.3.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ from gradiend_ui.engine.scoring.objectives.candidates import (
     row_candidates,
     sentinel_id,
 )
-from gradiend_ui.engine.scoring.objectives.probabilities import CandidateReads, RowBlock, score_block
-from gradiend_ui.engine.scoring.padding import PADDING_WARNING, padding_moves
-from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
+from gradiend_ui.engine.scoring.objectives.probabilities import CandidateReads, RowBlock, sample_of, score_block
+from gradiend_ui.engine.scoring.padding import padding_moves
+from gradiend_ui.engine.scoring.readout import Apart, Batch, Readout, padded
 from gradiend_ui.engine.scoring.targets import ClassTargets
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
 from gradiend_ui.engine.weights.trial import shaken_copy
 
 Model = Any
 Candidate = tuple[int, list[int]]  # class column, ids the decoder must say
+Asked = tuple[list[int], list[int]]  # ids the encoder reads, ids the decoder must say
 
 
 class Seq2SeqDecoder:
@@ -53,12 +55,13 @@ class Seq2SeqDecoder:
         ]
         blocks = cut(costs, [row.label_class for row in rows], limits)
         self.first_look = blocks.first_look
-        self.blocks = tuple(
-            self._block(chunk, [encoded[i] for i in chunk], [candidates[i] for i in chunk]) for chunk in blocks.chunks
-        )
         tried = shaken_copy(base.model)
-        self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0], tried)
-        self._padding_moves = self._moved_by_padding(tried, encoded, candidates)
+        asked = [[(ids, said) for _, said in own] for ids, own in zip(encoded, candidates, strict=True)]
+        self._apart = self._moved_by_padding(tried, [one for own in asked for one in own])
+        self.blocks = tuple(
+            self._block(chunk, [asked[i] for i in chunk], [candidates[i] for i in chunk]) for chunk in blocks.chunks
+        )
+        self.readout = Readout.trying(base.model, sample_of(self.blocks), tried)
 
     def score(self, model: Model, block: RowBlock) -> Tensor:
         """See `Objective.score`."""
@@ -67,18 +70,13 @@ class Seq2SeqDecoder:
     def warnings(self) -> tuple[str, ...]:
         """See `Objective.warnings`."""
         name = self._base.objective
-        found = f"{name} is experimental: 'seq2seq_encoder_mlm' is the tried way to score this model."
-        return (found, PADDING_WARNING) if self._padding_moves else (found,)
+        return (f"{name} is experimental: 'seq2seq_encoder_mlm' is the tried way to score this model.",)
 
-    def _moved_by_padding(
-        self, tried: Model, encoded: Sequence[list[int]], candidates: Sequence[Sequence[Candidate]]
-    ) -> bool:
-        flat = [(ids, said) for ids, own in zip(encoded, candidates, strict=True) for _, said in own]
-
+    def _moved_by_padding(self, tried: Model, asked: Sequence[Asked]) -> bool:
         def build(places: Sequence[int], _side: str) -> Batch:
-            return self._batch([flat[place][0] for place in places], [flat[place][1] for place in places])
+            return self._batch([asked[place] for place in places])
 
-        return padding_moves(tried, [len(ids) + len(said) for ids, said in flat], "right", build)
+        return padding_moves(tried, [len(ids) + len(said) for ids, said in asked], "right", build)
 
     def _candidates(self, row: EvalRow, targets: ClassTargets) -> list[Candidate]:
         tokenizer = self._base.tokenizer
@@ -93,21 +91,22 @@ class Seq2SeqDecoder:
         return found
 
     def _block(
-        self, places: Sequence[int], encoded: Sequence[list[int]], candidates: Sequence[Sequence[Candidate]]
+        self, places: Sequence[int], asked: Sequence[Sequence[Asked]], candidates: Sequence[Sequence[Candidate]]
     ) -> RowBlock:
-        flat = [(row, column, said) for row, own in enumerate(candidates) for column, said in own]
-        batch = self._batch([encoded[row] for row, _, _ in flat], [said for _, _, said in flat])
-        return RowBlock(tuple(places), ((batch, CandidateReads.build(flat)),))
+        flat = [one for own in asked for one in own]
+        batch = Apart(tuple(self._batch([one]) for one in flat)) if self._apart else self._batch(flat)
+        said = [(row, column, ids) for row, own in enumerate(candidates) for column, ids in own]
+        return RowBlock(tuple(places), ((batch, CandidateReads.build(said)),))
 
-    def _batch(self, encoded: list[list[int]], asked: list[list[int]]) -> Batch:
+    def _batch(self, asked: Sequence[Asked]) -> Batch:
         """What the encoder reads, and what the decoder is asked for, read at every step."""
         start = decoder_start(self._base)
-        points = [(number, step) for number, said in enumerate(asked) for step in range(len(said))]
+        points = [(number, step) for number, (_, said) in enumerate(asked) for step in range(len(said))]
         return Batch(
-            *padded(encoded, self._base.pad_id),
+            *padded([ids for ids, _ in asked], self._base.pad_id),
             torch.tensor([number for number, _ in points]),
             torch.tensor([step for _, step in points]),
-            padded([[start, *said[:-1]] for said in asked], self._base.pad_id)[0],
+            padded([[start, *said[:-1]] for _, said in asked], self._base.pad_id)[0],
         )
 
 

@@ -3,7 +3,8 @@
 Each candidate is put into the gap and the model scores it together with the text on its right:
 log P(candidate + right context | left context). The softmax over a row's candidates is their probability. The right
 context counts whole, or its first `rhs_window` tokens. Texts are never wrapped in a chat prompt and begin without
-special tokens. Source: semantics of `gradiend` 0.2.3.
+special tokens. Where padding moves what a model says, each candidate is read by itself, as in the reference.
+Source: semantics of `gradiend` 0.2.3.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from gradiend_ui.engine.scoring.objectives.candidates import (
     right_context,
     row_candidates,
 )
-from gradiend_ui.engine.scoring.objectives.probabilities import CandidateReads, RowBlock, score_block
-from gradiend_ui.engine.scoring.padding import PADDING_WARNING, padding_moves, whole_rows
-from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
+from gradiend_ui.engine.scoring.objectives.probabilities import CandidateReads, RowBlock, sample_of, score_block
+from gradiend_ui.engine.scoring.padding import padding_moves, whole_rows
+from gradiend_ui.engine.scoring.readout import Apart, Batch, Readout, padded
 from gradiend_ui.engine.scoring.targets import ClassTargets
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits
 from gradiend_ui.engine.weights.trial import shaken_copy
@@ -54,10 +55,10 @@ class SequenceCloze:
         blocks = cut(costs, [rows[place].label_class for place in scorable], limits)
         self.first_look = blocks.first_look
         places = [[scorable[i] for i in chunk] for chunk in blocks.chunks]
-        self.blocks = tuple(self._block(chunk, [candidates[place] for place in chunk]) for chunk in places)
         tried = shaken_copy(base.model)
-        self.readout = Readout.trying(base.model, self.blocks[0].reads[0][0], tried)
-        self._padding_moves = self._moved_by_padding(tried, candidates)
+        apart = self._moved_by_padding(tried, candidates)
+        self.blocks = tuple(self._block(chunk, [candidates[place] for place in chunk], apart) for chunk in places)
+        self.readout = Readout.trying(base.model, sample_of(self.blocks), tried)
 
     def score(self, model: Model, block: RowBlock) -> Tensor:
         """See `Objective.score`."""
@@ -65,13 +66,12 @@ class SequenceCloze:
 
     def warnings(self) -> tuple[str, ...]:
         """See `Objective.warnings`."""
-        found = [PADDING_WARNING] if self._padding_moves else []
-        if self.unscorable:
-            found.append(
-                f"{len(self.unscorable)} of {self._rows} rows score nothing: "
-                f"they have no text left of {MASK} or are longer than the model."
-            )
-        return tuple(found)
+        if not self.unscorable:
+            return ()
+        return (
+            f"{len(self.unscorable)} of {self._rows} rows score nothing: "
+            f"they have no text left of {MASK} or are longer than the model.",
+        )
 
     def _moved_by_padding(self, tried: Model, candidates: Sequence[Sequence[Candidate]]) -> bool:
         out = set(self.unscorable)
@@ -93,22 +93,25 @@ class SequenceCloze:
             before and added and (limit is None or len(before) + len(added) <= limit) for _, before, added in candidates
         )
 
-    def _block(self, places: list[int], candidates: Sequence[Sequence[Candidate]]) -> RowBlock:
-        flat = [(row, *candidate) for row, own in enumerate(candidates) for candidate in own]
-        input_ids, attention_mask = padded([before + added for _, _, before, added in flat], self._base.pad_id)
+    def _block(self, places: list[int], candidates: Sequence[Sequence[Candidate]], apart: bool) -> RowBlock:
+        flat = [candidate for own in candidates for candidate in own]
+        batch = Apart(tuple(self._batch([one]) for one in flat)) if apart else self._batch(flat)
+        asked = [(row, column, ids) for row, own in enumerate(candidates) for column, _, ids in own]
+        return RowBlock(tuple(places), ((batch, CandidateReads.build(asked)),))
+
+    def _batch(self, candidates: Sequence[Candidate]) -> Batch:
+        """Candidates with their left context, read where each of their tokens is to be said."""
+        input_ids, attention_mask = padded([before + added for _, before, added in candidates], self._base.pad_id)
         points = [
             (number, len(before) - 1 + step)
-            for number, (_, _, before, added) in enumerate(flat)
+            for number, (_, before, added) in enumerate(candidates)
             for step in range(len(added))
         ]
-        batch = Batch(
+        return Batch(
             input_ids,
             attention_mask,
             torch.tensor([number for number, _ in points]),
             torch.tensor([position for _, position in points]),
-        )
-        return RowBlock(
-            tuple(places), ((batch, CandidateReads.build([(row, column, ids) for row, column, _, ids in flat])),)
         )
 
 
