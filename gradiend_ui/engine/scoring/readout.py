@@ -160,6 +160,20 @@ def _few_rows(batch: Batch) -> Batch:
     return batch.chosen_rows(order[places].sort().values)
 
 
+def _in_company(batch: Batch) -> Batch:
+    """A row by itself twice: a model that tells rows apart (XMOD by their language) may be narrowed for one alone."""
+    if len(batch.input_ids) != 1:
+        return batch
+    rest = (batch.decoder_input_ids, batch.position_ids, batch.token_type_ids)
+    return Batch(
+        batch.input_ids.repeat(2, 1),
+        batch.attention_mask.repeat(2, 1),
+        torch.cat([batch.point_rows, batch.point_rows + 1]),
+        batch.point_positions.repeat(2),
+        *(None if tensor is None else tensor.repeat(2, 1) for tensor in rest),
+    )
+
+
 def _cut_short(batch: Batch) -> Batch:
     """Every second row without what stands right of its last point: as if it were shorter, and padded."""
     mask = batch.attention_mask.clone()
@@ -186,7 +200,7 @@ class Readout:
         batch = _few_rows(batch)
         cls("nowhere").logits(model, batch)
         tried = shaken_copy(model) if shaken is None else shaken
-        batch = _cut_short(batch)
+        batch = _cut_short(_in_company(batch))
         for place in ("last layer", "head"):
             if _narrowing_module(model, place) is None:
                 continue

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -34,6 +34,7 @@ from gradiend_ui.engine.values import DEFAULT_LIMITS, NATURAL, REFERENCE, BatchL
 from gradiend_ui.engine.weights.trial import shaken_copy
 
 Model = Any
+FEW = 3  # rows that are tried beside those of another chunk
 
 
 class ClmNextToken:
@@ -111,7 +112,8 @@ class ClmNextToken:
 
     def _padding_is_idle(self, chunks: Sequence[_Chunk]) -> bool:
         """Whether this model says the same without the padding: on the chunk with most padded rows, the one with most
-        padding in a row, and the widest one (a window that slides leaves the text behind there)."""
+        padding in a row, and the widest one (a window that slides leaves the text behind there); and whether rows of
+        the narrowest chunk say the same beside the widest one's, as they may meet in a block."""
         by = (lambda c: c.after_padding, lambda c: c.width - min(map(len, c.encoded)), lambda c: c.width)
         tried = {id(chunk): chunk for chunk in (max(chunks, key=key) for key in by)}
         everything = slice(0, REFERENCE_CHUNK)
@@ -120,7 +122,17 @@ class ClmNextToken:
                 self._tried, chunk.padded(self._base, everything), self._placed_batch(chunk.placed(self._base))
             )
             for chunk in tried.values()
-        )
+        ) and self._rows_are_apart(min(chunks, key=lambda c: c.width), max(chunks, key=lambda c: c.width))
+
+    def _rows_are_apart(self, narrow: _Chunk, wide: _Chunk) -> bool:
+        """Whether the first rows of one chunk say the same with and without the first of another beside them."""
+        if narrow is wide:
+            return True
+        few, other = narrow.placed(self._base)[:FEW], wide.placed(self._base)
+        beside = self._placed_batch([*few, max(other, key=lambda row: row.positions[-1])])
+        asked = torch.arange(len(few))
+        own = replace(beside, point_rows=asked, point_positions=beside.point_positions[asked])
+        return says_the_same(self._tried, narrow.padded(self._base, slice(0, FEW)), own)
 
     def _blocks_without_padding(
         self, chunks: Sequence[_Chunk], prefixes: list[str], limits: BatchLimits
