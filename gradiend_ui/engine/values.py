@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, Literal, NotRequired, TypedDict, get_args
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict, get_args
 
 from gradiend_ui.engine.errors import BadGrid, TooLarge, shown
 
@@ -233,28 +233,69 @@ class MostSaidJson(TypedDict):
 
     token: str
     share: float
+    second: str | None
+    pair: float
+    right: float
+    right_pair: float
+    places: int
 
 
 @dataclass(frozen=True, slots=True)
 class MostSaid:
-    """The token that a model says most often where the LMS asks it. share: of these places, in (0, 1]."""
+    """The token that a model says most often where the LMS asks it. share: of these places, in (0, 1].
+
+    second, pair: the next one, and the share of both together. right, right_pair: the shares of the token, and the two
+    tokens, that are right there most often: what texts of few words are like by themselves. places: how many; 0 in
+    scores of versions before this one, which tell `token` and `share` alone.
+    """
 
     token: str
     share: float
+    second: str | None = None
+    pair: float = 0.0
+    right: float = 0.0
+    right_pair: float = 0.0
+    places: int = 0
 
     def to_json(self) -> MostSaidJson:
-        return {"token": self.token, "share": self.share}
+        return {
+            "token": self.token,
+            "share": self.share,
+            "second": self.second,
+            "pair": self.pair,
+            "right": self.right,
+            "right_pair": self.right_pair,
+            "places": self.places,
+        }
 
-    def is_degenerate(self, base: MostSaid | None) -> bool:
-        """Whether a model that says this is broken: it says the same nearly everywhere, and the base does not.
+    def broken_beside(self, base: MostSaid | None) -> Broken | None:
+        """What a model that says this is broken by: it says the same nearly everywhere, and the base does not; None
+        where it is not broken, and while the base's is not known.
 
-        Told only where that is so for most places, and for `BROKEN_MARGIN` more of them than in the base; False while
-        the base's is not known.
+        Told of one token at most places, or of two at nearly all, where that is `BROKEN_MARGIN` more of them than in
+        the base and than would be right; never of a few places.
         """
-        return base is not None and self.share >= max(BROKEN_SHARE, base.share + BROKEN_MARGIN)
+        if base is None or 0 < self.places < LEAST_PLACES:
+            return None
+        if self.share >= max(BROKEN_SHARE, max(base.share, self.right) + BROKEN_MARGIN):
+            return Broken(self.token, self.share, base.share)
+        told = self.second is not None and base.pair > 0
+        if told and self.pair >= max(BROKEN_PAIR, max(base.pair, self.right_pair) + BROKEN_MARGIN):
+            return Broken(f"{self.token} / {self.second}", self.pair, base.pair)
+        return None
 
 
-BROKEN_SHARE, BROKEN_MARGIN = 0.5, 0.25
+class Broken(NamedTuple):
+    """token: what a broken model says, two tokens with a stroke between; share, base_share: of the places where it
+    does, and where the base says its own so many most common ones."""
+
+    token: str
+    share: float
+    base_share: float
+
+
+BROKEN_SHARE, BROKEN_PAIR, BROKEN_MARGIN = 0.5, 0.9, 0.25
+LEAST_PLACES = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
-from gradiend_ui.engine.scoring.lms import LmsMeasurement, build_lms
+from gradiend_ui.engine.scoring.lms import build_lms
+from gradiend_ui.engine.scoring.lms_measure import LmsMeasurement
 from gradiend_ui.engine.scoring.objectives.candidates import gap_mark, gap_mark_id
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.objectives.probabilities import Objective

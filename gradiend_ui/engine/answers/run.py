@@ -168,9 +168,11 @@ class Runner(CellPlace):
     lms: float
 
 
-class Degenerate(MostSaidJson):
-    """What a broken cell says nearly everywhere, see `values.MostSaid`. base_share: of the base's own token."""
+class Degenerate(TypedDict):
+    """What a broken cell says nearly everywhere, see `values.Broken`."""
 
+    token: str
+    share: float
     base_share: float
 
 
@@ -195,13 +197,15 @@ class SelectionAnswer(CellPlace):
 
 
 class Winner(CellPlace):
-    """The winner of one class and goal. value: the goal's metric; lms_ratio: LMS / base LMS, from 0."""
+    """The winner of one class and goal. value: the goal's metric; lms_ratio: LMS / base LMS, from 0; degenerate: None
+    where its model is not broken."""
 
     target_class: str
     goal: str
     value: float
     lms_ratio: Number
     fallback: bool
+    degenerate: Degenerate | None
 
 
 class BaseNumbers(TypedDict):

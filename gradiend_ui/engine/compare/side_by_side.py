@@ -35,7 +35,7 @@ from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.known_words import check_known_words
-from gradiend_ui.engine.scoring.lms import spelled
+from gradiend_ui.engine.scoring.lms_measure import spelled
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.padding import is_padding_read
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout

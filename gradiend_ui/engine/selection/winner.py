@@ -241,10 +241,10 @@ def _hits_of(score: CellScore) -> tuple[int, int] | None:
 
 def degenerate(score: CellScore, base: CellScore) -> Degenerate | None:
     """What a broken model says nearly everywhere; None for one that is not, and while the base is not finished."""
-    said, own = score.most_said, base.most_said
-    if said is None or own is None or not base.is_final or not said.is_degenerate(own):
+    if score.most_said is None or not base.is_final:
         return None
-    return {"token": said.token, "share": said.share, "base_share": own.share}
+    found = score.most_said.broken_beside(base.most_said)
+    return None if found is None else {"token": found.token, "share": found.share, "base_share": found.base_share}
 
 
 def select(
@@ -359,8 +359,8 @@ def winners_of(
     scores: Sequence[CellScore],
     candidates: Callable[[Question], Sequence[Candidate]] | None = None,
 ) -> list[Winner]:
-    """{target_class, goal, feature_factor, learning_rate, value, lms_ratio, fallback} for each class, in class order,
-    and goal, under the question's policy; what cannot be answered (yet) is left out.
+    """{target_class, goal, feature_factor, learning_rate, value, lms_ratio, fallback, degenerate} for each class, in
+    class order, and goal, under the question's policy; what cannot be answered (yet) is left out.
 
     value: the goal's metric, in [0, 1], higher is better; lms_ratio: LMS / base LMS, None for a base of 0.
     candidates: `candidates_of` for these scores, where somebody keeps them.
@@ -383,6 +383,7 @@ def winners_of(
                     "value": chosen.value,
                     "lms_ratio": lms_ratio(chosen.lms, chosen.base_lms),
                     "fallback": chosen.fallback,
+                    "degenerate": chosen.degenerate,
                 }
             )
     return found

@@ -22,7 +22,7 @@ def explain_degenerate(found: Degenerate) -> str:
     own, base = f"{found['share']:.0%}", f"{found['base_share']:.0%}"
     return (
         f"The model is broken there: it says {found['token']!r} at {own} of the places where the LMS asks it (the base "
-        f"says one token at {base} at most). What is left of its LMS, even where it rises, is how often that happens "
+        f"says what it says most at {base}). What is left of its LMS, even where it rises, is how often that happens "
         "to be right."
     )
 

@@ -24,7 +24,8 @@ from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_row
 from gradiend_ui.engine.data.rows import EvalData, EvalRow
 from gradiend_ui.engine.errors import BadData, listed, shown
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.scoring.lms import TEXTS_PER_CHUNK, LmsMeasurement, build_lms
+from gradiend_ui.engine.scoring.lms import build_lms
+from gradiend_ui.engine.scoring.lms_measure import TEXTS_PER_CHUNK, LmsMeasurement
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.objectives.probabilities import Objective
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradiend_ui.engine.scoring.lms import standard_error
+from gradiend_ui.engine.scoring.lms_measure import standard_error
 from gradiend_ui.engine.sweep.plan import PreparedSweep
 from gradiend_ui.engine.values import BASE_LMS, LMS_ERROR, Cell, CellScore, error_key
 

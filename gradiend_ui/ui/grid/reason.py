@@ -10,7 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from gradiend_ui.engine.answers.run import Imported, Numbers, Picture, Search, SelectionAnswer, SelectOptions, Winner
+from gradiend_ui.engine.answers.run import (
+    Degenerate,
+    Imported,
+    Numbers,
+    Picture,
+    Search,
+    SelectionAnswer,
+    SelectOptions,
+    Winner,
+)
 from gradiend_ui.engine.selection.policies import POLICIES
 from gradiend_ui.engine.selection.winner_facts import OtherCell, WinnerFacts, facts_of
 from gradiend_ui.engine.values import DEFAULT_PRECISION, CellPlace
@@ -103,6 +112,7 @@ def build_reason(picture: Picture | None, options: SelectOptions, cell: CellPlac
         _cell_note(picture, place, options, words),
         _broken(picture, place, words),
         _winner(picture["selection"], options, bool(picture["skipped"]), words),
+        _broken_winner(picture, place, words),
         *search_notes(picture, options, words),
         _winners(picture.get("winners") or (), cell, words),
         cls="reason",
@@ -215,12 +225,24 @@ def _cell_note(picture: Picture, place: list[int] | None, options: SelectOptions
 
 def _broken(picture: Picture, place: list[int] | None, words: Words) -> Node | None:
     """What a broken model says nearly everywhere, for the selected cell."""
-    found = picture["degenerate"][place[0]][place[1]] if place else None
+    return _told_broken(picture["degenerate"][place[0]][place[1]] if place else None, "grid.broken", words)
+
+
+def _broken_winner(picture: Picture, place: list[int] | None, words: Words) -> Node | None:
+    """The same of the winner, where another cell is selected."""
+    won = picture["selection"]
+    if won is None or place_of(picture, won) == place:
+        return None
+    return _told_broken(won["degenerate"], "grid.broken_winner", words)
+
+
+def _told_broken(found: Degenerate | None, begin: str, words: Words) -> Node | None:
+    """begin: the key of the sentence in front."""
     if found is None:
         return None
     own, base = (f"{round(100 * found[key])} %" for key in ("share", "base_share"))
     told = {"token": found["token"], "share": own, "base": base}
-    return node("p", node("strong", words("grid.broken")), " ", words("grid.broken_why", **told), cls="line danger")
+    return node("p", node("strong", words(begin)), " ", words("grid.broken_why", **told), cls="line danger")
 
 
 def _cell_state(picture: Picture, place: list[int], words: Words) -> tuple[str, str]:
@@ -313,12 +335,17 @@ def _winner_row(winner: Winner, cell: CellPlace | None, words: Words) -> Node:
         aria_label=words("grid.winner_pick", cell=name),
         aria_pressed=str(here).lower(),
     )
-    mark = f" ({words('grid.fallback_badge')})" if winner["fallback"] else ""
+    badges = [f"grid.{key}_badge" for key, told in _marks(winner) if told]
+    mark = f" ({', '.join(map(words, badges))})" if badges else ""
     return node(
         "tr",
         node("th", words(f"grid.winner_{winner['goal']}", name=winner["target_class"]) + mark, scope="row"),
         node("td", button),
         node("td", three_digits(winner["value"])),
         node("td", three_digits(winner["lms_ratio"])),
-        cls="danger" if winner["fallback"] else "",
+        cls="danger" if badges else "",
     )
+
+
+def _marks(winner: Winner) -> tuple[tuple[str, bool], ...]:
+    return ("fallback", winner["fallback"]), ("broken", winner.get("degenerate") is not None)

@@ -14,7 +14,8 @@ from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import BadBase, BadData
-from gradiend_ui.engine.scoring.lms import Seq2SeqLms, build_lms
+from gradiend_ui.engine.scoring.lms import build_lms
+from gradiend_ui.engine.scoring.lms_likelihood import Seq2SeqLms
 from gradiend_ui.engine.scoring.objectives.candidates import added_ids, gap_mark, gap_mark_id, right_context
 from gradiend_ui.engine.scoring.objectives.causal import ClmNextToken
 from gradiend_ui.engine.scoring.objectives.choice import build_objective

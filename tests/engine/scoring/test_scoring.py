@@ -14,7 +14,8 @@ from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.base.loading import load_base_model
 from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import BadBase, BadData
-from gradiend_ui.engine.scoring.lms import CausalLms, MaskedLms, weighted_scores
+from gradiend_ui.engine.scoring.lms_likelihood import CausalLms
+from gradiend_ui.engine.scoring.lms_masked import MaskedLms, weighted_scores
 from gradiend_ui.engine.scoring.objectives.causal import ClmNextToken
 from gradiend_ui.engine.scoring.objectives.mlm import MlmMaskToken
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary, resolve_targets

@@ -18,7 +18,9 @@ from gradiend_ui.engine.data.rows import EvalRow, read_rows
 from gradiend_ui.engine.errors import NotFound
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.batches import cut
-from gradiend_ui.engine.scoring.lms import CausalLms, MaskedLms, Results
+from gradiend_ui.engine.scoring.lms_likelihood import CausalLms
+from gradiend_ui.engine.scoring.lms_masked import MaskedLms
+from gradiend_ui.engine.scoring.lms_measure import Results
 from gradiend_ui.engine.scoring.objectives.probabilities import RowBlock
 from gradiend_ui.engine.scoring.targets import ClassTargets
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy
