@@ -113,10 +113,29 @@ def test_a_broken_cell_says_what_it_says_everywhere(make_picture, options, words
     broken = make_picture(degenerate=[[None, None, found], [None] * 3])
     told = text_of(build_reason(broken, options, {"feature_factor": -1.0, "learning_rate": 0.5}, words))
     assert "The model is broken here." in told and "It says “[CLS]” at 97 % of the places" in told
-    assert "at 12 % at most" in told
+    assert "says what it says most at 12 %" in told
     other = text_of(build_reason(broken, options, {"feature_factor": -1.0, "learning_rate": 0.2}, words))
     assert "broken" not in other
     assert "The model is broken there: it says '[CLS]' at 97%" in grid_csv(broken)
+
+
+def test_a_broken_winner_is_told_whatever_cell_is_selected(make_picture, options, words) -> None:
+    found = {"token": "the / ,", "share": 0.95, "base_share": 0.2}
+    picture = make_picture(selection={**make_picture()["selection"], "degenerate": found})
+    told = text_of(build_reason(picture, options, {"feature_factor": -1.0, "learning_rate": 0.1}, words))
+    assert "The winner is broken." in told and "It says “the / ,” at 95 % of the places" in told
+    own = make_picture(selection=picture["selection"], degenerate=[[None, found, None], [None] * 3])
+    at_winner = text_of(build_reason(own, options, CELL, words))
+    assert at_winner.count("“the / ,”") == 1 and "The model is broken here." in at_winner
+    assert "broken" not in text_of(build_reason(make_picture(), options, None, words))
+
+
+def test_a_broken_winner_is_marked_among_all_winners(make_picture, options, words) -> None:
+    found = {"token": "[CLS]", "share": 0.97, "base_share": 0.12}
+    both = {**WINNER, "lms_ratio": 0.5, "fallback": True, "degenerate": found}
+    alone = {**WINNER, "target_class": "F", "lms_ratio": 0.5, "fallback": False, "degenerate": found}
+    text = text_of(build_reason(make_picture(winners=[both, alone]), options, CELL, words))
+    assert "less M (Fallback, broken)" in text and "less F (broken)" in text
 
 
 def test_before_a_sweep_the_card_waits(words) -> None:
