@@ -19,7 +19,14 @@ from torch.nn import functional
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import Blocks, cut, cut_within_chunks, widths_of_chunks
-from gradiend_ui.engine.scoring.lms_measure import TEXTS_PER_CHUNK, Results, most_said_of, standard_error
+from gradiend_ui.engine.scoring.lms_measure import (
+    NO_TOKENS,
+    TEXTS_PER_CHUNK,
+    Results,
+    most_said_of,
+    or_padding,
+    standard_error,
+)
 from gradiend_ui.engine.scoring.padding import padding_moves, whole_rows
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, MostSaid
@@ -46,7 +53,7 @@ class _TokenLikelihood:
         self.first_look = blocks.first_look
         sample = next((b for b, wanted in batches if len(wanted)), None)
         if sample is None:
-            raise BadData("The neutral texts hold no token to predict: give longer texts.")
+            raise BadData(NO_TOKENS)
         self._readout = Readout.trying(base.model, sample, tried)
 
     @property
@@ -205,11 +212,6 @@ def causal_batch(base: BaseModel, sequences: list[list[int]], ignored: frozenset
         counted &= ~torch.isin(input_ids[:, 1:], torch.tensor(sorted(ignored)))
     rows, positions = counted.nonzero(as_tuple=True)
     return Batch(input_ids, attention_mask, rows, positions), input_ids[rows, positions + 1]
-
-
-def or_padding(base: BaseModel, sequences: Sequence[list[int]]) -> list[list[int]]:
-    """A text without tokens is one token of padding."""
-    return [ids or [base.pad_id] for ids in sequences]
 
 
 def seq2seq_batch(

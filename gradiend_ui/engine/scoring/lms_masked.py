@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.batches import cut, cut_within_chunks, widths_of_chunks
-from gradiend_ui.engine.scoring.lms_measure import TEXTS_PER_CHUNK, Results, most_said_of, standard_error
+from gradiend_ui.engine.scoring.lms_measure import (
+    NO_TOKENS,
+    TEXTS_PER_CHUNK,
+    Results,
+    most_said_of,
+    or_padding,
+    standard_error,
+)
 from gradiend_ui.engine.scoring.padding import padding_moves, whole_rows
 from gradiend_ui.engine.scoring.readout import Batch, Readout, padded
 from gradiend_ui.engine.values import DEFAULT_LIMITS, BatchLimits, MostSaid
@@ -43,9 +50,12 @@ class MaskedLms:
         limits: BatchLimits = DEFAULT_LIMITS,
     ) -> None:
         tokenizer = base.tokenizer
-        encoded = base.encode(texts, base.max_length)
+        found = base.encode(texts, base.max_length)
+        if not any(found):
+            raise BadData(NO_TOKENS)
+        encoded = or_padding(base, found)
         draw = random.Random(MASK_SEED)
-        drawn = [draw.sample(range(len(ids)), max(1, int(MASKED_SHARE * len(ids)))) for ids in encoded]
+        drawn = [draw.sample(range(len(ids)), max(1, int(MASKED_SHARE * len(ids)))) if ids else [] for ids in found]
         self._tokenizer = tokenizer
         self._spelling: dict[int, str] = {}
         tried = shaken_copy(base.model)

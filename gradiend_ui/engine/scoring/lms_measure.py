@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.values import MostSaid
 
 Model = Any
 TEXTS_PER_CHUNK = 32
 """How many neutral texts the reference pads together."""
+NO_TOKENS = "The neutral texts hold no token to predict: give longer texts."
 Results: TypeAlias = Mapping[int, NDArray[Any]]
 
 
@@ -55,6 +57,11 @@ class LmsMeasurement(Protocol):
     def bounds(self, results: Results) -> tuple[float, float]:
         """(least, most) that the LMS of all blocks can be when these blocks are known; equal when all are."""
         ...
+
+
+def or_padding(base: BaseModel, sequences: Sequence[list[int]]) -> list[list[int]]:
+    """A text without tokens is one token of padding."""
+    return [ids or [base.pad_id] for ids in sequences]
 
 
 def spelled(tokenizer: Any, token: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.base.loading import load_base_model
@@ -20,6 +21,7 @@ from gradiend_ui.engine.scoring.objectives.causal import ClmNextToken
 from gradiend_ui.engine.scoring.objectives.mlm import MlmMaskToken
 from gradiend_ui.engine.scoring.targets import ClassTargets, TargetVocabulary, resolve_targets
 from gradiend_ui.engine.scoring.token_boundary import boundary_report
+from tests.support.zoo import ZOO, build
 
 WORDS = ClassTargets({"M": ("he", "himself"), "F": ("she", "herself")}, ("M", "F"))
 
@@ -217,3 +219,21 @@ def test_what_is_no_language_model_is_refused(tiny_bert: Path, tmp_path: Path) -
     (tmp_path / "config.json").write_text((tiny_bert / "config.json").read_text().replace("ForMaskedLM", "ForTokens"))
     with pytest.raises(BadBase, match="neither a masked nor a causal"):
         load_base_model(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_a_text_without_tokens_is_passed_over(kind: str) -> None:
+    """A tokenizer without special tokens makes nothing of an empty text, or of one that holds only what it drops."""
+    base = build(next(kept for kept in ZOO if str(kept) == kind))
+    plain = TemplateProcessing(single="$A", special_tokens=[])
+    base.tokenizer.backend_tokenizer.post_processor = plain
+    texts = ["the book is old .", "a song ."]
+    empty = MaskedLms(base, ["", *texts, ""])
+    alone = MaskedLms(base, texts)
+    told, wanted = (
+        lms.summarise({block: lms.score(base.model, block) for block in range(len(lms.block_texts))})
+        for lms in (empty, alone)
+    )
+    assert told == wanted and sum(empty.block_texts) == 4
+    with pytest.raises(BadData, match="hold no token to predict"):
+        MaskedLms(base, ["", ""])
