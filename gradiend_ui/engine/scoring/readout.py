@@ -174,6 +174,24 @@ def _in_company(batch: Batch) -> Batch:
     )
 
 
+def _one_narrower(batch: Batch) -> Batch:
+    """The batch without its last column: a model that fills its texts up to a multiple (Longformer) takes back as much
+    of what is narrowed, which does not show where nothing is filled up. The same batch where no point is left."""
+    width = batch.input_ids.shape[1] - 1
+    kept = batch.point_positions < width
+    if batch.decoder_input_ids is not None or not kept.any():
+        return batch
+    rest = (batch.position_ids, batch.token_type_ids)
+    return Batch(
+        batch.input_ids[:, :width],
+        batch.attention_mask[:, :width],
+        batch.point_rows[kept],
+        batch.point_positions[kept],
+        None,
+        *(None if tensor is None else tensor[:, :width] for tensor in rest),
+    )
+
+
 def _cut_short(batch: Batch) -> Batch:
     """Every second row without what stands right of its last point: as if it were shorter, and padded."""
     mask = batch.attention_mask.clone()
@@ -201,16 +219,18 @@ class Readout:
         cls("nowhere").logits(model, batch)
         tried = shaken_copy(model) if shaken is None else shaken
         batch = _cut_short(_in_company(batch))
+        batches = (batch, _one_narrower(batch))
         for place in ("last layer", "head"):
-            if _narrowing_module(model, place) is None:
-                continue
-            try:
-                plain, narrow = cls("nowhere").logits(tried, batch), cls(place).logits(tried, batch)
-            except (CannotRun, *MISFITS):
-                continue
-            if close(narrow, plain, model.dtype):
+            if _narrowing_module(model, place) is not None and all(cls(place)._holds(tried, own) for own in batches):
                 return cls(place)
         return cls("nowhere")
+
+    def _holds(self, tried: Model, batch: Batch) -> bool:
+        """Whether the narrowing gives the plain logits of `tried` in this batch."""
+        try:
+            return close(self.logits(tried, batch), Readout("nowhere").logits(tried, batch), tried.dtype)
+        except (CannotRun, *MISFITS):
+            return False
 
     @torch.inference_mode()
     def logits(self, model: Model, batch: Batch) -> Tensor:

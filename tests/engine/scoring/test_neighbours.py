@@ -84,6 +84,19 @@ def test_a_model_that_tells_rows_apart_is_read_in_batches_of_any_size(monkeypatc
     assert Readout.trying(base.model, row, tried).narrow_at == "last layer", "which fails for two rows"
 
 
+def test_a_model_that_fills_its_texts_up_is_tried_at_two_widths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longformer takes its filling back from what was narrowed: points were lost, but for widths of its window."""
+    base = build(Kept("longformer", "masked", "bytes", {"attention_window": 4}))
+    ids = torch.arange(5, 37).view(4, 8)
+    full = Batch(ids, torch.ones_like(ids), torch.tensor([0, 1, 2, 3]), torch.tensor([1, 2, 3, 6]))
+    other = Batch(ids[:, :7], torch.ones_like(ids[:, :7]), full.point_rows, full.point_positions)
+    found = Readout.trying(base.model, full)
+    assert found.narrow_at == "head" and len(found.logits(base.model, other)) == 4
+    monkeypatch.setattr(readout, "_one_narrower", lambda batch: batch)
+    fooled = Readout.trying(base.model, full)
+    assert fooled.narrow_at == "last layer" and len(fooled.logits(base.model, other)) < 4
+
+
 def test_a_row_in_company_is_there_twice_with_its_points() -> None:
     ids = torch.tensor([[5, 6, 7]])
     twice = readout._in_company(Batch(ids, torch.ones_like(ids), torch.tensor([0, 0]), torch.tensor([0, 2])))
