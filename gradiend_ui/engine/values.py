@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, NotRequired, TypedDict, get_args
 
@@ -229,15 +229,10 @@ ProbsByDataset = Mapping[str, Mapping[str, float]]
 
 
 class MostSaidJson(TypedDict):
-    """See `MostSaid`."""
+    """What is told of `MostSaid`."""
 
     token: str
     share: float
-    second: str | None
-    pair: float
-    right: float
-    right_pair: float
-    places: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,15 +253,8 @@ class MostSaid:
     places: int = 0
 
     def to_json(self) -> MostSaidJson:
-        return {
-            "token": self.token,
-            "share": self.share,
-            "second": self.second,
-            "pair": self.pair,
-            "right": self.right,
-            "right_pair": self.right_pair,
-            "places": self.places,
-        }
+        """What is told; a score keeps all of it."""
+        return {"token": self.token, "share": self.share}
 
     def broken_beside(self, base: MostSaid | None) -> Broken | None:
         """What a model that says this is broken by: it says the same nearly everywhere, and the base does not; None
@@ -378,7 +366,7 @@ class CellScore:
             "reason": self.reason,
             **({"errors": {name: finite_or_none(value) for name, value in self.errors.items()}} if self.errors else {}),
             **({} if self.precision == DEFAULT_PRECISION else {"precision": self.precision}),
-            **({} if self.most_said is None else {"most_said": self.most_said.to_json()}),
+            **({} if self.most_said is None else {"most_said": asdict(self.most_said)}),
         }
 
     @classmethod

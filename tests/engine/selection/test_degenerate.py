@@ -93,6 +93,10 @@ def test_a_picture_tells_which_cells_are_broken() -> None:
 def test_a_score_keeps_it_in_the_store() -> None:
     assert CellScore.from_json(json.loads(json.dumps(BROKEN.to_json()))).most_said == MostSaid("[CLS]", 0.97)
     assert CellScore.from_json({**SANE.to_json(), "most_said": None}).most_said is None
+    before = {**BROKEN.to_json(), "most_said": {"token": "[CLS]", "share": 0.97}}
+    assert CellScore.from_json(before) == BROKEN, "as versions before this one kept it"
+    whole = replace(BROKEN, most_said=said(0.5, 0.9, 0.1, 0.2, 40))
+    assert CellScore.from_json(json.loads(json.dumps(whole.to_json()))) == whole
 
 
 @pytest.mark.parametrize("name", ["tiny_bert", "tiny_gpt2", "tiny_t5"])
