@@ -24,6 +24,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, ParamSpec, Self, TypeVar
 
@@ -129,7 +130,7 @@ def shown(value: object) -> str:
     """A value as a sentence may quote it: its repr, cut off after some 80 characters."""
     if isinstance(value, (list, dict)):
         return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value):,}" if value else repr(value)
-    text = repr(value[: SHOWN + 1] if isinstance(value, str) else value)
+    text = repr(value[: SHOWN + 1]) if isinstance(value, str) else " ".join(repr(value).split())
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
@@ -177,8 +178,11 @@ def refusing(not_here: Mapping[str, str] = NONE) -> Callable[[Callable[P, R]], C
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             made = type(args[0]).__name__ if function.__name__ == "__init__" and args else function.__name__
             check_call(made, signature, args, kwargs, not_here)
+            bound = signature.bind(*args, **kwargs)
             if function.__name__ != "__init__":
-                check_kinds(made, signature.bind(*args, **kwargs))
+                check_kinds(made, bound)
+            for argument, value in bound.arguments.items():
+                check_truth(made, argument, value, str(signature.parameters[argument].annotation))
             return function(*args, **kwargs)
 
         return call
@@ -228,26 +232,73 @@ def check_call(
 
 KINDS: Mapping[str, tuple[tuple[type, ...], str]] = MappingProxyType(
     {
-        "str | Path": ((str, os.PathLike), "a path"),
         "str": ((str,), "a text"),
+        "Path": ((os.PathLike,), "a path"),
+        "str | Path": ((str, os.PathLike), "a path"),
         "Mapping": ((Mapping,), "a dictionary"),
         "tuple[float, float]": ((tuple, list), "two numbers"),
+        "bool": ((bool, int, type(None)), "True or False"),
+        "None": ((type(None),), "None"),
     }
 )
-"""What an argument with such an annotation may be, and how a sentence calls it; None where the annotation says so."""
+"""What an argument with such an annotation may be, and how a sentence calls it."""
 
 
 def check_kinds(name: str, bound: inspect.BoundArguments) -> None:
-    """Raises BadGrid for a value of another kind than its annotation says, as far as `KINDS` knows it."""
+    """Raises BadGrid for a value of another kind than its annotation says, as far as `KINDS` knows it, and for a text
+    that no file, tokenizer or page takes."""
     for argument, value in bound.arguments.items():
-        told = str(bound.signature.parameters[argument].annotation)
-        plain = told.removesuffix(" | None")
-        kinds, called = KINDS.get("Mapping" if plain.startswith("Mapping[") else plain, ((object,), ""))
-        if isinstance(value, kinds) or (value is None and plain != told):
+        check_text(argument, value)
+        annotation = str(bound.signature.parameters[argument].annotation)
+        told = annotation.replace("str | Path", "str|Path").split(" | ")
+        kinds = [KINDS.get("Mapping" if one.startswith("Mapping[") else one.replace("|", " | ")) for one in told]
+        known = [kind for kind in kinds if kind is not None]
+        fits = any(isinstance(value, accepted) for accepted, _ in known) or _is_flag(value, told)
+        if fits or len(known) < len(kinds):
             continue
-        raise BadGrid(
-            f"{name}(): {argument} must be {called}{' or None' if plain != told else ''}, not {shown(value)}."
-        )
+        raise BadGrid(f"{name}(): {argument} must be {' or '.join(word for _, word in known)}, not {shown(value)}.")
+
+
+def check_truth(name: str, argument: str, value: object, annotation: str) -> None:
+    """Raises BadGrid for a table or an array, which is neither true nor false, where the argument takes none."""
+    if not hasattr(type(value), "__bool__") or any(word in annotation for word in TAKES_TABLES):
+        return
+    try:
+        bool(value)
+    except Exception:  # what a library raises for its tables and tensors is of no common kind
+        raise BadGrid(f"{name}(): {argument} cannot be {shown(value)}: it must be {annotation}.") from None
+
+
+TAKES_TABLES = ("Any", "DataFrame", "Sequence", "Tensor", "object", "Split", "Names")
+"""Annotations that a table, a series or an array may fit."""
+
+
+def check_text(argument: str, value: object) -> None:
+    """Raises BadName for a text with a zero byte or half a character in it."""
+    if isinstance(value, str) and ("\0" in value or is_broken(value)):
+        raise BadName(f"{argument} {shown(value)} holds a character that no file, tokenizer or page takes: remove it.")
+
+
+def items_of(value: object) -> tuple[Any, ...] | None:
+    """The items of a list, tuple, set, array or series; None for a text, a mapping, or what has no items."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        return None
+    try:
+        return tuple(value)
+    except TypeError:  # an array or tensor of no dimension
+        return None
+
+
+def stated_path(path: str | os.PathLike[str], argument: str) -> Path:
+    """The path of an argument. Raises BadName for an empty one, which would mean the working directory."""
+    if not str(path).strip():
+        raise BadName(f"{argument} is empty: give a folder or a file name.")
+    return Path(path)
+
+
+def _is_flag(value: object, told: Iterable[str]) -> bool:
+    """Whether it is numpy's True or False, where a flag is asked for."""
+    return "bool" in told and type(value).__name__ in ("bool", "bool_")
 
 
 class NotHere(NotAllowed, AttributeError):

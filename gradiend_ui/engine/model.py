@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from gradiend_ui.engine.base.base_model import BaseModel, DeviceMap, Model, Tokenizer
-from gradiend_ui.engine.base.finding import Scoring, load_base, stated_location, unwrapped
-from gradiend_ui.engine.base.loading import checked_device, move_model
+from gradiend_ui.engine.base.finding import Scoring, check_given, load_base, stated_location, unwrapped
+from gradiend_ui.engine.base.loading import check_dtype, check_is_model, checked_device, move_model
 from gradiend_ui.engine.checkpoint import importance as ranking
 from gradiend_ui.engine.checkpoint import loaded
 from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder, GradientCreator, gradients_of_text, plain_number
@@ -25,7 +25,7 @@ from gradiend_ui.engine.checkpoint.context import FeatureDefinition, labels_of
 from gradiend_ui.engine.checkpoint.loaded import Trained
 from gradiend_ui.engine.checkpoint.other_names import NOT_IN_LOADING, NOT_IN_MAKING, NOT_IN_SAVING, UnlikeTheReference
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
-from gradiend_ui.engine.errors import BadData, refusing_class
+from gradiend_ui.engine.errors import BadData, BadGrid, refusing_class, shown, stated_path
 from gradiend_ui.engine.files.model_files import TRAINING
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors, told_apart
 from gradiend_ui.engine.values import Part, finite
@@ -110,6 +110,7 @@ class ModelWithGradiend(UnlikeTheReference):
         gradient_creator: lets `encode` take texts. require_gradiend_model: always so here.
         Raises BadCheckpoint or BadBase with the file and field that do not fit.
         """
+        check_given(base_model, tokenizer, torch_dtype)
         trained = loaded.read_trained(load_directory)
         device_map = base_model_device_map if device_map is None else device_map
         on = None if device_map is not None else device_base_model or device
@@ -194,6 +195,8 @@ class ModelWithGradiend(UnlikeTheReference):
 
     @feature_class_encoding_direction.setter
     def feature_class_encoding_direction(self, direction: Mapping[str, float] | None) -> None:
+        if not isinstance(direction, (Mapping, type(None))):
+            raise BadGrid(f"The directions must be a dictionary, such as {{'F': 1, 'M': -1}}, not {shown(direction)}.")
         self._set(replace(self._state, trained=loaded.directed(self._state.trained, direction or {})))
 
     def set_feature_class_encoding_direction(self, class_labels: Mapping[str, float]) -> None:
@@ -237,6 +240,8 @@ class ModelWithGradiend(UnlikeTheReference):
         a new one. Returns this object. Raises BadBase for a device that is not there.
         """
         device = None if device is None else checked_device(device)
+        if torch_dtype is not None:
+            check_dtype(torch_dtype)
         trained = loaded.converted(self._state.trained, device, torch_dtype)
         move_model(self.base_model, device, torch_dtype)
         self._set(replace(self._state, trained=trained))
@@ -248,7 +253,7 @@ class ModelWithGradiend(UnlikeTheReference):
 
     def cuda(self, device: int | str | torch.device | None = None) -> ModelWithGradiend:
         """`to` the current CUDA device, or that of the given number or name."""
-        return self.to(f"cuda:{device}" if isinstance(device, int) else device or "cuda")
+        return self.to(f"cuda:{device}" if isinstance(device, int) else "cuda" if device in (None, "") else device)
 
     def encode(self, input: Tensor | str, label: str | None = None, return_float: bool = False) -> Tensor | float:
         """The encoder's output for a flat gradient (..., mapped weights): (..., latent_dim), with tanh in [-1, 1].
@@ -257,6 +262,8 @@ class ModelWithGradiend(UnlikeTheReference):
         return_float: a float instead; needs a single value.
         Raises BadData for a text without label or gradient creator, for another length, and for several values.
         """
+        if not isinstance(input, (Tensor, str)):
+            raise BadData(f"encode takes a masked text or a gradient (a tensor), not {shown(input)}.")
         if not isinstance(input, Tensor):
             input = gradients_of_text(self.gradient_creator, input, label)
         with torch.no_grad():
@@ -314,7 +321,7 @@ class ModelWithGradiend(UnlikeTheReference):
     ) -> list[dict[str, Any]]:
         """Write those rows to a .json or .csv file and return them. Raises BadName for another suffix."""
         rows = self.get_topk_feature_metadata(part, topk)
-        ranking.write_feature_rows(rows, Path(output_path))
+        ranking.write_feature_rows(rows, stated_path(output_path, "output_path"))
         return rows
 
     def get_enhancer_mask(self, topk: int | float, part: str = "decoder-weight") -> Tensor:
@@ -361,7 +368,9 @@ class ModelWithGradiend(UnlikeTheReference):
         """The same GRADIEND on another loaded model, for example the one below a head that only training needed.
 
         This object stays as it is. Raises BadBase when `new_base` lacks a mapped parameter."""
-        other, base = copy.copy(self), replace(self.base, model=unwrapped(new_base))
+        model = unwrapped(new_base)
+        check_is_model(model, "new_base")
+        other, base = copy.copy(self), replace(self.base, model=model)
         other._set(replace(self._state, base=base))
         return other
 
@@ -380,7 +389,7 @@ class ModelWithGradiend(UnlikeTheReference):
         """
         loaded.save_trained(
             self._state.trained,
-            Path(save_directory),
+            stated_path(save_directory, "save_directory"),
             base_model=self._state.location,
             keep_tokenizer=self._state.location == stated_location(self.checkpoint),
             use_safetensors=use_safetensors is not False,

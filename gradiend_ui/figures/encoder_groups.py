@@ -153,7 +153,7 @@ def panels_of(frame: pd.DataFrame, *, include_neutral: bool, neutral_split: str)
     if "data_split" not in frame.columns or frame.loc[own, "data_split"].nunique(dropna=True) < 2:
         return {"": frame}
     splits = frame["data_split"].astype(str).where(own, neutral_split)
-    kept = own | include_neutral
+    kept = own | bool(include_neutral)
     present = set(splits[kept & (own | splits.isin(set(splits[own])))])
     ordered = [name for name in SPLITS if name in present]
     ordered += sorted(present - set(ordered))

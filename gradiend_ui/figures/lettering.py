@@ -17,6 +17,8 @@ from gradiend_ui.engine.errors import BadData, nearest
 from gradiend_ui.figures.panels import PIXELS_PER_INCH
 
 POINTS_PER_INCH = 72
+LARGEST = 1e6
+"""Of a size or place that a figure can have."""
 PLACES: Mapping[str, tuple[float, float, str, str]] = {
     "best": (1.0, 1.0, "right", "top"),
     "upper right": (1.0, 1.0, "right", "top"),
@@ -143,8 +145,8 @@ def _pixels(points: float) -> float:
     return points * PIXELS_PER_INCH / POINTS_PER_INCH
 
 
-def _number(value: object) -> float | None:
+def _number(value: Any) -> float | None:
     """A finite number of Python's or numpy's; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         return None
-    return float(value)
+    return float(value) if -LARGEST < value < LARGEST else None

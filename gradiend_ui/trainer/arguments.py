@@ -7,14 +7,16 @@ their default and refused otherwise, in a sentence. Trains nothing: `trainer.tra
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gradiend_ui.engine.data.rows import MASK
-from gradiend_ui.engine.errors import BadGrid, NotAllowed, nearest, refusing_class
+from gradiend_ui.engine.errors import BadGrid, NotAllowed, items_of, nearest, refusing_class, shown
 from gradiend_ui.engine.training.settings import METRICS, OPTIMIZERS, SAVED, PostPruneConfig, PrePruneConfig
 from gradiend_ui.engine.values import SOURCES
 
@@ -266,8 +268,9 @@ class TrainingArguments:
                 f"learning_rate={self.learning_rate!r} is not here: give a number; 1e-4 is a good first guess."
             )
         for name, (default, advice) in NOT_HERE.items():
-            if getattr(self, name) != default:
-                raise NotAllowed(f"{name}={getattr(self, name)!r}: {advice}.")
+            value = getattr(self, name)
+            if value is not default and not (isinstance(value, bool | int) and value == default):
+                raise NotAllowed(f"{name}={shown(value)}: {advice}.")
 
     def _check_values(self) -> None:
         for name in POSITIVE:
@@ -279,6 +282,10 @@ class TrainingArguments:
         for name in ("max_steps", "eval_steps", "save_steps"):
             check_whole(name, getattr(self, name), -1)
         check_whole("seed", self.seed, 0, optional=True)
+        for entry in fields(self):  # numpy's numbers and flags are taken, and written as Python's
+            value = getattr(self, entry.name)
+            if isinstance(value, np.integer | np.bool_):
+                setattr(self, entry.name, value.item())
         for name in FLAGS:
             if not isinstance(getattr(self, name), bool):
                 raise BadGrid(f"{name} must be True or False, not {getattr(self, name)!r}.")
@@ -318,10 +325,11 @@ class TrainingArguments:
             raise BadGrid(f"mask_placeholder must be a text, such as {MASK!r}, not {self.mask_placeholder!r}.")
         if isinstance(self.params, str):
             raise BadGrid(f"params must be a list of names, not the text {self.params!r}: write [{self.params!r}].")
-        if self.params is not None and not isinstance(self.params, Iterable):
-            raise BadGrid(f"params must be a list of parameter names or wildcards, not {self.params!r}.")
         if self.params is not None:
-            self.params = list(self.params)
+            names = items_of(self.params)
+            if names is None:
+                raise BadGrid(f"params must be a list of parameter names or wildcards, not {shown(self.params)}.")
+            self.params = list(names)
             if not all(isinstance(name, str) for name in self.params):
                 raise BadGrid(f"params must be a list of parameter names or wildcards, not {self.params!r}.")
 
@@ -341,7 +349,7 @@ def check_whole(name: str, value: object, least: int, *, optional: bool = False)
     """Raises BadGrid unless `value` is a whole number from `least` on, or None where that is optional."""
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise BadGrid(f"{name} must be a whole number from {least}{' or None' if optional else ''}, not {value!r}.")
 
 

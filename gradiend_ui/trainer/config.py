@@ -9,18 +9,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 from gradiend_ui.engine.data.forms.form import HELDOUT, DataForm, GroupKey, Ratios, split_ratios
 from gradiend_ui.engine.data.forms.sources import read_tables
 from gradiend_ui.engine.data.forms.unified import UnifiedData, unify
 from gradiend_ui.engine.data.rows import MASK
-from gradiend_ui.engine.errors import BadData, refusing_class
+from gradiend_ui.engine.errors import BadData, items_of, refusing_class, shown
 from gradiend_ui.engine.scoring.own_tables import tell_left_out
 from gradiend_ui.trainer.arguments import TrainingArguments
 
 log = logging.getLogger(__name__)
 DEFAULT_SPLIT_COLUMN = "split"
+REQUIRED = ("masked_col", "label_col", "label_class_col")
+COLUMNS = (*REQUIRED, "alternative_col", "alternative_class_col", "split_col", "split_group_col")
 
 
 @refusing_class()
@@ -94,12 +97,14 @@ class TextPredictionConfig:
         self.split_train_ratio, self.split_val_ratio, self.split_test_ratio = ratios
         for name in ("n_features", "max_counterfactuals_per_sentence"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise BadData(f"{name} must be a whole number from 1, not {value!r}.")
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise BadData(f"{name} must be a whole number from 1, not {shown(value)}.")
+            setattr(self, name, int(value))
         for name in ("decoder_eval_lms_max_samples", "eval_neutral_max_rows"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise BadData(f"{name} must be a whole number from 1 or None, not {value!r}.")
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < 1):
+                raise BadData(f"{name} must be a whole number from 1 or None, not {shown(value)}.")
+            setattr(self, name, None if value is None else int(value))
         for name in (
             "decoder_eval_restrict_to_target_classes",
             "decoder_eval_prob_on_other_class",
@@ -107,13 +112,14 @@ class TextPredictionConfig:
         ):
             if not isinstance(getattr(self, name), bool):
                 raise BadData(f"{name} must be True or False, not {getattr(self, name)!r}.")
-        if not isinstance(self.class_merge_map or {}, Mapping):
+        if not isinstance(self.class_merge_map, (Mapping, type(None))):
             raise BadData(f"class_merge_map must be {{merged class: [base classes]}}, not {self.class_merge_map!r}.")
         for name in ("decoder_eval_ignore_tokens", "eval_neutral_additional_excluded_words"):
             words = getattr(self, name)
-            listed = words is None or (isinstance(words, Iterable) and not isinstance(words, str))
-            if not listed or not all(isinstance(word, str) for word in words or ()):
-                raise BadData(f"{name} must be a list of words, not {words!r}.")
+            told = () if words is None else items_of(words)
+            if told is None or not all(isinstance(word, str) for word in told):
+                raise BadData(f"{name} must be a list of words, not {shown(words)}.")
+            setattr(self, name, None if words is None else told)
         self.form()
 
     def _check_kinds(self) -> None:
@@ -123,6 +129,10 @@ class TextPredictionConfig:
                 raise BadData(f"{name} must be a share from 0 to 1, not {ratio!r}.")
         if self.split_ratios is not None and not isinstance(self.split_ratios, Iterable):
             raise BadData(f"split_ratios must be three shares or a mapping of them, not {self.split_ratios!r}.")
+        for name in COLUMNS:
+            column = getattr(self, name)
+            if not isinstance(column, (str, type(None))) or (column is None and name in REQUIRED):
+                raise BadData(f"{name} must be the name of a column, not {shown(column)}.")
         if not isinstance(self.mask_placeholder, str):
             raise BadData(f"mask_placeholder must be a text, such as '[MASK]', not {self.mask_placeholder!r}.")
         merged = self.class_merge_map
@@ -140,6 +150,7 @@ class TextPredictionConfig:
                 f"mask_placeholder is {self.mask_placeholder!r} in the config and {mask_placeholder!r} in the training "
                 "arguments: give it once."
             )
+        merged = self.class_merge_transition_groups
         return DataForm(
             masked_col=self.masked_col,
             label_col=self.label_col,
@@ -155,7 +166,7 @@ class TextPredictionConfig:
             target_classes=_names("target_classes", self.target_classes),
             all_classes=_names("all_classes", self.all_classes),
             class_merge_map=self.class_merge_map or {},
-            class_merge_transition_groups=self.class_merge_transition_groups or (),
+            class_merge_transition_groups=() if merged is None else merged,
             max_counterfactuals_per_sentence=self.max_counterfactuals_per_sentence,
             counterfactual_seed=seed if self.random_state is None else self.random_state,
             hf_dataset=self.hf_dataset,
@@ -168,11 +179,12 @@ class TextPredictionConfig:
 def _names(setting: str, names: Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(names, str):
         raise BadData(f"{setting} is the text {names!r}; give a list of class names, for example [{names!r}].")
-    if names is not None and not isinstance(names, Iterable):
-        raise BadData(f"{setting} must be a list of class names, not {names!r}.")
+    told = items_of(names)
+    if names is not None and told is None:
+        raise BadData(f"{setting} must be a list of class names, not {shown(names)}.")
     if isinstance(names, (set, frozenset)):
         raise BadData(f"{setting} is a set, which has no order: give a list, the class encoded as +1 first.")
-    return tuple(str(name) for name in names) or None if names is not None else None
+    return tuple(map(str, told)) or None if told is not None else None
 
 
 def config_of(given: Mapping[str, Any]) -> TextPredictionConfig:

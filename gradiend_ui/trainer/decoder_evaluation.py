@@ -8,7 +8,7 @@ of its cells were scored again. Knows no figure.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from gradiend_ui.engine.checkpoint.finished_grid import (
     split_key,
     write_grid_cache,
 )
-from gradiend_ui.engine.errors import BadData, BadGrid, BadName, Failed, NotFound, TooLarge
+from gradiend_ui.engine.errors import BadData, BadGrid, BadName, Failed, NotFound, TooLarge, items_of
 from gradiend_ui.engine.files.csv_text import csv_text
 from gradiend_ui.engine.files.whole_or_absent import write_whole
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
@@ -275,7 +275,8 @@ def inquiry_of(
     or an extractor that can be none."""
     if extractor is not None and not callable(extractor):
         raise BadGrid(f"summary_extractor must be a function from the grid to candidates, not {extractor!r}.")
-    if metrics is not None and not isinstance(metrics, Iterable):
+    told = (metrics,) if isinstance(metrics, str) else items_of(metrics)
+    if metrics is not None and told is None:
         raise BadGrid(f"summary_metrics must be a list of names, not {metrics!r}.")
     return Inquiry(
         goal=request.goal,
@@ -284,7 +285,7 @@ def inquiry_of(
         strengthening=data.strengthening,
         policy=selector or LMSThresholdPolicy(),
         prob_on_other_class=data.config.decoder_eval_prob_on_other_class,
-        metrics=None if metrics is None else (metrics,) if isinstance(metrics, str) else tuple(metrics),
+        metrics=told,
         extractor=extractor,
     )
 

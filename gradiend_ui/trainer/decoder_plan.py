@@ -19,7 +19,7 @@ from gradiend_ui.engine.data.forms.sources import neutral_texts
 from gradiend_ui.engine.data.forms.unified import UnifiedData
 from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_rows
 from gradiend_ui.engine.data.rows import EvalRow
-from gradiend_ui.engine.errors import BadData, BadGrid
+from gradiend_ui.engine.errors import BadData, BadGrid, items_of, shown
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.own_tables import filled_texts, names_labels, own_rows
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
@@ -278,9 +278,9 @@ def goal_of(increase: object) -> str:
 
 
 def _yes_or_no(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise BadGrid(f"{name} must be True or False, not {value!r}.")
-    return value
+    if not isinstance(value, bool | np.bool_):
+        raise BadGrid(f"{name} must be True or False, not {shown(value)}.")
+    return bool(value)
 
 
 def asked_classes(target_class: Any, classes: Sequence[str]) -> tuple[str, ...]:
@@ -296,7 +296,7 @@ def class_names(given: Any) -> tuple[str, ...]:
     """Several classes as a list, tuple, array or series of names; () for None."""
     if given is None:
         return ()
-    names = tuple(given) if isinstance(given, Iterable) else (given,)
+    names = (given,) if isinstance(given, str) else items_of(given) or (given,)
     if not all(isinstance(name, str) for name in names):
         raise BadData(f"target_class must be a class name or a list of them, not {given!r}.")
     return names

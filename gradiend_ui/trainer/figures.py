@@ -137,7 +137,8 @@ def shift_source(data: DecoderData, results: object, target_class: str | None, i
     if not isinstance(results, Mapping):
         raise BadGrid("decoder_results must be what evaluate_decoder returned, a dictionary.")
     if target_class is None:
-        own = [name.removesuffix("_weaken") for name in results if name.endswith("_weaken") != increase]
+        named = [name for name in results if isinstance(name, str)]
+        own = [name.removesuffix("_weaken") for name in named if name.endswith("_weaken") != increase]
         target_class = next((name for name in own if name in data.classes), data.classes[0])
     key = target_class if increase else f"{target_class}_weaken"
     if key not in results:

@@ -17,7 +17,7 @@ from gradiend_ui.engine.base.base_model import WHOLE_RIGHT_CONTEXT, BaseModel, D
 from gradiend_ui.engine.base.chat_prompt import named_instruct
 from gradiend_ui.engine.base.files import holds_tokenizer
 from gradiend_ui.engine.base.hub import opened_at
-from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
+from gradiend_ui.engine.base.loading import check_dtype, check_is_model, load_base_model, load_tokenizer
 from gradiend_ui.engine.base.mask_head import BASE_FOLDER, base_instead, holds_mask_head
 from gradiend_ui.engine.base.objectives import AUTO, OBJECTIVES, objective_names
 from gradiend_ui.engine.base.unfit import check_finite_weights
@@ -236,6 +236,15 @@ def _stated_window(checkpoint: Checkpoint) -> int:
         file = "config.json: metadata" if WINDOW_FIELD in checkpoint.metadata else "training.json: training_args"
         raise BadBase(f"{file}.{WINDOW_FIELD} must be a whole number of tokens, -1 for all, not {shown(stated)}.")
     return stated
+
+
+def check_given(base_model: object, tokenizer: object, torch_dtype: torch.dtype) -> None:
+    """Raises BadBase for a base model, tokenizer or dtype of a script that cannot be one, before anything is loaded."""
+    check_dtype(torch_dtype)
+    if not isinstance(base_model, (str, Path, type(None))):
+        check_is_model(unwrapped(base_model), "base_model, unless it is a folder or a Hub id,")
+    if tokenizer is not None and not isinstance(tokenizer, (str, Path)) and not callable(tokenizer):
+        raise BadBase(f"tokenizer must be a folder, a Hub id or a loaded tokenizer, not {shown(tokenizer)}.")
 
 
 def unwrapped(model: Model) -> Model:

@@ -236,10 +236,21 @@ def _try_out(tokenizer: Tokenizer) -> None:
         vocabulary_size(tokenizer)
 
 
+def check_dtype(torch_dtype: torch.dtype) -> None:
+    """Raises BadBase for anything but a dtype that weights can be computed in."""
+    if not isinstance(torch_dtype, torch.dtype) or torch_dtype not in DTYPES:
+        raise BadBase(f"torch_dtype must be one of {', '.join(map(str, DTYPES))}, not {shown(torch_dtype)}.")
+
+
+def check_is_model(model: object, argument: str) -> None:
+    """Raises BadBase for anything but a loaded model of transformers."""
+    if not isinstance(model, torch.nn.Module) or not hasattr(model, "config"):
+        raise BadBase(f"{argument} must be a loaded model of transformers, not {shown(model)}.")
+
+
 def _check_placement(torch_dtype: torch.dtype, device: str | torch.device | None, device_map: DeviceMap | None) -> None:
     """Raises BadBase for a dtype, device or device map that cannot work here."""
-    if torch_dtype not in DTYPES:
-        raise BadBase(f"torch_dtype must be one of {', '.join(map(str, DTYPES))}, not {shown(torch_dtype)}.")
+    check_dtype(torch_dtype)
     if device is not None and device_map is not None:
         raise BadBase("Give device or device_map, not both: a device map places the model by itself.")
     if device_map is not None and importlib.util.find_spec("accelerate") is None:
@@ -252,7 +263,7 @@ def checked_device(device: str | torch.device) -> torch.device:
     """The device by its name. Raises BadBase for a name PyTorch does not know and for a GPU that is not there."""
     try:
         found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise BadBase(f"There is no device {shown(device)}: give 'cpu', 'cuda' or 'cuda:1', for example.") from error
     if found.type == "cuda" and not torch.cuda.is_available():
         raise BadBase(f"device {str(device)!r} needs a GPU that PyTorch can use, and there is none: give 'cpu'.")

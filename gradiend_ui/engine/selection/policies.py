@@ -6,11 +6,12 @@ assets/docs/development.md). Knows no classes, no goals and no grid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Protocol, TypeVar
 
-from gradiend_ui.engine.errors import BadGrid, refusing_class, shown
+from gradiend_ui.engine.errors import BadGrid, items_of, refusing_class, shown
 from gradiend_ui.engine.registry import Labels, Registry
 from gradiend_ui.engine.values import DEFAULT_RATIO, MOST_RATIO, finite
 
@@ -118,6 +119,9 @@ class LMSThresholdPolicy:
         return lms >= self.ratio * base_lms
 
     def select(self, metric: str, candidates: Sequence[Candidate], ctx: BaseContext) -> Candidate | None:
+        if not hasattr(ctx, "base_lms"):
+            raise BadGrid(f"ctx must be a BaseContext, such as BaseContext(base_lms=0.5), not {shown(ctx)}.")
+        _check_candidates(metric, candidates, with_lms=ctx.base_lms is not None)
         if ctx.base_lms is None and not self.require_base_lms:
             return _largest(candidates, lambda c: c.metrics.get(metric, float("-inf")))
         if ctx.base_lms is None:
@@ -135,7 +139,22 @@ class LMSTimesMetricPolicy:
     """The largest metric x lms; the first of equals wins. Needs no base LMS. Source of the rule: `gradiend` 0.2.3."""
 
     def select(self, metric: str, candidates: Sequence[Candidate], ctx: BaseContext) -> Candidate | None:
+        _check_candidates(metric, candidates)
         return _largest(candidates, lambda c: c.metrics.get(metric, float("-inf")) * c.lms)
+
+
+def _check_candidates(metric: str, candidates: Iterable[Candidate], *, with_lms: bool = True) -> None:
+    """Raises BadGrid unless all are candidates whose metric and, with_lms, LMS can be compared."""
+    found = items_of(candidates)
+    if found is None:
+        raise BadGrid(f"candidates must be a list of Candidate, not {shown(candidates)}.")
+    for one in found:
+        if not isinstance(one, Candidate) or not isinstance(one.metrics, Mapping):
+            raise BadGrid(f"candidates must be a list of Candidate with a dictionary of metrics, not {shown(one)}.")
+        read: dict[str, Any] = {"lms": one.lms} if with_lms else {}
+        for name, value in {**read, metric: one.metrics.get(metric, 0.0)}.items():
+            if not isinstance(value, Real):
+                raise BadGrid(f"{name} of a Candidate must be a number, not {shown(value)}.")
 
 
 def _largest(candidates: Sequence[Candidate], value: Any) -> Candidate | None:

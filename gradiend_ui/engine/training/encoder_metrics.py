@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradiend_ui.engine.errors import BadData
+from gradiend_ui.engine.errors import BadData, listed
 from gradiend_ui.engine.values import SPLITS
 
 NEUTRAL_TYPES = ("neutral_training_masked", "neutral_dataset")
@@ -46,6 +46,10 @@ def encoder_metrics(table: pd.DataFrame, pair: tuple[str, str] | None = None) ->
     """
     if table.empty:
         raise BadData("There is no encoded row: nothing can be measured.")
+    missing = [name for name in ("encoded", "label") if name not in table.columns]
+    if missing:
+        have = listed(table.columns) or "none"
+        raise BadData(f"A table of encoded rows needs the columns encoded and label; {missing[0]} is not in: {have}.")
     rows = table.copy()
     if "type" not in rows:
         rows["type"] = ["neutral" if label == 0 else "training" for label in rows["label"]]

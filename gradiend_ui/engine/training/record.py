@@ -194,7 +194,7 @@ def jsonable(value: Any) -> Any:
 
 
 @refusing()
-def load_training_stats(model_path: Path | str) -> dict[str, Any] | None:
+def load_training_stats(model_path: str | Path) -> dict[str, Any] | None:
     """training.json of a checkpoint or run folder, steps as text; None when there is none.
 
     model_path: the folder.

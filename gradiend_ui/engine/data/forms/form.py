@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from numbers import Real
 from typing import Any, TypeAlias
 
 from gradiend_ui.engine.data.rows import MASK
-from gradiend_ui.engine.errors import BadData, NotAllowed
+from gradiend_ui.engine.errors import BadData, NotAllowed, items_of, shown
 
 HELDOUT = "heldout"
 GroupKey: TypeAlias = "Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None"
@@ -124,7 +125,9 @@ def split_ratios(
             raise BadData(f"split_ratios lacks {missing[0]!r}; it needs train, validation and test.")
         found = [ratios[name] for name in names]
     elif ratios is not None:
-        found = tuple(ratios)
+        found = items_of(ratios) or ()
+    if not all(isinstance(share, Real) for share in found):
+        raise BadData(f"split_ratios must be three numbers from 0 to 1, not {shown(ratios)}.")
     if len(found) != 3 or min(found) < 0 or abs(sum(found) - 1.0) > 1e-6:
         raise BadData(f"split_ratios are {tuple(found)}; they must be three shares from 0 to 1 with the sum 1.")
     return float(found[0]), float(found[1]), float(found[2])
