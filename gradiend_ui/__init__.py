@@ -12,6 +12,7 @@
     Candidate               a cell as a policy sees it
     BaseContext             what a policy knows of the base model
     load_training_stats     read training.json of a GRADIEND
+    convert_research_checkpoint   write a GRADIEND of the papers' research code in today's format
     GradiendUIError         every refusal: a sentence, and a short `code`
 
 Names and arguments are those of the `gradiend` package; assets/docs/coming-from-gradiend.md in the repository says
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradiend_ui.engine.errors import GradiendUIError as GradiendUIError
+    from gradiend_ui.engine.export.research_format import convert_research_checkpoint as convert_research_checkpoint
     from gradiend_ui.engine.model import ModelWithGradiend as ModelWithGradiend
     from gradiend_ui.engine.selection.policies import BaseContext as BaseContext
     from gradiend_ui.engine.selection.policies import Candidate as Candidate
@@ -58,6 +60,7 @@ _HOMES = {
     "TextPredictionConfig": "gradiend_ui.trainer",
     "TextPredictionTrainer": "gradiend_ui.trainer",
     "TrainingArguments": "gradiend_ui.trainer",
+    "convert_research_checkpoint": "gradiend_ui.engine.export.research_format",
     "load_training_stats": "gradiend_ui.engine.training.record",
 }
 __all__ = ["__version__", *sorted(_HOMES)]

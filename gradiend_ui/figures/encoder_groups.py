@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradiend_ui.engine.errors import BadData, listed
+from gradiend_ui.engine.errors import BadData, listed, shown
 from gradiend_ui.engine.values import SPLITS
 
 TRAINING, NEUTRAL = "training", "neutral: "
@@ -46,7 +46,7 @@ class Labels:
         """Raises BadData for a text where a list of labels is asked for, and a list where a mapping is."""
         for name, value in (("violin_order", self.order), ("paired_legend_labels", self.pairs)):
             if isinstance(value, str) or not isinstance(value, Sequence):
-                raise BadData(f"{name} must be a list of labels, not {value!r}.")
+                raise BadData(f"{name} must be a list of labels, not {shown(value)}.")
         mappings = {"class_label_mapping": self.class_names, "legend_name_mapping": self.shown}
         for name, given in {**mappings, "legend_group_mapping": self.groups}.items():
             if not isinstance(given, Mapping):

@@ -23,6 +23,7 @@ Points = Sequence[tuple[int, float]]
 SPREADS = {"minmax": ("min", "max"), "iqr": ("q1", "q3")}
 NORMAL_95 = 1.96  # standard errors on either side of a mean
 HEIGHTS = {"means": 190, "correlation": 130, "loss": 130}
+UNCONVERGED = "NOT converged"
 SMOOTHED = 0.04  # of all steps: half the width of the loss's moving mean
 
 
@@ -48,6 +49,7 @@ def training_convergence(
     best_step: bool = True,
     label_name_mapping: Mapping[str, str] | None = None,
     title: str | bool = True,
+    highlight: bool = True,
     figsize: tuple[float, float] | None = None,
     lettering: Lettering = Lettering(),  # noqa: B008
     theme: str = "light",
@@ -58,7 +60,7 @@ def training_convergence(
     as the file has them); plot_mean_by_feature_class: None draws it only where it adds to the means by class
     class_spread: "minmax", "iqr" or "ci95" shades each class's spread, where the run recorded it; best_step marks the
     kept checkpoint; label_name_mapping: {class, or its label such as "1.0": name to
-    show}. Raises BadData where there is nothing to draw.
+    show}; highlight: say of a training that it did not converge. Raises BadData where there is nothing to draw.
     """
     palette = palette_named(theme)
     lines = read_lines(run_info, class_spread=class_spread)
@@ -74,8 +76,8 @@ def training_convergence(
     figure, panels = stacked(
         [_panel(kind, [line for line in lines if line.kind == kind], class_spread) for kind in kinds],
         palette,
-        title=("Training" if title is True else title or ""),
-        subtitle=_verdict(run_info) if title is True else "",
+        title="Training" if title is True else str(marked(title, run_info if highlight else None) or ""),
+        subtitle=_verdict(run_info, highlight) if title is True else "",
         key="" if best is None else f"┊  best step, kept as the checkpoint: {best}",
         x_title="step",
         x_axis=_step_axis(min(steps), max(steps)),
@@ -190,14 +192,22 @@ def _adds(lines: Sequence[Line]) -> bool:
     return found["class"] != found["feature class"]
 
 
-def _verdict(run_info: Mapping[str, Any]) -> str:
+def marked(title: str | bool, run_info: Mapping[str, Any] | None, default: str = "") -> str | bool:
+    """The title with a word on a training that did not converge, where its training.json says so; False as it is."""
+    info = (run_info or {}).get("convergence_info") or {}
+    if not title or info.get("converged") is not False:
+        return title
+    return f"{default if title is True else title} ({UNCONVERGED})"
+
+
+def _verdict(run_info: Mapping[str, Any], highlight: bool = True) -> str:
     """What the file says of the outcome: best correlation, its step, converged or not."""
     best, info = run_info.get("best_score_checkpoint") or {}, run_info.get("convergence_info") or {}
     parts = []
     if isinstance(best.get("correlation"), (int, float)):
         parts.append(f"best correlation {three_digits(best['correlation'])} at step {best.get('global_step')}")
-    if "converged" in info:
-        parts.append("converged" if info["converged"] else "NOT converged")
+    if "converged" in info and (info["converged"] or highlight):
+        parts.append("converged" if info["converged"] else UNCONVERGED)
     return "; ".join(parts)
 
 

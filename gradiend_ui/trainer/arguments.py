@@ -102,7 +102,8 @@ class TrainingArguments:
     torch_dtype: of base model and GRADIEND, None: float32; base_model_device_map: as in transformers
     pre_prune_config, post_prune_config: weights kept before and after; reuse_pre_prune: all seeds keep the same ones
     seed: of all draws and the first of several seeds, None: another one every time
-    fail_on_non_convergence: raise Failed after a training that did not converge
+    fail_on_non_convergence: raise Failed after a training that did not converge; highlight_non_convergence: figures
+        of training and encoder say so in their title
     params: names or wildcards of the parameters to map, None: the whole backbone
     max_seeds, min_convergent_seeds: at most so many seeds, until so many have converged (None: all of them)
     convergent_score_threshold (None: 0.5), convergent_mean_by_class_threshold (None: 0.5): when a seed counts as
@@ -111,7 +112,7 @@ class TrainingArguments:
         experiment_dir/seeds
 
     Accepted for scripts of the reference, without effect: use_cached_gradients, model_use_cache, positive_class,
-    encoder_decoder_same_device, highlight_non_convergence, split_resplit_strategy, seed_stability_*,
+    encoder_decoder_same_device, split_resplit_strategy, seed_stability_*,
     runtime_monitor_*, decoder_mlm_head_*. metadata is written into training.json. The reference is `gradiend` 0.2.3.
     """
 

@@ -109,13 +109,6 @@ def frame_of(table: object) -> pd.DataFrame:
     return frame
 
 
-def measure_table(data: UnifiedData, table: pd.DataFrame | Mapping[str, Any]) -> dict[str, Any]:
-    """The measures of a table, or result, of an earlier call, as it is."""
-    pair = chosen_pair(data, "all", None)
-    frame = frame_of(table)
-    return {**encoder_metrics(frame, pair), "encoder_df": frame}
-
-
 @refusing_class(
     {
         **dict.fromkeys(("evaluate_encoder", "get_encodings", "get_encoder_metrics"), NOT_IN_EVALUATION),
@@ -165,7 +158,8 @@ class EncoderSide(ModelAndData):
         if device is not None:
             model.to(device)
         if encoder_df is not None:
-            result = measure_table(self._unified, encoder_df)
+            frame = frame_of(encoder_df)
+            result = {**encoder_metrics(frame, chosen_pair(self._unified, "all", None)), "encoder_df": frame}
         else:
             result = encode_rows(
                 model, self._unified, self.training_args, self.config, split=split, source=source, max_size=max_size,
@@ -212,6 +206,9 @@ class EncoderSide(ModelAndData):
             return None
         model = None if model_path is None else self.load_model(model_path)
         return self.evaluate_encoder(model, encoder_df, split=split, max_size=max_size, use_cache=use_cache)
+
+    def _highlights(self, given: bool | None) -> bool:
+        return _first_given(given, self.training_args.highlight_non_convergence)
 
     def get_training_stats(self, model_path: str | Path | None = None) -> dict[str, Any] | None:
         """What training.json of the model says; None when the folder holds none.
@@ -287,8 +284,8 @@ class EncoderSide(ModelAndData):
         dpi: pixels per inch of a png; theme: "light" or "dark". legend_loc, legend_ncol, legend_bbox_to_anchor: draw a
         legend beside the names at the lines, at matplotlib's place of that name, in so many columns.
         model_path, training_stats: draw another folder's training.json, or what one holds; experiment_dir: where to
-        write without output. output, show, img_format, return_fig_ax, highlight_non_convergence and the return value:
-        as for `plot_probability_shifts`.
+        write without output. highlight_non_convergence: say of a training that it did not converge, None as in
+        `TrainingArguments`. output, show, img_format, return_fig_ax and what is returned: `plot_probability_shifts`.
         Raises NotFound without training.json, BadData for another spread, BadName for an unusable file.
         """
         from gradiend_ui.trainer.figures import Lettering, destination, draw_training
@@ -306,6 +303,7 @@ class EncoderSide(ModelAndData):
             "best_step": best_step,
             "label_name_mapping": label_name_mapping,
             "title": title,
+            "highlight": self._highlights(highlight_non_convergence),
             "figsize": figsize,
             "lettering": Lettering(
                 legend_loc=legend_loc, legend_ncol=legend_ncol, legend_bbox_to_anchor=legend_bbox_to_anchor
@@ -370,21 +368,25 @@ class EncoderSide(ModelAndData):
         `plot_training_convergence`.
         Raises BadData for a table without encoded values or an option that fits nothing, BadName for an unusable file.
         """
-        from gradiend_ui.trainer.figures import Drawing, Labels, Lettering, destination, draw_encoder
+        from gradiend_ui.trainer.figures import Drawing, Labels, Lettering, destination, draw_encoder, marked
 
         if encoder_df is None:
             table = self.get_encodings(split=split, max_size=max_size, include_other_classes=include_other_classes)
         else:
             table = frame_of(encoder_df)
+        told = self.get_training_stats() if self._highlights(highlight_non_convergence) else None
         options: dict[str, Any] = {
             "classes": self.target_classes,
             "target_and_neutral_only": target_and_neutral_only,
             "labels": Labels(
-                violin_order or (), paired_legend_labels or (), class_label_mapping or {}, legend_name_mapping or {},
-                legend_group_mapping or {}, ignore_missing_legend_group_labels,
+                () if violin_order is None else violin_order,
+                () if paired_legend_labels is None else paired_legend_labels,
+                class_label_mapping or {}, legend_name_mapping or {}, legend_group_mapping or {},
+                ignore_missing_legend_group_labels,
             ),
             "drawing": Drawing(
-                colors or {}, cmap, split_plot_mode, include_neutral, neutral_data_split, title, figsize, theme
+                colors or {}, cmap, split_plot_mode, include_neutral, neutral_data_split,
+                marked(title, told, "Encoded values"), figsize, theme,
             ),
             "lettering": Lettering(
                 title_fontsize, label_fontsize, axis_label_fontsize, legend_fontsize, legend_loc, legend_ncol,

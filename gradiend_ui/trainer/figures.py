@@ -25,17 +25,31 @@ from gradiend_ui.engine.files.whole_or_absent import write_whole
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
 from gradiend_ui.figures.encoder_distributions import Drawing, encoder_distribution_table, encoder_distributions
 from gradiend_ui.figures.encoder_groups import Labels
+from gradiend_ui.figures.encoder_points import Points, averaged, encoder_points, encoder_points_table, own_rows, thinned
 from gradiend_ui.figures.lettering import Lettering
 from gradiend_ui.figures.palette import DARK, FONT, LIGHT, light_to_dark
 from gradiend_ui.figures.panels import PIXELS_PER_INCH
 from gradiend_ui.figures.probability_shifts import probability_shift_table, probability_shifts
-from gradiend_ui.figures.training_convergence import training_convergence, training_convergence_table
+from gradiend_ui.figures.training_convergence import marked, training_convergence, training_convergence_table
 from gradiend_ui.trainer.config import TextPredictionConfig
 from gradiend_ui.trainer.decoder_plan import DecoderData
 from gradiend_ui.trainer.rewriting import NOT_CHOICES
 
 log = logging.getLogger(__name__)
-__all__ = ["Destination", "Drawing", "Labels", "Lettering", "ShiftSource", "destination", "save_figure"]
+__all__ = [
+    "Destination",
+    "Drawing",
+    "Labels",
+    "Lettering",
+    "Points",
+    "ShiftSource",
+    "averaged",
+    "destination",
+    "marked",
+    "own_rows",
+    "save_figure",
+    "thinned",
+]
 
 IMAGES = ("png", "svg", "pdf")
 FORMATS = ("html", "csv", *IMAGES)
@@ -189,6 +203,13 @@ def draw_encoder(frame: pd.DataFrame, options: Mapping[str, Any], destination: D
     return destination.take(figure, table, "encoder_distributions")
 
 
+def draw_points(
+    frame: pd.DataFrame, points: Points, look: Mapping[str, Any], destination: Destination, name: str
+) -> Any:
+    """Every text as a point; see `encoder_points` for the look."""
+    return destination.take(encoder_points(frame, points, **look), encoder_points_table(frame, points), name)
+
+
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
@@ -309,6 +330,8 @@ def _checked(kind: str) -> str:
 
 
 def _make_folder(folder: Path) -> None:
+    if not str(folder).strip():
+        raise BadName("The folder for the figure has no name: give one, or leave it out.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -14,7 +14,6 @@ _ENCODED = "take the table of evaluate_encoder(return_df=True)"
 _CREATE = "make the rows with the reference and save them as csv; its files are read here"
 _CALLBACK = "give functions of your own as callbacks of train(): each gets every TrainingStep"
 _MADE = "train() makes it, and ModelWithGradiend.from_pretrained() loads it"
-_OWN_FIGURE = f"{_ENCODED} and draw a figure of your own"
 _PLOTLY = "figures are drawn by plotly: change the figure that return_fig_ax=True gives"
 _NO_CLASSIFIER = "train and rewrite a text classifier with the reference"
 _LOGGING = "use Python's logging: the names of the loggers start with 'gradiend_ui'"
@@ -87,10 +86,10 @@ NAMES: Mapping[str, str] = {
     "pair": _TRANSITIONS,
     "plot_comparison_heatmap": _OVERLAP,
     "plot_cross_encoding_heatmap": _OVERLAP,
-    "plot_encoder_by_target": _OWN_FIGURE,
+    "plot_encoder_by_target": "call trainer.plot_encoder_by_target(encoder_df)",
     "plot_encoder_distributions": "call trainer.plot_encoder_distributions(encoder_df)",
-    "plot_encoder_scatter": _OWN_FIGURE,
-    "plot_encoder_strip_by_split": f"{_OWN_FIGURE}; plot_encoder_distributions() shows several splits side by side",
+    "plot_encoder_scatter": "call trainer.plot_encoder_scatter(encoder_df)",
+    "plot_encoder_strip_by_split": "call trainer.plot_encoder_strip_by_split(encoder_df)",
     "plot_gradiend_feature_cross_encoding_heatmap": _OVERLAP,
     "plot_gradiend_transition_cross_encoding_heatmap": _OVERLAP,
     "plot_similarity_heatmap": _OVERLAP,
@@ -153,9 +152,6 @@ TRAINER_NAMES: Mapping[str, str] = {
     "model_with_gradiend_cls": _ONE_CLASS,
     "multi_seed": _SEEDS,
     "peek_unified_training_data": _ROWS,
-    "plot_encoder_by_target": _OWN_FIGURE,
-    "plot_encoder_scatter": _OWN_FIGURE,
-    "plot_encoder_strip_by_split": NAMES["plot_encoder_strip_by_split"],
     "post_prune": NAMES["post_prune"],
     "post_training": "give callbacks to train()",
     "pre_prune": NAMES["pre_prune"],
@@ -208,5 +204,12 @@ NOT_IN_FIGURES: Mapping[str, str] = {
     "plotting_data": "evaluate_decoder(plot=True) scores what a figure needs",
     "transition_selection": _NO_SELECTION,
     "use_all_transitions": _OTHER_CLASSES,
+}
+_POINTED = "a point tells its text when the pointer is on it: leave it out"
+NOT_IN_POINTS: Mapping[str, str] = {
+    **NOT_IN_FIGURES,
+    **dict.fromkeys(("label_points", "label_indices", "label_col", "label_max_chars", "label_formatter"), _POINTED),
+    **dict.fromkeys(("label_sample_per_group", "adjust_labels", "label_fontsize"), _POINTED),
+    **dict.fromkeys(("outlier_method", "outlier_k"), _POINTED),
 }
 """Arguments, by the methods that are asked for them."""

@@ -29,7 +29,7 @@ from gradiend_ui.trainer.decoder_plan import (
     goal_of,
 )
 from gradiend_ui.trainer.decoder_summary import Extractor, Results
-from gradiend_ui.trainer.encoder_evaluation import EncoderSide
+from gradiend_ui.trainer.encoder_points import EncoderPoints
 from gradiend_ui.trainer.not_here import NOT_IN_DECODER, NOT_IN_FIGURES, NOT_IN_REWRITING
 from gradiend_ui.trainer.rewriting import RewriteRequest, rewrite
 
@@ -43,7 +43,7 @@ Names = str | Sequence[str] | None
         "plot_probability_shifts": NOT_IN_FIGURES,
     }
 )
-class TextPredictionTrainer(EncoderSide):
+class TextPredictionTrainer(EncoderPoints):
     """Train a GRADIEND, evaluate its encoder and decoder, rewrite its base model.
 
     Every argument and method is named as in the `gradiend` package; errors are `GradiendUIError`s, one sentence each.

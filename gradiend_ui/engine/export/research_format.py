@@ -27,7 +27,7 @@ from gradiend_ui.engine.checkpoint.formats import is_research_format
 from gradiend_ui.engine.checkpoint.loaded import read_trained, save_trained
 from gradiend_ui.engine.checkpoint.reading import DTYPES, read_tensors
 from gradiend_ui.engine.checkpoint.writing import save_checkpoint
-from gradiend_ui.engine.errors import BadBase, BadCheckpoint, GradiendUIError, shown
+from gradiend_ui.engine.errors import BadBase, BadCheckpoint, GradiendUIError, refusing, shown, stated_path
 from gradiend_ui.engine.files.file_names import followed
 from gradiend_ui.engine.files.json_files import read_json
 from gradiend_ui.engine.files.model_files import CONFIG
@@ -52,6 +52,7 @@ BASE_FIELDS = (("base_model",), ("training", "config", "base_model"), ("training
 Shapes = dict[str, tuple[int, ...]]
 
 
+@refusing()
 def convert_research_checkpoint(source: str | Path, target: str | Path, base_model: str | Path | None = None) -> Path:
     """Write the GRADIEND at `source` to the folder `target` in today's format, with the same weights, and return it.
 
@@ -61,7 +62,8 @@ def convert_research_checkpoint(source: str | Path, target: str | Path, base_mod
     Raises BadCheckpoint and BadBase with the file and field that do not fit, Failed when the disk refuses; `target` is
     whole or absent.
     """
-    folder = Path(source).expanduser()
+    stated_path(target, "target")
+    folder = stated_path(source, "source").expanduser()
     config = _config(folder)
     weights = {OLD_NAMES.get(name, name): tensor for name, tensor in read_tensors(_file(folder, WEIGHTS)).items()}
     base = _base(config, base_model)
