@@ -289,6 +289,20 @@ def items_of(value: object) -> tuple[Any, ...] | None:
         return None
 
 
+def options_of(argument: str, given: Mapping[str, Any] | None, taken: Iterable[str] = ()) -> dict[str, Any]:
+    """The keyword arguments that an argument holds for another call; `taken`: those that this call gives itself.
+
+    Raises BadGrid for a key that is no text, NotAllowed for one that is taken.
+    """
+    options = dict(given or {})
+    for name in options:
+        if not isinstance(name, str):
+            raise BadGrid(f"{argument} holds arguments by their names, and {shown(name)} is no name.")
+        if name in taken:
+            raise NotAllowed(f"{argument} cannot hold {name!r}: the call itself decides it. Leave it out.")
+    return options
+
+
 def stated_path(path: str | os.PathLike[str], argument: str) -> Path:
     """The path of an argument. Raises BadName for an empty one, which would mean the working directory."""
     if not str(path).strip():

@@ -16,12 +16,21 @@ from typing import Any
 import numpy as np
 
 from gradiend_ui.engine.data.rows import MASK
-from gradiend_ui.engine.errors import BadGrid, NotAllowed, items_of, nearest, refusing_class, shown
+from gradiend_ui.engine.errors import BadGrid, NotAllowed, check_text, items_of, nearest, refusing_class, shown
 from gradiend_ui.engine.training.settings import METRICS, OPTIMIZERS, SAVED, PostPruneConfig, PrePruneConfig
 from gradiend_ui.engine.values import SOURCES
 
 __all__ = ["PostPruneConfig", "PrePruneConfig", "TrainingArguments"]
 
+DTYPE_NAMES = ("float32", "bfloat16", "float16", "float64")
+OPTIONAL: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "activation_encoder": ((str,), "the name of an activation"),
+    "activation_decoder": ((str,), "the name of an activation"),
+    "bias_decoder": ((bool,), "True or False"),
+    "base_model_device_map": ((bool, str, Mapping), "a device map, as in transformers"),
+    "metadata": ((Mapping,), "a dictionary"),
+}
+"""Fields of a kind of their own, or None, and how a sentence calls it."""
 CACHE_POLICIES = (None, True, False, "always", "only_convergent")
 NOT_HERE: Mapping[str, tuple[Any, str]] = {
     "lr_search_config": (None, "learning_rate='tune' and its search are not here: give a number as learning_rate"),
@@ -293,7 +302,13 @@ class TrainingArguments:
         for name in ("experiment_dir", "output_dir", "seed_runs_dir"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, (str, Path)):
-                raise BadGrid(f"{name} must be a path or None, not {value!r}.")
+                raise BadGrid(f"{name} must be a path or None, not {shown(value)}.")
+            check_text(name, value)
+        for name, (kinds, word) in OPTIONAL.items():
+            if getattr(self, name) is not None and not isinstance(getattr(self, name), kinds):
+                raise BadGrid(f"{name} must be {word} or None, not {shown(getattr(self, name))}.")
+        if self.torch_dtype is not None and self.dtype_name not in DTYPE_NAMES:
+            raise BadGrid(f"torch_dtype must be one of {', '.join(DTYPE_NAMES)}, not {shown(self.torch_dtype)}.")
         self._check_choices()
         self._check_seeds()
         for name in ("learning_rate", "weight_decay", "adam_epsilon"):

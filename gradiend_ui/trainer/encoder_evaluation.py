@@ -17,7 +17,7 @@ from gradiend_ui.engine.data.forms.sources import neutral_texts
 from gradiend_ui.engine.data.forms.unified import UnifiedData
 from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.rows import EvalRow
-from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, NotFound, refusing_class
+from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, NotFound, options_of, refusing_class
 from gradiend_ui.engine.files.model_files import CONFIG
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.training.encoder_evaluation import Encoder, NeutralTexts, evaluate_encoder
@@ -154,6 +154,7 @@ class EncoderSide(ModelAndData):
         check_split(split)
         if not isinstance(model_with_gradiend, (ModelWithGradiend, type(None))):
             raise BadBase("model_with_gradiend must be a ModelWithGradiend; a folder is opened by load_model().")
+        figure_options = options_of("plot_kwargs", plot_kwargs, ("encoder_df",))
         model = model_with_gradiend or self.get_model()
         if device is not None:
             model.to(device)
@@ -166,7 +167,7 @@ class EncoderSide(ModelAndData):
                 neutral=neutral_data_df, include_other_classes=use_all_transitions or include_other_classes,
             )  # fmt: skip
         if plot:
-            drawn = self.plot_encoder_distributions(result["encoder_df"], **dict(plot_kwargs or {}))
+            drawn = self.plot_encoder_distributions(result["encoder_df"], **figure_options)
             if not isinstance(drawn, str):
                 result["figure"] = drawn
         return {name: value for name, value in result.items() if return_df or name != "encoder_df"}

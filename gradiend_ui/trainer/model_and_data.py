@@ -29,8 +29,11 @@ from gradiend_ui.engine.errors import (
     NotAllowed,
     NotFound,
     NotHere,
+    check_text,
+    items_of,
     refuse_name,
     refusing_class,
+    shown,
 )
 from gradiend_ui.engine.files.file_names import WHY, followed, is_device
 from gradiend_ui.engine.model import ModelWithGradiend
@@ -112,13 +115,17 @@ class ModelAndData:
             a trained GRADIEND names (folder, Hub id or loaded model)
         """
         given = locals()
-        _check_kinds(model, config, training_args or args)
+        settings = args if training_args is None else training_args
+        _check_kinds(model, config, settings)
         if config is None:
             self.config = config_of({name: value for name, value in given.items() if value is not _UNSET})
         else:
             self.config = config if target_classes is None else replace(config, target_classes=target_classes)
-        self.training_args = training_args or args or TrainingArguments()
+        self.training_args = TrainingArguments() if settings is None else settings
         self.run_id = run_id if run_id is not None else self.config.run_id
+        if not isinstance(self.run_id, (str, type(None))):
+            raise BadName(f"run_id must be a text, the name of a folder, not {shown(self.run_id)}.")
+        check_text("run_id", self.run_id)
         self.token_boundary = token_boundary
         self._given_model = model
         self._given_base = base_model
@@ -323,10 +330,11 @@ class ModelAndData:
         Raises BadBase, BadData or BadGrid in a sentence when something cannot be trained on; NotAllowed for what is
         not here.
         """
-        if not all(callable(callback) for callback in callbacks or ()):
-            raise BadGrid(f"callbacks must be functions that take a TrainingStep, not {callbacks!r}.")
+        asked = () if callbacks is None else items_of(callbacks)
+        if asked is None or not all(map(callable, asked)):
+            raise BadGrid(f"callbacks must be a list of functions that take a TrainingStep, not {shown(callbacks)}.")
         for step in self.train_steps(output_dir, model, **training_args_overrides):
-            for callback in callbacks or ():
+            for callback in asked:
                 callback(step)
         return self
 

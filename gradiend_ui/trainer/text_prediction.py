@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from gradiend_ui.engine.errors import BadBase, BadGrid, BadName, refusing_class
+from gradiend_ui.engine.errors import BadBase, BadGrid, BadName, options_of, refusing_class
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
 from gradiend_ui.engine.values import Part, finite
@@ -33,6 +33,8 @@ from gradiend_ui.trainer.encoder_points import EncoderPoints
 from gradiend_ui.trainer.not_here import NOT_IN_DECODER, NOT_IN_FIGURES, NOT_IN_REWRITING
 from gradiend_ui.trainer.rewriting import RewriteRequest, rewrite
 
+DECIDED = ("decoder_results", "target_class", "increase_target_probabilities")
+"""Arguments of a figure that the evaluation gives which draws it."""
 Names = str | Sequence[str] | None
 
 
@@ -102,6 +104,7 @@ class TextPredictionTrainer(EncoderPoints):
         counts = {"max_size": max_size, "max_size_training_like": max_size_training_like}
         counts |= {"max_size_neutral": max_size_neutral, "eval_batch_size": eval_batch_size}
         check_decoder_call(counts, split, selector, use_cache=use_cache, plot=plot, show=show)
+        figure_options = options_of("plot_kwargs", plot_kwargs, DECIDED)
         if device is not None:
             self.get_model().to(device)
         request = decoder_request(
@@ -116,7 +119,7 @@ class TextPredictionTrainer(EncoderPoints):
         results = self._evaluation().answered(data, request, inquiry, frames, wanted, every_dataset=plot)
         if not plot:
             return results
-        options = {"selector": inquiry.policy, **dict(plot_kwargs or {})}
+        options = {"selector": inquiry.policy, **figure_options}
         return results | self._plot_every_class(results, request, show, options)
 
     def evaluate(
@@ -136,8 +139,8 @@ class TextPredictionTrainer(EncoderPoints):
         both = {"split": split, "max_size": max_size, "use_cache": use_cache, "device": device}
         given = {name: value for name, value in both.items() if value is not None}
         return {
-            "encoder": self.evaluate_encoder(**{**dict(kwargs_encoder or {}), **given}),
-            "decoder": self.evaluate_decoder(**{**dict(kwargs_decoder or {}), **given}),
+            "encoder": self.evaluate_encoder(**{**options_of("kwargs_encoder", kwargs_encoder), **given}),
+            "decoder": self.evaluate_decoder(**{**options_of("kwargs_decoder", kwargs_decoder), **given}),
         }
 
     def _decoder_data(self) -> DecoderData:

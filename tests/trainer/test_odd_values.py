@@ -227,3 +227,54 @@ def test_the_converter_is_in_the_package() -> None:
     assert "convert_research_checkpoint" in gradiend_ui.__all__
     with pytest.raises(GradiendUIError, match="target is empty"):
         gradiend_ui.convert_research_checkpoint("old", "")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("torch_dtype", "torch_dtype must be one of float32"),
+        ("activation_encoder", "activation_encoder must be the name of an activation or None"),
+        ("activation_decoder", "activation_decoder must be the name of an activation or None"),
+        ("bias_decoder", "bias_decoder must be True or False or None"),
+        ("base_model_device_map", "base_model_device_map must be a device map"),
+        ("metadata", "metadata must be a dictionary"),
+    ],
+)
+def test_what_a_training_needs_later_is_checked_at_once(field: str, told: str) -> None:
+    with pytest.raises(GradiendUIError, match=told):
+        TrainingArguments(**{field: object()})
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("odd", [1, object(), "a\0b", "\ud800"])
+def test_a_run_id_is_the_name_of_a_folder(odd: Any, tiny_bert: Path) -> None:
+    with pytest.raises(GradiendUIError, match="run_id"):
+        TextPredictionTrainer(str(tiny_bert), run_id=odd)
+
+
+@pytest.mark.quick
+def test_settings_of_another_kind_are_not_passed_over(tiny_bert: Path) -> None:
+    with pytest.raises(GradiendUIError, match="args must be TrainingArguments"):
+        TextPredictionTrainer(str(tiny_bert), training_args={})  # type: ignore[arg-type]
+
+
+def test_arguments_for_another_call_go_by_their_names(trainer: TextPredictionTrainer) -> None:
+    for call in (
+        lambda: trainer.evaluate(kwargs_encoder={1: "x"}),  # type: ignore[dict-item]
+        lambda: trainer.evaluate(kwargs_decoder={1: "x"}),  # type: ignore[dict-item]
+        lambda: trainer.evaluate_encoder(max_size=1, plot=True, plot_kwargs={1: "x"}),  # type: ignore[dict-item]
+        lambda: trainer.evaluate_decoder(lrs=[0.1], plot=True, plot_kwargs={1: "x"}),  # type: ignore[dict-item]
+    ):
+        with pytest.raises(GradiendUIError, match="1 is no name"):
+            call()
+    with pytest.raises(GradiendUIError, match="plot_kwargs cannot hold 'target_class'"):
+        trainer.evaluate_decoder(lrs=[0.1], plot=True, plot_kwargs={"target_class": "F"})
+
+
+@pytest.mark.quick
+def test_callbacks_are_functions_in_a_list(tiny_bert: Path, rows: pd.DataFrame) -> None:
+    trainer = TextPredictionTrainer(str(tiny_bert), data=rows, target_classes=["M", "F"])
+    for odd in (1, object(), {"x": 1}, "print", [None], pd.DataFrame({"a": [1]})):
+        with pytest.raises(GradiendUIError, match="callbacks must be a list of functions"):
+            trainer.train(callbacks=odd)  # type: ignore[arg-type]
