@@ -25,7 +25,6 @@ from gradiend_ui.figures.panels import PIXELS_PER_INCH, checked_size, escaped
 STYLES = ("strip", "box", "violin")
 HEIGHT = 500
 SPREAD = 0.72  # of a category's width: what its colours share when they stand side by side
-MASK = "[MASK]"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Points:
 
     place, color: columns of the categories along the x axis and of the colours; family: a column that orders the
     categories, those of a class beside each other; hover: columns told of a point, of texts at most `longest`
-    characters around the mask, in lines of about `line`; names: {value of `color`: name to show}; styles: `STYLES`.
+    characters around `mask`, in lines of about `line`; names: {value of `color`: name to show}; styles: `STYLES`.
     jitter: half the width over which points are strewn, by `seed`; dodge: colours side by side; size: of a point, in
     pixels. Raises BadData for another style and for numbers that cannot be drawn.
     """
@@ -53,6 +52,7 @@ class Points:
     longest: int = 180
     line: int = 90
     cmap: str | None = None
+    mask: str = ""
 
     def __post_init__(self) -> None:
         if self.style not in STYLES:
@@ -212,16 +212,17 @@ def _told(row: Mapping[Any, Any], points: Points) -> str:
     lines = [f"<b>encoded {row['encoded']:.6f}</b>"]
     for column in dict.fromkeys((points.place, points.color, *points.hover)):
         if column != "encoded" and column in row and not pd.isna(row[column]):
-            text = _around_mask(str(row[column]), points.longest)
+            text = _cut(str(row[column]), points)
             broken = textwrap.wrap(f"{column}: {text}", points.line) or [f"{column}:"]
             lines += [escaped(line) for line in broken]
     return "<br>".join(lines)
 
 
-def _around_mask(text: str, longest: int) -> str:
+def _cut(text: str, points: Points) -> str:
+    longest = int(points.longest)
     if len(text) <= longest:
         return text
-    start = max(0, min(text.find(MASK) - longest // 2, len(text) - longest))
+    start = max(0, min(text.find(points.mask) - longest // 2, len(text) - longest))
     return ("…" if start else "") + text[start : start + longest] + ("…" if start + longest < len(text) else "")
 
 

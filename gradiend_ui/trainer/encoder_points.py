@@ -79,6 +79,7 @@ class EncoderPoints(EncoderSide):
         points = Points(
             x_col or places[0], color_by, hover=HOVER if hover_cols is None else hover_cols,
             names=label_name_mapping or {}, cmap=cmap, longest=hover_text_max_chars, line=hover_text_line_chars,
+            mask=self.config.mask_placeholder,
         )  # fmt: skip
         place = destination(
             self.config, self.experiment_dir, output or output_path, img_format, dpi, show, return_fig_ax,
@@ -142,7 +143,7 @@ class EncoderPoints(EncoderSide):
         points = Points(
             x_group_col, hue_col, family=x_group_col, families=self.target_classes,
             hover=(aggregate_target_col, "texts") if aggregate_targets else HOVER, jitter=jitter, dodge=dodge,
-            size=point_size, seed=seed,
+            size=point_size, seed=seed, mask=self.config.mask_placeholder,
         )  # fmt: skip
         place = destination(
             self.config, self.experiment_dir, output, img_format, dpi, show, return_fig_ax, output_dir or experiment_dir
@@ -199,7 +200,7 @@ class EncoderPoints(EncoderSide):
         points = Points(
             target_col, hue_col, family=class_col, hover=HOVER, style=plot_style,
             families=self.target_classes if class_order is None else class_order,
-            jitter=jitter, dodge=dodge, size=point_size,
+            jitter=jitter, dodge=dodge, size=point_size, mask=self.config.mask_placeholder,
         )  # fmt: skip
         place = destination(
             self.config, self.experiment_dir, output, img_format, dpi, show, return_fig_ax, output_dir or experiment_dir
