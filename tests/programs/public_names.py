@@ -52,6 +52,7 @@ _SHOWN = {
     "return_fig_ax": "gives the Plotly figure",
     "output": "HTML and CSV, and images",
 }
+_TITLE = "one is written where it is left out"
 _LEGEND = "a legend is drawn where one of its settings is given"
 OTHER: Mapping[str, Mapping[str, str]] = {
     "TextPredictionTrainer.evaluate_decoder": {
@@ -69,12 +70,14 @@ OTHER: Mapping[str, Mapping[str, str]] = {
     "TextPredictionTrainer.plot_encoder_by_target": {
         **_SHOWN,
         "legend_loc": "right of the figure without it",
+        "title": _TITLE,
         "point_size": "in pixels",
         "jitter": "less where colours stand side by side",
     },
-    "TextPredictionTrainer.plot_encoder_scatter": {"show": "False is the default"},
+    "TextPredictionTrainer.plot_encoder_scatter": {"show": "False is the default", "title": _TITLE},
     "TextPredictionTrainer.plot_encoder_strip_by_split": {
         **_SHOWN,
+        "title": _TITLE,
         "point_size": "in pixels",
         "jitter": "less where colours stand side by side",
     },

@@ -177,6 +177,10 @@ trainer.plot_encoder_distributions(
     figsize=(6, 3), dpi=80)
 trainer.plot_encoder_distributions(encoder_df=test, show=False, paired_legend_labels=["M", "F"])
 trainer.plot_encoder_distributions(encoder_df=test, show=False, legend_group_mapping={"both": ["M", "F"]})
+trainer.plot_encoder_scatter(encoder_df=table, show=False, color_by="label", max_points=20, height=300)
+trainer.plot_encoder_strip_by_split(encoder_df=table, show=False, include_neutral=True, jitter=0.05, dodge=True)
+trainer.plot_encoder_by_target(encoder_df=table, show=False, plot_style="box", figsize=(6, 3), interactive=True,
+                               highlight_non_convergence=False)
 trainer.evaluate_encoder(split="test", plot=True, plot_kwargs={"show": False, "legend_name_mapping": {"M": "he"}})
 decoder = trainer.evaluate_decoder(lrs=[0.1, 1.0], plot=True, show=False)
 path = trainer.plot_probability_shifts(decoder_results=decoder, target_class="M", class_ids=["M", "F"], show=False)
