@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gradiend_ui.engine.base.base_model import BaseModel, DeviceMap, Model, Tokenizer
 from gradiend_ui.engine.base.finding import Scoring, check_given, load_base, stated_location, unwrapped
-from gradiend_ui.engine.base.loading import check_dtype, check_is_model, checked_device, move_model
+from gradiend_ui.engine.base.loading import check_is_model, checked_device, move_model
 from gradiend_ui.engine.checkpoint import importance as ranking
 from gradiend_ui.engine.checkpoint import loaded
 from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder, GradientCreator, gradients_of_text, plain_number
@@ -240,8 +240,8 @@ class ModelWithGradiend(UnlikeTheReference):
         a new one. Returns this object. Raises BadBase for a device that is not there.
         """
         device = None if device is None else checked_device(device)
-        if torch_dtype is not None:
-            check_dtype(torch_dtype)
+        if not isinstance(torch_dtype, (torch.dtype, type(None))):
+            raise BadGrid(f"torch_dtype must be a dtype of PyTorch, such as torch.bfloat16, not {shown(torch_dtype)}.")
         trained = loaded.converted(self._state.trained, device, torch_dtype)
         move_model(self.base_model, device, torch_dtype)
         self._set(replace(self._state, trained=trained))

@@ -242,7 +242,7 @@ def check_given(base_model: object, tokenizer: object, torch_dtype: torch.dtype)
     """Raises BadBase for a base model, tokenizer or dtype of a script that cannot be one, before anything is loaded."""
     check_dtype(torch_dtype)
     if not isinstance(base_model, (str, Path, type(None))):
-        check_is_model(unwrapped(base_model), "base_model, unless it is a folder or a Hub id,")
+        check_is_model(unwrapped(base_model), "base_model, unless it is a folder or a Hub id,", to_load=True)
     if tokenizer is not None and not isinstance(tokenizer, (str, Path)) and not callable(tokenizer):
         raise BadBase(f"tokenizer must be a folder, a Hub id or a loaded tokenizer, not {shown(tokenizer)}.")
 

@@ -242,9 +242,9 @@ def check_dtype(torch_dtype: torch.dtype) -> None:
         raise BadBase(f"torch_dtype must be one of {', '.join(map(str, DTYPES))}, not {shown(torch_dtype)}.")
 
 
-def check_is_model(model: object, argument: str) -> None:
-    """Raises BadBase for anything but a loaded model of transformers."""
-    if not isinstance(model, torch.nn.Module) or not hasattr(model, "config"):
+def check_is_model(model: object, argument: str, *, to_load: bool = False) -> None:
+    """Raises BadBase for anything but a loaded model; to_load: whose configuration is read, too."""
+    if not isinstance(model, torch.nn.Module) or (to_load and not hasattr(model, "config")):
         raise BadBase(f"{argument} must be a loaded model of transformers, not {shown(model)}.")
 
 
