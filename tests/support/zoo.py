@@ -93,6 +93,7 @@ ZOO: tuple[Kept, ...] = (
     *_causal("olmo", "olmo2", "granite", "cohere", "cohere2", "glm", "glm4", "stablelm", "starcoder2", "persimmon"),
     *_causal("mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "jetmoe", "nemotron", "helium", "exaone4"),
     *_causal("smollm3"),
+    *_causal("xlnet", d_inner=64, pad_token_id=0),
     *_causal("mamba", "falcon_mamba", "rwkv"),
     *_causal("mamba2", num_heads=4, n_groups=1, chunk_size=8, expand=2),
     *_causal("jamba", attn_layer_period=2, attn_layer_offset=1, expert_layer_period=2, expert_layer_offset=1,
