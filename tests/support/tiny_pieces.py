@@ -14,6 +14,7 @@ from tests.support.tiny_text import build_neutral_texts, build_sentences
 OF_FAMILY: dict[str, tuple[str, str, dict[str, Any]]] = {
     "t5": ("spiece.model", "T5Tokenizer", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
     "mt5": ("spiece.model", "T5Tokenizer", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
+    "umt5": ("spiece.model", "T5Tokenizer", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
     "albert": (
         "spiece.model",
         "AlbertTokenizer",

@@ -19,7 +19,7 @@ from gradiend_ui.engine.base.unfit import (
 from gradiend_ui.engine.checkpoint.config import describes_gradiend
 from gradiend_ui.engine.checkpoint.run_folder import leads_out
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed, shown
-from gradiend_ui.engine.files.file_names import check_stored
+from gradiend_ui.engine.files.file_names import can_be_name, check_stored, is_pointer
 from gradiend_ui.engine.files.json_files import read_json
 from gradiend_ui.engine.files.model_files import ANY_PICKLED_WEIGHTS, CONFIG, SENTENCE_PIECES
 from gradiend_ui.engine.files.safetensors_header import (
@@ -79,6 +79,8 @@ NUMBER_FIELDS = ("dtype", "torch_dtype")
 NUMBER_KINDS = (
     "float32", "float16", "bfloat16", "float64", "float", "half", "double", "float8_e4m3fn", "float8_e5m2", "auto",
 )  # fmt: skip
+OF_A_MODEL = (".safetensors", ".bin", ".json", ".txt", *SENTENCE_PIECES)
+"""How files end that a model and its tokenizer are read from."""
 SPARE_TENSORS, SPARE_WEIGHTS = 20, 50_000_000
 """Buffers and tied copies that a model has and its files need not hold."""
 
@@ -181,6 +183,8 @@ def _check_fields(config: Mapping[str, Any], where: str, level: int, deepest: in
         raise BadBase(f"{where} is nested too deep to be a model's.")
     for key, value in config.items():
         _check_name(key, value, where)
+        if key in NUMBER_FIELDS and isinstance(value, str) and value.removeprefix("torch.") not in NUMBER_KINDS:
+            raise BadBase(f"{where}: {key} must be one of {', '.join(NUMBER_KINDS)}, not {shown(value)}.")
         if key in SIZES and value is not None and (type(value) is not int or not SIZES[key] <= value <= MAX_NUMBER):
             raise BadBase(
                 f"{where}: {key} must be a whole number from {SIZES[key]} to {MAX_NUMBER:,}, not {shown(value)}."
@@ -196,13 +200,11 @@ def _check_fields(config: Mapping[str, Any], where: str, level: int, deepest: in
 
 
 def _check_name(key: str, value: object, where: str) -> None:
-    """Raises BadBase for a setting that names code from elsewhere, or a function or number format that there is not."""
+    """Raises BadBase for a setting that names code from elsewhere, or a function that there is not."""
     if key in CODE_FIELDS:
         check_no_remote_name(value, f"{where}: {key}")
     elif key in ACTIVATION_FIELDS and isinstance(value, str) and _activation(value) not in ACTIVATIONS:
         raise BadBase(f"{where}: {key} must be one of {', '.join(sorted(ACTIVATIONS))}, not {shown(value)}.")
-    elif key in NUMBER_FIELDS and isinstance(value, str) and value.removeprefix("torch.") not in NUMBER_KINDS:
-        raise BadBase(f"{where}: {key} must be one of {', '.join(NUMBER_KINDS)}, not {shown(value)}.")
 
 
 def _activation(value: str) -> str:
@@ -255,6 +257,10 @@ def shards_of(index: Mapping[str, Any], names: frozenset[str], where: str, suffi
     if not isinstance(places, Mapping) or not places:
         raise BadBase(f"{where} has no weight_map that tells where each tensor lies.")
     for place in places.values():
+        if isinstance(place, str) and place not in names and can_be_name(place) and place.endswith(suffix):
+            raise BadBase(f"{where} names {shown(place)}, which is not there: copy all files of the model.").known_as(
+                "load.base_shard_missing", where=where, file=shown(place)
+            )
         if not isinstance(place, str) or place not in names or not place.endswith(suffix):
             raise BadBase(f"{where} puts a tensor into {shown(place)}: only {suffix} files of its own folder are read.")
     return tuple(sorted(set(places.values())))
@@ -317,7 +323,8 @@ def check_tokenizer_folder(folder: Path) -> None:
 
 
 def _check_stored(folder: Path) -> None:
-    """Raises BadBase where a file that transformers may open by itself lies on no disk: reading it may not end."""
+    """Raises BadBase where a file that transformers may open by itself lies on no disk, so that reading it may not end,
+    or is a pointer to one that was not fetched."""
     for path in sorted(folder.iterdir()):
         if not path.is_file():
             continue
@@ -325,6 +332,11 @@ def _check_stored(folder: Path) -> None:
             check_stored(path.stat())
         except ValueError as error:
             raise BadBase(f"{path.name} of the base model {folder.name!r} cannot be read: {error}.") from error
+        if path.suffix in OF_A_MODEL and is_pointer(path):
+            raise BadBase(
+                f"{path.name} of the base model {folder.name!r} is a pointer of Git LFS and not the file itself: fetch "
+                "it (git lfs pull), or download it again."
+            ).known_as("load.base_pointer", file=path.name, name=folder.name)
 
 
 def holds_tokenizer(folder: Path) -> bool:

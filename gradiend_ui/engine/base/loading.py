@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers.models.auto.tokenization_auto import get_tokenizer_config, tokenizer_class_from_name
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from gradiend_ui.engine.base.base_model import (
@@ -32,16 +34,24 @@ from gradiend_ui.engine.base.files import (
     check_clean,
     check_config,
     check_tokenizer_folder,
+    pickled,
     read_object,
     told_by_settings,
 )
 from gradiend_ui.engine.base.hub import opened_at
 from gradiend_ui.engine.base.kinds import AUTO_CLASSES, kind_of, name_of
 from gradiend_ui.engine.base.mask_head import base_under_head, check_size, holds_mask_head, load_causal_under_mask_head
-from gradiend_ui.engine.base.trouble import load_failure, panics_told
-from gradiend_ui.engine.base.unfit import ADAPTER_CONFIG, check_finite_weights, check_no_adapter
+from gradiend_ui.engine.base.trouble import NO_TOKENIZER_MADE, TOKENIZER, load_failure, panics_told
+from gradiend_ui.engine.base.unfit import (
+    ADAPTER_CONFIG,
+    check_finite_weights,
+    check_no_adapter,
+    check_no_quantized_files,
+    check_nothing_passed_over,
+)
 from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed, shown
-from gradiend_ui.engine.files.model_files import CONFIG
+from gradiend_ui.engine.files.model_files import ANY_WEIGHTS, CONFIG
+from gradiend_ui.engine.files.safetensors_header import TensorInfo
 from gradiend_ui.engine.files.sentence_pieces import check_sentence_pieces
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
 
@@ -51,6 +61,11 @@ WRITES_TO_ITSELF = "rwkv"
 fails where it is trained so. Without that it says the same, and its weights stay those of its files."""
 TRIAL_LENGTH = 8
 TRIAL_TEXTS = ["a", "a b\n", "\U0001f9d1 \u202e", "x" * 300]
+FORMATS = {
+    torch.int8: "I8", torch.uint8: "U8", torch.int16: "I16", torch.int32: "I32", torch.int64: "I64", torch.bool: "BOOL",
+    torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2",
+}  # fmt: skip
+"""What a safetensors file calls the formats that quantized weights have."""
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -73,6 +88,8 @@ def read_model(
         return model
     auto_class = AUTO_CLASSES[kind_of(config, location)]
     check_size(auto_class, config, location, trust)
+    if os.path.isdir(location) and not trust.public:
+        _check_pickled(Path(location))
     model, told = auto_class.from_pretrained(
         location,
         config=config,
@@ -83,16 +100,43 @@ def read_model(
         use_safetensors=trust.use_safetensors,
         output_loading_info=True,
     )
+    check_nothing_passed_over(told["unexpected_keys"], told["missing_keys"], name_of(location))
     lacking = sorted(told["missing_keys"])
     if lacking:
         raise BadBase(
             f"The weights of the base model {name_of(location)!r} lack {lacking[0]!r} (of {len(lacking)} that its "
             f"language model needs): give the whole model, with its language modelling head."
+            f"{_under_other_names(lacking, told['unexpected_keys'])}"
         )
     check_finite_weights(model, name_of(location))
     if config.model_type == WRITES_TO_ITSELF:
         model.config.rescale_every = 0
     return model
+
+
+def _under_other_names(lacking: Sequence[str], unexpected: Iterable[str]) -> str:
+    """The sentence on weights that are there with something before their names, as a wrapper around the model saved
+    them; "" where they are not."""
+    ends = tuple(f".{name}" for name in lacking)
+    found = next((name for name in sorted(unexpected) if name.endswith(ends)), None)
+    return "" if found is None else f" They hold {shown(found)}: save the model itself, without what was around it."
+
+
+def _check_pickled(folder: Path) -> None:
+    """Raises BadBase where weights in PyTorch's own format are what is read and are quantized: of files of today
+    their names and formats are looked at, and no number of theirs is read."""
+    if any(folder.glob(ANY_WEIGHTS)):
+        return
+    for path in sorted(pickled(folder)):
+        try:
+            zipped = zipfile.is_zipfile(path)
+            content = torch.load(path, map_location="meta" if zipped else "cpu", weights_only=True, mmap=zipped)
+        except Exception:  # a damaged file: whoever reads it says why
+            continue
+        if isinstance(content, dict):
+            tensors = {name: tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
+            stored = ((name, TensorInfo(FORMATS.get(one.dtype, ""), tuple(one.shape))) for name, one in tensors.items())
+            check_no_quantized_files((), stored, folder.name)
 
 
 def load_base_model(
@@ -119,7 +163,9 @@ def load_base_model(
     _check_placement(torch_dtype, device, device_map)
     check_source(location, trust)
     try:
-        config = AutoConfig.from_pretrained(location, trust_remote_code=False, token=trust.hub_token)
+        config = AutoConfig.from_pretrained(
+            location, dtype=torch_dtype, trust_remote_code=False, token=trust.hub_token
+        )  # whatever dtype config.json states: it may be no name of one
         scored_by = chosen_objective(config, location, objective)
         model = read(location, config, torch_dtype, device_map, trust)
         if device is not None:
@@ -208,17 +254,50 @@ def load_tokenizer(location: str, trust: Trust = LOCAL) -> Tokenizer:
         raise NotAllowed(f"The tokenizer {location[:200]!r} was not taken in by this server: it is not opened.")
     try:
         with panics_told():
-            tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False, token=trust.hub_token)
+            tokenizer = _opened_tokenizer(location, trust)
         _try_out(tokenizer)
     except (MemoryError, NotAllowed):
         raise
     except Exception as error:  # transformers and tokenizers raise many kinds for files that are not their own
-        raise BadBase(load_failure(location, error, "tokenizer")) from error
+        raise BadBase(load_failure(location, error, TOKENIZER)) from error
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise BadBase(f"The tokenizer of {name_of(location)!r} cannot be used: give the base model's own.")
+    _check_knows_words(tokenizer, name_of(location))
     if tokenizer.pad_token is None and tokenizer.eos_token is not None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _opened_tokenizer(location: str, trust: Trust) -> Tokenizer:
+    """The tokenizer of the class that transformers takes; where that makes none of the files (of umT5 as a
+    SentencePiece file), that of the class which tokenizer_config.json names. Raises whatever it raises."""
+    options = {"trust_remote_code": False, "token": trust.hub_token}
+    try:
+        return AutoTokenizer.from_pretrained(location, **options)
+    except ValueError as error:
+        named = named_class(location) if NO_TOKENIZER_MADE in str(error) and not trust.public else None
+        if named is None:
+            raise
+        return named.from_pretrained(location, **options)
+
+
+def named_class(location: str) -> Any:
+    """The class of transformers that the tokenizer's own settings name; None where they name none."""
+    settings = get_tokenizer_config(location)
+    stated = settings.get("tokenizer_class")
+    return tokenizer_class_from_name(stated) if isinstance(stated, str) else None
+
+
+def _check_knows_words(tokenizer: Tokenizer, name: str) -> None:
+    """Raises BadBase for a tokenizer of special tokens alone, as transformers makes one where the vocabulary lies in a
+    file that its class does not read."""
+    special = {*tokenizer.all_special_tokens, *tokenizer.added_tokens_encoder}
+    if special.issuperset(tokenizer.get_vocab()):
+        kind = type(tokenizer).__name__
+        raise BadBase(
+            f"The tokenizer of {name!r} knows no word: {kind} of transformers does not read the vocabulary that lies "
+            "there. Save it with its tokenizer.json, or correct tokenizer_class in tokenizer_config.json."
+        ).known_as("load.base_knows_no_word", name=name, kind=kind)
 
 
 def pads_with_end_only(tokenizer: Tokenizer) -> bool:

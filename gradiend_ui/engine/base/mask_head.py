@@ -74,7 +74,7 @@ def load_causal_under_mask_head(
         model = AutoModelForCausalLM.from_config(config, dtype=torch_dtype)
     else:
         base, trust = opened_at(base, trust)
-        own = AutoConfig.from_pretrained(base, trust_remote_code=False, token=trust.hub_token)
+        own = AutoConfig.from_pretrained(base, dtype=torch_dtype, trust_remote_code=False, token=trust.hub_token)
         check_size(AutoModelForCausalLM, own, base, trust)
         model = AutoModelForCausalLM.from_pretrained(
             base,

@@ -23,6 +23,11 @@ from gradiend_ui.engine.files.file_names import RING, is_ring
 
 MAX_REASON = 300
 NO_TOKENIZER_MADE = "Couldn't instantiate the backend tokenizer"
+NO_WEIGHTS = "Error no file named"
+QUANTIZED_TENSOR = "Creation of quantized tensor"
+TOKENIZER = "tokenizer"
+OTHER_WEIGHTS = (".safetensors", ".bin", ".gguf", ".onnx", ".h5", ".msgpack", ".pt", ".pth", ".ckpt", ".npz")
+MOST_NAMED = 3
 NAMED_PACKAGE = re.compile(r"(?:install|installing the|pip install) `?([A-Za-z][A-Za-z0-9_-]*)`?")
 PANIC = "PanicException"
 """What a library written in Rust raises for a bug of its own: no Exception, so that it would end the whole process."""
@@ -36,13 +41,20 @@ def load_failure(location: str, error: Exception, what: str = "base model", *, o
     if not on_hub and os.path.isdir(location):
         name = Path(location).name
         lacking = missing_library(error)
+        if lacking is not None and what != TOKENIZER:
+            return (
+                f"The {what} in {name!r} cannot be loaded: it asks for a library that is not installed here"
+                f"{lacking and f' ({lacking})'}. {_reason(error)}"
+            )
         if lacking is not None:
             return (
                 f"The {what} in {name!r} cannot be loaded: its class needs a library that is not installed here"
                 f"{lacking and f' ({lacking})'}. Save it with its tokenizer.json, and leave tokenizer_class out of "
                 "tokenizer_config.json."
             )
-        told = _reason(error).replace(str(Path(location)), name).replace(os.path.realpath(location), name)
+        if NO_WEIGHTS in str(error):
+            return _no_weights(Path(location), what)
+        told = _reason(error, what).replace(str(Path(location)), name).replace(os.path.realpath(location), name)
         return f"The {what} in {name!r} cannot be loaded: {told}"
     if is_ring(location):
         return f"The {what} {Path(location).name!r} cannot be opened, {RING}: give the folder or the Hub name."
@@ -97,8 +109,22 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _reason(error: Exception) -> str:
+def _no_weights(folder: Path, what: str) -> str:
+    """The sentence for a folder without weights that are read, with those of other kinds that lie there."""
+    others = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in OTHER_WEIGHTS)
+    there = f" There is {', '.join(others[:MOST_NAMED])}, which is not read as it is." if others else ""
+    return (
+        f"The {what} in {folder.name!r} cannot be loaded: it holds neither model.safetensors nor pytorch_model.bin, "
+        f"nor an index of either.{there} Give the folder of the whole model, as save_pretrained writes it."
+    )
+
+
+def _reason(error: Exception, what: str = "") -> str:
     """The first line of the error's own words with what it announces, or its kind where it has none."""
+    if what == TOKENIZER and isinstance(error, (TypeError, KeyError, AttributeError, IndexError)):
+        return "a file of it is missing or not whole: copy all files of the model, or save it with tokenizer.json."
+    if QUANTIZED_TENSOR in str(error):
+        return "its file holds quantized tensors of PyTorch: give the model as it was before it was quantized."
     if "weights_only" in str(error):
         return "its file holds more than plain weights, and is not read: save safetensors."
     if NO_TOKENIZER_MADE in str(error):

@@ -16,12 +16,30 @@ from gradiend_ui.engine.files.safetensors_header import TensorInfo
 
 Model = Any
 ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_FILE = re.compile(r"adapter_config\.json|adapter_model(-\d+-of-\d+)?\.(safetensors|bin)|adapters\.safetensors")
+ADAPTER_FILE = re.compile(
+    r"adapter_config\.json|adapter_model(-\d+-of-\d+)?\.(safetensors|bin)|adapters?\.safetensors"
+    r"|pytorch_adapter(_fusion)?\.bin|adapter_fusion_config\.json"
+)
+"""As PEFT, MLX and the adapters library call them."""
+ADAPTER_TENSOR = re.compile(
+    r"(.*\.)?(lora_(embedding_)?[AB]|lora_magnitude_vector|lora_(down|up)|loras|base_layer|modules_to_save|"
+    r"original_module|adapters?|adapter_(down|up)|adapter_fusion_layer|prefix_tuning|prompt_(tuning|encoder)|ia3_l|"
+    r"hada_w[12]_[ab]|lokr_w[12](_[ab])?|oft_[rR]|vera_lambda_[bd])(\..*)?"
+)
+"""Weights of an adapter that was saved with the model and not merged into it."""
 QUANTIZED = ("quantization_config", "compression_config")
-QUANTIZED_FILES = ("quantize_config.json", "quant_config.json")
-PACKED = re.compile(r".*(\.|_)(qweight|qzeros|weight_packed|SCB|absmax|quant_map|weight_scale(_inv)?|weight_format)")
+QUANTIZED_FILES = (
+    "quantize_config.json", "quant_config.json", "hf_quant_config.json", "quanto_qmap.json", "quantization_map.json",
+)  # fmt: skip
+PACKED = re.compile(r".*(\.|_)(qweight|qzeros|weight_packed|SCB|absmax|quant_map|weight_scale(_inv|_2)?|weight_format)")
 """Tensors that only quantized layers have, as GPTQ, AWQ, bitsandbytes, compressed-tensors and FP8 call them."""
-WHOLE_NUMBERS = ("I8", "U8", "I16", "I32", "I64", "U16", "U32", "U64")
+IN_PLACE_OF_WEIGHT = re.compile(
+    r"(\.|_)(scales?|zeros|zero_points?|blocks|codebooks?|codes|g_idx|weight_(shape|zero_point|g_idx|scales)|_data|qdata)"
+)
+"""What may be a weight of a model's own elsewhere: it counts where it stands in place of a weight that is lacking."""
+WHOLE_NUMBERS = ("I8", "U8", "I16", "I32", "I64", "U16", "U32", "U64", "BOOL")
+WHOLE_BIASES = ("I8", "I16", "I32")
+"""Old files of GPT-2 hold a mask of ones and zeros that they call a bias."""
 
 
 def check_no_adapter(names: Iterable[str], name: str) -> None:
@@ -34,24 +52,53 @@ def check_no_adapter(names: Iterable[str], name: str) -> None:
         ).known_as("load.base_adapter", name=name, file=found[0])
 
 
+def check_nothing_passed_over(tensors: Iterable[str], lacking: Iterable[str], name: str) -> None:
+    """Raises BadBase where weights that the files hold and the model has not are an adapter's, or of quantized layers:
+    transformers passes them over. tensors: their names; lacking: those of the weights that the files lack."""
+    names = sorted(tensors)
+    adapter = next((tensor for tensor in names if ADAPTER_TENSOR.fullmatch(tensor)), None)
+    if adapter is not None:
+        raise BadBase(
+            f"The weights of {name!r} hold an adapter that was not merged into the model ({adapter}), which is not "
+            "read: merge it, save the model, and give its folder."
+        ).known_as("load.base_adapter_inside", name=name, tensor=adapter)
+    layers = tuple(tensor.removesuffix(".weight") for tensor in lacking if tensor.endswith(".weight"))
+    for tensor in names:
+        beside = (tensor.removeprefix(layer) for layer in layers if tensor.startswith(layer))
+        if PACKED.fullmatch(tensor) or any(map(IN_PLACE_OF_WEIGHT.fullmatch, beside)):
+            raise _quantized(name, tensor)
+
+
 def check_not_quantized(config: Mapping[str, Any], name: str) -> None:
-    """Raises BadBase for a config.json that asks for quantized weights."""
+    """Raises BadBase for a config.json that asks for quantized weights, of the model or of one inside it."""
     for field in QUANTIZED:
         stated = config.get(field)
         if stated is not None:
             method = stated.get("quant_method") if isinstance(stated, Mapping) else None
             raise _quantized(name, f"{field}, {method}" if isinstance(method, str) else field)
+    for field, inner in config.items():
+        if field.endswith("_config") and isinstance(inner, Mapping):
+            check_not_quantized(inner, name)
 
 
 def check_no_quantized_files(names: Iterable[str], stored: Iterable[tuple[str, TensorInfo]], name: str) -> None:
     """The same where config.json does not tell: by the `names` of the files and what the weights hold."""
     for file in sorted(set(names).intersection(QUANTIZED_FILES)):
         raise _quantized(name, file)
-    for tensor, info in stored:
-        if PACKED.fullmatch(tensor):
+    held = dict(stored)
+    small = {tensor.rpartition(".")[0] for tensor, info in held.items() if info.dtype.startswith("F8")}
+    for tensor, info in held.items():
+        scaled = "scale" in tensor.rpartition(".")[2] and _layer_of(tensor) in small
+        if scaled or PACKED.fullmatch(tensor):
             raise _quantized(name, tensor)
-        if tensor.endswith(".weight") and info.dtype in WHOLE_NUMBERS:
+        whole = WHOLE_NUMBERS if tensor.endswith(".weight") else WHOLE_BIASES if tensor.endswith(".bias") else ()
+        if info.dtype in whole:
             raise _quantized(name, f"{tensor}, {info.dtype}")
+
+
+def _layer_of(scale: str) -> str:
+    """The layer that a scale belongs to: of "layer.weight.scale" and of "layer.weight_scale"."""
+    return scale.rpartition(".")[0].removesuffix(".weight")
 
 
 def _quantized(name: str, how: str) -> BadBase:

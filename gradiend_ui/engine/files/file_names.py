@@ -7,7 +7,8 @@ device with any ending and in any folder: `aux.json` is AUX.
 A path may lead to a pipe, a device, or a report that the system makes up. What is read in `/proc` or `/sys` looks like
 a plain file, and yet reading it may wait for ever (`/proc/kmsg` does, for whoever may read it at all). On Linux such
 files are known by the file system that they lie on, and everywhere by having no size: of a file without bytes none are
-read. Knows names, and where links lead; not what files hold.
+read. What Git LFS leaves in place of a large file stands for it, too. Knows names, and what a path leads to; not what
+files hold.
 """
 
 from __future__ import annotations
@@ -140,6 +141,17 @@ def check_stored(status: os.stat_result) -> None:
     kind = _reports().get(status.st_dev)
     if kind is not None:
         raise ValueError(f"{NO_PLAIN_FILE}, but made up by the system as it is read ({kind}): copy it to a disk first")
+
+
+LFS, MOST_OF_POINTER = b"version https://git-lfs.github.com/spec/", 1024
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether a plain file is what Git leaves in place of a large one that was not fetched (Git LFS)."""
+    if path.stat().st_size > MOST_OF_POINTER:
+        return False
+    with path.open("rb") as file:
+        return file.read(len(LFS)) == LFS
 
 
 def _reports() -> dict[int, str]:

@@ -119,6 +119,18 @@ def test_where_the_library_fails_the_odd_setting_is_named(
         load_base_model(str(folder))
 
 
+@pytest.mark.parametrize("stated", ["int8", "torch.float32", {"": "float32"}, ["float32"], 5, None])
+def test_a_dtype_that_is_none_is_not_read_where_another_is_asked_for(
+    tiny_bert: Path, tmp_path: Path, stated: object
+) -> None:
+    """The library loads such a model with a dtype; its own tokenizers ask config.json again and fail for some."""
+    folder = shutil.copytree(tiny_bert, tmp_path / "odd")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"dtype": stated}))
+    base = load_base_model(str(folder), tokenizer=str(tiny_bert))
+    assert base.model.dtype == base.model.config.dtype == torch.float32
+
+
 def architectures() -> Iterator[tuple[str, str]]:
     for mapping in MAPPINGS:
         yield from ((model_type, name) for model_type, name in mapping.items() if model_type not in WITHOUT_DEFAULTS)

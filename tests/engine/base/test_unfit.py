@@ -137,16 +137,103 @@ QUANTIZED: dict[str, Callable[[dict[str, torch.Tensor]], object]] = {
 }
 
 
+def small(scale: str) -> Callable[[dict[str, torch.Tensor]], object]:
+    """Weights of eight bits with their scale beside them, by a name that some library gives it."""
+    weight = f"{LAYER}.weight"
+    return lambda held: held.update({weight: held[weight].to(torch.float8_e4m3fn), f"{LAYER}.{scale}": torch.ones(1)})
+
+
+def instead(**tensors: torch.Tensor) -> Callable[[dict[str, torch.Tensor]], object]:
+    """Other tensors in place of the layer's weight."""
+
+    def change(held: dict[str, torch.Tensor]) -> None:
+        del held[f"{LAYER}.weight"]
+        held.update({f"{LAYER}{name}": tensor for name, tensor in tensors.items()})
+
+    return change
+
+
+QUANTIZED |= {
+    "ones and zeros": lambda held: held.update({f"{LAYER}.weight": held[f"{LAYER}.weight"] > 0}),
+    "a bias of whole numbers": lambda held: held.update({f"{LAYER}.bias": held[f"{LAYER}.bias"].to(torch.int32)}),
+    "FP8, a scale of the weight": small("weight.scale"),
+    "FP8, a scale": small("weight_scale_inv"),
+    "FP8, of what goes in": small("input_scale"),
+    "FP4": small("weight_scale_2"),
+    "MXFP4": instead(_blocks=torch.zeros(4, 4, dtype=torch.uint8), _scales=torch.zeros(4, dtype=torch.uint8)),
+    "codes": instead(**{".codes": torch.zeros(4, 4, dtype=torch.int16), ".codebooks": torch.zeros(2, 2)}),
+}
+
+
 @pytest.mark.parametrize("how", QUANTIZED)
 def test_quantized_weights_are_known_without_a_word_in_the_configuration(how: str, copied: Copied) -> None:
     with pytest.raises(BadBase, match=rf"is quantized \({LAYER}"):
         load_base_model(str(changed(copied(), QUANTIZED[how])))
 
 
-def test_a_file_of_settings_of_a_quantizer_is_enough(copied: Copied) -> None:
+def pickled(folder: Path, **options: Any) -> Path:
+    """The same weights in PyTorch's own format alone."""
+    torch.save(load_file(folder / WEIGHTS), folder / "pytorch_model.bin", **options)
+    (folder / WEIGHTS).unlink()
+    return folder
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["as today", "as long ago"])
+@pytest.mark.parametrize("how", QUANTIZED)
+def test_and_in_pytorch_s_own_format(how: str, zipped: bool, copied: Copied) -> None:
+    if not zipped and how.startswith("FP"):
+        zipped = True  # of long ago there is none of eight bits
+    folder = pickled(changed(copied(), QUANTIZED[how]), _use_new_zipfile_serialization=zipped)
+    with pytest.raises(BadBase, match=rf"is quantized \({LAYER}"):
+        load_base_model(str(folder))
+
+
+def test_it_is_told_of_them_before_their_numbers_are_read(copied: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("they are read")
+
+    folder = pickled(changed(copied(), QUANTIZED["eight bits"]))
+    monkeypatch.setattr(AutoModelForMaskedLM, "from_pretrained", never)
+    with pytest.raises(BadBase, match="is quantized"):
+        load_base_model(str(folder))
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated.*:UserWarning")
+def test_quantized_tensors_of_pytorch_are_told(copied: Copied) -> None:
     folder = copied()
-    (folder / "quantize_config.json").write_text("{}")
-    with pytest.raises(BadBase, match=r"is quantized \(quantize_config.json\)"):
+    tensors = load_file(folder / WEIGHTS)
+    weight = f"{LAYER}.weight"
+    torch.save(
+        tensors | {weight: torch.quantize_per_tensor(tensors[weight], 0.01, 0, torch.qint8)},
+        folder / "pytorch_model.bin",
+    )
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(BadBase, match="quantized tensors of PyTorch: give the model as it was before"):
+        load_base_model(str(folder))
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["as today", "as long ago"])
+def test_plain_weights_in_pytorch_s_own_format_are_read(zipped: bool, copied: Copied) -> None:
+    folder = copied()
+    expected = load_base_model(str(folder)).model.state_dict()
+    found = load_base_model(str(pickled(folder, _use_new_zipfile_serialization=zipped))).model.state_dict()
+    assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
+
+
+@pytest.mark.parametrize("outer", [(), ("vision_config",)], ids=["in it", "in one in it"])
+def test_a_model_inside_a_model_may_be_the_quantized_one(outer: tuple[str, ...], copied: Copied) -> None:
+    fields: dict[str, Any] = {"text_config": {"quantization_config": METHODS["gptq"]}}
+    for name in outer:
+        fields = {name: fields}
+    with pytest.raises(BadBase, match=r"is quantized \(quantization_config, gptq\)"):
+        load_base_model(str(copied(**fields)))
+
+
+@pytest.mark.parametrize("file", ["quantize_config.json", "quant_config.json", "hf_quant_config.json"])
+def test_a_file_of_settings_of_a_quantizer_is_enough(file: str, copied: Copied) -> None:
+    folder = copied()
+    (folder / file).write_text("{}")
+    with pytest.raises(BadBase, match=rf"is quantized \({file}\)"):
         load_base_model(str(folder))
 
 
@@ -165,6 +252,70 @@ def test_weights_of_eight_bits_without_a_scale_are_only_small(copied: Copied) ->
     folder = changed(copied(), lambda tensors: tensors.update({name: tensors[name].to(torch.float8_e4m3fn)}))
     loaded = load_base_model(str(folder)).model.state_dict()[name]
     assert torch.equal(loaded, load_file(folder / WEIGHTS)[name].float())
+
+
+# --- what is no whole copy -------------------------------------------------------------------------------------------
+
+
+ADAPTERS = ("output.dense.lora_A.default.weight", "output.dense.base_layer.weight", "output.adapters.a.down.weight",
+            "attention.self.query.ia3_l", "output.dense.lora_magnitude_vector.default.weight")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_an_adapter_among_the_weights_is_not_passed_over(name: str, copied: Copied) -> None:
+    folder = changed(copied(), lambda held: held.update({f"bert.encoder.layer.0.{name}": torch.ones(2, 2)}))
+    for one in (folder, pickled(folder)):
+        with pytest.raises(BadBase, match="hold an adapter that was not merged into the model") as caught:
+            load_base_model(str(one))
+        assert caught.value.text is not None and caught.value.text[0] == "load.base_adapter_inside"
+
+
+@pytest.mark.parametrize("name", ["classifier.weight", "cls.seq_relationship.weight", "bert.scales", "vision.adapting"])
+def test_weights_of_another_head_are_passed_over_as_before(name: str, copied: Copied) -> None:
+    folder = changed(copied(), lambda held: held.update({name: torch.ones(2, 2)}))
+    assert load_base_model(str(folder)).kind == "masked"
+
+
+@pytest.mark.parametrize("prefix", ["module", "_orig_mod", "base_model.model"])
+def test_weights_that_a_wrapper_saved_are_told(prefix: str, copied: Copied) -> None:
+    folder = copied()
+    save_file({f"{prefix}.{name}": one for name, one in load_file(folder / WEIGHTS).items()}, folder / WEIGHTS)
+    with pytest.raises(BadBase, match=rf"lack .* They hold '{prefix}\..*': save the model itself"):
+        load_base_model(str(folder))
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 440\n"
+
+
+@pytest.mark.parametrize("file", [WEIGHTS, "pytorch_model.bin", "tokenizer.json", "config.json"])
+def test_a_pointer_of_git_lfs_is_told_apart_from_the_file(file: str, copied: Copied) -> None:
+    folder = copied()
+    (folder / file).write_text(POINTER)
+    with pytest.raises(BadBase, match=f"{file} of .* is a pointer of Git LFS.*git lfs pull") as caught:
+        load_base_model(str(folder))
+    assert caught.value.text is not None and caught.value.text[0] == "load.base_pointer"
+
+
+def test_a_shard_that_is_not_there_is_named(copied: Copied) -> None:
+    folder = copied()
+    model = AutoModelForMaskedLM.from_pretrained(folder)
+    (folder / WEIGHTS).unlink()
+    model.save_pretrained(folder, max_shard_size="60KB")
+    missing = sorted(folder.glob("model-*.safetensors"))[1]
+    missing.unlink()
+    with pytest.raises(BadBase, match=f"names '{missing.name}', which is not there: copy all files"):
+        load_base_model(str(folder))
+    (folder / f"{WEIGHTS}.index.json").unlink()
+    with pytest.raises(BadBase, match=r"nor an index of either\. There is model-00001.*not read as it is"):
+        load_base_model(str(folder))
+
+
+@pytest.mark.parametrize("file", ["model-q4.gguf", "tf_model.h5", "model.fp16.safetensors", "consolidated.safetensors"])
+def test_weights_of_another_kind_are_named(file: str, copied: Copied) -> None:
+    folder = copied()
+    (folder / WEIGHTS).rename(folder / file)
+    with pytest.raises(BadBase, match=f"holds neither model.safetensors nor .* There is {file}, which is not read"):
+        load_base_model(str(folder))
 
 
 # --- numbers that are none -------------------------------------------------------------------------------------------
