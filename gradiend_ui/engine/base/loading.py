@@ -123,20 +123,27 @@ def _under_other_names(lacking: Sequence[str], unexpected: Iterable[str]) -> str
 
 
 def _check_pickled(folder: Path) -> None:
-    """Raises BadBase where weights in PyTorch's own format are what is read and are quantized: of files of today
-    their names and formats are looked at, and no number of theirs is read."""
+    """Raises BadBase where weights in PyTorch's own format are what is read and are quantized."""
     if any(folder.glob(ANY_WEIGHTS)):
         return
     for path in sorted(pickled(folder)):
-        try:
-            zipped = zipfile.is_zipfile(path)
-            content = torch.load(path, map_location="meta" if zipped else "cpu", weights_only=True, mmap=zipped)
-        except Exception:  # a damaged file: whoever reads it says why
-            continue
-        if isinstance(content, dict):
-            tensors = {name: tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
-            stored = ((name, TensorInfo(FORMATS.get(one.dtype, ""), tuple(one.shape))) for name, one in tensors.items())
-            check_no_quantized_files((), stored, folder.name)
+        formats = pickled_formats(path).items()
+        stored = ((name, TensorInfo(FORMATS.get(dtype, ""), ())) for name, dtype in formats)
+        check_no_quantized_files((), stored, folder.name)
+
+
+def pickled_formats(path: Path) -> dict[str, torch.dtype]:
+    """{weight: its dtype} of a file in PyTorch's own format, {} for a damaged one: whoever reads it says why.
+
+    Of a file as PyTorch writes it today no number is read, of one of long ago (before 1.6) all are.
+    """
+    try:
+        zipped = zipfile.is_zipfile(path)
+        content = torch.load(path, map_location="meta" if zipped else "cpu", weights_only=True, mmap=zipped)
+    except Exception:  # it raises many kinds
+        return {}
+    tensors = content.items() if isinstance(content, dict) else ()
+    return {name: tensor.dtype for name, tensor in tensors if isinstance(tensor, torch.Tensor)}
 
 
 def load_base_model(

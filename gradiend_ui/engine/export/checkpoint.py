@@ -119,15 +119,27 @@ def _is_own(folder: Path) -> bool:
 
 
 def recipe(model: ModelWithGradiend, rewrite: Rewrite) -> dict[str, Any]:
-    """Everything needed to make the same weights again."""
+    """Everything needed to make the same weights again, and what is known of the classes that they stand for.
+
+    encoding_direction: {class: +1, -1 or 0}; direction_unknown: why it is not known, None where it is. as_stored: each
+    weight has the format of the base model's files, and `dtype` is that of most.
+    """
+    note = model.checkpoint.direction_note
     return {
         "base_model": model.base.name,
+        "auto_class": model.base.auto_class,
+        "objective": model.base.objective,
         "gradiend": model.checkpoint.folder.name,
+        "source": model.source,
+        "mapped_weights": model.checkpoint.mapped_weights,
+        "encoding_direction": model.encoding_direction,
+        "direction_unknown": note.sentence if note is not None and note.is_open else None,
         "fingerprint": model.fingerprint,
         "part": rewrite.part,
         "feature_factor": rewrite.feature_factor,
         "learning_rate": rewrite.cell.learning_rate,
         "dtype": rewrite.dtype or dtype_name(model.base_model.dtype),
+        "as_stored": rewrite.as_stored,
         "versions": versions(),
         **rewrite.facts,
     }

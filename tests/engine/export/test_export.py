@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import resource
@@ -58,6 +59,22 @@ def test_another_dtype_is_the_rewrite_converted_once(model: ModelWithGradiend, t
     assert f"| weights stored as | {dtype} |" in (folder / "README.md").read_text()
     size = (folder / "model.safetensors").stat().st_size
     assert 0 <= size - written_bytes(model.base_model, dtype) < 0.02 * size + 8192
+
+
+def test_the_recipe_tells_what_is_known_of_the_classes(model: ModelWithGradiend, tmp_path: Path) -> None:
+    def recipe_of(one: ModelWithGradiend, name: str) -> Any:
+        folder = export_checkpoint(one, Rewrite(CELL, "decoder", FACTS, as_stored=True), tmp_path / name)
+        return json.loads((folder / "rewrite.json").read_text())
+
+    told = recipe_of(model, "known")
+    assert told["encoding_direction"] == model.encoding_direction != {} and told["direction_unknown"] is None
+    assert (told["auto_class"], told["objective"]) == ("AutoModelForMaskedLM", "mlm_mask_token")
+    assert (told["source"], told["mapped_weights"]) == (model.source, len(model)) and told["as_stored"]
+    silent = copy.copy(model)
+    silent.feature_class_encoding_direction = {"M": 1, "F": 1}
+    told = recipe_of(silent, "unknown")
+    assert told["encoding_direction"] == {} or set(told["encoding_direction"].values()) == {1.0}
+    assert "same direction" in told["direction_unknown"] and "Both signs" in told["direction_unknown"]
 
 
 HUGE = [(1e308, 1e308), (-1e308, 1e308), (1.0, 1e308), (1e308, 1.0)]

@@ -79,13 +79,48 @@ def test_without_being_asked_the_format_is_that_of_the_loaded_weights(stored_as:
     assert set(dtypes_in(folder).values()) == {torch.float32}
 
 
-def test_the_format_of_pickled_weights_is_told_by_the_configuration(stored_as: Stored, tmp_path: Path) -> None:
-    base = stored_as("float16")
-    torch.save(load_file(base / WEIGHTS), base / "pytorch_model.bin")
+@pytest.mark.parametrize("zipped", [True, False], ids=["as today", "as long ago"])
+def test_the_formats_of_pickled_weights_are_kept_too(zipped: bool, stored_as: Stored, tmp_path: Path) -> None:
+    base = stored_as("mixed")
+    expected = dtypes_in(base)
+    torch.save(load_file(base / WEIGHTS), base / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
     (base / WEIGHTS).unlink()
     model = ModelWithGradiend.from_pretrained(gradiend_on(base, tmp_path / "gradiend"))
+    assert usual_dtype(model.base_model, stored_dtypes(model.base_model)) == "bfloat16"
+    rewrite = Rewrite(CELL, "decoder", {}, dtype="bfloat16", as_stored=True)
+    assert dtypes_in(export_checkpoint(model, rewrite, tmp_path / "out")) == expected
+
+
+def test_the_format_of_weights_that_cannot_be_looked_at_is_told_by_the_configuration(
+    stored_as: Stored, tmp_path: Path
+) -> None:
+    base = stored_as("float16")
+    model = ModelWithGradiend.from_pretrained(gradiend_on(base, tmp_path / "gradiend"))
+    (base / WEIGHTS).rename(base / "pytorch_model.bin")
     assert stored_dtypes(model.base_model) == {}
     assert usual_dtype(model.base_model, {}) == "float16"
+
+
+OLD_NAMES: dict[str, Callable[[str], str]] = {
+    "of the layers alone": lambda name: name.removeprefix("bert."),
+    "of a norm of long ago": lambda name: name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+        "LayerNorm.bias", "LayerNorm.beta"
+    ),
+}
+
+
+@pytest.mark.parametrize("which", OLD_NAMES)
+def test_weights_under_other_names_keep_their_formats(which: str, stored_as: Stored, tmp_path: Path) -> None:
+    base = stored_as("mixed")
+    expected, tensors = dtypes_in(base), load_file(base / WEIGHTS)
+    (base / WEIGHTS).unlink()
+    save_file({OLD_NAMES[which](name): one for name, one in tensors.items()}, base / WEIGHTS)
+    model = ModelWithGradiend.from_pretrained(gradiend_on(base, tmp_path / "gradiend"))
+    assert stored_dtypes(model.base_model) == expected
+    rewrite = Rewrite(CELL, "decoder", {}, dtype="bfloat16", as_stored=True)
+    written = dtypes_in(export_checkpoint(model, rewrite, tmp_path / "out"))
+    assert written == {name: expected[next(own for own in expected if OLD_NAMES[which](own) == OLD_NAMES[which](name))]
+                       for name in written}  # fmt: skip
 
 
 def test_a_rewrite_beyond_the_format_of_its_weight_is_refused(stored_as: Stored, tmp_path: Path) -> None:
