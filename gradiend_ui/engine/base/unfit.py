@@ -21,10 +21,15 @@ ADAPTER_FILE = re.compile(
     r"|pytorch_adapter(_fusion)?\.bin|adapter_fusion_config\.json"
 )
 """As PEFT, MLX and the adapters library call them."""
+OF_PEFT = (
+    r"lora_(embedding_)?[AB]|lora_magnitude_vector|loras|base_layer|modules_to_save|original_module|ia3_l|"
+    r"hada_w[12]_[ab]|lokr_w[12](_[ab])?|oft_[rR]|vera_lambda_[bd]"
+)
+ADAPTER_PART = re.compile(rf"(.*\.)?({OF_PEFT})(\..*)?")
+"""A weight of an adapter that lies around the layers of a model."""
 ADAPTER_TENSOR = re.compile(
-    r"(.*\.)?(lora_(embedding_)?[AB]|lora_magnitude_vector|lora_(down|up)|loras|base_layer|modules_to_save|"
-    r"original_module|adapters?|adapter_(down|up)|adapter_fusion_layer|prefix_tuning|prompt_(tuning|encoder)|ia3_l|"
-    r"hada_w[12]_[ab]|lokr_w[12](_[ab])?|oft_[rR]|vera_lambda_[bd])(\..*)?"
+    rf"(.*\.)?({OF_PEFT}|lora_(down|up)|adapters?|adapter_(down|up)|adapter_fusion_layer|prefix_tuning|"
+    r"prompt_(tuning|encoder))(\..*)?"
 )
 """Weights of an adapter that was saved with the model and not merged into it."""
 QUANTIZED = ("quantization_config", "compression_config")
@@ -56,17 +61,30 @@ def check_nothing_passed_over(tensors: Iterable[str], lacking: Iterable[str], na
     """Raises BadBase where weights that the files hold and the model has not are an adapter's, or of quantized layers:
     transformers passes them over. tensors: their names; lacking: those of the weights that the files lack."""
     names = sorted(tensors)
-    adapter = next((tensor for tensor in names if ADAPTER_TENSOR.fullmatch(tensor)), None)
-    if adapter is not None:
-        raise BadBase(
-            f"The weights of {name!r} hold an adapter that was not merged into the model ({adapter}), which is not "
-            "read: merge it, save the model, and give its folder."
-        ).known_as("load.base_adapter_inside", name=name, tensor=adapter)
+    _check_no_adapter_in(names, ADAPTER_TENSOR, name)
     layers = tuple(tensor.removesuffix(".weight") for tensor in lacking if tensor.endswith(".weight"))
     for tensor in names:
         beside = (tensor.removeprefix(layer) for layer in layers if tensor.startswith(layer))
         if PACKED.fullmatch(tensor) or any(map(IN_PLACE_OF_WEIGHT.fullmatch, beside)):
             raise _quantized(name, tensor)
+
+
+def check_given(model: Model, name: str) -> None:
+    """The same of a model that is loaded already, and of its configuration."""
+    _check_no_adapter_in((tensor for tensor, _ in model.named_parameters()), ADAPTER_PART, name)
+    check_not_quantized(model.config.to_dict(), name)
+    for tensor, values in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.endswith(".weight") and not values.is_floating_point():
+            raise _quantized(name, f"{tensor}, {values.dtype}")
+
+
+def _check_no_adapter_in(tensors: Iterable[str], pattern: re.Pattern[str], name: str) -> None:
+    adapter = next((tensor for tensor in tensors if pattern.fullmatch(tensor)), None)
+    if adapter is not None:
+        raise BadBase(
+            f"The weights of {name!r} hold an adapter that was not merged into the model ({adapter}), which is not "
+            "read: merge it, save the model, and give its folder."
+        ).known_as("load.base_adapter_inside", name=name, tensor=adapter)
 
 
 def check_not_quantized(config: Mapping[str, Any], name: str) -> None:

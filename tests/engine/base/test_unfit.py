@@ -276,6 +276,34 @@ def test_weights_of_another_head_are_passed_over_as_before(name: str, copied: Co
     assert load_base_model(str(folder)).kind == "masked"
 
 
+class Wrapped(torch.nn.Module):
+    """A layer as PEFT wraps it."""
+
+    def __init__(self, layer: torch.nn.Module) -> None:
+        super().__init__()
+        self.base_layer = layer
+        self.lora_A = torch.nn.ModuleDict({"default": torch.nn.Linear(2, 2)})
+
+
+def test_a_loaded_model_with_an_adapter_or_whole_numbers_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
+    gradiend = gradiend_on(tiny_bert, tmp_path / "gradiend")
+    model = AutoModelForMaskedLM.from_pretrained(tiny_bert)
+    output = model.bert.encoder.layer[0].output
+    plain, output.dense = output.dense, Wrapped(output.dense)
+    with pytest.raises(BadBase, match=r"hold an adapter that was not merged .*(lora_A|base_layer)"):
+        ModelWithGradiend.from_pretrained(gradiend, model)
+    output.dense = plain
+    plain.weight = torch.nn.Parameter(plain.weight.to(torch.int8), requires_grad=False)
+    with pytest.raises(BadBase, match=rf"is quantized \({LAYER}.weight, torch.int8\)"):
+        ModelWithGradiend.from_pretrained(gradiend, model)
+    plain.weight = torch.nn.Parameter(plain.weight.float())
+    model.config.quantization_config = {"quant_method": "awq"}
+    with pytest.raises(BadBase, match=r"is quantized \(quantization_config, awq\)"):
+        ModelWithGradiend.from_pretrained(gradiend, model)
+    del model.config.quantization_config
+    assert ModelWithGradiend.from_pretrained(gradiend, model).base_model is model
+
+
 @pytest.mark.parametrize("prefix", ["module", "_orig_mod", "base_model.model"])
 def test_weights_that_a_wrapper_saved_are_told(prefix: str, copied: Copied) -> None:
     folder = copied()
