@@ -1,6 +1,6 @@
 """What a checkpoint's config.json says: the architecture and the parameter map, checked.
 
-Knows JSON values only; no files, no tensors.
+Knows JSON values and shapes only; no files, no tensors.
 """
 
 from __future__ import annotations
@@ -50,6 +50,38 @@ class MapEntry:
     @property
     def numel(self) -> int:
         return math.prod(self.shape)
+
+
+def check_shapes(
+    file: str, shapes: Mapping[str, tuple[int, ...]], architecture: Architecture, encoder_bias: bool | None
+) -> None:
+    """Raises BadCheckpoint unless the tensors of a weights file are those of the architecture.
+
+    encoder_bias: whether the encoder has one; None takes it where it is there.
+    """
+    n, latent = architecture.input_dim, architecture.latent_dim
+    expected: dict[str, tuple[int, ...]] = {
+        ENCODER_WEIGHT: (latent, n),
+        DECODER_WEIGHT: (n, latent),
+    }
+    if encoder_bias or (encoder_bias is None and ENCODER_BIAS in shapes):
+        expected[ENCODER_BIAS] = (latent,)
+    if architecture.bias_decoder:
+        expected[DECODER_BIAS] = (n,)
+    for name, shape in expected.items():
+        if name not in shapes:
+            raise BadCheckpoint(f"{file} has no tensor {name!r}.").known_as(
+                "load.no_tensor", file=file, name=repr(name)
+            )
+        if shapes[name] != shape:
+            told = BadCheckpoint(f"{file}: {name} has shape {shapes[name]}, config.json needs {shape}.")
+            raise told.known_as("load.wrong_shape", file=file, name=name, shape=str(shapes[name]), needed=str(shape))
+    norm = dict.fromkeys(ENCODER_NORM, (latent,)) if architecture.activation_encoder == "id" else {}
+    for name, shape in shapes.items():
+        if name not in expected and name not in norm:
+            raise BadCheckpoint(f"{file} holds {shown(name)}, which the architecture in config.json does not have.")
+        if name in norm and shape != norm[name]:
+            raise BadCheckpoint(f"{file}: {name} has shape {shape}, the architecture in config.json has {norm[name]}.")
 
 
 def describes_gradiend(config: object) -> bool:

@@ -23,13 +23,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from gradiend_ui.engine.checkpoint.config import (
-    DECODER_BIAS,
-    DECODER_WEIGHT,
     ENCODER_BIAS,
-    ENCODER_NORM,
-    ENCODER_WEIGHT,
     Architecture,
     MapEntry,
+    check_shapes,
     describes_gradiend,
     parse_architecture,
     parse_entries,
@@ -46,9 +43,9 @@ from gradiend_ui.engine.checkpoint.formats import (
 )
 from gradiend_ui.engine.checkpoint.run_folder import leads_out, nothing_found, read_run_folder
 from gradiend_ui.engine.errors import BadCheckpoint, shown
-from gradiend_ui.engine.files.file_names import can_be_name
+from gradiend_ui.engine.files.file_names import can_be_name, is_pointer
 from gradiend_ui.engine.files.json_files import read_json
-from gradiend_ui.engine.files.model_files import CONFIG, WEIGHTS_FILES
+from gradiend_ui.engine.files.model_files import CONFIG, CONTEXT, TRAINING, WEIGHTS_FILES
 from gradiend_ui.engine.files.safetensors_header import (
     FLOATS,
     LIMITS,
@@ -138,43 +135,20 @@ def read_checkpoint(path: Path | str, trust: Trust = LOCAL) -> Checkpoint:
     Raises BadCheckpoint with the file and the field that do not fit, NotAllowed for pickled files of strangers.
     """
     folder = find_checkpoint_folder(Path(path))
-    config = _read_json(_member(folder, CONFIG))
-    if is_research_format(config):
-        told = BadCheckpoint(
-            f"{folder.name} is a GRADIEND in the format of the papers' research code. Convert it on your own machine: "
-            f"{CONVERT}"
-        )
-        raise told.known_as("load.research_format", name=folder.name, command=CONVERT)
-    if not describes_gradiend(config):
-        is_base, name = "model_type" in config, f"{folder.name}/config.json"
-        hint = " (it looks like a plain base model)" if is_base else ""
-        told = BadCheckpoint(f"{name} describes no GRADIEND{hint}: it has no architecture or mapping.")
-        raise told.known_as("load.plain_base" if is_base else "load.no_gradiend", name=name)
+    config = _gradiend_config(folder)
     architecture = parse_architecture(config["architecture"])
-    encoder_bias = stated_encoder_bias(config["architecture"])
     metadata = {} if config.get("metadata") is None else config["metadata"]
     if not isinstance(metadata, Mapping):
         raise BadCheckpoint("config.json: metadata must be an object.")
     check_signal(metadata)
-    entries = parse_entries(config["mapping"], architecture.input_dim)
-    weights_file = _weights_file(folder)
-    trust.check_pickle(weights_file)
-    if weights_file.suffix == ".safetensors":
-        header = read_header(weights_file, _limits(trust))
-        encoder_bias = ENCODER_BIAS in header if encoder_bias is None else encoder_bias
-        _check_weights(
-            weights_file.name, {name: info.shape for name, info in header.items()}, architecture, encoder_bias
-        )
-        _check_floats(weights_file.name, {name: info.dtype for name, info in header.items()})
-    indices_file = _mapping_file(folder, config["mapping"], "indices_file", entries, "indices", trust)
-    masks_file = _mapping_file(folder, config["mapping"], "masks_file", entries, "mask", trust)
-    warnings: list[str] = [] if encoder_bias is not False else [NO_ENCODER_BIAS]
-    warnings += notes_on_format(config)
-    if architecture.torch_dtype not in DTYPES:
-        stated, known = shown(architecture.torch_dtype), ", ".join(DTYPES)
-        warnings.append(f"config.json: architecture.torch_dtype is {stated}, none of {known}: float32 is taken.")
-    training = _optional_json(folder, "training.json", warnings)
-    context = _optional_json(folder, "gradiend_context.json", warnings)
+    mapping = config["mapping"]
+    entries = parse_entries(mapping, architecture.input_dim)
+    weights_file, encoder_bias = _checked_weights(folder, config, architecture, trust)
+    indices_file = _mapping_file(folder, mapping, "indices_file", entries, "indices", trust)
+    masks_file = _mapping_file(folder, mapping, "masks_file", entries, "mask", trust)
+    warnings = _warnings_of(config, architecture, encoder_bias)
+    training = _optional_json(folder, TRAINING, warnings)
+    context = _optional_json(folder, CONTEXT, warnings)
     direction = direction_of(context, training, warnings)
     warnings += [] if direction.note is None else [direction.note.sentence]
     return Checkpoint(
@@ -196,6 +170,49 @@ def read_checkpoint(path: Path | str, trust: Trust = LOCAL) -> Checkpoint:
     )
 
 
+def _gradiend_config(folder: Path) -> dict[str, Any]:
+    """The content of config.json. Raises BadCheckpoint where it is not that of a GRADIEND in today's format."""
+    config = _read_json(_member(folder, CONFIG))
+    if is_research_format(config):
+        told = BadCheckpoint(
+            f"{folder.name} is a GRADIEND in the format of the papers' research code. Convert it on your own machine: "
+            f"{CONVERT}"
+        )
+        raise told.known_as("load.research_format", name=folder.name, command=CONVERT)
+    if not describes_gradiend(config):
+        is_base, name = "model_type" in config, f"{folder.name}/config.json"
+        hint = " (it looks like a plain base model)" if is_base else ""
+        told = BadCheckpoint(f"{name} describes no GRADIEND{hint}: it has no architecture or mapping.")
+        raise told.known_as("load.plain_base" if is_base else "load.no_gradiend", name=name)
+    return config
+
+
+def _checked_weights(
+    folder: Path, config: Mapping[str, Any], architecture: Architecture, trust: Trust
+) -> tuple[Path, bool | None]:
+    """The weights' file, and whether the encoder has a bias; of a pickled file that may be told by its tensors only."""
+    stated = stated_encoder_bias(config["architecture"])
+    path = _weights_file(folder)
+    trust.check_pickle(path)
+    if path.suffix != ".safetensors":
+        return path, stated
+    header = read_header(path, _limits(trust))
+    has_bias = ENCODER_BIAS in header if stated is None else stated
+    check_shapes(path.name, {name: info.shape for name, info in header.items()}, architecture, has_bias)
+    _check_floats(path.name, {name: info.dtype for name, info in header.items()})
+    return path, has_bias
+
+
+def _warnings_of(config: Mapping[str, Any], architecture: Architecture, encoder_bias: bool | None) -> list[str]:
+    """Sentences on what config.json leaves open, or says in a way that is not known here."""
+    warnings = [] if encoder_bias is not False else [NO_ENCODER_BIAS]
+    warnings += notes_on_format(config)
+    if architecture.torch_dtype not in DTYPES:
+        stated, known = shown(architecture.torch_dtype), ", ".join(DTYPES)
+        warnings.append(f"config.json: architecture.torch_dtype is {stated}, none of {known}: float32 is taken.")
+    return warnings
+
+
 def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """The weights {state name: tensor} and the mapped positions {parameter name: int64 tensor (num_selected,)}.
 
@@ -207,7 +224,7 @@ def load_tensors(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], dict[
     file = checkpoint.weights_file.name
     weights = read_tensors(checkpoint.weights_file)
     shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    _check_weights(file, shapes, checkpoint.architecture, checkpoint.encoder_bias)
+    check_shapes(file, shapes, checkpoint.architecture, checkpoint.encoder_bias)
     _check_floats(file, {name: tensor.dtype for name, tensor in weights.items()})
     dtype = _dtype(checkpoint.architecture)
     for name, tensor in weights.items():
@@ -272,6 +289,11 @@ def _member(folder: Path, name: object) -> Path:
         ).known_as("load.file_missing", name=name, folder=folder.name)
     if leads_out(path, folder):
         raise BadCheckpoint(f"{name} is a link that leads out of the checkpoint folder.")
+    if is_pointer(path):
+        raise BadCheckpoint(
+            f"{name} in {folder.name} is a pointer of Git LFS and not the file itself: fetch it (git lfs pull), or "
+            "download it again."
+        ).known_as("load.pointer", name=name, folder=folder.name)
     return path
 
 
@@ -311,34 +333,6 @@ def _check_floats(file: str, dtypes: Mapping[str, object]) -> None:
             raise BadCheckpoint(f"{file}: {name} is stored as {dtype}; weights must be floating-point numbers.")
 
 
-def _check_weights(
-    file: str, shapes: Mapping[str, tuple[int, ...]], architecture: Architecture, encoder_bias: bool | None
-) -> None:
-    n, latent = architecture.input_dim, architecture.latent_dim
-    expected: dict[str, tuple[int, ...]] = {
-        ENCODER_WEIGHT: (latent, n),
-        DECODER_WEIGHT: (n, latent),
-    }
-    if encoder_bias or (encoder_bias is None and ENCODER_BIAS in shapes):
-        expected[ENCODER_BIAS] = (latent,)
-    if architecture.bias_decoder:
-        expected[DECODER_BIAS] = (n,)
-    for name, shape in expected.items():
-        if name not in shapes:
-            raise BadCheckpoint(f"{file} has no tensor {name!r}.").known_as(
-                "load.no_tensor", file=file, name=repr(name)
-            )
-        if shapes[name] != shape:
-            told = BadCheckpoint(f"{file}: {name} has shape {shapes[name]}, config.json needs {shape}.")
-            raise told.known_as("load.wrong_shape", file=file, name=name, shape=str(shapes[name]), needed=str(shape))
-    norm = dict.fromkeys(ENCODER_NORM, (latent,)) if architecture.activation_encoder == "id" else {}
-    for name, shape in shapes.items():
-        if name not in expected and name not in norm:
-            raise BadCheckpoint(f"{file} holds {shown(name)}, which the architecture in config.json does not have.")
-        if name in norm and shape != norm[name]:
-            raise BadCheckpoint(f"{file}: {name} has shape {shape}, the architecture in config.json has {norm[name]}.")
-
-
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """All tensors of a weights file, mapped from it where it can be; of a pickled one plain tensors and nothing else.
 
@@ -354,14 +348,26 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a file that is not its own
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-        raise BadCheckpoint(f"{path.name} cannot be read as plain weights: {reason}.") from error
+        raise BadCheckpoint(
+            f"{path.name} cannot be read as plain weights ({_reason(error)}): save the GRADIEND as safetensors, or "
+            "copy the file again."
+        ) from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise BadCheckpoint(f"{path.name} must hold a table of tensors and nothing else.")
     size = path.stat().st_size
     for name, tensor in content.items():
         _check_stored(path.name, name, tensor, size)
     return content
+
+
+def _reason(error: Exception) -> str:
+    """Why torch reads no plain tensors out of a file, in a few words."""
+    told = next(iter(str(error).splitlines()), "")
+    known = {
+        "Weights only load failed": "it holds more than tensors",
+        "mmap can only be used": "it is of an old format",
+    }
+    return next((words for start, words in known.items() if told.startswith(start)), told[:200] or type(error).__name__)
 
 
 def _check_stored(file: str, name: str, tensor: object, size: int) -> None:

@@ -84,6 +84,15 @@ def test_a_pickled_encoder_without_a_bias_is_read_alike(edited: Callable[..., Pa
     assert_answers(loaded(folder), "next-no-encoder-bias")
 
 
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_a_pointer_of_git_lfs_is_told_apart_from_the_file(file: str, edited: Callable[..., Path]) -> None:
+    folder = edited("0.2.3", lambda config: None)
+    (folder / file).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 440\n")
+    with pytest.raises(BadCheckpoint, match=f"{file} in .* is a pointer of Git LFS.*git lfs pull") as caught:
+        read_checkpoint(folder)
+    assert caught.value.text is not None and caught.value.text[0] == "load.pointer"
+
+
 def test_components_are_one_direction_here_and_that_is_said(edited: Callable[..., Path]) -> None:
     (told,) = (text for text in loaded(folder_of("next-components")).checkpoint.warnings if "components" in text)
     assert told.startswith("The GRADIEND has 2 components ('mlp', 'norm'): here they are one direction")
