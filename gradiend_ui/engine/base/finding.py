@@ -20,7 +20,7 @@ from gradiend_ui.engine.base.hub import opened_at
 from gradiend_ui.engine.base.loading import check_dtype, check_is_model, load_base_model, load_tokenizer
 from gradiend_ui.engine.base.mask_head import BASE_FOLDER, base_instead, holds_mask_head
 from gradiend_ui.engine.base.objectives import AUTO, OBJECTIVES, objective_names
-from gradiend_ui.engine.base.unfit import check_finite_weights, check_given
+from gradiend_ui.engine.base.unfit import check_finite_weights, check_loaded
 from gradiend_ui.engine.checkpoint.companions import run_folder_of
 from gradiend_ui.engine.checkpoint.context import value_at
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
@@ -137,7 +137,7 @@ def _base_given(
     if device is not None:
         model.to(device)
     name = Path(location).name if os.path.isabs(location) else location
-    check_given(model, name)
+    check_loaded(model, name)
     check_finite_weights(model, name)
     base = base_around(
         model,

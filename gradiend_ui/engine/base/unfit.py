@@ -69,7 +69,7 @@ def check_nothing_passed_over(tensors: Iterable[str], lacking: Iterable[str], na
             raise _quantized(name, tensor)
 
 
-def check_given(model: Model, name: str) -> None:
+def check_loaded(model: Model, name: str) -> None:
     """The same of a model that is loaded already, and of its configuration."""
     _check_no_adapter_in((tensor for tensor, _ in model.named_parameters()), ADAPTER_PART, name)
     check_not_quantized(model.config.to_dict(), name)

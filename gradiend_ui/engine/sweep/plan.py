@@ -28,6 +28,7 @@ from gradiend_ui.engine.scoring.lms import build_lms
 from gradiend_ui.engine.scoring.lms_measure import TEXTS_PER_CHUNK, LmsMeasurement
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.objectives.probabilities import Objective
+from gradiend_ui.engine.scoring.readout import Apart
 from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
 from gradiend_ui.engine.scoring.token_types import token_types
 from gradiend_ui.engine.selection.winner import goal_feature_factors
@@ -314,6 +315,8 @@ def _ingredients(
     types = token_types(model.base)
     if types is not None:
         ingredients["token_types"] = asdict(types)
+    if any(isinstance(batch, Apart) for block in objective.blocks for batch, _ in block.reads):
+        ingredients["each_candidate_by_itself"] = True
     if model.base.facts.windowed:
         ingredients["rhs_window"] = model.base.rhs_window
     return ingredients

@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.compare.side_by_side import compare
+from gradiend_ui.engine.data.rows import EvalData
 from gradiend_ui.engine.scoring.objectives import seq2seq_decoder, sequence_cloze
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.padding import is_padding_read
 from gradiend_ui.engine.scoring.readout import Apart
 from gradiend_ui.engine.scoring.targets import ClassTargets
+from gradiend_ui.engine.sweep.plan import prepare
+from gradiend_ui.engine.sweep.spec import SweepSpec
 from gradiend_ui.engine.weights.trial import copy_with
 from tests.support.checkpoints import gradiend_on
 from tests.support.plain_path import CLASSES, ROW_LIST, WORDS
@@ -118,3 +121,18 @@ def test_a_decoder_s_sentences_are_read_one_by_one_where_its_encoder_reads_paddi
     for text, answer in zip(texts, together, strict=True):
         (alone,) = compare(model, model.workspace(), [], [text], targets=TARGETS)
         assert answer["masks"][0]["base"] == alone["masks"][0]["base"]
+
+
+def test_results_of_such_models_are_kept_apart_from_those_read_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = leaking("llama", "clm_sequence_cloze")
+    model = gradiend_on(tmp_path / "gradiend", base, prediction_objective="clm_sequence_cloze")
+    spec = SweepSpec(feature_factors=(1.0,), learning_rates=(0.1,))
+
+    def fingerprint() -> str:
+        return prepare(model, spec, EvalData(ROW_LIST), ["a nurse and a box ."]).fingerprint
+
+    alone = fingerprint()
+    monkeypatch.setattr(sequence_cloze, "padding_moves", lambda *_args: False)
+    assert fingerprint() != alone
