@@ -24,6 +24,7 @@ from gradiend_ui.figures.panels import PIXELS_PER_INCH, checked_size, escaped
 
 STYLES = ("strip", "box", "violin")
 HEIGHT = 500
+MOST_NAMES = 40  # of categories along the x axis; of more, every second or third is named, and each point tells its own
 SPREAD = 0.72  # of a category's width: what its colours share when they stand side by side
 
 
@@ -227,6 +228,7 @@ def _cut(text: str, points: Points) -> str:
 
 
 def _lay_out(figure: go.Figure, places: Sequence[str], points: Points, palette: Palette, title: str) -> None:
+    every = -(-len(places) // MOST_NAMES)
     figure.update_layout(
         template="none",
         margin={"l": 58, "r": 22, "t": 62 if title else 30, "b": 70},
@@ -247,8 +249,8 @@ def _lay_out(figure: go.Figure, places: Sequence[str], points: Points, palette: 
         legend={"title": {"text": escaped(points.color)}},
         hoverlabel={"bgcolor": palette.surface, "bordercolor": palette.line, "font": {"color": palette.ink}},
         xaxis={
-            "tickvals": list(range(len(places))),
-            "ticktext": [escaped(place) for place in places],
+            "tickvals": list(range(0, len(places), every)),
+            "ticktext": [escaped(place) for place in places[::every]],
             "range": [-0.6, len(places) - 0.4],
             "showgrid": False,
             "zeroline": False,

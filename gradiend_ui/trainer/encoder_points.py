@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from gradiend_ui.engine.errors import BadData, listed, refusing_class
+from gradiend_ui.figures.encoder_groups import TRAINING
 from gradiend_ui.trainer.arguments import check_whole
 from gradiend_ui.trainer.decoder_plan import Split
 from gradiend_ui.trainer.encoder_evaluation import EncoderSide, frame_of
@@ -61,7 +62,8 @@ class EncoderPoints(EncoderSide):
 
         encoder_df: of `evaluate_encoder(return_df=True)`; None encodes now, with split, max_size and
         include_other_classes. x_col: column along the x axis, None for the word whose gradient was encoded; color_by:
-        column of the colours; label_name_mapping: {value of it: name to show}; cmap: colour map of the colours.
+        column of the colours; label_name_mapping: {value of it: name to show}, by default the class of
+        a label; cmap: colour map of the colours.
         max_points: at most so many, of each value of stratify_by (None: color_by) the same share.
         hover_cols: columns that a point tells; hover_text_max_chars, hover_text_line_chars: of its texts.
         height: in pixels. output (or output_path), output_dir (or experiment_dir), show, title, img_format, dpi,
@@ -76,9 +78,10 @@ class EncoderPoints(EncoderSide):
         places = [name for name in TARGETS if name in table.columns]
         if x_col is None and not places:
             raise BadData(f"x_col is needed: the encoder frame has none of {listed(TARGETS)}.")
+        names = label_name_mapping or (_label_names(table) if color_by == "label" else {})
         points = Points(
             x_col or places[0], color_by, hover=HOVER if hover_cols is None else hover_cols,
-            names=label_name_mapping or {}, cmap=cmap, longest=hover_text_max_chars, line=hover_text_line_chars,
+            names=names, cmap=cmap, longest=hover_text_max_chars, line=hover_text_line_chars,
             mask=self.config.mask_placeholder,
         )  # fmt: skip
         place = destination(
@@ -230,3 +233,13 @@ def _group_names(rows: pd.DataFrame, column: str, labels: Mapping[str, str]) -> 
         return rows[column]
     kinds = rows["type"].astype(str)
     return rows[column].astype(object).where(kinds.eq("training"), kinds.map(lambda kind: labels.get(kind, kind)))
+
+
+def _label_names(table: pd.DataFrame) -> dict[Any, str]:
+    """{label: the class whose texts have it, "neutral" for that of the neutral ones}, as far as the table tells."""
+    if not {"label", "source_id", "type"} <= set(table.columns):
+        return {}
+    own = table[table["type"] == TRAINING].dropna(subset=["label", "source_id"])
+    classes = own.groupby("label")["source_id"].agg(lambda names: ", ".join(sorted(set(names.astype(str)))))
+    neutral = set(table.loc[table["type"] != TRAINING, "label"].dropna()) - set(classes.index)
+    return dict(classes) | dict.fromkeys(neutral, "neutral")

@@ -51,6 +51,17 @@ def test_a_scatter_has_a_point_for_every_text(trainer: TextPredictionTrainer, ta
     assert len(told) < 600
 
 
+def test_labels_are_named_by_their_classes_and_of_many_words_some_are_named(
+    trainer: TextPredictionTrainer, table: pd.DataFrame
+) -> None:
+    assert list(values(trainer.plot_encoder_scatter(table))) == ["M", "F", "neutral"]
+    many = pd.concat([table] * 20, ignore_index=True)
+    many["source_token"] = [f"word{number}" for number in range(len(many))]
+    axis = trainer.plot_encoder_scatter(many).layout.xaxis
+    assert list(axis.ticktext) == [f"word{number}" for number in range(0, 100, 3)]
+    assert list(axis.tickvals) == list(range(0, 100, 3))
+
+
 def test_a_scatter_is_thinned_alike_for_each_colour(table: pd.DataFrame) -> None:
     many = pd.concat([table] * 10, ignore_index=True)
     few = thinned(many, 10, "label")
