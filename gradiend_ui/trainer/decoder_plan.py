@@ -19,10 +19,11 @@ from gradiend_ui.engine.data.forms.sources import neutral_texts
 from gradiend_ui.engine.data.forms.unified import UnifiedData
 from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_rows
 from gradiend_ui.engine.data.rows import EvalRow
+from gradiend_ui.engine.data.spelling import same_class
 from gradiend_ui.engine.errors import BadData, BadGrid, items_of, shown
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.own_tables import filled_texts, names_labels, own_rows
-from gradiend_ui.engine.scoring.targets import ClassTargets, ignored_ids, resolve_targets
+from gradiend_ui.engine.scoring.targets import ClassTargets, by_known_class, ignored_ids, resolve_targets
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors, told_apart
 from gradiend_ui.engine.sweep.plan import PreparedSweep, plan_sweep
 from gradiend_ui.engine.sweep.spec import SweepSpec
@@ -97,6 +98,7 @@ class DecoderData:
         known = dict.fromkeys((*self.classes, *self.unified.all_classes))
         names: tuple[str, ...] = self.classes
         if isinstance(given, Mapping):
+            given = by_known_class("decoder_eval_targets", given, known)
             unknown = [name for name in given if name not in known]
             if unknown:
                 raise BadData(
@@ -234,7 +236,8 @@ def decoder_data(
     token_boundary: str,
 ) -> DecoderData:
     """What a trainer with this model, data and settings scores its decoder on."""
-    strengthening = strengthening_feature_factors(model.encoding_direction, model.source)
+    direction = {same_class(name, classes): sign for name, sign in model.encoding_direction.items()}
+    strengthening = strengthening_feature_factors(direction, model.source)
     if not told_apart(strengthening):
         strengthening = {}
     if config.target_classes and len(classes) == 2:
@@ -285,7 +288,8 @@ def _yes_or_no(name: str, value: object) -> bool:
 
 def asked_classes(target_class: Any, classes: Sequence[str]) -> tuple[str, ...]:
     """The classes that a call asks for: one, several, or for None all. Raises BadData for one that is no class."""
-    names = (target_class,) if isinstance(target_class, str) else class_names(target_class) or tuple(classes)
+    given = (target_class,) if isinstance(target_class, str) else class_names(target_class) or tuple(classes)
+    names = tuple(same_class(name, classes) for name in given)
     unknown = [name for name in names if name not in classes]
     if unknown:
         raise BadData(f"target_class {unknown[0]!r} must be one of {', '.join(classes)}.")

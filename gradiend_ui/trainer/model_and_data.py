@@ -21,6 +21,7 @@ from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.forms.choice import split_for_role
 from gradiend_ui.engine.data.forms.form import GroupKey, Ratios
 from gradiend_ui.engine.data.forms.unified import UnifiedData, unified_frame
+from gradiend_ui.engine.data.spelling import same_class
 from gradiend_ui.engine.errors import (
     BadBase,
     BadData,
@@ -200,7 +201,8 @@ class ModelAndData:
         if not known:
             return list(class_order(self.get_model(), self._unified.data))
         if len(known) > 2 and (self._loaded is not None or self._model_folder() is not None):
-            direction = self.get_model().encoding_direction
+            stored = self.get_model().encoding_direction
+            direction = {same_class(name, known): sign for name, sign in stored.items()}
             trained = sorted((name for name in known if direction.get(name)), key=lambda name: -direction[name])
             if len(trained) == 2 and all(name in direction for name in known):
                 return trained

@@ -16,7 +16,7 @@ import pandas as pd
 
 from gradiend_ui.engine.data.roles import COLUMNS
 from gradiend_ui.engine.data.rows import CLASS_ROLES, MASK, EvalData, EvalRow, RejectedRow, cell_text
-from gradiend_ui.engine.data.spelling import class_name, column_key, suggested_class
+from gradiend_ui.engine.data.spelling import class_name, column_key, is_same_column, same_class, suggested_class
 from gradiend_ui.engine.errors import BadData, listed, shown
 
 SAMPLE_ROWS = 2000
@@ -69,7 +69,7 @@ def guess_columns(frame: pd.DataFrame, classes: Collection[str] = (), words: Col
 def _by_name(names: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for role, spellings in COLUMNS.items():
-        match = next((name for spelling in spellings for name in names if column_key(name) == spelling), None)
+        match = next((name for spelling in spellings for name in names if is_same_column(name, spelling)), None)
         if match is not None and match not in found.values():
             found[role] = match
     return found
@@ -230,7 +230,8 @@ def directed_classes(direction: Mapping[str, float]) -> list[str]:
 
 def ordered_classes(direction: Mapping[str, float], data: EvalData) -> tuple[str, ...]:
     """The +1 class first, then -1, then the undirected ones that the rows hold. Raises BadData for less than two."""
-    known, held = directed_classes(direction), set(data.classes)
+    held = set(data.classes)
+    known = [same_class(name, data.classes) for name in directed_classes(direction)]
     chosen = [name for name in known if name in held]
     if len(known) < 2:
         chosen += [name for name in data.classes if name not in chosen]
@@ -245,7 +246,7 @@ def ordered_classes(direction: Mapping[str, float], data: EvalData) -> tuple[str
 
 def of_known_classes(direction: Mapping[str, float], data: EvalData) -> EvalData:
     """The same rows. Raises BadData where the direction of none of their classes is known."""
-    known = directed_classes(direction)
+    known = [same_class(name, data.classes) for name in directed_classes(direction)]
     if known and not set(known) & set(data.classes):
         raise BadData(
             f"The rows hold the classes {', '.join(data.classes)}, and the checkpoint knows {', '.join(known)}: write "

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +30,7 @@ from gradiend_ui.engine.data.table_reading import (
     from_records,
     is_nested,
     read_file,
+    single_value,
 )
 from gradiend_ui.engine.errors import BadData, is_broken, listed, shown
 from gradiend_ui.engine.values import MAX_CLASSES
@@ -199,10 +201,21 @@ def as_read(table: Table | ReadTable) -> ReadTable:
         return read_file(Path(table))
     if isinstance(table, pd.DataFrame):
         check_size(*table.shape)
-        return ReadTable(table)
+        return ReadTable(_with_plain_names(table))
     if not isinstance(table, Sequence) or not all(isinstance(row, Mapping) for row in table):
         raise BadData("The rows must be a list of records, one object per row.")
     return from_records(table) if table else ReadTable(pd.DataFrame())
+
+
+def _with_plain_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with texts as names of its columns, also of those that have several or a number."""
+    if all(isinstance(name, str) for name in frame.columns):
+        return frame
+    names = [
+        "_".join(part for one in name if (part := cell_text(one))) if isinstance(name, tuple) else cell_text(name)
+        for name in frame.columns
+    ]
+    return frame.set_axis(pd.Index(names, dtype=object), axis=1)
 
 
 def read_rows(
@@ -348,9 +361,12 @@ def require_rows(data: EvalData) -> EvalData:
 def cell_text(value: object) -> str:
     """A cell as text; of a list or an object a `Nested` text, with which no row is scored."""
     if isinstance(value, str):
+        return value.value if isinstance(value, Enum) else value
+    value = single_value(value)
+    if isinstance(value, str):
         return value
     if is_nested(value):
-        return Nested(f"a list of {len(value)}" if isinstance(value, Sized) else "a list")
+        return Nested(f"a list of {len(value)}" if isinstance(value, Sized) else f"a {type(value).__name__}")
     return "" if value is None or value is pd.NA or value != value else str(value)
 
 

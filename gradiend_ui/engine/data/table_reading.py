@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from gradiend_ui.engine.data.csv_rows import CsvRows, find_delimiter, named_deli
 from gradiend_ui.engine.data.encodings import decode
 from gradiend_ui.engine.data.notes import Note
 from gradiend_ui.engine.data.parquet_text import check_parquet_text
-from gradiend_ui.engine.data.spelling import word
+from gradiend_ui.engine.data.spelling import column_key, word
 from gradiend_ui.engine.errors import BadData, TooLarge, is_broken, shown
 from gradiend_ui.engine.files.file_names import RING, is_ring, regular_bytes
 from gradiend_ui.engine.files.text_limit import check_text, is_bounded
@@ -97,7 +98,8 @@ def read_bytes(content: bytes, suffix: str, encoding: str | None = None) -> Read
         return ReadTable(frame, "parquet", text_bytes=_text_in(frame))
     found = decode(content, encoding)
     if suffix in (".jsonl", ".json"):
-        records = _json_lines(found.text) if suffix == ".jsonl" else _json_rows(found.text)
+        by_line = _is_by_line(found.text, suffix)
+        records = _json_lines(found.text) if by_line else _json_rows(found.text)
         read = replace(from_records(records, suffix[1:]), text_bytes=len(found.text))
     else:
         read = _csv(found.text, suffix)
@@ -205,12 +207,31 @@ class Nested(str):
 
 
 def is_nested(cell: object) -> bool:
-    """Whether a cell holds several values: a list, an object, an array."""
-    return isinstance(cell, (Nested, list, tuple, dict, set, np.ndarray))
+    """Whether a cell holds several values, or none that has a text: a list, an object, an array, a function."""
+    return isinstance(cell, Nested) or not (isinstance(cell, str) or pd.api.types.is_scalar(cell))
+
+
+def single_value(cell: object) -> object:
+    """What a cell really holds: the value of an array without dimensions or of an Enum, the text of bytes in UTF-8."""
+    if isinstance(cell, np.ndarray) and not cell.ndim:
+        cell = cell.item()
+    if isinstance(cell, Enum):
+        cell = cell.value
+    if isinstance(cell, (bytes, bytearray)):
+        try:
+            return cell.decode()
+        except UnicodeDecodeError:
+            return Nested(f"{len(cell)} bytes that are no UTF-8")
+    return cell
 
 
 def plain_cell(cell: object) -> str | int | float | bool | None:
     """A cell as JSON has it: texts and numbers as they are, everything else as text."""
+    if cell is None or isinstance(cell, (bool, int, float)):
+        return cell
+    cell = single_value(cell)
+    if isinstance(cell, np.generic):
+        cell = cell.item()
     if cell is None or isinstance(cell, (bool, int, float)):
         return cell
     if isinstance(cell, str):
@@ -222,6 +243,15 @@ def plain_cell(cell: object) -> str | int | float | bool | None:
     if is_nested(cell):
         return Nested(whole_text(text[:MAX_NESTED]))
     return None if text in ("NaT", "<NA>") else whole_text(text[:MAX_NESTED])
+
+
+def _is_by_line(text: str, suffix: str) -> bool:
+    """Whether each line is an object, whatever the ending says: several lines that are objects are no whole, and what
+    begins with a bracket is."""
+    if suffix == ".jsonl":
+        return not text.lstrip().startswith("[")
+    lines = [line for line in re.split(r"[\r\n]+", text, maxsplit=2)[:2] if line.strip()]
+    return len(lines) == 2 and all(line.strip()[0] + line.strip()[-1] == "{}" for line in lines)
 
 
 def _json_lines(text: str) -> Iterator[Any]:
@@ -254,8 +284,12 @@ def _json_rows(text: str) -> Iterator[Any]:
 
 
 def _by_column(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The rows of {column: {row: cell}} or {column: [cells]}, as pandas writes them. Raises BadData, TooLarge."""
+    """The rows of {column: {row: cell}} or {column: [cells]}, as pandas writes them, or of the only list of objects, as
+    in {"data": [...]}. Raises BadData, TooLarge."""
     columns = list(parsed.values())
+    listed = [column for column in columns if isinstance(column, list)]
+    if len(listed) == 1 and listed[0] and all(isinstance(row, Mapping) for row in listed[0]):
+        return iter(listed[0])
     if columns and all(isinstance(column, list) for column in columns):
         if len({len(column) for column in columns}) > 1:
             raise BadData("its columns have different lengths.").known_as("data.uneven_columns")
@@ -270,6 +304,26 @@ def _by_column(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     return ({name: column.get(row) for name, column in zip(names, numbered, strict=True)} for row in rows)
 
 
+class _OneSpelling:
+    """Keys of records that mean one column, such as "Label" in one and "label" in another, by the first spelling."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._first: dict[str, str] = {}
+
+    def of(self, record: Mapping[Any, Any]) -> Mapping[str, Any]:
+        """The record by these names; one that holds both spellings as it is."""
+        names = [self._name(str(key)) for key in record]
+        if len(set(names)) < len(names):
+            return {str(key): cell for key, cell in record.items()}
+        return dict(zip(names, record.values(), strict=True))
+
+    def _name(self, key: str) -> str:
+        if key not in self._names:
+            self._names[key] = self._first.setdefault(column_key(key) or key, key)
+        return self._names[key]
+
+
 def from_records(found: Iterable[Any], kind: str = "") -> ReadTable:
     """Objects, one per row, as a table; what is no object, or holds half a character, is damaged.
 
@@ -278,8 +332,10 @@ def from_records(found: Iterable[Any], kind: str = "") -> ReadTable:
     records: list[dict[str, Any]] = []
     names: dict[str, None] = {}
     damaged: dict[int, str] = {}
+    spelled = _OneSpelling()
     for number, record in enumerate(found):
         if isinstance(record, Mapping):
+            record = spelled.of(record)
             names.update(dict.fromkeys(map(str, record)))
         else:
             damaged[number] = f"it is no JSON object: {shown(record)[:_EXCERPT]}"

@@ -8,7 +8,7 @@ itself written as such an entry stands for that entry alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from gradiend_ui.engine.base.base_model import WORD_END_MARK, WORD_START_MARKS, marked_words
 from gradiend_ui.engine.data.columns import words_by_class
 from gradiend_ui.engine.data.rows import EvalRow
+from gradiend_ui.engine.data.spelling import same_class
 from gradiend_ui.engine.errors import BadData, listed, shown
 from gradiend_ui.engine.uploads.request_limits import encoded
 
@@ -48,7 +49,8 @@ def resolve_targets(
     if given == "label":
         return ClassTargets(None, names)
     if isinstance(given, Mapping):
-        known = set(names) | {row.label_class for row in rows} | {row.alternative_class for row in rows}
+        known = {*names, *(row.label_class for row in rows), *(row.alternative_class for row in rows)}
+        given = by_known_class("targets", given, known)
         unknown = sorted(set(given) - known)
         if unknown:
             raise BadData(f"targets names the class {shown(unknown[0])}; the data has {listed(sorted(known))}.")
@@ -66,6 +68,19 @@ def resolve_targets(
             raise BadData(f"The rows hold no token of class {shown(name)}: give targets for it.")
     every = [word for found in words.values() for word in found]
     return ClassTargets(None if len(set(every)) < len(every) else words, names)
+
+
+def by_known_class(
+    setting: str, given: Mapping[str, Sequence[str]], known: Collection[str]
+) -> dict[str, Sequence[str]]:
+    """The words of each class by the name that `known` has for it. Raises BadData where two names are one class."""
+    found: dict[str, Sequence[str]] = {}
+    for name, words in given.items():
+        own = same_class(str(name), known)
+        if own in found:
+            raise BadData(f"{setting} names the class {shown(own)} twice, as {listed(given)}: every class once.")
+        found[own] = words
+    return found
 
 
 class TargetVocabulary:

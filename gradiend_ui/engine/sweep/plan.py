@@ -22,6 +22,7 @@ from gradiend_ui.engine.base.objectives import CAUSAL
 from gradiend_ui.engine.data.columns import ordered_classes
 from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_rows
 from gradiend_ui.engine.data.rows import EvalData, EvalRow
+from gradiend_ui.engine.data.spelling import same_class
 from gradiend_ui.engine.errors import BadData, listed, shown
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.lms import build_lms
@@ -210,14 +211,15 @@ def prepare(
     Raises BadData or BadGrid in a sentence.
     """
     names = tuple(classes or class_order(model, data))
-    asked = spec.target_classes or names
+    asked = tuple(same_class(name, names) for name in spec.target_classes or names)
     unknown = [name for name in asked if name not in names]
     if unknown:
         raise BadData(f"There is no class {shown(unknown[0])}; the classes are {listed(names)}.")
     grid = grid or spec.grid(spec.feature_factors or default_feature_factors(model, names, spec.goal, asked))
     all_rows = data.chosen(splits or spec.split, names, spec.max_rows, seed)
     targets = resolve_targets(data.rows, names, spec.targets)
-    rows = tuple(row for row in all_rows if datasets is None or row.label_class in datasets) or all_rows
+    wanted = None if datasets is None else {same_class(name, names) for name in datasets}
+    rows = tuple(row for row in all_rows if wanted is None or row.label_class in wanted) or all_rows
     texts, ignored = _lms_texts(model, spec, neutral, rows, all_rows, targets, seed)
     return plan_sweep(model, spec, grid, rows, targets, texts, ignored, texts_are_rows=neutral is None, limits=limits)
 

@@ -12,7 +12,8 @@ from numbers import Real
 from typing import Any, TypeAlias
 
 from gradiend_ui.engine.data.rows import MASK
-from gradiend_ui.engine.errors import BadData, NotAllowed, items_of, shown
+from gradiend_ui.engine.data.spelling import class_name
+from gradiend_ui.engine.errors import BadData, NotAllowed, items_of, listed, shown
 
 HELDOUT = "heldout"
 GroupKey: TypeAlias = "Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None"
@@ -66,10 +67,23 @@ class DataForm:
             raise BadData(
                 f"max_counterfactuals_per_sentence is {self.max_counterfactuals_per_sentence}; it must be at least 1."
             )
+        self._name_classes_alike()
         for name in ("target_classes", "all_classes"):
             _require_distinct(name, getattr(self, name) or ())
         split_ratios(self.ratios)
         self.merged_of()
+
+    def _name_classes_alike(self) -> None:
+        """Every class that is given, spelled as those of tables are."""
+        for name in ("target_classes", "all_classes"):
+            classes = getattr(self, name)
+            if isinstance(classes, tuple):
+                object.__setattr__(self, name, tuple(map(class_name, classes)))
+        merged = {class_name(str(name)): _alike(bases) for name, bases in self.class_merge_map.items()}
+        if len(merged) < len(self.class_merge_map):
+            raise BadData(f"class_merge_map names a class twice: {listed(self.class_merge_map)}. Every class once.")
+        object.__setattr__(self, "class_merge_map", merged)
+        object.__setattr__(self, "class_merge_transition_groups", list(map(_alike, self.class_merge_transition_groups)))
 
     @property
     def table_split_col(self) -> str | None:
@@ -100,6 +114,10 @@ class DataForm:
         if callable(functions):
             return functions(word)
         return reduce(lambda value, function: function(value), functions, word)
+
+
+def _alike(classes: Sequence[str]) -> Sequence[str]:
+    return classes if isinstance(classes, str) else [class_name(str(name)) for name in classes]
 
 
 def _require_distinct(name: str, classes: Sequence[str]) -> None:

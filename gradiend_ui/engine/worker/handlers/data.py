@@ -89,7 +89,8 @@ def resolve_targets(resources: Resources, request: ResolveTargets) -> TargetsRep
     names = class_order(loaded.model, data)
     targets = resolve(data.rows, names, given)
     held = words_by_class(data.rows)
-    words = {name: list(given[name] if isinstance(given, Mapping) else held.get(name, ())) for name in names}
+    own = None if targets.words is None or not isinstance(given, Mapping) else targets.words
+    words = {name: list(held.get(name, ()) if own is None else own[name]) for name in names}
     looked_up = report_words(loaded.model.base, words)
     return {
         "mode": "rows" if given is None else "label" if given == "label" else "own",
