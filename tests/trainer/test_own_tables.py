@@ -116,6 +116,13 @@ def test_other_spellings_of_the_columns(rows: pd.DataFrame) -> None:
     assert {row.label.lower() for row in own_rows(numbered, WORDS)} == {"he", "she"}
 
 
+def test_columns_and_classes_in_another_spelling(rows: pd.DataFrame) -> None:
+    odd = rows.rename(columns={"label": "Label", "label_class": " labelClass"})[["masked", "Label", " labelClass"]]
+    odd[" labelClass"] = [f"{name}\u00a0" for name in odd[" labelClass"]]
+    assert own_rows(odd, WORDS) == own_rows(rows[["masked", "label", "label_class"]], WORDS)
+    assert names_labels(odd)
+
+
 def test_what_rows_cannot_do_without(rows: pd.DataFrame) -> None:
     with pytest.raises(BadData, match="no column for alternative: the rows are scored one by one"):
         own_rows(rows[["masked", "label", "label_class"]], ROW_WISE)

@@ -199,6 +199,21 @@ def test_targets_are_lists_of_words(trainer: TextPredictionTrainer, words: dict[
         subject.evaluate_decoder(lrs=[0.1])
 
 
+def test_classes_are_named_in_any_spelling(trainer: TextPredictionTrainer) -> None:
+    """The words of each class, the classes and the asked one as somebody pasted them: the same numbers."""
+    data, words = german_articles.build_frame(("masc_nom", "fem_nom")), {"masc_nom": ["der"], "fem_nom": ["die"]}
+    found = []
+    for mark in ("", "\u00a0"):
+        subject = TextPredictionTrainer(
+            trainer.model_path,
+            data=data,
+            target_classes=[f"masc_nom{mark}", f"fem_nom{mark}"],
+            decoder_eval_targets={f"{name}{mark}": own for name, own in words.items()},
+        )
+        found.append(subject.evaluate_decoder(lrs=[0.1], target_class=f"{mark}masc_nom"))
+    assert found[0]["grid"] == found[1]["grid"] and "masc_nom" in found[1]
+
+
 def test_arrays_are_lists_too(trainer: TextPredictionTrainer) -> None:
     results = trainer.evaluate_decoder(
         lrs=np.array([0.5, 1.0]), feature_factors=np.array([-1, 1]), target_class=pd.Series(["masc_nom"])

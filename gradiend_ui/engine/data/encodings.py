@@ -12,7 +12,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charset_normalizer import from_bytes
 
@@ -30,6 +30,8 @@ CODE_PAGES = (
     "cp1253", "cp1254", "cp1256", "gb18030", "big5", "cp932", "euc_jp", "cp949", "cp850",
 )  # fmt: skip
 """What is tried where nothing is said, the likelier one first."""
+SEVEN_BITS = "iso2022_jp"
+"""Japanese in the bytes of ASCII, as letters are sent."""
 SAMPLE_BYTES = 32 * 1024
 """So much of the lines with bytes above ASCII is looked at: some 20 ms, whatever the size of the file."""
 LONGEST_LINE = 2048
@@ -39,6 +41,8 @@ USUAL = frozenset("äöüßÄÖÜéèêëàâáãåæçíìîïñóòôøúùû�
 LESS_USUAL = frozenset("ąćęłńśźżĄĆĘŁŃŚŹŻčďěňřšťůžČĎĚŇŘŠŤŮŽőűŐŰğışİĞŞșțăȘȚĂ")
 MESSY = 0.5
 """charset-normalizer drops what it finds messier than this, in [0, 1]."""
+_WITHIN = re.compile(r"(?:(?<=[\r\n])|\A)\ufeff+")
+"""Byte order marks where a file begins, or began before it was put behind another one."""
 _ABOVE_ASCII = re.compile(rb"[\x80-\xff]")
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -86,23 +90,24 @@ def decode(content: bytes, encoding: str | None = None) -> Decoded:
         told = BadData("it holds zero bytes, so it is no text: save it as csv in UTF-8.")
         raise told.known_as("data.zero_bytes")
     check_text(len(found.text))
-    return Decoded(found.text.removeprefix("\ufeff"), found.encoding, found.notes)
+    return Decoded(_WITHIN.sub("", found.text), found.encoding, found.notes)
 
 
 def _found(content: bytes) -> Decoded:
     stated = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None) or _wide(content)
     if stated == "utf-8-sig":
-        return _as_told(content, stated)
+        bare = content.removeprefix(codecs.BOM_UTF8)
+        plain = _nearly_utf_8(bare) or _in_a_code_page(bare)
+        return replace(plain, encoding=stated) if plain.encoding == "utf-8" else plain
+    if b"\x1b$" in content and content.isascii() and _can_be(content, SEVEN_BITS):
+        return Decoded(content.decode(SEVEN_BITS), SEVEN_BITS, (_guessed(SEVEN_BITS),))
     if stated is not None:
         try:
             return Decoded(content.decode(stated), stated)
         except UnicodeDecodeError as error:
             told = BadData(f"it begins as {stated} text and breaks off at byte {error.start:,}.")
             raise told.known_as("data.breaks_off", encoding=stated, place=f"{error.start:,}") from error
-    try:
-        return Decoded(content.decode("utf-8"), "utf-8")
-    except UnicodeDecodeError:
-        return _nearly_utf_8(content) or _in_a_code_page(content)
+    return _nearly_utf_8(content) or _in_a_code_page(content)
 
 
 def _as_told(content: bytes, encoding: str) -> Decoded:
@@ -115,10 +120,12 @@ def _as_told(content: bytes, encoding: str) -> Decoded:
 
 
 def _nearly_utf_8(content: bytes) -> Decoded | None:
-    """UTF-8 with bytes that are none, where at least as many characters beyond ASCII are right: text of a code page is
-    UTF-8 by chance in hardly any place."""
+    """UTF-8, also with bytes that are none, where at least as many characters beyond ASCII are right: text of a code
+    page is UTF-8 by chance in hardly any place."""
     text = content.decode("utf-8", "replace")
     bad = text.count(REPLACED) - content.count(REPLACED.encode())
+    if not bad:
+        return Decoded(text, "utf-8")
     right = len(text) - len(text.encode("ascii", "ignore")) - bad
     return Decoded(text, "utf-8", (_replaced(content, "utf-8", bad),)) if right >= bad else None
 
@@ -181,10 +188,14 @@ def _in_a_code_page(content: bytes) -> Decoded:
             text = content.decode(name)
         except UnicodeDecodeError:
             continue
-        told = encoding_name(name)
-        sentence = f"The file does not say its encoding: {told} fits best. Say another one where letters look wrong."
-        return Decoded(text, name, (Note(sentence, ("data.encoding_guessed", {"encoding": told})),))
+        return Decoded(text, name, (_guessed(name),))
     return _as_told(content, "cp1252")
+
+
+def _guessed(encoding: str) -> Note:
+    told = encoding_name(encoding)
+    sentence = f"The file does not say its encoding: {told} fits best. Say another one where letters look wrong."
+    return Note(sentence, ("data.encoding_guessed", {"encoding": told}))
 
 
 def _telling(content: bytes) -> bytes:
@@ -261,6 +272,7 @@ _NAMES = {
     "cp1254": "Windows-1254", "cp1255": "Windows-1255", "cp1256": "Windows-1256", "iso8859_2": "ISO 8859-2",
     "iso8859_5": "ISO 8859-5", "koi8_r": "KOI8-R", "cp866": "DOS 866", "cp850": "DOS 850", "gb18030": "GB 18030",
     "big5": "Big5", "cp932": "Shift JIS", "euc_jp": "EUC-JP", "cp949": "EUC-KR",
+    SEVEN_BITS: "ISO-2022-JP",
 }  # fmt: skip
 
 

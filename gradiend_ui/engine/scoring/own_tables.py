@@ -12,7 +12,8 @@ import pandas as pd
 
 from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.roles import COLUMNS
-from gradiend_ui.engine.data.rows import EvalRow, RejectedRow, Table, check_rows, read_table, require_rows
+from gradiend_ui.engine.data.rows import EvalRow, RejectedRow, Table, cell_text, check_rows, read_table, require_rows
+from gradiend_ui.engine.data.spelling import class_name, same_class, same_column
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.scoring.targets import ClassTargets
 
@@ -64,7 +65,7 @@ def names_labels(table: Table) -> bool:
 
 def _column(role: str, given: Mapping[str, str], have: Sequence[str]) -> str | None:
     spellings = (given[role],) if role in given else COLUMNS[role]
-    return next((name for name in spellings if name in have), None)
+    return next((name for wanted in spellings if (name := same_column(wanted, have))), None)
 
 
 def _words_of(classes: pd.Series, names: Mapping[str, str | None], targets: ClassTargets) -> dict[str, list[str]]:
@@ -78,7 +79,7 @@ def _words_of(classes: pd.Series, names: Mapping[str, str | None], targets: Clas
             "words, so that each must name them."
         )
     words = {name: own[0] for name, own in targets.words.items()}
-    own = [str(name) for name in classes]
+    own = [same_class(class_name(cell_text(name)), words) for name in classes]
     other = {name: next((one for one in words if one != name), name) for name in own}
     found = {
         "label": [words.get(name, next(iter(words.values()))) for name in own],

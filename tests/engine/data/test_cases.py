@@ -224,6 +224,23 @@ def test_replaced_bytes_are_told_with_their_lines_and_shown_first() -> None:
     assert str(many).startswith("4 bytes are no UTF-8: lines 10 (0xFF), 11 (0xFF), 12 (0xFF), ….")
 
 
+def test_a_byte_order_mark_decides_only_where_the_bytes_agree() -> None:
+    mark, text = "\ufeff".encode(), "masked\nDie Müllerin weiß, dass [MASK] schläft.\n"
+    found = decode(mark + text.encode("cp1252"))
+    assert (found.text, found.encoding, found.notes[0].text[0]) == (text, "cp1252", "data.encoding_guessed")
+    few = decode(mark + text.encode() + b"caf\xe9 [MASK]\n")
+    assert few.encoding == "utf-8-sig" and str(few.notes[0]).startswith("One byte is no UTF-8: line 3 (0xE9).")
+    assert decode(mark * 2 + text.encode()) == Decoded(text, "utf-8-sig")
+    assert decode(f"{text}\ufeff{text}\r\ufeffa\ufeffb".encode()).text == f"{text}{text}\ra\ufeffb"
+
+
+def test_japanese_in_seven_bits_is_no_ascii() -> None:
+    text = f"masked\n{SENTENCES['cp932']}\n"
+    found = decode(text.encode("iso2022_jp"))
+    assert found.text == text and "ISO-2022-JP fits best" in str(found.notes[0])
+    assert decode(b"a\x1b$ [MASK]").encoding == "utf-8"
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_every_note_has_its_words(language: str) -> None:
     words, notes = Words(language), []
