@@ -5,7 +5,7 @@ Knows names only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gradiend_ui.engine.data.spelling import same_column
 from gradiend_ui.engine.errors import BadData, listed, shown
@@ -21,6 +21,16 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """Our name of each column and the spellings that are recognised, best first."""
 
 
+def plain_names(names: Iterable[object]) -> list[str]:
+    """Names of columns as texts, also of those that have several names or a number."""
+    return ["_".join(str(one) for one in name if str(one)) if isinstance(name, tuple) else str(name) for name in names]
+
+
+def same_columns() -> BadData:
+    """The refusal of a table where it is not clear which column plays a role."""
+    return BadData("Two columns of the table have the same name: rename one.").known_as("data.same_columns")
+
+
 def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives: bool = True) -> dict[str, str]:
     """{role: column of the table}, by the given names, else by known spellings. Raises BadData when one is missing.
 
@@ -32,8 +42,6 @@ def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives:
     unknown = sorted(set(given) - set(COLUMNS))
     if unknown:
         raise BadData(f"Unknown column role {shown(unknown[0])}; known: {', '.join(COLUMNS)}.")
-    if len(set(have)) != len(have):
-        raise BadData("Two columns of the table have the same name: rename one.").known_as("data.same_columns")
     free = {"split"} if alternatives else {"split", "alternative", "alternative_class"}
     found: dict[str, str] = {}
     for role, spellings in COLUMNS.items():
@@ -47,6 +55,8 @@ def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives:
             told = BadData(f"No column looks like {shown(role)}{tried}. Columns: {listed(have)}.")
             names = "" if role in given else ("data.tried", {"names": ", ".join(spellings)})
             raise told.known_as("data.column_not_found", role=shown(role), tried=names, columns=listed(have))
+        if match is not None and have.count(match) > 1:
+            raise same_columns()
         if match is not None:
             found[role] = match
     return found

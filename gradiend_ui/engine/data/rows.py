@@ -20,9 +20,10 @@ import pandas as pd
 
 from gradiend_ui.engine.data.alternatives import with_alternatives
 from gradiend_ui.engine.data.notes import Note
-from gradiend_ui.engine.data.roles import COLUMNS, find_columns
+from gradiend_ui.engine.data.roles import COLUMNS, find_columns, plain_names, same_columns
 from gradiend_ui.engine.data.spelling import class_name, word
 from gradiend_ui.engine.data.table_reading import (
+    AGAIN,
     HALF_CHARACTER,
     Nested,
     ReadTable,
@@ -201,21 +202,10 @@ def as_read(table: Table | ReadTable) -> ReadTable:
         return read_file(Path(table))
     if isinstance(table, pd.DataFrame):
         check_size(*table.shape)
-        return ReadTable(_with_plain_names(table))
+        return ReadTable(table.set_axis(plain_names(table.columns), axis=1))
     if not isinstance(table, Sequence) or not all(isinstance(row, Mapping) for row in table):
         raise BadData("The rows must be a list of records, one object per row.")
     return from_records(table) if table else ReadTable(pd.DataFrame())
-
-
-def _with_plain_names(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with texts as names of its columns, also of those that have several or a number."""
-    if all(isinstance(name, str) for name in frame.columns):
-        return frame
-    names = [
-        "_".join(part for one in name if (part := cell_text(one))) if isinstance(name, tuple) else cell_text(name)
-        for name in frame.columns
-    ]
-    return frame.set_axis(pd.Index(names, dtype=object), axis=1)
 
 
 def read_rows(
@@ -247,6 +237,7 @@ def check_rows(
     read = as_read(table)
     frame = read.frame
     found = find_columns([str(name) for name in frame.columns], columns or {}, alternatives=not fill_alternatives)
+    _require_one_of_each(frame, {role: name for role, name in found.items() if role not in (columns or {})})
     cells = {role: list(map(cell_text, frame[name].tolist())) for role, name in found.items()}
     cells.setdefault("split", [""] * len(frame))
     notes, dropped = _tidied(cells), {number: (reason, "unread") for number, reason in read.damaged.items()}
@@ -256,6 +247,14 @@ def check_rows(
         notes = (*notes, *filled)
     candidates = map(Candidate, range(len(frame)), *(cells[role] for role in COLUMNS))
     return replace(_checked(candidates, "test", dropped), notes=(*read.notes, *notes))
+
+
+def _require_one_of_each(frame: pd.DataFrame, found: Mapping[str, str]) -> None:
+    """Raises BadData where a column that nobody has chosen stands there again, with other cells."""
+    for name in found.values():
+        again = f"{name}{AGAIN}"
+        if again in frame.columns and frame[again].tolist() != frame[name].tolist():
+            raise same_columns()
 
 
 def _tidied(cells: dict[str, list[str]]) -> tuple[Note, ...]:

@@ -7,19 +7,19 @@ and has a reason. Knows no role of a column and no model.
 from __future__ import annotations
 
 import io
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gradiend_ui.engine.data.csv_rows import CsvRows, find_delimiter, named_delimiter
+from gradiend_ui.engine.data.csv_rows import DELIMITERS, CsvRows, find_delimiter, named_delimiter
 from gradiend_ui.engine.data.encodings import decode
+from gradiend_ui.engine.data.json_rows import json_rows
 from gradiend_ui.engine.data.notes import Note
 from gradiend_ui.engine.data.parquet_text import check_parquet_text
 from gradiend_ui.engine.data.spelling import column_key, word
@@ -32,8 +32,13 @@ MAX_COLUMNS = 1000
 MAX_CELLS = 5_000_000
 MAX_FILE_BYTES = 256 * 1024 * 1024
 FILE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+AGAIN = ".1"
+"""Behind the name of a column that stands there a second time."""
 HALF_CHARACTER = "it holds half a character (a lone surrogate)"
 _EXCERPT = 60
+_SAMPLE, _SAMPLE_ROWS = 200_000, 200
+LEAST_ROLES = 3
+"""So many columns a table of rows has at least: a text, a word and its class."""
 MAX_NAME, MAX_NESTED = 500, 2000
 
 
@@ -98,9 +103,7 @@ def read_bytes(content: bytes, suffix: str, encoding: str | None = None) -> Read
         return ReadTable(frame, "parquet", text_bytes=_text_in(frame))
     found = decode(content, encoding)
     if suffix in (".jsonl", ".json"):
-        by_line = _is_by_line(found.text, suffix)
-        records = _json_lines(found.text) if by_line else _json_rows(found.text)
-        read = replace(from_records(records, suffix[1:]), text_bytes=len(found.text))
+        read = replace(from_records(json_rows(found.text, suffix), suffix[1:]), text_bytes=len(found.text))
     else:
         read = _csv(found.text, suffix)
     return replace(read, encoding=found.encoding, notes=(*found.notes, *read.notes))
@@ -143,20 +146,40 @@ def _csv(text: str, suffix: str) -> ReadTable:
         notes.append(Note(sentence, ("data.sep_line", {"delimiter": told})))
     if delimiter is None or delimiter not in rest.lstrip("\r\n").partition("\n")[0]:  # none is named, or a wrong one
         delimiter = find_delimiter(rest, delimiter or ("\t" if suffix == ".tsv" else ","))
+    inner = _within_marks(rest, delimiter)
+    if inner is not None:
+        rest, delimiter = inner, find_delimiter(inner, delimiter)
     rows = CsvRows(rest, delimiter, first_line)
     frame, damaged = _csv_frame(rows, delimiter)
     return ReadTable(frame, "csv", None, delimiter, damaged, len(text), (*notes, *rows.notes))
 
 
+def _within_marks(text: str, delimiter: str) -> str | None:
+    """The text without the marks around whole lines, as Excel saves a table that it took for one column; None where the
+    header is no such line, or what is within has no columns."""
+    header = next(iter(CsvRows(text[:_SAMPLE], delimiter)), [])
+    if len(header) != 1 or not any(mark in header[0] for mark in DELIMITERS):
+        return None
+    lines = [row[0] if len(row) == 1 else delimiter.join(row) for row in CsvRows(text, delimiter)]
+    inner = "\n".join(lines)
+    sample = list(islice(CsvRows(inner, find_delimiter(inner, delimiter)), _SAMPLE_ROWS))
+    is_table = len(sample[0]) >= LEAST_ROLES and 2 * sum(len(row) == len(sample[0]) for row in sample) > len(sample)
+    return inner if is_table else None
+
+
 def _csv_frame(found: CsvRows, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
     rows = iter(found)
-    names = _unique_names(next(rows, []))
+    header = next(rows, [])
+    first = list(islice(rows, _SAMPLE_ROWS))
+    if header and first and _are_numbered(first, len(header)):
+        header = ["", *header]
+    names = _unique_names(header)
     if not names:
         raise BadData("it is empty.").known_as("data.is_empty")
     width, damaged = len(names), {}
     check_size(0, width)
     table: list[list[str | None]] = []
-    for number, row in enumerate(rows):
+    for number, row in enumerate(chain(first, rows)):
         check_size(number + 1, width)
         if len(row) > width:
             if any(cell.strip() for cell in row[width:]):
@@ -165,6 +188,14 @@ def _csv_frame(found: CsvRows, delimiter: str) -> tuple[pd.DataFrame, dict[int, 
             row = row[:width]
         table.append([*row, *[None] * (width - len(row))])
     return pd.DataFrame(table, columns=pd.Index(names), dtype="str"), damaged
+
+
+def _are_numbered(rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether each row has one cell more than the header, which counts the rows: R writes no name above them."""
+    if any(len(row) != width + 1 or not row[0].strip().isdecimal() for row in rows):
+        return False
+    numbers = [int(row[0]) for row in rows]
+    return numbers == list(range(numbers[0], numbers[0] + len(rows))) and numbers[0] in (0, 1)
 
 
 def check_size(rows: int, columns: int) -> None:
@@ -243,65 +274,6 @@ def plain_cell(cell: object) -> str | int | float | bool | None:
     if is_nested(cell):
         return Nested(whole_text(text[:MAX_NESTED]))
     return None if text in ("NaT", "<NA>") else whole_text(text[:MAX_NESTED])
-
-
-def _is_by_line(text: str, suffix: str) -> bool:
-    """Whether each line is an object, whatever the ending says: several lines that are objects are no whole, and what
-    begins with a bracket is."""
-    if suffix == ".jsonl":
-        return not text.lstrip().startswith("[")
-    lines = [line for line in re.split(r"[\r\n]+", text, maxsplit=2)[:2] if line.strip()]
-    return len(lines) == 2 and all(line.strip()[0] + line.strip()[-1] == "{}" for line in lines)
-
-
-def _json_lines(text: str) -> Iterator[Any]:
-    for line in re.split(r"[\r\n]+", text):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except (ValueError, RecursionError):
-                yield line.strip()
-
-
-def _json_rows(text: str) -> Iterator[Any]:
-    try:
-        parsed = json.loads(text)
-    except RecursionError as error:
-        told = BadData("its JSON is nested too deep: save a list of objects, one per row.")
-        raise told.known_as("data.json_deep") from error
-    except json.JSONDecodeError as error:
-        line, place = f"{error.lineno:,}", f"{error.colno:,}"
-        told = BadData(f"it is no valid JSON (line {line}, character {place}): save a list of objects, one per row.")
-        raise told.known_as("data.no_json", line=line, place=place) from error
-    except ValueError as error:  # a number of more digits than are read
-        told = BadData("it holds a number that is too long: save a list of objects, one per row.")
-        raise told.known_as("data.long_number") from error
-    if isinstance(parsed, dict):
-        return _by_column(parsed)
-    if not isinstance(parsed, list):
-        raise BadData("it holds no list of objects, one per row.").known_as("data.no_list")
-    return iter(parsed)
-
-
-def _by_column(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The rows of {column: {row: cell}} or {column: [cells]}, as pandas writes them, or of the only list of objects, as
-    in {"data": [...]}. Raises BadData, TooLarge."""
-    columns = list(parsed.values())
-    listed = [column for column in columns if isinstance(column, list)]
-    if len(listed) == 1 and listed[0] and all(isinstance(row, Mapping) for row in listed[0]):
-        return iter(listed[0])
-    if columns and all(isinstance(column, list) for column in columns):
-        if len({len(column) for column in columns}) > 1:
-            raise BadData("its columns have different lengths.").known_as("data.uneven_columns")
-        numbered = [dict(enumerate(column)) for column in columns]
-    elif columns and all(isinstance(column, dict) for column in columns):
-        numbered = columns
-    else:
-        raise BadData("it holds no list of objects, one per row.").known_as("data.no_list")
-    rows = dict.fromkeys(row for column in numbered for row in column)
-    check_size(len(rows), len(columns))
-    names = list(parsed)
-    return ({name: column.get(row) for name, column in zip(names, numbered, strict=True)} for row in rows)
 
 
 class _OneSpelling:

@@ -141,6 +141,40 @@ def test_json_is_read_whatever_its_ending_says(content: bytes, suffix: str) -> N
     assert read_bytes(content, suffix).frame["masked"].tolist() == ["a [MASK]", "b [MASK]"]
 
 
+def csv(*lines: str) -> EvalData:
+    return check_rows(read_bytes("\n".join(lines).encode(), ".csv"))
+
+
+ROW, OTHER = ",".join(GOOD.values()), "b [MASK],she,F,he,M"
+
+
+def test_a_column_that_stands_there_twice_is_refused_where_it_matters() -> None:
+    header = ",".join(NAMES)
+    assert len(csv(f"{header},note,note", f"{ROW},x,y").rows) == len(csv(f"{header},label", f"{ROW},he").rows) == 1
+    for unclear in ([f"{header},label", f"{ROW},him"], [f"label,{header}", f"him,{ROW}"]):
+        with pytest.raises(BadData, match="Two columns of the table have the same name"):
+            csv(*unclear)
+    frame = pd.DataFrame([[*GOOD.values(), "x", "y"]], columns=[*NAMES, "note", "note"])
+    assert len(check_rows(frame).rows) == 1
+    with pytest.raises(BadData, match="Two columns of the table have the same name"):
+        check_rows(frame.set_axis([*NAMES, "label", "note"], axis=1))
+    chosen = check_rows(read_bytes(f"{header},label\n{ROW},him".encode(), ".csv"), {"label": "label.1"})
+    assert chosen.rows[0].label == "him"
+
+
+def test_numbers_of_rows_need_no_name_above_them() -> None:
+    for first in (0, 1):
+        data = csv(",".join(NAMES), f"{first},{ROW}", f"{first + 1},{OTHER}")
+        assert [row.label for row in data.rows] == ["he", "she"]
+    assert csv(",".join(NAMES), f"7,{ROW}", f"7,{OTHER}").dropped == {"unread": 2}
+
+
+def test_a_table_whose_lines_stand_in_marks_is_a_table() -> None:
+    data = csv(*(f'"{line}"' for line in (",".join(NAMES), ROW, '""Yes, [MASK]"",he,M,she,F')))
+    assert [row.masked for row in data.rows] == ["a [MASK]", "Yes, [MASK]"]
+    assert read_bytes(b'"a, b"\n"one, two"\nthree\n', ".csv").frame.columns.tolist() == ["a, b"]
+
+
 # --- names of classes that a call gives ------------------------------------------------------------------------------
 
 
