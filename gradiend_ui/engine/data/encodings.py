@@ -235,7 +235,7 @@ def _likely(sample: bytes) -> list[str]:
 
 def _odd(text: str) -> float:
     """How odd the characters beyond ASCII look, from 0: letters of another script within a Latin word, capitals after
-    small letters, signs within words, and what hardly any text holds."""
+    small letters, such a letter with nothing behind it, signs within words, and what hardly any text holds."""
     hangul = any("가" <= character <= "힣" for character in text)
     places = [place for place, character in enumerate(text) if character >= "\x80"]
     kana = sum("ぁ" <= text[place] <= "ん" for place in places)
@@ -261,6 +261,8 @@ def _points(before: str, character: str, after: str, hangul: bool) -> float:
         return 1.0
     if character.isupper() and before.isupper() and after.islower():
         return 0.7
+    if is_latin and character.isupper() and not after.isalpha() and not before.isupper():
+        return 0.1
     if is_latin:
         return 0.0 if character in USUAL else 0.08 if character in LESS_USUAL else 0.25
     return 0.3 if hangul and unicodedata.name(character, "").startswith("CJK") else 0.0

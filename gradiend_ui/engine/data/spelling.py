@@ -31,14 +31,14 @@ def is_invisible(character: str) -> bool:
 
 def without_invisible(text: str) -> str:
     """The same without marks that are not seen; a joiner between characters beyond ASCII stays, as does a
-    selector behind one."""
+    selector behind a symbol."""
     if text.isascii() and text.isprintable():
         return text
     kept = []
     for place, character in enumerate(text):
         around = text[place - 1 : place] + text[place + 1 : place + 2]
         joins = character in JOINERS and len(around) == 2 and not any(map(str.isascii, around))
-        joins = joins or (character in SELECTORS and not text[:place][-1:].isascii())
+        joins = joins or (place and character in SELECTORS and unicodedata.category(text[place - 1]).startswith("S"))
         if joins or not is_invisible(character):
             kept.append(character)
     return "".join(kept)

@@ -171,7 +171,7 @@ def _csv_frame(found: CsvRows, delimiter: str) -> tuple[pd.DataFrame, dict[int, 
     rows = iter(found)
     header = next(rows, [])
     first = list(islice(rows, _SAMPLE_ROWS))
-    if header and first and _are_numbered(first, len(header)):
+    if header and header[0] and first and _are_numbered(first, len(header)):
         header = ["", *header]
     names = _unique_names(header)
     if not names:
