@@ -22,7 +22,7 @@ MARK, ESCAPED_MARK = '"', '\\"'
 SHOWN_LINES = 5
 ENOUGH_COLUMNS = 4
 """From so many cells on, two lines that both have exactly as many are rows and no text."""
-_SAMPLE_CHARACTERS, _SAMPLE_ROWS = 200_000, 200
+SAMPLE_CHARACTERS, SAMPLE_ROWS = 200_000, 200
 _LINE = re.compile(r"([^\r\n]*+)(?:\r\n|\r|\n|\Z)")
 _SEP_LINE = re.compile(r"[ \t\r\n]*\"?sep=(\\t|[^\w\s\"]|\t)\"?[ ,;\t|]*(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
 
@@ -259,8 +259,8 @@ def find_delimiter(text: str, first: str = ",") -> str:
     """The delimiter that cuts the header and most of the first rows into the same number of cells; `first` on a tie."""
     best, best_merit = first, (0.0, 1)
     for delimiter in dict.fromkeys((first, *DELIMITERS)):
-        rows = list(islice(CsvRows(text[:_SAMPLE_CHARACTERS], delimiter), _SAMPLE_ROWS))
-        if len(text) > _SAMPLE_CHARACTERS and len(rows) > 2:
+        rows = list(islice(CsvRows(text[:SAMPLE_CHARACTERS], delimiter), SAMPLE_ROWS))
+        if len(text) > SAMPLE_CHARACTERS and len(rows) > 2:
             rows = rows[:-1]  # the sample may end within a row
         width = len(rows[0]) if rows else 0
         if width < 2:

@@ -38,7 +38,9 @@ def without_invisible(text: str) -> str:
     for place, character in enumerate(text):
         around = text[place - 1 : place] + text[place + 1 : place + 2]
         joins = character in JOINERS and len(around) == 2 and not any(map(str.isascii, around))
-        joins = joins or (place and character in SELECTORS and unicodedata.category(text[place - 1]).startswith("S"))
+        joins = joins or (
+            place > 0 and character in SELECTORS and unicodedata.category(text[place - 1]).startswith("S")
+        )
         if joins or not is_invisible(character):
             kept.append(character)
     return "".join(kept)

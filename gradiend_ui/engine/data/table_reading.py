@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradiend_ui.engine.data.csv_rows import DELIMITERS, CsvRows, find_delimiter, named_delimiter
+from gradiend_ui.engine.data.csv_rows import (
+    DELIMITERS,
+    SAMPLE_CHARACTERS,
+    SAMPLE_ROWS,
+    CsvRows,
+    find_delimiter,
+    named_delimiter,
+)
 from gradiend_ui.engine.data.encodings import decode
 from gradiend_ui.engine.data.json_rows import json_rows
 from gradiend_ui.engine.data.notes import Note
@@ -36,7 +43,6 @@ AGAIN = ".1"
 """Behind the name of a column that stands there a second time."""
 HALF_CHARACTER = "it holds half a character (a lone surrogate)"
 _EXCERPT = 60
-_SAMPLE, _SAMPLE_ROWS = 200_000, 200
 LEAST_ROLES = 3
 """So many columns a table of rows has at least: a text, a word and its class."""
 MAX_NAME, MAX_NESTED = 500, 2000
@@ -157,12 +163,12 @@ def _csv(text: str, suffix: str) -> ReadTable:
 def _within_marks(text: str, delimiter: str) -> str | None:
     """The text without the marks around whole lines, as Excel saves a table that it took for one column; None where the
     header is no such line, or what is within has no columns."""
-    header = next(iter(CsvRows(text[:_SAMPLE], delimiter)), [])
+    header = next(iter(CsvRows(text[:SAMPLE_CHARACTERS], delimiter)), [])
     if len(header) != 1 or not any(mark in header[0] for mark in DELIMITERS):
         return None
     lines = [row[0] if len(row) == 1 else delimiter.join(row) for row in CsvRows(text, delimiter)]
     inner = "\n".join(lines)
-    sample = list(islice(CsvRows(inner, find_delimiter(inner, delimiter)), _SAMPLE_ROWS))
+    sample = list(islice(CsvRows(inner, find_delimiter(inner, delimiter)), SAMPLE_ROWS))
     is_table = len(sample[0]) >= LEAST_ROLES and 2 * sum(len(row) == len(sample[0]) for row in sample) > len(sample)
     return inner if is_table else None
 
@@ -170,7 +176,7 @@ def _within_marks(text: str, delimiter: str) -> str | None:
 def _csv_frame(found: CsvRows, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
     rows = iter(found)
     header = next(rows, [])
-    first = list(islice(rows, _SAMPLE_ROWS))
+    first = list(islice(rows, SAMPLE_ROWS))
     if header and header[0] and first and _are_numbered(first, len(header)):
         header = ["", *header]
     names = _unique_names(header)
