@@ -11,12 +11,15 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from gradiend_ui.engine.data.neutral_texts import check_neutral
 from gradiend_ui.engine.data.rows import DROPPED
+from gradiend_ui.engine.data.table_reading import from_records, read_bytes
 from gradiend_ui.engine.data.uploaded_tables import upload_path
 from gradiend_ui.engine.errors import BadData, Failed, NotAllowed, TooLarge
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice
 from gradiend_ui.engine.worker.requests import DescribeNeutral, DescribeRows, RejectedRows, ResolveTargets
+from gradiend_ui.engine.worker.tables import report_table
 from gradiend_ui.server.data import NEUTRAL_SECONDS, Data
 from gradiend_ui.server.door.quotas import LOCAL, PUBLIC
 from gradiend_ui.server.shared import Shared
@@ -26,6 +29,7 @@ from gradiend_ui.ui.kit.tree import text_of
 from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.listeners import data as wiring
 
+ROLE = ["data.reason_role_label", {}]
 COUNTS = [["M", "F", "train", 4], ["F", "M", "train", 4], ["M", "F", "test", 2], ["F", "M", "test", 2]]
 UPLOAD = {"upload": "0" * 64 + ".csv", "name": "mine.csv"}
 ROWS_REPORT: dict[str, Any] = {
@@ -40,7 +44,9 @@ ROWS_REPORT: dict[str, Any] = {
     "first": [{"satz": "<b>a</b> [MASK]", "wort": "he"}],
     "rows": 3,
     "rejected_count": 60,
-    "rejected": [{"number": 4, "reason": "its label is empty"}],
+    "rejected": [
+        {"number": 4, "reason": "its label is empty", "reason_text": ["data.reason_empty", {"role": ROLE}]},
+    ],
     "row_counts": [["M", "F", "dev", 3]],
     "classes": ["M", "F"],
     "target_words": {"M": ["he"], "F": ["she"]},
@@ -152,7 +158,7 @@ def test_a_table_is_told_as_it_was_read(words) -> None:
     assert "cannot be used yet" in text_of(broken) and '"alert"' in json.dumps(broken)
     assert "<b>a</b> [MASK]" in text_of(report.build_first_rows(ROWS_REPORT, words))
     rejected = text_of(report.build_rejected(ROWS_REPORT, words))
-    assert "4 its label is empty" in rejected and "and 59 more" in rejected
+    assert "4 its word is empty" in rejected and "and 59 more" in rejected
     assert text_of(report.build_rejected({**ROWS_REPORT, "rejected_count": 0}, words)) == ""
 
 
@@ -343,3 +349,43 @@ def test_a_public_server_takes_uploads_and_no_paths(tmp_path: Path, monkeypatch:
                     session.data.taken_in({"rows": table}, "")
     finally:
         session.close()
+
+
+REASONS: list[tuple[dict[str, Any], str]] = [
+    ({"masked": ""}, "sie enthält 0-mal [MASK] statt einmal"),
+    ({"masked": "", "label": "", "label_class": "", "alternative": "", "alternative_class": ""}, "sie ist leer"),
+    ({"masked": "[MASK]" + "x" * 20_000}, "der Satz ist länger als 20,000 Zeichen"),
+    ({"label": " "}, "das Wort fehlt"),
+    ({"alternative": "x" * 501}, "das andere Wort ist länger als 500 Zeichen"),
+    ({"label": ["he"]}, "das Wort ist eine Liste oder ein Objekt und kein Text: \"['he']\""),
+    ({"label": "\ud800"}, "sie enthält ein halbes Zeichen (ein einzelnes Surrogat)"),
+    ({"label_class": "z"}, "die Klasse 'z' ist keine Klasse des Checkpoints (M, F)"),
+    ({"alternative_class": "other"}, "die Klasse des anderen Wortes 'other' wird ausgelassen"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), REASONS)
+def test_why_a_row_is_dropped_is_told_in_german(change: dict[str, Any], told: str) -> None:
+    """Whatever the reason, and also where no row is left and where the rows come from a process of its own."""
+    german, direction = Words("de"), {"M": 1.0, "F": -1.0}
+    row = {"masked": "[MASK] slept.", "label": "he", "label_class": "M", "alternative": "she", "alternative_class": "F"}
+    read = from_records([row, {**row, **change}])
+    found = report_table(read, None, direction, {}, {"other": ""})
+    text = text_of(report.build_rejected(found, german))
+    assert text == f"Zeilen, die sich nicht messen lassen Zeile Grund 2 {told}"
+    assert found["rejected"] == json.loads(json.dumps(found["rejected"]))
+    none_left = report_table(from_records([{**row, **change}]), None, direction, {}, {"other": ""})
+    assert f"Zeile 1: {told}." in german.told(none_left["problem_text"]) or "z" in change.values()
+
+
+def test_a_row_that_cannot_be_read_and_columns_that_are_missing_are_told_in_german() -> None:
+    german, direction = Words("de"), {"M": 1.0, "F": -1.0}
+    lines = ["masked;label;label_class;alternative;alternative_class", "[MASK] slept.;he;M;she;F", "a;b;c;d;e;f", ""]
+    found = report_table(read_bytes("\n".join(lines).encode(), ".csv"), None, direction, {})
+    assert "2 sie hat 6 Felder, die Kopfzeile hat 5" in text_of(report.build_rejected(found, german))
+    broken = report_table(read_bytes(b'{"masked": "[MASK]"}\nnot json\n', ".jsonl"), None, direction, {})
+    assert german.told(broken["problem_text"]).startswith("Keine Spalte sieht nach „Wort“ aus. Spalten: masked.")
+    of_others = report_table(read_bytes("\n".join(lines[:2]).encode(), ".csv"), None, {"X": 1.0, "Y": -1.0}, {})
+    assert german.told(of_others["problem_text"]).startswith("Die Zeilen haben die Klassen F, M, und der Checkpoint")
+    texts = check_neutral(read_bytes(b'{"text": "Yes."}\nnot json\n', ".jsonl"))
+    assert german.told(texts.notes[0].text).endswith("Erster Grund: Zeile 2: sie ist kein JSON-Objekt: 'not json'.")

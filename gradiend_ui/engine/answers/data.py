@@ -69,10 +69,11 @@ class RunData(TypedDict):
 
 
 class RejectedLine(TypedDict):
-    """A row that cannot be scored. number: from 1."""
+    """A row that cannot be scored. number: from 1; reason_text: the reason as a page words it, [key, values]."""
 
     number: int
     reason: str
+    reason_text: object
 
 
 class RowsFound(TypedDict):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from gradiend_ui.engine.data.notes import Note
+from gradiend_ui.engine.data.roles import column_text
 from gradiend_ui.engine.errors import BadData, listed
 
 Cells = dict[str, list[str]]
@@ -56,7 +57,7 @@ def _require_two(words: Mapping[str, list[str]], missing: list[str]) -> None:
             f"No column is chosen for {missing[0]}, and the rows hold {len(words)} classes "
             f"({listed(words) or 'none'}): only between two classes the other one is clear. Choose a column for it."
         )
-        values = {"role": missing[0], "count": len(words), "classes": listed(words) or "–"}
+        values = {"role": column_text(missing[0]), "count": len(words), "classes": listed(words) or "–"}
         raise told.known_as("data.other_unclear", **values)
 
 

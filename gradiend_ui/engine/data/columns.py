@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from gradiend_ui.engine.data.roles import COLUMNS
+from gradiend_ui.engine.data.notes import Note
+from gradiend_ui.engine.data.roles import COLUMNS, role_text
 from gradiend_ui.engine.data.rows import CLASS_ROLES, MASK, EvalData, EvalRow, RejectedRow, cell_text
 from gradiend_ui.engine.data.spelling import class_name, column_key, is_same_column, same_class, suggested_class
 from gradiend_ui.engine.errors import BadData, listed, shown
@@ -183,8 +184,12 @@ def known_classes_only(direction: Mapping[str, float], data: EvalData) -> EvalDa
         if role is None:
             rows.append(row)
         else:
-            reason = f"its {role} {shown(getattr(row, role))} is no class of the checkpoint ({listed(direction)})"
-            rejected.append(RejectedRow(row.number, reason, "unknown_class"))
+            name, classes = shown(getattr(row, role)), listed(direction)
+            sentence = f"its {role} {name} is no class of the checkpoint ({classes})"
+            values = {"role": role_text(role), "name": name, "known": classes}
+            rejected.append(
+                RejectedRow(row.number, Note(sentence, ("data.reason_unknown_class", values)), "unknown_class")
+            )
     return replace(data, rows=tuple(rows), rejected=tuple(sorted(rejected, key=lambda one: one.number)))
 
 
@@ -237,10 +242,12 @@ def ordered_classes(direction: Mapping[str, float], data: EvalData) -> tuple[str
         chosen += [name for name in data.classes if name not in chosen]
     chosen = chosen or list(data.classes)
     if len(chosen) < 2:
-        raise BadData(
-            f"A sweep needs rows of at least two classes of the GRADIEND; the rows hold {', '.join(data.classes)} "
-            f"and the checkpoint knows {', '.join(known) or 'no class'}."
+        rows_hold, knows = listed(data.classes), listed(known)
+        few = BadData(
+            f"A sweep needs rows of at least two classes of the GRADIEND; the rows hold {rows_hold} and the checkpoint "
+            f"knows {knows or 'no class'}."
         )
+        raise few.known_as("data.two_classes", held=rows_hold, known=knows or "–")
     return tuple(chosen)
 
 
@@ -248,10 +255,12 @@ def of_known_classes(direction: Mapping[str, float], data: EvalData) -> EvalData
     """The same rows. Raises BadData where the direction of none of their classes is known."""
     known = [same_class(name, data.classes) for name in directed_classes(direction)]
     if known and not set(known) & set(data.classes):
-        raise BadData(
-            f"The rows hold the classes {', '.join(data.classes)}, and the checkpoint knows {', '.join(known)}: write "
-            "its names into the table, or choose the columns that hold them."
+        held, names = listed(data.classes), listed(known)
+        told = BadData(
+            f"The rows hold the classes {held}, and the checkpoint knows {names}: write its names into the table, or "
+            "choose the columns that hold them."
         )
+        raise told.known_as("data.no_known_class", held=held, known=names)
     return data
 
 

@@ -82,7 +82,7 @@ def _dropped(count: int, read: ReadTable) -> tuple[Note, ...]:
     notes, unread = [], len(read.damaged)
     if unread:
         number, reason = next(iter(read.damaged.items()))
-        values = {"count": f"{unread:,}", "row": number + 1, "why": reason}
+        values = {"count": f"{unread:,}", "row": number + 1, "why": reason.text}
         sentence = f"{unread:,} texts could not be read and are left out. First reason: row {number + 1}: {reason}."
         notes.append(Note(sentence, ("data.texts_unread", values)))
     if count > unread:

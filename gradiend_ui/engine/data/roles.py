@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from gradiend_ui.engine.data.spelling import same_column
-from gradiend_ui.engine.errors import BadData, listed, shown
+from gradiend_ui.engine.errors import BadData, Text, listed, shown
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "masked": ("masked", "template", "masked_text"),
@@ -48,15 +48,26 @@ def find_columns(have: Sequence[str], given: Mapping[str, str], *, alternatives:
         candidates = (given[role],) if role in given else spellings
         match = next((name for wanted in candidates if wanted and (name := same_column(wanted, have))), None)
         if match is None and given.get(role):
-            told = BadData(f"There is no column {shown(given[role])} for {role}. Columns: {listed(have)}.")
-            raise told.known_as("data.column_missing", name=shown(given[role]), role=role, columns=listed(have))
+            name, columns = shown(given[role]), listed(have)
+            told = BadData(f"There is no column {name} for {role}. Columns: {columns}.")
+            raise told.known_as("data.column_missing", name=name, role=column_text(role), columns=columns)
         if match is None and role not in free:
             tried = "" if role in given else f" (tried {', '.join(spellings)})"
             told = BadData(f"No column looks like {shown(role)}{tried}. Columns: {listed(have)}.")
             names = "" if role in given else ("data.tried", {"names": ", ".join(spellings)})
-            raise told.known_as("data.column_not_found", role=shown(role), tried=names, columns=listed(have))
+            raise told.known_as("data.column_not_found", role=column_text(role), tried=names, columns=listed(have))
         if match is not None and have.count(match) > 1:
             raise same_columns()
         if match is not None:
             found[role] = match
     return found
+
+
+def role_text(role: str) -> Text:
+    """What a page calls a column's role inside a sentence."""
+    return f"data.reason_role_{role}", {}
+
+
+def column_text(role: str) -> Text:
+    """The same as the page's choice of a column for it is called."""
+    return "data.quoted", {"name": (f"data.role_{role}", {})}

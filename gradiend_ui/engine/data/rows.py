@@ -20,8 +20,8 @@ import pandas as pd
 
 from gradiend_ui.engine.data.alternatives import with_alternatives
 from gradiend_ui.engine.data.notes import Note
-from gradiend_ui.engine.data.roles import COLUMNS, find_columns, plain_names, same_columns
-from gradiend_ui.engine.data.spelling import class_name, word
+from gradiend_ui.engine.data.roles import COLUMNS, find_columns, plain_names, role_text, same_columns
+from gradiend_ui.engine.data.spelling import cased_like, class_name, word
 from gradiend_ui.engine.data.table_reading import (
     AGAIN,
     HALF_CHARACTER,
@@ -33,7 +33,7 @@ from gradiend_ui.engine.data.table_reading import (
     read_file,
     single_value,
 )
-from gradiend_ui.engine.errors import BadData, is_broken, listed, shown
+from gradiend_ui.engine.errors import BadData, Text, is_broken, listed, shown
 from gradiend_ui.engine.values import MAX_CLASSES
 
 MASK = "[MASK]"
@@ -44,6 +44,8 @@ WORD_ROLES, CLASS_ROLES = ("label", "alternative"), ("label_class", "alternative
 _SPLIT_SPELLINGS = {"val": "validation", "valid": "validation", "dev": "validation"}
 
 Table: TypeAlias = "pd.DataFrame | Sequence[Mapping[str, Any]] | str | Path"
+Why: TypeAlias = tuple[Note, str]
+"""Why a row is dropped, and which kind of reason that is: one of `DROPPED`."""
 
 
 DROPPED: Mapping[str, str] = {
@@ -93,11 +95,16 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that cannot be scored, and the reason in a few words. kind: one of `DROPPED`."""
+    """A row that cannot be scored. why: the reason in a few words, which pages tell in theirs. kind: of `DROPPED`."""
 
     number: int
-    reason: str
+    why: Note
     kind: str = "unread"
+
+    @property
+    def reason(self) -> str:
+        """The same as scripts read it."""
+        return self.why.sentence
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,7 @@ def read_table(table: Table) -> pd.DataFrame:
         number, reason = next(iter(read.damaged.items()))
         name = f"{Path(table).name}, row" if isinstance(table, (str, Path)) else "Row"
         told = BadData(f"{name} {number + 1} cannot be read: {reason}.")
-        raise told.known_as("data.row_unread", number=number + 1, why=reason)
+        raise told.known_as("data.row_unread", number=number + 1, why=reason.text)
     return read.frame
 
 
@@ -281,15 +288,16 @@ def _tidied(cells: dict[str, list[str]]) -> tuple[Note, ...]:
     return tuple(notes)
 
 
-def _counted_as(cells: dict[str, list[str]], classes: Mapping[str, str]) -> dict[int, tuple[str, str]]:
+def _counted_as(cells: dict[str, list[str]], classes: Mapping[str, str]) -> dict[int, Why]:
     """What each class counts as, in place; {row: (reason, kind)} of those that are left out."""
-    dropped: dict[int, tuple[str, str]] = {}
+    dropped: dict[int, Why] = {}
     if not classes:
         return dropped
     for role in CLASS_ROLES:
         for number, name in enumerate(cells.get(role, ())):
             if name in classes and not classes[name]:
-                dropped[number] = (f"its {role} {shown(name)} is left out", "left_out")
+                text = "data.reason_left_out", {"role": role_text(role), "name": shown(name)}
+                dropped[number] = Note(f"its {role} {shown(name)} is left out", text), "left_out"
         if role in cells:
             cells[role] = [classes.get(name) or name for name in cells[role]]
     return dropped
@@ -313,7 +321,7 @@ def _in_one_spelling(cell: object, tidy: Callable[[str], str]) -> str:
     return text if isinstance(text, Nested) else tidy(text)
 
 
-def _checked(candidates: Iterable[Candidate], default_split: str, dropped: Mapping[int, tuple[str, str]]) -> EvalData:
+def _checked(candidates: Iterable[Candidate], default_split: str, dropped: Mapping[int, Why]) -> EvalData:
     """dropped: {row number: (reason, kind)} of rows that are dropped whatever they hold."""
     rows: list[EvalRow] = []
     rejected: list[RejectedRow] = []
@@ -347,7 +355,9 @@ def require_rows(data: EvalData) -> EvalData:
         told = BadData(f"None of the {len(rejected)} rows can be scored.{first}")
         if not rejected:
             raise told.known_as("data.no_rows_in_it")
-        raise told.known_as("data.none_scored", count=len(rejected), row=rejected[0].number + 1, why=rejected[0].reason)
+        raise told.known_as(
+            "data.none_scored", count=len(rejected), row=rejected[0].number + 1, why=rejected[0].why.text
+        )
     if len(data.classes) > MAX_CLASSES:
         many = BadData(
             f"The rows name {len(data.classes):,} classes; at most {MAX_CLASSES:,} are read: choose the columns that "
@@ -369,32 +379,30 @@ def cell_text(value: object) -> str:
     return "" if value is None or value is pd.NA or value != value else str(value)
 
 
-def _reason_to_reject(masked: str, words: tuple[str, str, str, str]) -> tuple[str, str] | None:
-    """(reason, kind), or None for a row that can be scored."""
+def _reason_to_reject(masked: str, words: tuple[str, str, str, str]) -> Why | None:
+    """None for a row that can be scored."""
     for name, cell in zip(("masked", *WORDS), (masked, *words), strict=True):
         if isinstance(cell, Nested):
-            return f"its {name} is a list or an object, not a text: {shown(str(cell))}", "nested"
+            held = shown(str(cell))
+            text: Text = "data.reason_nested", {"role": role_text(name), "cell": held}
+            return Note(f"its {name} is a list or an object, not a text: {held}", text), "nested"
     if not masked.strip() and not any(map(str.strip, words)):
-        return "it is empty", "blank"
+        return Note("it is empty", ("data.reason_blank", {})), "blank"
     masks = masked.count(MASK)
     if masks != 1:
-        return f"it has {masks} times {MASK} instead of once", "masks" if masks else "no_mask"
+        text = "data.reason_masks", {"count": masks, "mask": MASK}
+        return Note(f"it has {masks} times {MASK} instead of once", text), "masks" if masks else "no_mask"
     if len(masked) > MAX_TEXT:
-        return f"its text is longer than {MAX_TEXT:,} characters", "long"
+        text = _too_long("masked", f"{MAX_TEXT:,}")
+        return Note(f"its text is longer than {MAX_TEXT:,} characters", text), "long"
     for name, cell in zip(WORDS, words, strict=True):
         if not cell.strip():
-            return f"its {name} is empty", "empty"
+            return Note(f"its {name} is empty", ("data.reason_empty", {"role": role_text(name)})), "empty"
         if len(cell) > MAX_WORD:
-            return f"its {name} is longer than {MAX_WORD} characters", "long"
+            text = _too_long(name, f"{MAX_WORD:,}")
+            return Note(f"its {name} is longer than {MAX_WORD} characters", text), "long"
     return (HALF_CHARACTER, "broken") if any(map(is_broken, (masked, *words))) else None
 
 
-def cased_like(word: str, pattern: str) -> str:
-    """`word` in the casing of `pattern`: all lower, ALL UPPER or Title; any other casing leaves it alone."""
-    if pattern.islower():
-        return word.lower()
-    if pattern.isupper():
-        return word.upper()
-    if pattern[:1].isupper() and pattern[1:].islower():
-        return word.title()
-    return word
+def _too_long(role: str, most: str) -> Text:
+    return "data.reason_long", {"role": role_text(role), "most": most}

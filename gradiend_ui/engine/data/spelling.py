@@ -116,3 +116,14 @@ def _without_case(name: str) -> str:
 
 def _begins(key: str, other: str) -> bool:
     return bool(key and other) and not key.isdigit() and (key.startswith(other) or other.startswith(key))
+
+
+def cased_like(word: str, pattern: str) -> str:
+    """`word` in the casing of `pattern`: all lower, ALL UPPER or Title; any other casing leaves it alone."""
+    if pattern.islower():
+        return word.lower()
+    if pattern.isupper():
+        return word.upper()
+    if pattern[:1].isupper() and pattern[1:].islower():
+        return word.title()
+    return word

@@ -41,7 +41,7 @@ MAX_FILE_BYTES = 256 * 1024 * 1024
 FILE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 AGAIN = ".1"
 """Behind the name of a column that stands there a second time."""
-HALF_CHARACTER = "it holds half a character (a lone surrogate)"
+HALF_CHARACTER = Note("it holds half a character (a lone surrogate)", ("data.reason_broken", {}))
 _EXCERPT = 60
 LEAST_ROLES = 3
 """So many columns a table of rows has at least: a text, a word and its class."""
@@ -61,7 +61,7 @@ class ReadTable:
     kind: str = ""
     encoding: str | None = None
     delimiter: str | None = None
-    damaged: Mapping[int, str] = field(default_factory=dict)
+    damaged: Mapping[int, Note] = field(default_factory=dict)
     text_bytes: int = 0
     notes: tuple[Note, ...] = ()
 
@@ -173,7 +173,7 @@ def _within_marks(text: str, delimiter: str) -> str | None:
     return inner if is_table else None
 
 
-def _csv_frame(found: CsvRows, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
+def _csv_frame(found: CsvRows, delimiter: str) -> tuple[pd.DataFrame, dict[int, Note]]:
     rows = iter(found)
     header = next(rows, [])
     first = list(islice(rows, SAMPLE_ROWS))
@@ -182,14 +182,16 @@ def _csv_frame(found: CsvRows, delimiter: str) -> tuple[pd.DataFrame, dict[int, 
     names = _unique_names(header)
     if not names:
         raise BadData("it is empty.").known_as("data.is_empty")
-    width, damaged = len(names), {}
+    width = len(names)
+    damaged: dict[int, Note] = {}
     check_size(0, width)
     table: list[list[str | None]] = []
     for number, row in enumerate(chain(first, rows)):
         check_size(number + 1, width)
         if len(row) > width:
             if any(cell.strip() for cell in row[width:]):
-                damaged[number] = f"it has {len(row)} cells, the header has {width}: put texts in quotation marks"
+                sentence = f"it has {len(row)} cells, the header has {width}: put texts in quotation marks"
+                damaged[number] = Note(sentence, ("data.reason_cells", {"count": len(row), "width": width}))
                 row = [*row[: width - 1], delimiter.join(row[width - 1 :])]
             row = row[:width]
         table.append([*row, *[None] * (width - len(row))])
@@ -309,14 +311,15 @@ def from_records(found: Iterable[Any], kind: str = "") -> ReadTable:
     """
     records: list[dict[str, Any]] = []
     names: dict[str, None] = {}
-    damaged: dict[int, str] = {}
+    damaged: dict[int, Note] = {}
     spelled = _OneSpelling()
     for number, record in enumerate(found):
         if isinstance(record, Mapping):
             record = spelled.of(record)
             names.update(dict.fromkeys(map(str, record)))
         else:
-            damaged[number] = f"it is no JSON object: {shown(record)[:_EXCERPT]}"
+            excerpt = shown(record)[:_EXCERPT]
+            damaged[number] = Note(f"it is no JSON object: {excerpt}", ("data.reason_object", {"cell": excerpt}))
             record = {}
         if any(isinstance(cell, str) and is_broken(cell) for cell in record.values()):
             damaged[number] = HALF_CHARACTER

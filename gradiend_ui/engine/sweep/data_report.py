@@ -115,7 +115,10 @@ def rows_found(data: EvalData) -> RowsFound:
     return {
         "rows": len(data.rows),
         "rejected_count": len(data.rejected),
-        "rejected": [{"number": row.number + 1, "reason": row.reason} for row in data.rejected[:SHOWN_REJECTED]],
+        "rejected": [
+            {"number": row.number + 1, "reason": row.reason, "reason_text": row.why.to_json()[1:]}
+            for row in data.rejected[:SHOWN_REJECTED]
+        ],
         "dropped": data.dropped,
         "row_counts": count_rows(data.rows),
         "notes": [note.sentence for note in data.notes],

@@ -239,7 +239,7 @@ def rows_from(plain: Mapping[str, Any]) -> EvalData:
     """Checked rows from what the child gave."""
     return EvalData(
         tuple(EvalRow(*row) for row in plain["rows"]),
-        tuple(RejectedRow(*row) for row in plain["rejected"]),
+        tuple(RejectedRow(number, notes_from([why])[0], kind) for number, why, kind in plain["rejected"]),
         notes_from(plain["notes"]),
     )
 
@@ -266,6 +266,6 @@ def _read_and_kept(path: Path) -> ReadTable:
 def _plain(data: EvalData) -> dict[str, Any]:
     return {
         "rows": [[getattr(row, name) for name in ROW] for row in data.rows],
-        "rejected": [[row.number, row.reason, row.kind] for row in data.rejected],
+        "rejected": [[row.number, row.why.to_json(), row.kind] for row in data.rejected],
         "notes": [note.to_json() for note in data.notes],
     }

@@ -230,7 +230,8 @@ def build_rejected(report: RowsReport | None, words: Words) -> Node:
         return node("div")
     head = node("tr", *(node("th", words(f"data.rejected_{name}"), scope="col") for name in ("row", "reason")))
     rows = [
-        node("tr", node("td", str(row["number"]), cls="num"), node("td", row["reason"])) for row in report["rejected"]
+        node("tr", node("td", str(row["number"]), cls="num"), node("td", str(words.told(row["reason_text"]))))
+        for row in report["rejected"]
     ]
     more = report["rejected_count"] - len(rows)
     return node(

@@ -10,7 +10,8 @@ import pytest
 
 from gradiend_ui.engine.checkpoint.companions import find_companions
 from gradiend_ui.engine.data.neutral_texts import capped_neutral, read_neutral, texts_from_rows
-from gradiend_ui.engine.data.rows import cased_like, read_rows
+from gradiend_ui.engine.data.rows import read_rows
+from gradiend_ui.engine.data.spelling import cased_like
 from gradiend_ui.engine.errors import BadData
 from tests.support import demo_facts
 

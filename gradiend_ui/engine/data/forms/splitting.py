@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from gradiend_ui.engine.data.forms.form import HELDOUT, DataForm
-from gradiend_ui.engine.data.rows import EvalRow, cased_like
+from gradiend_ui.engine.data.rows import EvalRow
+from gradiend_ui.engine.data.spelling import cased_like
 from gradiend_ui.engine.errors import BadData
 from gradiend_ui.engine.values import SPLITS
 
