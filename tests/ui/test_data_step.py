@@ -180,7 +180,14 @@ def test_unknown_classes_are_named_and_settled_by_a_choice(words) -> None:
     assert "does not know these classes: male (1 row)." in text and "nothing changes before" in text
     assert [report.chosen_class(one) for one in unknown] == ["M", report.LEFT_OUT]
     many = [{**unknown[0], "name": f"c{number}", "suggested": None} for number in range(10)]
-    assert "c7 (1 row) and 2 more." in text_of(report.build_unknown(many, 8, words))
+    assert "c5 (1 row) and 4 more." in text_of(report.build_unknown(many, 10, words))
+    assert "8 of them are offered at a time" in text_of(report.build_unknown(many, 8, words))
+    assert "at a time" not in text_of(report.build_unknown(many, 10, words))
+    assert report.offered(many, 10) == many
+    settled = [{**one, "counts_as": ""} for one in many[:8]]
+    offered = report.offered([*settled, *many[8:]], 8)
+    assert [one["name"] for one in offered] == ["c8", "c9", "c0", "c1", "c2", "c3", "c4", "c5"]
+    assert report.named_class({**unknown[0], "name": "x" * 99}, words) == f"{'x' * 39}… (1 row)"
     assert "by your choice" in text_of(report.build_unknown(unknown[1:], 8, words))
     assert report.build_unknown([], 8, words)["children"] == []
     chosen = report.counts_as(["male", "x", "y", "z"], ["M", report.LEFT_OUT, report.OPEN, "made up"], ["M", "F"])

@@ -28,8 +28,9 @@ ACCEPTED = {"data-upload": TABLE_TYPES, "data-upload-texts": TABLE_TYPES}
 DOWNLOAD_ID = "rejected-file"
 FOUND = ""
 """The value of the choice of an encoding that leaves it to be found out."""
-MOST_UNKNOWN = 8
-"""Of so many classes that the checkpoint does not know can be chosen what they count as."""
+MOST_UNKNOWN = 40
+"""Of so many classes that the checkpoint does not know can be chosen at once what they count as; of more, the next ones
+follow once these are settled."""
 
 EXPLAINED: dict[str, str] = {
     "neutral-set": "data.neutral_set",

@@ -21,6 +21,7 @@ from gradiend_ui.engine.answers.data import (
     WordWay,
 )
 from gradiend_ui.engine.data.encodings import encoding_name
+from gradiend_ui.engine.errors import LONGEST_LISTED
 from gradiend_ui.figures.numbers import three_digits
 from gradiend_ui.ui.data.choice import (
     NONE,
@@ -42,7 +43,7 @@ ROLES = ("masked", "label", "label_class", "alternative", "alternative_class", "
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 ROUTINE = frozenset({"data.sep_line", "data.other_class", "data.other_word"})
 """Notes that nobody has to do anything about."""
-MOST_COLUMNS, MOST_WORDS, MOST_WAYS = 8, 4, 6
+MOST_COLUMNS, MOST_WORDS, MOST_WAYS, MOST_NAMED = 8, 4, 6, 6
 LONG = 24
 """Characters from which a cell wants room."""
 REMOVE = "remove"
@@ -161,22 +162,38 @@ def counts_as(names: Sequence[str], chosen: Sequence[str | None], known: Sequenc
     return {name: "" if value == LEFT_OUT else str(value) for name, value in found.items()}
 
 
+def offered(unknown: Sequence[UnknownClass], most: int) -> list[UnknownClass]:
+    """Those of which can be chosen what they count as. Of more than that, the ones that are open come first: once they
+    are settled the next ones follow."""
+    if len(unknown) <= most:
+        return list(unknown)
+    return sorted(unknown, key=lambda one: one["counts_as"] is not None)[:most]
+
+
 def build_unknown(unknown: Sequence[UnknownClass], most: int, words: Words) -> Node:
-    """The classes of a table that the checkpoint does not know, with their rows, and what to do."""
+    """The classes of a table that the checkpoint does not know, with their rows, and what to do. most: of so many can
+    be chosen at once what they count as."""
     left = [one for one in unknown if one["counts_as"] is None]
     if not unknown:
         return node("div")
     if not left:
         return node("div", node("p", words("data.unknown_settled"), cls="quiet", role="status"))
-    names = ", ".join(words.counted("data.unknown_class", one["count"], name=one["name"]) for one in left[:most])
-    if len(left) > most:
-        names = f"{names} {words('data.and_more', count=len(left) - most)}"
+    names = ", ".join(named_class(one, words) for one in left[:MOST_NAMED])
+    if len(left) > MOST_NAMED:
+        names = f"{names} {words('data.and_more', count=len(left) - MOST_NAMED)}"
     why = words("data.unknown_suggested") if any(one["suggested"] for one in left) else words("data.unknown_choose")
     return node(
         "div",
         node("p", words("data.unknown_classes", names=names), cls="warn", role="status"),
         node("p", why, cls="quiet"),
+        node("p", words("data.unknown_next", most=most), cls="quiet") if len(left) > most else None,
     )
+
+
+def named_class(one: UnknownClass, words: Words) -> str:
+    """A class that the checkpoint does not know, with its rows; a long name cut off."""
+    name = one["name"] if len(one["name"]) <= LONGEST_LISTED else f"{one['name'][: LONGEST_LISTED - 1]}…"
+    return words.counted("data.unknown_class", one["count"], name=name)
 
 
 def guessed(how: Mapping[str, str], words: Words) -> str:

@@ -330,17 +330,19 @@ def unknown_shown(page: Page, found: RowsReport) -> list[object]:
     words, unknown = page.words, found.get("unknown_classes", [])
     known = [(name, name) for name in found.get("known_classes", ())]
     choices = [(words("data.count_as_open"), report.OPEN), *known, (words("data.count_as_none"), report.LEFT_OUT)]
-    updates: list[object] = []
-    for place in range(data.MOST_UNKNOWN):
-        if place >= len(unknown):
-            updates.append(gr.update(visible=False))
-            continue
-        one = unknown[place]
-        label = words("data.count_as", name=one["name"])
-        updates.append(gr.Dropdown(choices, value=report.chosen_class(one), label=label, visible=True))
-    names = [one["name"] for one in unknown[: data.MOST_UNKNOWN]]
+    shown = report.offered(unknown, data.MOST_UNKNOWN)
+    updates: list[object] = [
+        gr.Dropdown(
+            choices,
+            value=report.chosen_class(one),
+            label=words("data.count_as", name=report.named_class(one, words)),
+            visible=True,
+        )
+        for one in shown
+    ]
+    updates += [gr.update(visible=False)] * (data.MOST_UNKNOWN - len(shown))
     told = report.build_unknown(unknown, data.MOST_UNKNOWN, words)
-    return [gr.update(visible=bool(unknown)), told, names, *updates]
+    return [gr.update(visible=bool(unknown)), told, [one["name"] for one in shown], *updates]
 
 
 def refused(page: Page, sentence: str) -> list[object]:
