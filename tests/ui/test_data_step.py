@@ -146,7 +146,7 @@ def test_a_page_opens_with_the_card_or_with_what_a_run_used(told, words) -> None
     gone = {"spec": {"neutral_set": "a set that is gone"}, "row_counts": [], "target_words": {}}
     assert opened_choice(told, gone).neutral_set == NONE
     values = panel.opened_values(told, None, words)
-    assert values[0]["spec"] == spec_of(CHOICE) and len(values) == 16
+    assert values[0]["spec"] == spec_of(CHOICE) and len(values) == 17 and values[4] == CHOICE.split
 
 
 def test_a_table_is_told_as_it_was_read(words) -> None:
@@ -390,6 +390,9 @@ def test_a_row_that_cannot_be_read_and_columns_that_are_missing_are_told_in_germ
     lines = ["masked;label;label_class;alternative;alternative_class", "[MASK] slept.;he;M;she;F", "a;b;c;d;e;f", ""]
     found = report_table(read_bytes("\n".join(lines).encode(), ".csv"), None, direction, {})
     assert "2 sie hat 6 Felder, die Kopfzeile hat 5" in text_of(report.build_rejected(found, german))
+    assert found["unknown_classes"] == [], "what could not be read names no class"
+    empty = report_table(read_bytes(lines[0].encode(), ".csv"), None, direction, {})
+    assert german.told(empty["problem_text"]).startswith("Es gibt keine Zeile zu messen")
     broken = report_table(read_bytes(b'{"masked": "[MASK]"}\nnot json\n', ".jsonl"), None, direction, {})
     assert german.told(broken["problem_text"]).startswith("Keine Spalte sieht nach „Wort“ aus. Spalten: masked.")
     of_others = report_table(read_bytes("\n".join(lines[:2]).encode(), ".csv"), None, {"X": 1.0, "Y": -1.0}, {})

@@ -15,7 +15,8 @@ from gradiend_ui.ui.kit.words import texts_of
 PACKAGE = Path(__file__).parents[2] / "gradiend_ui"
 PLACE = "\0"
 OF_THEIR_OWN = {
-    "data.broken_text", "data.gone", "data.much_text", "data.no_rows_in_it", "data.none_scored", "data.not_kept",
+    "data.broken_text", "data.gone", "data.much_text", "data.no_known_class",
+    "data.no_rows_in_it", "data.none_scored", "data.not_kept",
     "data.row_unread", "export.device_name", "export.exists", "load.hourly", "load.no_checkpoint", "load.no_model",
     "load.no_other_base", "load.no_paths", "load.not_unpacked", "load.zip_device", "load.zip_no_gradiend",
     "page.no_such_file", "runs.being_swept", "runs.no_run", "sweep.decimal_comma", "sweep.wrong_key",

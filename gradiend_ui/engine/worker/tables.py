@@ -76,7 +76,7 @@ def report_table(
         "columns": columns,
         "how": {} if given is not None else dict(guess.how),
         "first": first_rows(read),
-        "unknown_classes": _unknown(unknown_classes(read.frame, columns, direction, count_as, words)),
+        "unknown_classes": _unknown(unknown_classes(whole, columns, direction, count_as, words)),
         "known_classes": directed_classes(direction),
         "samples": samples(read),
     }

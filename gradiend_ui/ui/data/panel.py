@@ -51,14 +51,16 @@ EXPLAINED: dict[str, str] = {
 class DataWidgets:
     """chosen: `ChosenData`.
 
-    own_rows, own_neutral, targets: see `Choice`. measured: the same as the worker timed it.
-    touched: changes with every change of the three.
+    own_rows, own_neutral, targets, split: see `Choice`. measured: the same as the worker timed it.
+    touched: changes with every change of the four. They are kept here and not in what the page shows: rows bring a
+    split of their own, and a page that is still being drawn would answer with the one before.
     """
 
     chosen: gr.State
     own_rows: gr.State
     own_neutral: gr.State
     targets: gr.State
+    split: gr.State
     measured: gr.State
     touched: gr.State
     summary: Tree
@@ -141,6 +143,7 @@ def build(words: Words) -> DataWidgets:
         own_rows=gr.State(None),
         own_neutral=gr.State(None),
         targets=gr.State(None),
+        split=gr.State(None),
         measured=gr.State(None),
         touched=gr.State(""),
         summary=summary,
@@ -278,7 +281,7 @@ def _build_neutral(words: Words) -> NeutralWidgets:
 
 def opened_outputs(widgets: DataWidgets, inside: DataDrawerWidgets) -> list[Block]:
     rows, targets = inside.rows, inside.words
-    states = [widgets.chosen, widgets.own_rows, widgets.own_neutral, widgets.targets, widgets.measured]
+    states = [widgets.chosen, widgets.own_rows, widgets.own_neutral, widgets.targets, widgets.split, widgets.measured]
     limits = [rows.split, rows.max_rows, rows.max_neutral, rows.time, rows.back]
     return [
         *states, widgets.summary, widgets.neutral_set, *limits, targets.word_class, targets.row_wise,
@@ -296,6 +299,7 @@ def opened_values(card: Card, info: RunInfo | None, words: Words) -> list[object
         choice.own_rows,
         choice.own_neutral,
         choice.targets,
+        choice.split,
         None,
         build_summary(choice, card, words),
         neutral_update(choice, card, words),

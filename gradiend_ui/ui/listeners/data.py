@@ -52,7 +52,7 @@ def choice_inputs(page: Page) -> list[Block]:
     """What a `Choice` is made of, in its order."""
     widgets, rows = page.data, page.data_drawer.rows
     return [
-        widgets.own_rows, widgets.own_neutral, widgets.targets, widgets.neutral_set, rows.split, rows.max_rows,
+        widgets.own_rows, widgets.own_neutral, widgets.targets, widgets.neutral_set, widgets.split, rows.max_rows,
         rows.max_neutral,
     ]  # fmt: skip
 
@@ -94,8 +94,7 @@ def wire_choice(page: Page) -> None:
     ]  # fmt: skip
     rows = drawer.rows
     changes = [
-        widgets.touched.change, widgets.neutral_set.input, rows.split.input, rows.max_rows.input,
-        rows.max_neutral.input,
+        widgets.touched.change, widgets.neutral_set.input, rows.max_rows.input, rows.max_neutral.input,
     ]  # fmt: skip
     inputs = [page.run, page.checkpoint, *choice_inputs(page)]
     event = gr.on(changes, compose, inputs, composed, js=NUMBERED, **NEWEST)
@@ -182,7 +181,7 @@ def described(page: Page, checkpoint: str, own_rows: OwnRows | None) -> list[obj
 def replaced_outputs(page: Page) -> list[object]:
     """The same with the rows themselves, their split and the way back."""
     rows = page.data_drawer.rows
-    return [page.data.own_rows, rows.split, rows.back, *described_outputs(page)]
+    return [page.data.own_rows, page.data.split, rows.split, rows.back, *described_outputs(page)]
 
 
 def rows_replaced(
@@ -197,14 +196,14 @@ def rows_replaced(
     spec = {"rows": given} if columns is None else {"rows": given, "columns": columns}
     found = page.session.data.rows(checkpoint, {**spec, "count_as": dict(count_as)} if count_as else spec)
     own = own_table(given, found, count_as)
-    return [own, split_of(page, checkpoint, own), gr.update(visible=True), *rows_shown(page, found, own), touch()]
+    return [own, *split_of(page, checkpoint, own), gr.update(visible=True), *rows_shown(page, found, own), touch()]
 
 
-def split_of(page: Page, checkpoint: str, own: OwnRows | None) -> object:
-    """The choice of a split that goes with rows, at its default."""
+def split_of(page: Page, checkpoint: str, own: OwnRows | None) -> tuple[str, object]:
+    """The split that goes with rows by default, and the choice of one at it."""
     card = page.session.card(checkpoint)
     split = default_split(splits(Choice(own, None, None, None, None, None, None), card))
-    return data.split_update(Choice(own, None, None, None, split, None, None), card, page.words)
+    return split, data.split_update(Choice(own, None, None, None, split, None, None), card, page.words)
 
 
 def wire_rows(page: Page) -> None:
@@ -250,14 +249,24 @@ def wire_rows(page: Page) -> None:
 
     def go_back(checkpoint: str) -> list[object]:
         with for_people(page.words):
-            update = split_of(page, require(checkpoint), None)
-            return [None, update, gr.update(visible=False), *described(page, checkpoint, None)]
+            return [
+                None,
+                *split_of(page, require(checkpoint), None),
+                gr.update(visible=False),
+                *described(page, checkpoint, None),
+            ]
 
     def download(checkpoint: str, own_rows: OwnRows | None) -> str:
         with for_people(page.words):
             return downloadable_text(REJECTED_NAME, page.session.data.rejected(checkpoint, table_spec(own_rows)))
 
+    def take_split(split: str | None) -> list[object]:
+        return [split, touch()]
+
     now = [page.checkpoint, widgets.own_rows]
+    rows.split.input(
+        take_split, rows.split, [widgets.split, widgets.touched], **{**QUIET, "trigger_mode": "always_last"}
+    )
     opens(widgets.change, "data").then(describe, now, described_outputs(page), **QUIET)
     rows.upload.upload(upload, [page.checkpoint, rows.upload], replaced, **QUIET)
     rows.read.click(paste, [page.checkpoint, rows.paste], [rows.pasting, *replaced], **QUIET)

@@ -95,7 +95,7 @@ def test_a_table_that_cannot_be_scored_says_why(worker: Worker, ask: Ask) -> Non
     assert "'masked'" in nothing["problem"] and nothing["table_columns"] == ["a", "b"]
     bad = ask(DescribeRows, {"rows": uploaded(worker, ODD + BAD * 3)})
     assert build_reading(nothing, "mine.csv", Words("de"))["children"][-1]["children"] == [
-        "Keine Spalte sieht nach 'masked' aus. Spalten: a, b."
+        "Keine Spalte sieht nach „Satz mit [MASK]“ aus. Spalten: a, b."
     ]
     assert bad["rows"] == 0 and bad["rejected_count"] == 6 and "None of the 6 rows" in bad["problem"]
     strange_rows = ODD + GOOD.replace(";F", ";X").replace(";M", ";Y") * 6
