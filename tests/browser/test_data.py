@@ -127,6 +127,35 @@ def test_classes_that_are_not_known_are_told_and_mapped(watched: Page) -> None:
     expect(reading).to_contain_text("Left out: 16 rows of classes that are left out by choice.", timeout=SLOW)
 
 
+def test_many_unknown_classes_are_mapped_in_german_and_no_request_fails(watched: Page, server: str) -> None:
+    """Also after rows that cannot be used, which have another split than those before and after them."""
+    page = watched
+    failed: list[str] = []
+    page.on("response", lambda response: failed.append(response.url) if response.status >= 400 else None)
+    page.goto(f"{server}de")
+    expect(page.locator("#start")).to_be_enabled(timeout=60_000)
+    page.click("#change-data")
+    upload, reading = page.locator('input[type="file"]:has(+ #data-upload)'), page.locator("#data-reading")
+    head, row = "masked;label;label_class;alternative;alternative_class\n", "[MASK] slept.;he;{};she;F\n"
+    tables = {"empty.csv": head, "many.csv": head + row.format("M") + "".join(row.format(f"c{n}") for n in range(41))}
+    for name, told in (
+        ("empty.csv", "Es gibt keine Zeile zu messen"),
+        ("many.csv", "1 Zeile ist verwendbar, 41 nicht."),
+    ):
+        upload.set_input_files({"name": name, "mimeType": "text/csv", "buffer": tables[name].encode()})
+        expect(reading).to_contain_text(told, timeout=SLOW)
+    expect(page.locator("#data-summary")).to_contain_text("many.csv: test 1 von 1, M, F", timeout=SLOW)
+    expect(page.locator("#data-rejected tbody tr").first).to_contain_text("die Klasse 'c0' ist keine Klasse")
+    expect(page.locator("#data-unknown")).to_contain_text("c5 (1 Zeile) und 35 weitere.")
+    expect(page.locator("#data-count-as input")).to_have_count(40)
+    choose(page, "data-count-as-39", "M")
+    page.click("#data-count-as-use")
+    expect(reading).to_contain_text("2 Zeilen sind verwendbar, 40 nicht.", timeout=SLOW)
+    expect(page.get_by_label("c40 (1 Zeile) zählt als")).to_have_value("nicht gewählt", timeout=SLOW)
+    expect(page.locator("#data-summary")).to_contain_text("many.csv: test 2 von 2, M, F", timeout=SLOW)
+    assert failed == []
+
+
 def test_an_encoding_is_told_shown_and_corrected_and_an_error_told_once(watched: Page) -> None:
     page = watched
     expect(page.locator("#start")).to_be_enabled(timeout=60_000)
@@ -149,6 +178,7 @@ def test_an_encoding_is_told_shown_and_corrected_and_an_error_told_once(watched:
 
     texts = page.locator('input[type="file"]:has(+ #data-upload-texts)')
     page.click("#data-back")
+    expect(reading).to_contain_text("In use: the rows that lie beside the checkpoint.", timeout=SLOW)
     texts.set_input_files({"name": "mac.txt", "mimeType": "text/plain", "buffer": MAC_TEXTS})
     measured = page.locator("#data-measured")
     expect(measured).to_contain_text("Die Müllerin weiß es.", timeout=SLOW)

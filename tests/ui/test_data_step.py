@@ -23,11 +23,12 @@ from gradiend_ui.engine.worker.tables import report_table
 from gradiend_ui.server.data import NEUTRAL_SECONDS, Data
 from gradiend_ui.server.door.quotas import LOCAL, PUBLIC
 from gradiend_ui.server.shared import Shared
-from gradiend_ui.ui.data import panel, report
+from gradiend_ui.ui.data import chips, panel, report
 from gradiend_ui.ui.data.choice import NONE, OWN, Choice, data_of, opened_choice, own_table, spec_of
 from gradiend_ui.ui.kit.tree import text_of
 from gradiend_ui.ui.kit.words import Words
 from gradiend_ui.ui.listeners import data as wiring
+from gradiend_ui.ui.listeners import data_rows, data_words
 
 ROLE = ["data.reason_role_label", {}]
 COUNTS = [["M", "F", "train", 4], ["F", "M", "train", 4], ["M", "F", "test", 2], ["F", "M", "test", 2]]
@@ -207,8 +208,8 @@ def test_a_table_that_cannot_be_used_is_told_once(told, words) -> None:
 
 
 def test_an_encoding_goes_with_the_upload(words) -> None:
-    said = wiring.with_encoding(UPLOAD, "mac_roman")
-    assert said == {**UPLOAD, "encoding": "mac_roman"} and wiring.with_encoding(said, "") == UPLOAD
+    said = data_rows.with_encoding(UPLOAD, "mac_roman")
+    assert said == {**UPLOAD, "encoding": "mac_roman"} and data_rows.with_encoding(said, "") == UPLOAD
     assert panel.encoding_update(said) == gr.update(visible=True, value="mac_roman")
     for given in (None, {"run": "x"}, {"upload": "0" * 64 + ".parquet"}):
         assert panel.encoding_update(given)["visible"] is False  # type: ignore[arg-type,index]
@@ -220,32 +221,32 @@ def test_an_encoding_goes_with_the_upload(words) -> None:
 
 
 def test_chips_tell_ids_pieces_and_overlaps(words) -> None:
-    chip = report.build_chip("M", {**WORD, "shared": ["F"], "natural": [{"ids": [7], "pieces": ["Ġhe"]}]}, False, words)
+    chip = chips.build_chip("M", {**WORD, "shared": ["F"], "natural": [{"ids": [7], "pieces": ["Ġhe"]}]}, False, words)
     whole = json.dumps(chip)
     assert "he: 404" in whole and "also He" in whole and "also in F" in text_of(chip)
     assert "boundary: Ġhe: 7" in json.dumps(chip, ensure_ascii=False) and "natural: Ġhe" in text_of(chip)
     nothing = {**WORD, "ways": [], "unknown": True, "problem": "The tokenizer has no token for the target 'he'."}
-    assert "▲ ends in no token" in text_of(report.build_chip("M", nothing, False, words))
+    assert "▲ ends in no token" in text_of(chips.build_chip("M", nothing, False, words))
     assert json.loads(chip["children"][-1]["attributes"]["data-pick"]) == ["remove", "M", ["He", "he"]]
     long = {**WORD, "ways": [{"ids": [1, 2, 3], "pieces": ["a", "b", "c"]}], "several_pieces": True}
-    assert report.marks_of(long, words) == ["3 pieces"]
-    assert report.marks_of({**long, "first_piece_only": True}, words) == ["3 pieces, first piece only"]
-    assert report.marks_of({**WORD, "unknown": True, "ways": []}, words) == ["not in the vocabulary"]
+    assert chips.marks_of(long, words) == ["3 pieces"]
+    assert chips.marks_of({**long, "first_piece_only": True}, words) == ["3 pieces, first piece only"]
+    assert chips.marks_of({**WORD, "unknown": True, "ways": []}, words) == ["not in the vocabulary"]
     shared = {"mode": "rows", "row_wise": True, "classes": [{"name": "M", "words": [WORD], "more": 3}]}
-    assert "share a word" in text_of(report.build_words(shared, words))
-    assert "and 3 more" in text_of(report.build_words(shared, words))
+    assert "share a word" in text_of(chips.build_words(shared, words))
+    assert "and 3 more" in text_of(chips.build_words(shared, words))
 
 
 def test_words_are_put_in_and_taken_away(words) -> None:
     own = {"M": ["he", "He"], "F": ["she"]}
-    wiring.put_in(own, "F", " her ", words)
-    wiring.take_away(own, "M", ["He"], words)
+    data_words.put_in(own, "F", " her ", words)
+    data_words.take_away(own, "M", ["He"], words)
     assert own == {"M": ["he"], "F": ["she", "her"]}
     for name, word, sentence in (("F", " ", "Type a word"), (None, "x", "Type a word"), ("F", "her", "already")):
         with pytest.raises(BadData, match=sentence):
-            wiring.put_in(own, name, word, words)
+            data_words.put_in(own, name, word, words)
     with pytest.raises(BadData, match="at least one word"):
-        wiring.take_away(own, "M", ["he"], words)
+        data_words.take_away(own, "M", ["he"], words)
 
 
 def test_the_width_is_told_in_tokens_or_as_perplexity(words) -> None:
@@ -399,3 +400,13 @@ def test_a_row_that_cannot_be_read_and_columns_that_are_missing_are_told_in_germ
     assert german.told(of_others["problem_text"]).startswith("Die Zeilen haben die Klassen F, M, und der Checkpoint")
     texts = check_neutral(read_bytes(b'{"text": "Yes."}\nnot json\n', ".jsonl"))
     assert german.told(texts.notes[0].text).endswith("Erster Grund: Zeile 2: sie ist kein JSON-Objekt: 'not json'.")
+
+
+def test_the_split_in_use_is_the_one_the_server_keeps() -> None:
+    """A page that is still being drawn answers with the choice of the rows before, which the new ones may not have."""
+    names = ("own_rows", "own_neutral", "targets", "neutral_set", "split", "max_rows", "max_neutral")
+    kept = SimpleNamespace(**{name: f"kept {name}" for name in names})
+    drawn = SimpleNamespace(rows=SimpleNamespace(**{name: f"drawn {name}" for name in names}))
+    page = SimpleNamespace(data=kept, data_drawer=drawn)
+    choice = Choice(*wiring.choice_inputs(page))  # type: ignore[arg-type]
+    assert (choice.split, choice.max_rows) == ("kept split", "drawn max_rows")
