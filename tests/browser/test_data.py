@@ -170,7 +170,7 @@ def test_an_encoding_is_told_shown_and_corrected_and_an_error_told_once(watched:
     expect(reading).to_contain_text("One byte is no UTF-8: line 18 (0xE9).", timeout=SLOW)
 
     upload.set_input_files(case("nested.jsonl"))
-    expect(reading.get_by_role("alert")).to_contain_text("row 1: its label is a list or an object", timeout=SLOW)
+    expect(reading.get_by_role("alert")).to_contain_text("row 1: its word is a list or an object", timeout=SLOW)
     expect(page.locator("#data-chips")).to_contain_text("Told once the rows can be used.", timeout=SLOW)
     expect(page.locator("#data-measured")).to_contain_text("Told once the rows can be used.", timeout=SLOW)
     expect(page.get_by_text("None of the 1 rows can be scored")).to_have_count(1)
