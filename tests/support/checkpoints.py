@@ -83,7 +83,7 @@ def gradiend_on(folder: Path, base: BaseModel, **metadata: object) -> ModelWithG
     it says."""
     embedding = base.model.get_input_embeddings().weight
     name = next(name for name, parameter in base.model.named_parameters() if parameter is embedding)
-    random_gradiend(folder, name, tuple(embedding.shape), base_model=base.name, **metadata)
+    random_gradiend(folder, name, tuple(embedding.shape), **{"base_model": base.name, **metadata})
     return ModelWithGradiend.from_pretrained(folder, base_model=base.model, tokenizer=base.tokenizer)
 
 

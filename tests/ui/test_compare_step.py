@@ -77,6 +77,15 @@ def test_a_selected_cell_without_a_column_is_told(session, words) -> None:
     assert "are pinned" not in text_of(asking.compare(session, asked("a [MASK]", (A, B, C, D)), words))
 
 
+def test_rows_that_the_sweep_reads_behind_padding_are_told(session, words, monkeypatch) -> None:
+    question = asked("a [MASK]", (A,))
+    plain = text_of(asking.compare(session, question, words))
+    answer = asking.answers_to(session, question)
+    monkeypatch.setattr(asking, "answers_to", lambda *_: {**answer, "behind_padding": 29})
+    assert "29 rows are read as the reference reads them" in text_of(asking.compare(session, question, words))
+    assert "behind padding" not in plain
+
+
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 

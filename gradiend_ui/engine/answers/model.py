@@ -84,10 +84,12 @@ class ComparedText(TypedDict):
 
 
 class CompareAnswer(TypedDict):
-    """note: what is missing, in a sentence."""
+    """note: what is missing, in a sentence. behind_padding: rows that the sweep reads behind padding, as the reference
+    does, where there are any: a sentence is read by itself here, so its P may be another than that of its row."""
 
     texts: list[ComparedText]
     note: NotRequired[str]
+    behind_padding: NotRequired[int]
 
 
 class RewriteAnswer(TypedDict):

@@ -282,7 +282,7 @@ def _tidied(cells: dict[str, list[str]]) -> tuple[Note, ...]:
             old, new = next(iter(changed.items()))
             name = "class name" if tidy is class_name else "word"
             what = f"{count:,} {name} is read" if count == 1 else f"{count:,} {name}s are read"
-            sentence = f"{what} without spaces around or characters that are not seen: {shown(old)} as {new}."
+            sentence = f"{what} in one spelling, without quotation marks and spaces around and characters that are not seen: {shown(old)} as {new}."
             values = {"count": f"{count:,}", "old": shown(old), "new": new}
             notes.append(Note(sentence, (f"{key}_one" if count == 1 else f"{key}_many", values)))
     return tuple(notes)

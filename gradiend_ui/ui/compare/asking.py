@@ -63,6 +63,8 @@ def compare(session: Session, asked: Question, words: Words) -> Node:
         return build_note(words.of(error), danger=True)
     tabs = as_tabs(table(answer, asked.columns))
     notes = [*notes_of(asked, words), *filter(None, [answer.get("note")])]
+    if behind_padding := answer.get("behind_padding"):
+        notes.append(words("compare.behind_padding", count=behind_padding))
     return build_answers(answer, asked.columns, words, selected=asked.selected, tabs=tabs, notes=notes)
 
 

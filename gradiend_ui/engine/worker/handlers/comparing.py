@@ -22,7 +22,9 @@ def compare(resources: Resources, request: Compare) -> CompareAnswer:
     """With skip_bad a run without the words of its classes is compared all the same; `note` says what is missing."""
     asked, options, note = _asked(resources, request)
     cells = [cell.in_sweep_of(asked.part) for cell in request.cells]
-    return _told(side_by_side(asked, cells, request.texts, **options), note)
+    answer = _told(side_by_side(asked, cells, request.texts, **options), note)
+    behind_padding = resources.store.run(request.run).info.get("behind_padding", 0)
+    return {**answer, "behind_padding": behind_padding} if behind_padding else answer
 
 
 def compare_ahead(resources: Resources, request: CompareAhead) -> None:

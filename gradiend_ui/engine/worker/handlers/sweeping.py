@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 from gradiend_ui.engine.answers.run import StartedSweep, StateAnswer
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
+from gradiend_ui.engine.scoring.objectives.causal import ClmNextToken
 from gradiend_ui.engine.selection.winner import Question
 from gradiend_ui.engine.store.queue import check_turn
 from gradiend_ui.engine.store.results import cell_key
@@ -65,6 +66,7 @@ def _info(resources: Resources, loaded: Loaded, asked: AskedSweep, plan: Prepare
         **rows_summary(loaded, resources.data.rows(loaded, asked.data), words),
         "neutral_tokens": plan.lms.tokens,
         "warnings": list(plan.warnings),
+        "behind_padding": plan.objective.after_padding if isinstance(plan.objective, ClmNextToken) else 0,
         **planned_info(plan),
         "spec": {
             "goal": spec.goal,
