@@ -55,6 +55,7 @@ from gradiend_ui.engine.files.safetensors_header import (
     read_header,
 )
 from gradiend_ui.engine.uploads.trust import LOCAL, Trust
+from gradiend_ui.engine.values import ENOUGH_CLASSES
 
 MAX_FILE_NAME = 200
 DTYPES = {
@@ -96,6 +97,15 @@ class Checkpoint:
     def mapped_weights(self) -> int:
         """How many base-model weights the GRADIEND maps: the length of its update vector."""
         return self.architecture.input_dim
+
+    @property
+    def known_classes(self) -> dict[str, float]:
+        """`encoding_direction`; where no direction is known, the classes that the files name all the same, each at 0.
+
+        Empty where they do not name two."""
+        named = () if self.direction_note is None else self.direction_note.classes
+        zeros = dict.fromkeys(named, 0.0) if len(named) >= ENOUGH_CLASSES else {}
+        return dict(self.encoding_direction) or zeros
 
     @property
     def correlation(self) -> float | None:

@@ -19,6 +19,7 @@ from gradiend_ui.engine.data.roles import COLUMNS, role_text
 from gradiend_ui.engine.data.rows import CLASS_ROLES, MASK, EvalData, EvalRow, RejectedRow, cell_text
 from gradiend_ui.engine.data.spelling import class_name, column_key, is_same_column, same_class, suggested_class
 from gradiend_ui.engine.errors import BadData, listed, shown
+from gradiend_ui.engine.values import ENOUGH_CLASSES
 
 SAMPLE_ROWS = 2000
 SHORT = 40
@@ -174,9 +175,9 @@ def of_known_classes_only(direction: Mapping[str, float], data: EvalData) -> Eva
 
 
 def known_classes_only(direction: Mapping[str, float], data: EvalData) -> EvalData:
-    """The same, also where that leaves no row; unchanged where the checkpoint knows no class."""
+    """The same, also where that leaves no row; unchanged where the checkpoint does not know two classes."""
     known = frozenset(direction)
-    if not known or known.issuperset(data.classes):
+    if len(known) < ENOUGH_CLASSES or known.issuperset(data.classes):
         return data
     rows, rejected = [], list(data.rejected)
     for row in data.rows:
@@ -252,8 +253,9 @@ def ordered_classes(direction: Mapping[str, float], data: EvalData) -> tuple[str
 
 
 def of_known_classes(direction: Mapping[str, float], data: EvalData) -> EvalData:
-    """The same rows. Raises BadData where the direction of none of their classes is known."""
-    known = [same_class(name, data.classes) for name in directed_classes(direction)]
+    """The same rows. Raises BadData where none of their classes is one of those with a direction; where the checkpoint
+    knows none, one of those that it names."""
+    known = [same_class(name, data.classes) for name in directed_classes(direction) or list(direction)]
     if known and not set(known) & set(data.classes):
         held, names = listed(data.classes), listed(known)
         told = BadData(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING
 from gradiend_ui.engine.base.objectives import CAUSAL
-from gradiend_ui.engine.data.columns import ordered_classes
+from gradiend_ui.engine.data.columns import of_known_classes_only, ordered_classes
 from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_rows
 from gradiend_ui.engine.data.rows import EvalData, EvalRow
 from gradiend_ui.engine.data.spelling import same_class
@@ -261,8 +261,9 @@ def plan_sweep(
 
 
 def class_order(model: ModelWithGradiend, data: EvalData) -> tuple[str, ...]:
-    """The +1 class first, then -1, then the undirected ones that the rows hold."""
-    return ordered_classes(model.encoding_direction, data)
+    """The +1 class first, then -1, then the undirected ones that the rows hold; none that it does not know."""
+    known = model.checkpoint.known_classes
+    return ordered_classes(known, of_known_classes_only(known, data))
 
 
 def _lms_texts(

@@ -63,7 +63,7 @@ class SweepData:
     def rows(self, loaded: Loaded, data: DataChoice) -> EvalData:
         """The rows that were chosen, else those beside the checkpoint. Raises BadData."""
         given = table_of(self._store, data.rows, "rows")
-        classes = counted_as(loaded.model.encoding_direction, data.count_as)
+        classes = counted_as(loaded.model.checkpoint.known_classes, data.count_as)
         if isinstance(given, Mapping) and "upload" in given:
             with told_by_name(given):
                 return with_known_classes(loaded, self._uploaded_rows(given, data.columns or {}, classes))
@@ -154,7 +154,7 @@ class SweepData:
 
 def with_known_classes(loaded: Loaded, data: EvalData) -> EvalData:
     """The same rows. Raises BadData where the checkpoint knows the direction of none of their classes."""
-    direction = loaded.model.encoding_direction
+    direction = loaded.model.checkpoint.known_classes
     return of_known_classes(direction, of_known_classes_only(direction, data))
 
 

@@ -96,7 +96,7 @@ class Resources:
             model.feature_class_encoding_direction = checked_direction(given)
         companions = beside or find_companions(model.checkpoint.folder, model.source, trust)
         if companions.rows is not None:
-            direction = model.encoding_direction
+            direction = model.checkpoint.known_classes
             rows = of_known_classes_only(direction, in_own_spelling(direction, companions.rows))
             companions = replace(companions, rows=rows)
         return Loaded(model, model.workspace(), companions)

@@ -77,7 +77,7 @@ def report_table(
         "how": {} if given is not None else dict(guess.how),
         "first": first_rows(read),
         "unknown_classes": _unknown(unknown_classes(whole, columns, direction, count_as, words)),
-        "known_classes": directed_classes(direction),
+        "known_classes": directed_classes(direction) or list(direction),
         "samples": samples(read),
     }
     try:

@@ -14,13 +14,22 @@ from gradiend_ui.engine.answers.checkpoint import StoredCard
 from gradiend_ui.engine.checkpoint.finished_grid import GRID_CACHE_FILE
 from gradiend_ui.engine.selection.winner import select
 from gradiend_ui.engine.store.runs import Run
-from gradiend_ui.engine.sweep.spec import AskedSweep
+from gradiend_ui.engine.sweep.spec import AskedSweep, DataChoice
 from gradiend_ui.engine.values import Cell
-from gradiend_ui.engine.worker.requests import DescribeExport, Load, OpenFinished, Reload, Rewriting, StartSweep
+from gradiend_ui.engine.worker.requests import (
+    DescribeExport,
+    DescribeRows,
+    Load,
+    OpenFinished,
+    Reload,
+    Rewriting,
+    StartSweep,
+)
 from gradiend_ui.engine.worker.worker import Worker
 from gradiend_ui.server.answers import question_of
 from tests.support.cases import case
 
+ROWS = [{"masked": "a [MASK]", "label": "he", "label_class": "M", "alternative": "she", "alternative_class": "F"}]
 SPEC = {"learning_rates": [0.1, 1.0], "max_rows": 4}
 
 
@@ -171,3 +180,22 @@ def test_an_interrupted_run_of_before_goes_on_without_its_sign(worker: Worker, c
     assert record.state == "finished" and signs_of(record) == [1.0], "the cells that it was started with"
     chosen = select(question_of(record, {"target_class": "F"}), scores[0], scores[1:])
     assert not chosen.direction_known and chosen.feature_factor == 1.0
+
+
+def test_classes_that_the_files_name_are_the_known_ones_whatever_their_direction(
+    worker: Worker, collapsed: Path
+) -> None:
+    """The case class_case: its f and m were new classes, and every row was read by its own two words."""
+    handle = load(worker, collapsed)["checkpoint"]
+    asked = DataChoice.of({"rows": {"path": str(case("class_case.csv"))}})
+    report = worker.answer(DescribeRows(handle, asked))
+    assert (report["rows"], report["dropped"], report["classes"]) == (16, {"unknown_class": 16}, ["F", "M"])
+    assert sorted(one["name"] for one in report["unknown_classes"]) == ["f", "m"]
+    assert sorted(report["known_classes"]) == ["F", "M"]
+    record = swept(worker, load(worker, collapsed), rows={"path": str(case("class_case.csv"))})
+    assert record.info["classes"] == ["F", "M"] and not any("own two tokens" in one for one in record.info["warnings"])
+    mapped = {"rows": {"path": str(case("class_case.csv"))}, "count_as": {"f": "F", "m": "M"}}
+    assert worker.answer(DescribeRows(handle, DataChoice.of(mapped)))["rows"] == 32
+    others = [{**row, "label_class": row["label_class"].lower(), "alternative_class": "x"} for row in ROWS]
+    problem = worker.answer(DescribeRows(handle, DataChoice.of({"rows": others})))["problem"]
+    assert problem is not None and "the checkpoint knows F, M" in problem

@@ -31,14 +31,14 @@ def data_facts(loaded: Loaded) -> RowsSummary:
 
 def rows_summary(loaded: Loaded, data: EvalData, words: Mapping[str, Sequence[str]] | None = None) -> RowsSummary:
     """How many rows of which kind, and a few words of each class (its `words` as given, else those of the rows)."""
-    return summary(data, loaded.model.encoding_direction, words)
+    return summary(data, loaded.model.checkpoint.known_classes, words)
 
 
 def describe_rows(resources: Resources, request: DescribeRows) -> RowsReport:
     """Columns that were not named are guessed. A table that cannot be scored (yet) has its reason in "problem"; what
     cannot be read at all raises BadData or TooLarge."""
     loaded, data = resources.checkpoint(request.checkpoint), request.data
-    direction = loaded.model.encoding_direction
+    direction = loaded.model.checkpoint.known_classes
     if data.rows is None:
         return report_rows(resources.data.rows(loaded, data), direction)
     words = data_facts(loaded)["target_words"]
@@ -65,7 +65,7 @@ def rejected_rows(resources: Resources, request: RejectedRows) -> str:
     if data.rows is None:
         return rejected_csv(resources.data.rows(loaded, data).rejected, None)
     source = table_of(resources.store, data.rows, "rows")
-    direction = loaded.model.encoding_direction
+    direction = loaded.model.checkpoint.known_classes
     with told_by_name(source):
         path = resources.data.slow_upload(source)
         if path is not None:
