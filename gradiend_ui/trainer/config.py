@@ -17,7 +17,7 @@ from gradiend_ui.engine.data.forms.sources import read_tables
 from gradiend_ui.engine.data.forms.unified import UnifiedData, unify
 from gradiend_ui.engine.data.rows import MASK
 from gradiend_ui.engine.errors import BadData, items_of, refusing_class, shown
-from gradiend_ui.engine.scoring.own_tables import tell_left_out
+from gradiend_ui.engine.scoring.own_tables import tell_left_out, tell_notes, tell_other_classes
 from gradiend_ui.trainer.arguments import TrainingArguments
 
 log = logging.getLogger(__name__)
@@ -200,8 +200,8 @@ def data_of(config: TextPredictionConfig, args: TrainingArguments, *, is_trained
     found = _split_data(config, form, is_trained=is_trained)
     tell_left_out("The data", found.rejected, len(found.loaded))
     _tell_without_pair(config, form, found)
-    for note in found.notes:
-        log.warning("%s", note)
+    tell_other_classes(found.loaded, found.target_classes, "that are no target classes")
+    tell_notes("The data", found.notes)
     return found
 
 

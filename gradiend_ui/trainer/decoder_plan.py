@@ -6,7 +6,7 @@ Chooses rows, targets and neutral texts as the `gradiend` package does; scores n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,14 +15,14 @@ import pandas as pd
 import torch
 
 from gradiend_ui.engine.data.forms.choice import evaluation_rows
-from gradiend_ui.engine.data.forms.sources import neutral_texts
+from gradiend_ui.engine.data.forms.sources import neutral_with_notes
 from gradiend_ui.engine.data.forms.unified import UnifiedData
 from gradiend_ui.engine.data.neutral_texts import capped_neutral, texts_from_rows
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.data.spelling import same_class
 from gradiend_ui.engine.errors import BadData, BadGrid, items_of, shown
 from gradiend_ui.engine.model import ModelWithGradiend
-from gradiend_ui.engine.scoring.own_tables import filled_texts, names_labels, own_rows
+from gradiend_ui.engine.scoring.own_tables import filled_texts, names_labels, own_rows, tell_notes, tell_other_classes
 from gradiend_ui.engine.scoring.targets import ClassTargets, by_known_class, ignored_ids, resolve_targets
 from gradiend_ui.engine.selection.winner import strengthening_feature_factors, told_apart
 from gradiend_ui.engine.sweep.plan import PreparedSweep, plan_sweep
@@ -74,7 +74,7 @@ class DecoderData:
 
     strengthening: {class: feature factor}, for the target classes; max_rows, eval_batch_size: where the request has
     none; add_identity: rows of other classes stand beside the target classes' rows where these give the neutral texts;
-    token_boundary: of next-token scoring.
+    token_boundary: of next-token scoring. told: sentences that were logged before.
     """
 
     model: ModelWithGradiend
@@ -87,6 +87,7 @@ class DecoderData:
     eval_batch_size: int = 32
     add_identity: bool = False
     token_boundary: str = "reference"
+    told: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @cached_property
     def targets(self) -> ClassTargets:
@@ -214,8 +215,9 @@ class DecoderData:
         if frames.neutral is not None:
             texts = filled_texts(frames.neutral, mask_token)[: request.max_neutral]
         elif configured is not None:
-            found = neutral_texts(configured, max_rows=self.config.eval_neutral_max_rows)
-            texts = capped_neutral(found, request.max_neutral, self.seed)
+            found = neutral_with_notes(configured, max_rows=self.config.eval_neutral_max_rows)
+            tell_notes("eval_neutral_data", found.notes, self.told)
+            texts = capped_neutral(found.texts, request.max_neutral, self.seed)
         else:
             own = frames.training_like is None or names_labels(frames.training_like)
             texts = texts_from_rows(all_rows, mask_token if own else None)[: request.max_neutral]
@@ -234,8 +236,9 @@ def decoder_data(
     config: TextPredictionConfig,
     args: TrainingArguments,
     token_boundary: str,
+    told: set[str],
 ) -> DecoderData:
-    """What a trainer with this model, data and settings scores its decoder on."""
+    """What a trainer with this model, data and settings scores its decoder on. told: what it has logged before."""
     direction = {same_class(name, classes): sign for name, sign in model.encoding_direction.items()}
     strengthening = strengthening_feature_factors(direction, model.source)
     if not told_apart(strengthening):
@@ -254,7 +257,24 @@ def decoder_data(
         eval_batch_size=args.eval_batch_size,
         add_identity=args.add_identity_for_other_classes,
         token_boundary=token_boundary,
+        told=told,
     )
+
+
+def tell_unknown_classes(
+    model: ModelWithGradiend, unified: UnifiedData, classes: Sequence[str], told: set[str]
+) -> None:
+    """Log what the data names that the GRADIEND does not know: rows that it leaves out, or classes that it scores."""
+    known = model.checkpoint.known_classes
+    if not unified.target_classes:
+        tell_other_classes(unified.loaded, classes, "that the GRADIEND does not know", told)
+    unknown = [name for name in classes if name not in known]
+    if known and unknown:
+        sentence = (
+            f"The GRADIEND does not know {', '.join(unknown)} (it knows {', '.join(known)}): where these are its "
+            "classes under other names, say so with class_merge_map={its class: [the data's]} (in the API: count_as)."
+        )
+        tell_notes("The data", (sentence,), told)
 
 
 def check_decoder_call(

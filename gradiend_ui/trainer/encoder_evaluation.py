@@ -13,13 +13,14 @@ import pandas as pd
 
 from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
 from gradiend_ui.engine.data.forms.choice import chosen_pair, training_rows
-from gradiend_ui.engine.data.forms.sources import neutral_texts
+from gradiend_ui.engine.data.forms.sources import neutral_with_notes
 from gradiend_ui.engine.data.forms.unified import UnifiedData
-from gradiend_ui.engine.data.neutral_texts import read_neutral
+from gradiend_ui.engine.data.neutral_texts import check_neutral
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.errors import BadBase, BadData, BadGrid, NotFound, options_of, refusing_class
 from gradiend_ui.engine.files.model_files import CONFIG
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.scoring.own_tables import tell_notes
 from gradiend_ui.engine.training.encoder_evaluation import Encoder, NeutralTexts, evaluate_encoder
 from gradiend_ui.engine.training.encoder_metrics import encoder_metrics
 from gradiend_ui.engine.training.record import load_training_stats
@@ -44,11 +45,13 @@ def encode_rows(
     max_size: int | None = None,
     neutral: pd.DataFrame | Sequence[str] | None = None,
     include_other_classes: bool | None = None,
+    told: set[str] | None = None,
 ) -> dict[str, Any]:
     """The encoder's measures in the reference's shape, with the table of all encoded rows as "encoder_df".
 
-    None: as it is configured. Texts of the test split are encoded with another word masked, too, where that split is
-    among those asked for, as the reference does. Raises BadData when a correlation is not defined.
+    None: as it is configured. told: sentences that were logged before. Texts of the test split are encoded with another
+    word masked, too, where that split is among those asked for, as the reference does. Raises BadData when a
+    correlation is not defined.
     """
     pair = chosen_pair(data, "all", None)
     kind = source or model.source
@@ -77,7 +80,7 @@ def encode_rows(
         source=source,
         balance=args.encoder_eval_balance,
         seed=args.seed or 0,
-        neutral=NeutralTexts(masked_anew, _neutral_texts(config, neutral), _excluded_words(data, config), size),
+        neutral=NeutralTexts(masked_anew, _neutral_texts(config, neutral, told), _excluded_words(data, config), size),
         return_df=True,
     )
 
@@ -86,13 +89,18 @@ def _first_given(given: bool | None, configured: bool) -> bool:
     return configured if given is None else given
 
 
-def _neutral_texts(config: TextPredictionConfig, given: pd.DataFrame | Sequence[str] | None) -> tuple[str, ...]:
+def _neutral_texts(
+    config: TextPredictionConfig, given: pd.DataFrame | Sequence[str] | None, told: set[str] | None
+) -> tuple[str, ...]:
     given = config.eval_neutral_data if given is None else given
     if given is None:
         return ()
     if isinstance(given, str):
-        return neutral_texts(given, max_rows=config.eval_neutral_max_rows)
-    return read_neutral(given, keep_empty=True)
+        found = neutral_with_notes(given, max_rows=config.eval_neutral_max_rows)
+    else:
+        found = check_neutral(given, keep_empty=True)
+    tell_notes("The neutral texts", found.notes, told)
+    return found.texts
 
 
 def _excluded_words(data: UnifiedData, config: TextPredictionConfig) -> list[str]:
@@ -165,6 +173,7 @@ class EncoderSide(ModelAndData):
             result = encode_rows(
                 model, self._unified, self.training_args, self.config, split=split, source=source, max_size=max_size,
                 neutral=neutral_data_df, include_other_classes=use_all_transitions or include_other_classes,
+                told=self._told,
             )  # fmt: skip
         if plot:
             drawn = self.plot_encoder_distributions(result["encoder_df"], **figure_options)

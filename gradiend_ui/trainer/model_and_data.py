@@ -134,6 +134,7 @@ class ModelAndData:
         self._loaded: ModelWithGradiend | None = model if isinstance(model, ModelWithGradiend) else None
         self._base: BaseModel | None = None
         self._trained_on: str | None = None
+        self._told: set[str] = set()
         self._evaluations: dict[Path | None, DecoderEvaluation] = {}
 
     if not TYPE_CHECKING:

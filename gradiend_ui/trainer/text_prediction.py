@@ -27,6 +27,7 @@ from gradiend_ui.trainer.decoder_plan import (
     decoder_data,
     decoder_request,
     goal_of,
+    tell_unknown_classes,
 )
 from gradiend_ui.trainer.decoder_summary import Extractor, Results
 from gradiend_ui.trainer.encoder_points import EncoderPoints
@@ -144,9 +145,10 @@ class TextPredictionTrainer(EncoderPoints):
         }
 
     def _decoder_data(self) -> DecoderData:
-        classes = tuple(self.target_classes)
+        model, classes = self.get_model(), tuple(self.target_classes)
+        tell_unknown_classes(model, self._unified, classes, self._told)
         return decoder_data(
-            self.get_model(), self._unified, classes, self.config, self.training_args, self.token_boundary
+            model, self._unified, classes, self.config, self.training_args, self.token_boundary, self._told
         )
 
     def _evaluation(self) -> DecoderEvaluation:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradiend_ui.engine.data.notes import Note
-from gradiend_ui.engine.data.rows import MAX_TEXT, EvalRow, Table, cell_text, read_table
+from gradiend_ui.engine.data.rows import MAX_TEXT, EvalRow, Table, cell_text, read_whole
 from gradiend_ui.engine.data.spelling import same_column
 from gradiend_ui.engine.data.table_reading import HALF_CHARACTER, MAX_ROWS, Nested, ReadTable
 from gradiend_ui.engine.errors import BadData, TooLarge, is_broken, listed, shown
@@ -67,7 +67,7 @@ def _text_cells(table: Table | ReadTable | Sequence[str]) -> tuple[ReadTable, Se
     if isinstance(table, list) and not any(isinstance(one, Mapping) for one in table):
         odd = next(one for one in table if not isinstance(one, str))
         raise BadData(f"The neutral texts must be a list of texts, not of {shown(odd)}.")
-    read = table if isinstance(table, ReadTable) else ReadTable(read_table(table))
+    read = table if isinstance(table, ReadTable) else read_whole(table)
     names = [str(name) for name in read.frame.columns]
     column = next((found for wanted in TEXT_COLUMNS if (found := same_column(wanted, names))), None)
     if column is None:

@@ -192,13 +192,18 @@ def read_table(table: Table) -> pd.DataFrame:
 
     Raises BadData when it cannot be read, TooLarge over the stated limits.
     """
+    return read_whole(table).frame
+
+
+def read_whole(table: Table) -> ReadTable:
+    """The same with how it was read. Raises BadData, also for a row that cannot be read, and TooLarge."""
     read = as_read(table)
     if read.damaged:
         number, reason = next(iter(read.damaged.items()))
         name = f"{Path(table).name}, row" if isinstance(table, (str, Path)) else "Row"
         told = BadData(f"{name} {number + 1} cannot be read: {reason}.")
         raise told.known_as("data.row_unread", number=number + 1, why=reason.text)
-    return read.frame
+    return read
 
 
 def as_read(table: Table | ReadTable) -> ReadTable:
@@ -279,13 +284,27 @@ def _tidied(cells: dict[str, list[str]]) -> tuple[Note, ...]:
             if role in cells:
                 cells[role] = after
         if count:
+<<<<<<< HEAD
             old, new = next(iter(changed.items()))
             name = "class name" if tidy is class_name else "word"
             what = f"{count:,} {name} is read" if count == 1 else f"{count:,} {name}s are read"
             sentence = f"{what} in one spelling, without quotation marks and spaces around and characters that are not seen: {shown(old)} as {new}."
             values = {"count": f"{count:,}", "old": shown(old), "new": new}
             notes.append(Note(sentence, (f"{key}_one" if count == 1 else f"{key}_many", values)))
+=======
+            notes.append(tidied_note(count, next(iter(changed.items())), key))
+>>>>>>> f7d56bd (What a reader notes, and rows of classes that a GRADIEND does not know, are told in the log of a script)
     return tuple(notes)
+
+
+def tidied_note(count: int, first: tuple[str, str], key: str = "data.classes_tidied") -> Note:
+    """That `count` cells were read in one spelling. first: the first of them as it was, and as it is read."""
+    old, new = first
+    name = "class name" if key == "data.classes_tidied" else "word"
+    what = f"{count:,} {name} is read" if count == 1 else f"{count:,} {name}s are read"
+    sentence = f"{what} without spaces around or characters that are not seen: {shown(old)} as {new}."
+    values = {"count": f"{count:,}", "old": shown(old), "new": new}
+    return Note(sentence, (f"{key}_one" if count == 1 else f"{key}_many", values))
 
 
 def _counted_as(cells: dict[str, list[str]], classes: Mapping[str, str]) -> dict[int, Why]:

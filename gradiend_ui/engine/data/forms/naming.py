@@ -6,12 +6,14 @@ Unicode's form NFC. Knows frames and a `DataForm`; pairs nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from gradiend_ui.engine.data.forms.form import DataForm
 from gradiend_ui.engine.data.forms.sources import Tables
-from gradiend_ui.engine.data.rows import cell_text
-from gradiend_ui.engine.data.spelling import class_name, same_column
+from gradiend_ui.engine.data.rows import cell_text, tidied_note
+from gradiend_ui.engine.data.spelling import class_name, same_column, word
 from gradiend_ui.engine.data.table_reading import is_nested
 from gradiend_ui.engine.errors import BadData, listed, shown
 
@@ -25,6 +27,34 @@ def in_one_spelling(tables: Tables, form: DataForm) -> Tables:
     if twice is not None:
         raise BadData(f"Two tables are of the class {shown(twice)}: {listed(tables)}. Put their rows into one table.")
     return {name: _frame(table, form) for name, table in zip(plain, tables.values(), strict=True)}
+
+
+def spelling_notes(tables: Tables, form: DataForm) -> tuple[str, ...]:
+    """What is told of classes and words that are read in one spelling: how many cells, and the first of them."""
+    frames = tables.values() if isinstance(tables, dict) else (tables,)
+    words = (form.label_col, form.alternative_col, *(tables if isinstance(tables, dict) else ()))
+    notes = []
+    for columns, tidy, key in (
+        ((form.label_class_col, form.alternative_class_col), class_name, "data.classes_tidied"),
+        (words, word, "data.words_tidied"),
+    ):
+        changed = [
+            (cell, new)
+            for frame in frames
+            for column in reversed(_columns_of(frame, columns))  # so is the example that pages name
+            for cell in frame[column].tolist()
+            if isinstance(cell, str) and (new := tidy(cell)) != cell and new
+        ]
+        if changed:
+            notes.append(tidied_note(len(changed), changed[0], key).sentence)
+    return tuple(notes)
+
+
+def _columns_of(frame: pd.DataFrame, wanted: Iterable[str | None]) -> list[str]:
+    """Those of the wanted columns that stand there once."""
+    names = [str(name) for name in frame.columns]
+    found = dict.fromkeys(same_column(name, names) for name in wanted if name)
+    return [name for name in found if name is not None and isinstance(frame[name], pd.Series)]
 
 
 def _frame(frame: pd.DataFrame, form: DataForm) -> pd.DataFrame:

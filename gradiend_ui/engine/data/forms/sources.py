@@ -7,7 +7,7 @@ never run. Knows paths, records, frames and the Hub's door; what columns mean is
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from gradiend_ui.engine.data.forms.form import DataForm
-from gradiend_ui.engine.data.neutral_texts import read_neutral
-from gradiend_ui.engine.data.rows import Table, normal_split, read_table
+from gradiend_ui.engine.data.neutral_texts import NeutralData, check_neutral
+from gradiend_ui.engine.data.rows import Table, normal_split, read_table, read_whole
 from gradiend_ui.engine.data.table_reading import FILE_SUFFIXES, MAX_ROWS
 from gradiend_ui.engine.errors import BadData, TooLarge
 
@@ -31,21 +31,38 @@ def read_tables(data: Data, form: DataForm, *, all_classes: bool = False) -> Tab
     all_classes: of a Hub data set with a subset per class, load `form.all_classes` and not only the targets.
     Raises BadData or TooLarge in a sentence.
     """
+    return read_with_notes(data, form, all_classes=all_classes)[0]
+
+
+def read_with_notes(data: Data, form: DataForm, *, all_classes: bool = False) -> tuple[Tables, tuple[str, ...]]:
+    """The same, and what was noticed while files were read. Raises as `read_tables`."""
+    notes: list[str] = []
+
+    def told(table: Table) -> pd.DataFrame:
+        read = read_whole(table)
+        notes.extend(note.sentence for note in read.notes)
+        return read.frame
+
+    tables = _tables(data, form, told, all_classes=all_classes)
+    return tables, tuple(notes)
+
+
+def _tables(data: Data, form: DataForm, read: Callable[[Table], pd.DataFrame], *, all_classes: bool) -> Tables:
     if form.hf_dataset is not None:
         return load_hub_frame(form.hf_dataset, form.hf_subset, form.hf_splits)
     if data is None:
         raise BadData("There is no data: pass a frame, a frame per class, a file or a Hub data set.")
     if isinstance(data, Mapping):
-        return _checked_tables({str(name): read_table(table) for name, table in data.items()})
+        return _checked_tables({str(name): read(table) for name, table in data.items()})
     if isinstance(data, (str, Path)):
         file = training_file(data)
         if file is not None:
-            return read_table(file)
+            return read(file)
         targets = form.all_classes if all_classes and form.all_classes else form.target_classes
         return _checked_tables(
             load_hub_classes(str(data), targets or form.all_classes, form.hf_splits, form.table_split_col)
         )
-    return read_table(data)
+    return read(data)
 
 
 def training_file(path: str | Path) -> Path | None:
@@ -87,9 +104,16 @@ def neutral_texts(
 
     keep_empty: an empty text stays, so that later draws fall as in the reference. Raises BadData or TooLarge.
     """
+    return neutral_with_notes(source, max_rows=max_rows, keep_empty=keep_empty).texts
+
+
+def neutral_with_notes(
+    source: Table | Sequence[str], *, max_rows: int | None = None, keep_empty: bool = True
+) -> NeutralData:
+    """The same with what was noticed while a file was read."""
     if isinstance(source, str) and training_file(source) is None:
-        return read_neutral(load_hub_texts(source, max_rows=max_rows), keep_empty=keep_empty)
-    return read_neutral(source, keep_empty=keep_empty)
+        return check_neutral(load_hub_texts(source, max_rows=max_rows), keep_empty=keep_empty)
+    return check_neutral(source, keep_empty=keep_empty)
 
 
 def _checked_tables(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

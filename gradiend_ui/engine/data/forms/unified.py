@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from gradiend_ui.engine.data.forms.form import HELDOUT, DataForm
-from gradiend_ui.engine.data.forms.naming import in_one_spelling
+from gradiend_ui.engine.data.forms.naming import in_one_spelling, spelling_notes
 from gradiend_ui.engine.data.forms.pairing import (
     holds_ready_pairs,
     merge_class_tables,
@@ -23,7 +23,7 @@ from gradiend_ui.engine.data.forms.pairing import (
     pairs_with_itself,
     tables_by_class,
 )
-from gradiend_ui.engine.data.forms.sources import Data, Tables, incomplete_classes, read_tables
+from gradiend_ui.engine.data.forms.sources import Data, Tables, incomplete_classes, read_with_notes
 from gradiend_ui.engine.data.forms.splitting import Cycle, split_rows
 from gradiend_ui.engine.data.rows import Candidate, EvalData, EvalRow, RejectedRow, checked_rows, require_rows
 from gradiend_ui.engine.errors import BadData
@@ -77,7 +77,9 @@ def unify(data: Data, form: DataForm, *, include_other_classes: bool = False) ->
     Raises BadData or TooLarge in a sentence.
     """
     form, notes = _without_incomplete(data, form)
-    tables = _numbered(in_one_spelling(read_tables(data, form, all_classes=include_other_classes), form))
+    given, read_notes = read_with_notes(data, form, all_classes=include_other_classes)
+    tables = _numbered(in_one_spelling(given, form))
+    notes = (*notes, *read_notes, *spelling_notes(given, form))
     if isinstance(tables, dict):
         read = _read_class_tables(tables, form, include_other_classes)
     else:
