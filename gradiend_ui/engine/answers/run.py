@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NotRequired, TypedDict
 
 from gradiend_ui.engine.answers.checkpoint import Axes, Card, Number
-from gradiend_ui.engine.answers.data import RunData
+from gradiend_ui.engine.answers.data import RunData, UnknownClass
 from gradiend_ui.engine.values import CellPlace, MostSaidJson
 
 Numbers = list[list[Number]]
@@ -23,7 +23,17 @@ class StateAnswer(TypedDict):
     state: str
 
 
-class StartedSweep(TypedDict):
+class DataOfSweep(TypedDict):
+    """What became of the data of a sweep. rows_used: that are scored; rows_dropped: {kind of reason: rows that cannot
+    be}, see `rows.DROPPED`; unknown_classes: of own rows; notes: how rows and texts were read, in sentences."""
+
+    rows_used: int
+    rows_dropped: dict[str, int]
+    unknown_classes: list[UnknownClass]
+    notes: list[str]
+
+
+class StartedSweep(DataOfSweep):
     """cells: without the base; position: how many runs are in front of it."""
 
     run: str

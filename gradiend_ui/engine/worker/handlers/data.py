@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gradiend_ui.engine.answers.data import NeutralReport, RowsReport, RowsSummary, TargetsReport
+from gradiend_ui.engine.answers.data import NeutralReport, RowsReport, RowsSummary, TargetsReport, UnknownClass
 from gradiend_ui.engine.data.columns import words_by_class
 from gradiend_ui.engine.data.rows import EvalData, as_read
 from gradiend_ui.engine.data.table_reading import ReadTable
@@ -16,7 +16,7 @@ from gradiend_ui.engine.scoring.targets import resolve_targets as resolve
 from gradiend_ui.engine.sweep.data_report import first_texts, measure_neutral, rejected_csv
 from gradiend_ui.engine.sweep.known_cells import table_of
 from gradiend_ui.engine.sweep.plan import class_order
-from gradiend_ui.engine.sweep.spec import Table
+from gradiend_ui.engine.sweep.spec import DataChoice, Table
 from gradiend_ui.engine.worker.data import source_of
 from gradiend_ui.engine.worker.health_card import Loaded
 from gradiend_ui.engine.worker.requests import DescribeNeutral, DescribeRows, RejectedRows, ResolveTargets
@@ -57,6 +57,14 @@ def describe_rows(resources: Resources, request: DescribeRows) -> RowsReport:
             encoding=source.get("encoding"),
         )
         return told
+
+
+def unknown_in(resources: Resources, checkpoint: str, data: DataChoice) -> list[UnknownClass]:
+    """The classes of chosen rows that the checkpoint does not know; none of those that lie beside it. Raises as
+    `describe_rows` does."""
+    if data.rows is None:
+        return []
+    return describe_rows(resources, DescribeRows(checkpoint, data)).get("unknown_classes", [])
 
 
 def rejected_rows(resources: Resources, request: RejectedRows) -> str:

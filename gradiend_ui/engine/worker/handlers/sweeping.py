@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from gradiend_ui.engine.answers.run import StartedSweep, StateAnswer
+from gradiend_ui.engine.answers.run import DataOfSweep, StartedSweep, StateAnswer
 from gradiend_ui.engine.errors import BadGrid, NotFound, TooLarge
 from gradiend_ui.engine.scoring.objectives.causal import ClmNextToken
 from gradiend_ui.engine.selection.winner import Question
@@ -28,7 +28,7 @@ from gradiend_ui.engine.values import (
     Cell,
 )
 from gradiend_ui.engine.weights.workspace import free_bytes
-from gradiend_ui.engine.worker.handlers.data import rows_summary
+from gradiend_ui.engine.worker.handlers.data import rows_summary, unknown_in
 from gradiend_ui.engine.worker.health_card import Loaded, sizes_of
 from gradiend_ui.engine.worker.requests import DeleteRun, FinishCell, StartSweep, Wake
 from gradiend_ui.engine.worker.resources import Resources
@@ -44,13 +44,27 @@ def start(resources: Resources, request: StartSweep) -> StartedSweep:
     resources.check_extent(loaded, asked, most)
     plan = resources.prepared(loaded, asked, limits=limits)
     check_size(most, cells=len(plan.grid), rows=len(plan.rows), texts=sum(plan.lms.block_texts))
-    info = _info(resources, loaded, asked, plan)
+    info, told = _info(resources, loaded, asked, plan), _data_told(resources, request.checkpoint, loaded, asked, plan)
     visitor, store = request.visitor, resources.store
     check_turn(store.active_runs(visitor), store.active_runs(), most)  # one worker: nobody comes in between
     cells = plan.grid.cells
     run_id = store.create_run(request.checkpoint, asked.as_json(whole=True), info, cells, visitor, request.key_hash)
     resources.keep_plan(run_id, plan)
-    return {"run": run_id, "cells": len(cells), "position": store.position(run_id)}
+    return {"run": run_id, "cells": len(cells), "position": store.position(run_id), **told}
+
+
+def _data_told(
+    resources: Resources, checkpoint: str, loaded: Loaded, asked: AskedSweep, plan: PreparedSweep
+) -> DataOfSweep:
+    """What became of the rows and texts, as a page tells it; read before there is a run, since that may take its time."""
+    rows, texts = resources.data.rows(loaded, asked.data), resources.data.own_neutral(asked.data)
+    notes = (*rows.notes, *(() if texts is None else texts.notes))
+    return {
+        "rows_used": len(plan.rows),
+        "rows_dropped": rows.dropped,
+        "unknown_classes": unknown_in(resources, checkpoint, asked.data),
+        "notes": [str(note) for note in notes],
+    }
 
 
 def _info(resources: Resources, loaded: Loaded, asked: AskedSweep, plan: PreparedSweep) -> KeptInfo:
