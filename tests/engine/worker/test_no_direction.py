@@ -68,6 +68,7 @@ def test_the_card_asks_and_says_why(worker: Worker, collapsed: Path) -> None:
     (why,) = (item for item in card["assumed"] if item["what"].startswith("undirected"))
     assert why["what"] == "undirected_same_sign" and why["values"]["means"] == "M +0.352, F +0.431"
     assert why["sentence"] in card["warnings"] and why["sentence"] not in card["notes"]
+    assert len(set(card["warnings"])) == len(card["warnings"]), "the plan of its rows says it again"
     (collapsed / "eval.csv").unlink()
     bare = load(worker, collapsed)
     assert bare["classes"] == ["F", "M"] and bare["missing"][:2] == ["direction", "rows"], "named by the file"

@@ -128,7 +128,7 @@ def _load(resources: Resources, source: str, options: dict[str, Any], name: str,
     left_out = notes_on(loaded.model.checkpoint.folder, resources.data_dir / UPLOADS)
     aside = resources.left_aside(source, loaded.model.checkpoint) if reading.base != GIVEN else ()
     said = (*facts["warnings"], *left_out, *aside, *warnings, *_twins(resources, loaded))
-    facts["warnings"] = [resources.trust.told(sentence) for sentence in said]
+    facts["warnings"] = [resources.trust.told(sentence) for sentence in dict.fromkeys(said)]  # a plan says some again
     card: StoredCard = {
         "checkpoint": handle,
         "run": name,
