@@ -115,7 +115,7 @@ def test_classes_that_are_not_known_are_told_and_mapped(watched: Page) -> None:
     expect(reading).to_contain_text("16 rows can be scored, 16 cannot.", timeout=SLOW)
     expect(reading).to_contain_text("Left out: 16 rows of unknown classes.")
     expect(unknown).to_contain_text("f (16 rows), m (16 rows)")
-    expect(page.locator("#data-summary")).to_contain_text(summary.format(16), timeout=SLOW)
+    expect(page.locator("#data-summary")).to_contain_text(f"{summary.format(16)} · 16 rows left out", timeout=SLOW)
     expect(page.get_by_label("m (16 rows) counts as")).to_have_value("M")
 
     page.click("#data-count-as-use")

@@ -133,7 +133,11 @@ def test_the_panel_tells_rows_and_words(told, card, words) -> None:
     assert report.rows_text(CHOICE, told, words) == "test: 4 of 12 rows, M, F"
     assert report.words_text(CHOICE, told, words) == "M: he · F: she, her, a, b and 1 more"
     own = changed(own_rows=own_table(UPLOAD, ROWS_REPORT), split="all", targets={"M": ["he"], "F": ["her"]})
-    assert report.rows_text(own, told, words) == "own rows mine.csv: all splits 3 of 3, M, F"
+    lost = ROWS_REPORT["rejected_count"]
+    assert report.rows_text(own, told, words) == f"own rows mine.csv: all splits 3 of 3, M, F · {lost} rows left out"
+    for count, end in ((0, "3 of 3, M, F"), (1, "M, F · 1 row left out")):
+        some = changed(own_rows=own_table(UPLOAD, {**ROWS_REPORT, "rejected_count": count}), split="all")
+        assert report.rows_text(some, told, words).endswith(end)
     assert report.words_text(own, told, words) == "own words M: he · F: her"
     assert report.words_text(changed(targets="label"), told, words) == "each row by its own two words"
     assert "no evaluation rows" in report.rows_text(CHOICE, {**card, "row_counts": []}, words)

@@ -73,7 +73,9 @@ def rows_text(choice: Choice, card: Card, words: Words) -> str:
     }
     if name is None:
         return words("data.rows_line", **values)
-    return words("data.own_rows_line", name=name, **values)
+    told = words("data.own_rows_line", name=name, **values)
+    lost = 0 if choice.own_rows is None else choice.own_rows.get("rejected_count", 0)
+    return f"{told} · {words.counted('data.rows_lost', lost)}" if lost else told
 
 
 def words_text(choice: Choice, card: Card, words: Words) -> str:

@@ -137,7 +137,8 @@ def wire_corrections(page: Page) -> None:
         if own_rows is None:
             return [gr.skip()] * len(replaced)
         with for_people(page.words):
-            classes = [str(name) for name in page.session.card(checkpoint)["encoding_direction"]]
+            card = page.session.card(checkpoint)
+            classes = [str(name) for name in card["encoding_direction"] or card["classes"]]
             found = report.counts_as(names, chosen, classes)
             known = {**own_rows.get("count_as", {}), **dict.fromkeys(names, None), **found}
             kept = {name: wanted for name, wanted in known.items() if wanted is not None}

@@ -56,7 +56,7 @@ def start(resources: Resources, request: StartSweep) -> StartedSweep:
 def _data_told(
     resources: Resources, checkpoint: str, loaded: Loaded, asked: AskedSweep, plan: PreparedSweep
 ) -> DataOfSweep:
-    """What became of the rows and texts, as a page tells it; read before there is a run, since that may take its time."""
+    """What became of the rows and texts, as a page tells it; read before there is a run, since that may take time."""
     rows, texts = resources.data.rows(loaded, asked.data), resources.data.own_neutral(asked.data)
     notes = (*rows.notes, *(() if texts is None else texts.notes))
     return {
