@@ -113,6 +113,7 @@ class Exports:
                     "cell": piece.cell.as_json(),
                     "card": answer["card"],
                     "script": answer["script"],
+                    "degenerate": answer["degenerate"],
                 }
                 for piece, answer in zip(contents.pieces, answers, strict=True)
             ],

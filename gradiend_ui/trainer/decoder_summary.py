@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradiend_ui.engine.answers.run import Degenerate
 from gradiend_ui.engine.checkpoint.finished_grid import score_entry
 from gradiend_ui.engine.errors import BadGrid, NotFound
 from gradiend_ui.engine.selection.policies import (
@@ -17,9 +18,9 @@ from gradiend_ui.engine.selection.policies import (
     LMSThresholdPolicy,
     SelectionPolicy,
 )
-from gradiend_ui.engine.selection.winner import Question, choose, select, wanted_feature_factors
-from gradiend_ui.engine.selection.winner_sentences import explain_own_metric
-from gradiend_ui.engine.values import CellScore
+from gradiend_ui.engine.selection.winner import Question, choose, degenerate, select, wanted_feature_factors
+from gradiend_ui.engine.selection.winner_sentences import explain_degenerate, explain_own_metric
+from gradiend_ui.engine.values import Cell, CellScore
 
 Results = dict[str, Any]
 Extractor = Callable[[Mapping[Any, Mapping[str, Any]]], tuple[Sequence[Candidate], BaseContext]]
@@ -47,7 +48,8 @@ class Inquiry:
 def results_of(inquiry: Inquiry, scores: Sequence[CellScore]) -> Results:
     """{key: choice, ..., "grid": {"base" or (feature_factor, learning_rate): cell}}; `scores` has the base first.
 
-    A choice is {"value", "feature_factor", "learning_rate", "id", "strengthen", "lms", "base_lms", "fallback", "why"}.
+    A choice is {"value", "feature_factor", "learning_rate", "id", "strengthen", "lms", "base_lms", "fallback", "why",
+    "degenerate"}; the last is what a broken model says nearly everywhere, None for one that is not.
     """
     grid = grid_of(scores, inquiry)
     if inquiry.metrics is None and inquiry.extractor is None:
@@ -55,7 +57,16 @@ def results_of(inquiry: Inquiry, scores: Sequence[CellScore]) -> Results:
             **{k: v for name in inquiry.asked for k, v in _class_choice(inquiry, name, scores).items()},
             "grid": grid,
         }
-    return {**_metric_choices(inquiry, grid), "grid": grid}
+    choices = _metric_choices(inquiry, grid)
+    broken = {score.cell: degenerate(score, scores[0]) for score in scores[1:]}
+    return {**{key: _with_broken(choice, broken) for key, choice in choices.items()}, "grid": grid}
+
+
+def _with_broken(choice: dict[str, Any], broken: Mapping[Cell | None, Degenerate | None]) -> dict[str, Any]:
+    """broken: of every cell; the base model, where it is what was chosen, is none of them."""
+    found = broken.get(Cell(choice["feature_factor"], choice["learning_rate"]))
+    why = choice["why"] if found is None else f"{choice['why']} {explain_degenerate(found)}"
+    return {**choice, "why": why, "degenerate": found}
 
 
 def grid_of(scores: Sequence[CellScore], inquiry: Inquiry) -> dict[Any, Any]:
@@ -83,7 +94,7 @@ def _class_choice(inquiry: Inquiry, name: str, scores: Sequence[CellScore]) -> d
         why = f"No cell of this grid pushes against {name}: the base model stays as it is."
         return {
             question.metric_name: BASE_PLACEHOLDER
-            | {"strengthen": False, "lms": lms, "base_lms": lms, "fallback": True, "why": why}
+            | {"strengthen": False, "lms": lms, "base_lms": lms, "fallback": True, "why": why, "degenerate": None}
         }
     chosen = select(question, base, cells)
     return {
@@ -97,6 +108,7 @@ def _class_choice(inquiry: Inquiry, name: str, scores: Sequence[CellScore]) -> d
             "base_lms": chosen.base_lms,
             "fallback": chosen.fallback,
             "why": chosen.why,
+            "degenerate": chosen.degenerate,
         }
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 from gradiend_ui.engine.errors import BadGrid, BadName, NotFound
 from gradiend_ui.engine.export.checkpoint import save_rewritten
-from gradiend_ui.engine.export.model_card import Rewrite
+from gradiend_ui.engine.export.model_card import Rewrite, broken_sentence
 from gradiend_ui.engine.files.file_names import without_device
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.values import Cell, Part, finite
 
+log = logging.getLogger(__name__)
 OTHER_FOLDERS = frozenset({"model", "seeds", "cache", "decoder"})
 NOT_CHOICES = frozenset({"grid", "plot_path", "plot_paths"})
 
@@ -41,12 +43,19 @@ def rewrite(model: ModelWithGradiend, results: Mapping[str, Any], request: Rewri
     cells = [chosen_cell(results, key) for key in request.keys]
     folders = _folders(request)
     done: list[Any] = []
-    for folder, cell in zip(folders, cells, strict=True):
+    for key, folder, cell in zip(request.keys, folders, cells, strict=True):
+        broken = _choices_of(results)[key].get("degenerate")
+        if broken is not None:
+            log.warning("The model rewritten for %r is broken. %s", key, broken_sentence(broken, repr(broken["token"])))
         rewritten = model.rewrite_base_model(cell.learning_rate, cell.feature_factor, request.part)
         if folder is None:
             done.append(rewritten)
             continue
-        facts = {"scores": score_rows(results, cell), "data": "rows given to TextPredictionTrainer"}
+        facts = {
+            "scores": score_rows(results, cell),
+            "data": "rows given to TextPredictionTrainer",
+            "degenerate": broken,
+        }
         saved = save_rewritten(model, rewritten, Rewrite(cell, request.part, facts), folder, replace_own=True)
         done.append(str(saved))
     return done
@@ -54,7 +63,7 @@ def rewrite(model: ModelWithGradiend, results: Mapping[str, Any], request: Rewri
 
 def chosen_cell(results: Mapping[str, Any], key: str) -> Cell:
     """The cell that `results` chose for `key`; results may hold the choices under "summary", as older files do."""
-    choices = results["summary"] if isinstance(results.get("summary"), Mapping) else results
+    choices = _choices_of(results)
     chosen = choices.get(key)
     if not isinstance(chosen, Mapping) or not {"feature_factor", "learning_rate"} <= set(chosen):
         known = ", ".join(str(name) for name in choices if name not in NOT_CHOICES) or "none"
@@ -70,6 +79,10 @@ def chosen_cell(results: Mapping[str, Any], key: str) -> Cell:
     return Cell(
         finite(factor, f"feature_factor of {key!r}"), finite(chosen["learning_rate"], f"learning_rate of {key!r}")
     )
+
+
+def _choices_of(results: Mapping[str, Any]) -> Mapping[str, Any]:
+    return results["summary"] if isinstance(results.get("summary"), Mapping) else results
 
 
 def score_rows(results: Mapping[str, Any], cell: Cell) -> list[list[Any]]:

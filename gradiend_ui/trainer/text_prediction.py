@@ -97,9 +97,10 @@ class TextPredictionTrainer(EncoderPoints):
         decoder_lms_mode: accepted for scripts of the reference, which has it for classifiers only.
 
         Returns {key: {"value", "feature_factor", "learning_rate", "id", "strengthen", "lms", "base_lms", "fallback",
-        "why"}, ..., "grid": {"base" or (feature_factor, learning_rate): {"probs", "probs_factual",
+        "why", "degenerate"}, ..., "grid": {"base" or (feature_factor, learning_rate): {"probs", "probs_factual",
         "probs_by_dataset", "lms", "id"}}}, with "plot_paths" and "plot_path" after plot=True (the Plotly figures
-        themselves where there is no experiment_dir to write them to). Probabilities and LMS are in [0, 1].
+        themselves where there is no experiment_dir to write them to). degenerate: what a broken model says nearly
+        everywhere, else None. Probabilities and LMS are in [0, 1].
         Raises a GradiendUIError in a sentence.
         """
         counts = {"max_size": max_size, "max_size_training_like": max_size_training_like}

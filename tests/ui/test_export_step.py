@@ -48,6 +48,8 @@ x = 1
 ```
 """
 
+BROKEN = {"token": "[CLS]", "share": 0.97, "base_share": 0.12}
+
 
 class Worker:
     """Writes a small file in place of weights; `fails` at the n-th model."""
@@ -60,8 +62,9 @@ class Worker:
         self.asked.append(request)
         if isinstance(request, DescribeExport):
             size = {"float32": 4_000_000, "float16": 2_000_000, "bfloat16": 2_000_000}
+            broken = BROKEN if request.rewriting.cell.feature_factor < 0 else None
             return {"card": CARD, "script": f"name = {request.name!r}", "bytes": size, "stored": "float16",
-                    "scored": "float32"}  # fmt: skip
+                    "scored": "float32", "degenerate": broken}  # fmt: skip
         if isinstance(request, Pack):
             with zipfile.ZipFile(request.zip, "w") as archive:
                 for path in Path(request.folder).rglob("*.safetensors"):
@@ -254,6 +257,17 @@ def test_the_drawer_shows_sizes_and_each_card(exporting: Exporting, words) -> No
     assert described["pieces"][1]["script"] == "name = 'both-M'"
     text = text_of(export.build_preview(described, 1, words))
     assert "Card of F" in text and "Card of M" in text and "P(F) on M rows" in text
+
+
+def test_the_drawer_says_first_which_models_are_broken(exporting: Exporting, words) -> None:
+    described = exporting.exports.describe(exporting.run, {"target_classes": ["F", "M"], "name": "both"})
+    assert [piece["degenerate"] is None for piece in described["pieces"]].count(False) == 1
+    for shown in (0, 1):
+        text = text_of(export.build_preview(described, shown, words))
+        assert text.index("is broken.") < text.index("Card of F"), "whichever card is looked at"
+        assert "“[CLS]” at 97 % of the places" in text
+    sane = exporting.exports.describe(exporting.run, {"feature_factor": 1.0, "learning_rate": 0.5})
+    assert "broken" not in text_of(export.build_preview(sane, 0, words))
 
 
 def test_a_card_is_read_block_by_block() -> None:

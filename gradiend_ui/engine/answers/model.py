@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict
 
 from gradiend_ui.engine.answers.checkpoint import Number
+from gradiend_ui.engine.answers.run import Degenerate
 from gradiend_ui.engine.values import CellPlace
 
 
@@ -94,22 +95,24 @@ class CompareAnswer(TypedDict):
 
 class RewriteAnswer(TypedDict):
     """A rewritten model before it is written. card: Markdown; script: Python; bytes: {dtype: of all weights}; stored:
-    the dtype of the base's files; scored: that of the sweep."""
+    the dtype of the base's files; scored: that of the sweep; degenerate: None where the model is not broken."""
 
     card: str
     script: str
+    degenerate: Degenerate | None
     bytes: dict[str, int]
     stored: str
     scored: str
 
 
 class ExportPiece(TypedDict):
-    """One model of an export. folder: in it, "" for the only one."""
+    """One model of an export. folder: in it, "" for the only one; degenerate: None where it is not broken."""
 
     folder: str
     cell: CellPlace
     card: str
     script: str
+    degenerate: Degenerate | None
 
 
 class ExportAnswer(TypedDict):

@@ -122,7 +122,8 @@ def recipe(model: ModelWithGradiend, rewrite: Rewrite) -> dict[str, Any]:
     """Everything needed to make the same weights again, and what is known of the classes that they stand for.
 
     encoding_direction: {class: +1, -1 or 0}; direction_unknown: why it is not known, None where it is. as_stored: each
-    weight has the format of the base model's files, and `dtype` is that of most.
+    weight has the format of the base model's files, and `dtype` is that of most. degenerate: what a broken model says
+    nearly everywhere; None for one that is not, or where nothing was measured.
     """
     note = model.checkpoint.direction_note
     return {
@@ -141,6 +142,7 @@ def recipe(model: ModelWithGradiend, rewrite: Rewrite) -> dict[str, Any]:
         "dtype": rewrite.dtype or dtype_name(model.base_model.dtype),
         "as_stored": rewrite.as_stored,
         "versions": versions(),
+        "degenerate": None,
         **rewrite.facts,
     }
 

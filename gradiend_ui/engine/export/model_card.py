@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from gradiend_ui.engine.answers.run import Degenerate
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.sweep.provenance import lines_of, versions
 from gradiend_ui.engine.values import Cell, Part, exact
@@ -36,7 +37,8 @@ class Rewrite:
     """What an export is made of: the cell, the part, and what is known of it (scores, data) for card and recipe.
 
     facts: may hold "scores" (rows of [what, base, rewritten]), "chosen_for", "data", "neutral_set", "split",
-    "precision", "data_fingerprint" and "made_by" (see `engine.sweep.provenance`).
+    "precision", "data_fingerprint", "made_by" (see `engine.sweep.provenance`) and "degenerate": what a broken model
+    says nearly everywhere, None for one that is not, or where it is not known.
     latent_point: the feature factors of a GRADIEND with several latents, in place of the cell's single one.
     dtype: a name of `DTYPES` that the weights are converted to; None leaves the one they are loaded in. as_stored: each
     weight that the base model's files hold gets the format that it has there.
@@ -64,8 +66,8 @@ tags:
 
 # {base}, rewritten by GRADIEND
 
-The weights of this model are `base + learning_rate * update`: a feature direction learned from gradients was added
-to **{base}** once, for good. {changed:,} of {total:,} weights were mapped ({share:.1%}).
+{broken}The weights of this model are `base + learning_rate * update`: a feature direction learned from gradients was
+added to **{base}** once, for good. {changed:,} of {total:,} weights were mapped ({share:.1%}).
 
 ## What was changed
 
@@ -127,6 +129,7 @@ def model_card(model: ModelWithGradiend, rewrite: Rewrite) -> str:
     facts, factor = rewrite.facts, rewrite.feature_factor
     data_hash = facts.get("data_fingerprint")
     return _TEMPLATE.format(
+        broken=_broken(facts.get("degenerate")),
         base=_plain(model.base.name),
         gradiend=_plain(model.checkpoint.folder.name),
         source=model.source,
@@ -173,6 +176,25 @@ def _direction(model: ModelWithGradiend) -> str:
     """A row where nobody knows which sign pushes towards which class."""
     note = model.checkpoint.direction_note
     return f"| direction of the classes | not known: {_plain(note.sentence)} |\n" if note and note.is_open else ""
+
+
+def _broken(found: Degenerate | None) -> str:
+    """The first thing that a card says of a model that is broken."""
+    if found is None:
+        return ""
+    token = "".join(c if c.isprintable() and c != "`" else " " for c in found["token"])[:200]
+    return f"**This model is broken.** {broken_sentence(found, f'`{token}`')}\n\n"
+
+
+def broken_sentence(found: Degenerate, token: str) -> str:
+    """What a broken model says nearly everywhere, and what its LMS is then, whatever it rises to. token: as it is
+    written here."""
+    own, base = f"{found['share']:.0%}", f"{found['base_share']:.0%}"
+    return (
+        f"It says {token} at {own} of the places where the LMS asks it; the base model says what it says "
+        f"most at {base}. What is left of its LMS, even where it rises above the base's, is how often that happens to "
+        "be right: it tells nothing of language here."
+    )
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -22,6 +22,7 @@ from gradiend_ui.engine.checkpoint.run_folder import read_run_folder
 from gradiend_ui.engine.errors import BadData, CannotRun, GradiendUIError, TooLarge
 from gradiend_ui.engine.files.machine_memory import Sizes, batch_bytes
 from gradiend_ui.engine.model import ModelWithGradiend
+from gradiend_ui.engine.selection.winner import degenerate
 from gradiend_ui.engine.store.run_info import KeptInfo
 from gradiend_ui.engine.sweep.plan import class_order, prepare
 from gradiend_ui.engine.sweep.spec import SweepSpec
@@ -324,6 +325,7 @@ def export_facts(info: KeptInfo, scores: Sequence[CellScore], cell: Cell | None)
         "data": f"{rows} of split {info['spec']['split']}{origin}",
         "neutral_set": info["neutral_set"] or ("not known" if unknown else "none (evaluation rows)"),
         "scores": table,
+        "degenerate": None if found is None else degenerate(found, base),
         "data_fingerprint": info["fingerprint"],
         **({"made_by": info["made_by"]} if table and info.get("made_by") else {}),
     }

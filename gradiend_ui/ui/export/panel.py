@@ -8,14 +8,14 @@ made nobody knows here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import gradio as gr
 from gradio.blocks import Block
 
 from gradiend_ui.engine.answers.checkpoint import About, Card
-from gradiend_ui.engine.answers.model import ExportAnswer, ExportStep
+from gradiend_ui.engine.answers.model import ExportAnswer, ExportPiece, ExportStep
 from gradiend_ui.engine.answers.run import RunInfo
 from gradiend_ui.engine.values import AS_BASE, EXPORT_DTYPES
 from gradiend_ui.figures.numbers import cell_name, three_digits
@@ -252,7 +252,20 @@ def build_preview(described: ExportAnswer, shown: int, words: Words) -> Node:
         for place, piece in enumerate(pieces)
     ]
     several = node("div", *tabs, cls="choices") if len(pieces) > 1 else None
-    return node("div", several, build_card(pieces[at]["card"]))
+    return node("div", _build_broken(pieces, words), several, build_card(pieces[at]["card"]))
+
+
+def _build_broken(pieces: Sequence[ExportPiece], words: Words) -> Node | None:
+    """What is told of the models that are broken, before any card; nothing where none is."""
+    told = []
+    for piece in pieces:
+        found = piece["degenerate"]
+        if found is not None:
+            own, base = (f"{round(100 * found[key])} %" for key in ("share", "base_share"))
+            cell = cell_name(piece["cell"]["feature_factor"], piece["cell"]["learning_rate"])
+            why = words("grid.broken_why", token=found["token"], share=own, base=base)
+            told.append(node("p", node("strong", words("export.broken", cell=cell)), " ", why, cls="danger"))
+    return node("div", *told, role="alert") if told else None
 
 
 def build_script(text: str) -> Node:

@@ -37,6 +37,7 @@ def test_an_export_loads_and_is_the_rewrite(model: ModelWithGradiend, tmp_path: 
     card = (folder / "README.md").read_text()
     assert "| P(F) on M rows | 0.1 | 0.7 |" in card and "<script>" not in card and "-1" in card
     recipe = json.loads((folder / "rewrite.json").read_text())
+    assert recipe["degenerate"] is None, "nobody measured it"
     assert (recipe["feature_factor"], recipe["learning_rate"], recipe["part"]) == (-1, 0.5, "decoder")
     manifest = json.loads((folder / "manifest.json").read_text())
     assert set(manifest) == {p.name for p in folder.iterdir()} - {"manifest.json"}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gradiend_ui.engine.errors import BadGrid
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.values import Cell, CellScore
+from gradiend_ui.engine.values import Cell, CellScore, MostSaid
 from gradiend_ui.engine.worker.handlers import exporting, sweeping
 from gradiend_ui.engine.worker.requests import DeleteRun, DescribeExport, Export, Rewriting
 from gradiend_ui.engine.worker.resources import Resources
@@ -53,6 +55,28 @@ def test_what_is_described_is_what_is_written(
     monkeypatch.chdir(tmp_path)
     exec(compile(told["script"], "script", "exec"), {})
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+
+
+def test_a_broken_model_is_said_to_be_broken_before_anything_else(
+    resources: Resources, run: str, tmp_path: Path
+) -> None:
+    """Its LMS rises from 0.125 to 0.5: the first thing that the card says is why that tells nothing."""
+    record = resources.store.run(run)
+    scores = resources.store.cells(run)[1]
+    said = [MostSaid("the", 0.12), MostSaid("[CLS]", 0.97)]
+    broken = [replace(score, most_said=most) for score, most in zip(scores, said, strict=True)]
+    other = resources.store.create_finished_run("ck", {}, record.info, broken)
+    rewriting = Rewriting(CELL, None, None)
+    told = exporting.describe(resources, DescribeExport(other, rewriting, "x"))
+    facts = {"token": "[CLS]", "share": 0.97, "base_share": 0.12}
+    assert told["degenerate"] == facts
+    card = told["card"]
+    assert card.index("**This model is broken.** It says `[CLS]` at 97% of the places") < card.index("The weights of")
+    assert "even where it rises" in card
+    folder = Path(exporting.export(resources, Export(other, rewriting, str(tmp_path / "exports" / "broken"))))
+    assert json.loads((folder / "rewrite.json").read_text(encoding="utf-8"))["degenerate"] == facts
+    sane = exporting.describe(resources, DescribeExport(run, rewriting, "x"))
+    assert sane["degenerate"] is None and "broken" not in sane["card"]
 
 
 def test_no_path_is_told_where_paths_are_not(resources: Resources, run: str, checkpoint_folder: Path) -> None:

@@ -39,6 +39,7 @@ def describe(resources: Resources, request: DescribeExport) -> RewriteAnswer:
     return {
         "card": model_card(model, rewrite),
         "script": script(model, rewrite, source, request.name, base),
+        "degenerate": rewrite.facts["degenerate"],
         "bytes": {name: written_bytes(model.base_model, name) for name in (*EXPORT_DTYPES, stored)},
         "stored": stored,
         "scored": dtype_name(model.base_model.dtype),
