@@ -282,6 +282,9 @@ class Broken(NamedTuple):
     base_share: float
 
 
+SCORER_VERSION = 3
+"""Part of every fingerprint: raise it whenever a change in `engine.sweep.plan` or the objectives may change a number.
+Runs of another one are told as such (`server.answers.of_earlier_scorer`)."""
 BROKEN_SHARE, BROKEN_PAIR, BROKEN_MARGIN = 0.5, 0.9, 0.25
 LEAST_PLACES = 12
 

@@ -203,6 +203,7 @@ def empty_picture(feature_factors: Sequence[float], learning_rates: Sequence[flo
         "position": 0,
         "error": None,
         "imported": None,
+        "earlier_scorer": False,
         "neutral_set": None,
         "precision": DEFAULT_PRECISION,
         "search": None,

@@ -20,6 +20,7 @@ from gradiend_ui.engine.values import (
     DEFAULT_RATIO,
     ENOUGH_CLASSES,
     QUESTION,
+    SCORER_VERSION,
     WINNER_GOALS,
     CellScore,
     finite_or_none,
@@ -112,6 +113,17 @@ def imported(record: Run) -> Imported | None:
     if known is None:
         return None
     return {"file": known["file"], "check": known["check"], "note": known["note"]}
+
+
+def of_earlier_scorer(record: Run) -> bool:
+    """Whether a version before this one swept the run, by a scorer whose numbers may be others.
+
+    The earliest versions note no scorer; a run opened from a file is checked against today's numbers and says so.
+    """
+    if record.info.get("imported") is not None:
+        return False
+    made = record.info.get("made_by")
+    return made is None or made["scorer"] < SCORER_VERSION
 
 
 def search_of(record: Run) -> Search | None:

@@ -13,6 +13,7 @@ from gradiend_ui.engine.answers.run import RunEntry, RunLabel, RunList, RunWinne
 from gradiend_ui.engine.errors import BadName, Failed, NotFound, TooLarge, shown
 from gradiend_ui.engine.store.runs import Run
 from gradiend_ui.engine.worker.requests import DeleteRun
+from gradiend_ui.server.answers import of_earlier_scorer
 from gradiend_ui.server.door.visitors import THIS_MACHINE, Asker
 from gradiend_ui.server.shared import Shared
 
@@ -108,6 +109,7 @@ class Runs:
             "winner": self._winner(record),
             "bytes": self._shared.store.size_of(record),
             "made_by": info.get("made_by"),
+            "earlier_scorer": of_earlier_scorer(record),
             "settings": {
                 "checkpoint": self._shared.store.checkpoint(record.checkpoint)[2]["name"],
                 "classes": ", ".join(map(str, spec["target_classes"])),

@@ -307,6 +307,7 @@ class Session:
                 if score.cell is not None and score.status != "pending"
             ],
             "error": record.error,
+            "earlier_scorer": answers.of_earlier_scorer(record),
         }
 
     def role(self, run: str, asker: Asker) -> str:
@@ -365,6 +366,7 @@ class Session:
             "neutral_set": record.info["neutral_set"],
             "precision": record.info["spec"].get("precision", DEFAULT_PRECISION),
             "search": answers.search_of(record),
+            "earlier_scorer": answers.of_earlier_scorer(record),
             **picture,
         }
 

@@ -241,6 +241,7 @@ def test_a_folder_of_the_version_before_is_taken_over_once(older: Path) -> None:
         done, stopped = session.runs.newest()["runs"][::-1]
         assert (done["name"], done["note"], done["state"]) == ("Yesterday's sweep", "with a note", "finished")
         assert stopped["state"] == "stopped"
+        assert done["earlier_scorer"] and session.cells(done["run"])["earlier_scorer"]
         assert session.cells(done["run"])["cells"][0]["probs"]["F"] == 0.6518800383267601
     finally:
         session.close()

@@ -112,6 +112,7 @@ def picture(**changes: Any) -> Picture:
         "position": 0,
         "error": None,
         "imported": None,
+        "earlier_scorer": False,
         "neutral_set": "pronoun-free",
         "feature_factors": [-1.0, 1.0],
         "learning_rates": [0.1, 0.2, 0.5],
@@ -231,6 +232,7 @@ class ScriptedSession:
             },
             "cells": [],
             "error": None,
+            "earlier_scorer": False,
         }
 
     def select(self, run: str, options: dict[str, Any]) -> SelectionAnswer:

@@ -367,6 +367,15 @@ def test_the_note_says_whether_it_holds(
     assert note["attributes"]["role"] == ("alert" if advice else "status")
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "earlier version of the program"), ("de", "früheren Version")])
+def test_a_run_of_an_earlier_scorer_says_so_and_how_to_sweep_again(make_picture, options, language, said) -> None:
+    words = Words(language)
+    button = words("sweep.start_new")
+    told = text_of(build_reason(make_picture(earlier_scorer=True), options, CELL, words))
+    assert said in told and button in told
+    assert said not in text_of(build_reason(make_picture(), options, CELL, words))
+
+
 def test_a_swept_run_has_no_such_note(make_picture, options, words) -> None:
     assert "imported" not in str(build_reason(make_picture(), options, CELL, words))
 

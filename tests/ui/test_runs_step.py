@@ -117,6 +117,7 @@ def test_the_list_tells_what_was_swept_and_what_won(drawer: Drawer, listed: List
                  "P 0.710", "base 0.110", "LMS 1.00", "no winner yet", "on the page"):  # fmt: skip
         assert part in text, part
     assert text_of(status) == "2 sweeps"
+    assert text.count("Scored by an earlier version") == 2, "they note no scorer"
     assert text.index("gender-free") < text.index("pronoun-free"), "newest first"
 
 

@@ -34,7 +34,7 @@ class DataOfSweep(TypedDict):
 
 
 class StartedSweep(DataOfSweep):
-    """cells: without the base; position: how many runs are in front of it."""
+    """cells: without the base; position: how many runs are in front of it; earlier_scorer as in `CellsAnswer`."""
 
     run: str
     cells: int
@@ -77,7 +77,8 @@ class CellAnswer(TypedDict):
 
 
 class CellsAnswer(TypedDict):
-    """State of a run, the base, and the cells that changed after a revision. done, total: cells without the base."""
+    """State of a run, the base, and the cells that changed after a revision. done, total: cells without the base.
+    earlier_scorer: whether a version before this one scored them, whose numbers may be others."""
 
     state: str
     rev: int
@@ -87,6 +88,7 @@ class CellsAnswer(TypedDict):
     base: CellAnswer
     cells: list[CellAnswer]
     error: str | None
+    earlier_scorer: bool
 
 
 class Imported(TypedDict):
@@ -279,6 +281,7 @@ class Picture(GridPicture):
     neutral_set: str | None
     precision: str
     search: Search | None
+    earlier_scorer: bool
 
 
 class RunWinner(CellPlace):
@@ -294,7 +297,8 @@ class RunWinner(CellPlace):
 
 class RunEntry(TypedDict):
     """A run in the list. name, note: a person's, "" for none. created: seconds since 1970. bytes: on disk, about.
-    settings: how it was swept, by the names that two runs are told apart by; None is "not known" or "not so"."""
+    settings: how it was swept, by the names that two runs are told apart by; None is "not known" or "not so".
+    earlier_scorer as in `CellsAnswer`."""
 
     run: str
     name: str
@@ -309,6 +313,7 @@ class RunEntry(TypedDict):
     winner: RunWinner | None
     bytes: int
     made_by: MadeBy | None
+    earlier_scorer: bool
     settings: dict[str, str | int | None]
 
 

@@ -284,16 +284,7 @@ def _tidied(cells: dict[str, list[str]]) -> tuple[Note, ...]:
             if role in cells:
                 cells[role] = after
         if count:
-<<<<<<< HEAD
-            old, new = next(iter(changed.items()))
-            name = "class name" if tidy is class_name else "word"
-            what = f"{count:,} {name} is read" if count == 1 else f"{count:,} {name}s are read"
-            sentence = f"{what} in one spelling, without quotation marks and spaces around and characters that are not seen: {shown(old)} as {new}."
-            values = {"count": f"{count:,}", "old": shown(old), "new": new}
-            notes.append(Note(sentence, (f"{key}_one" if count == 1 else f"{key}_many", values)))
-=======
             notes.append(tidied_note(count, next(iter(changed.items())), key))
->>>>>>> f7d56bd (What a reader notes, and rows of classes that a GRADIEND does not know, are told in the log of a script)
     return tuple(notes)
 
 
@@ -302,7 +293,8 @@ def tidied_note(count: int, first: tuple[str, str], key: str = "data.classes_tid
     old, new = first
     name = "class name" if key == "data.classes_tidied" else "word"
     what = f"{count:,} {name} is read" if count == 1 else f"{count:,} {name}s are read"
-    sentence = f"{what} without spaces around or characters that are not seen: {shown(old)} as {new}."
+    how = "in one spelling, without quotation marks and spaces around and characters that are not seen"
+    sentence = f"{what} {how}: {shown(old)} as {new}."
     values = {"count": f"{count:,}", "old": shown(old), "new": new}
     return Note(sentence, (f"{key}_one" if count == 1 else f"{key}_many", values))
 

@@ -39,14 +39,12 @@ from gradiend_ui.engine.values import (
     DEFAULT_PRECISION,
     PRECISIONS,
     REFERENCE,
+    SCORER_VERSION,
     BatchLimits,
     Cell,
     CellScore,
     Grid,
 )
-
-SCORER_VERSION = 3
-"""Part of every fingerprint: raise it whenever a change here or in the objectives may change a number."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import torch
 
 import gradiend_ui
 from gradiend_ui.engine.answers.run import MadeBy
-from gradiend_ui.engine.sweep.plan import SCORER_VERSION, PreparedSweep
+from gradiend_ui.engine.sweep.plan import PreparedSweep
+from gradiend_ui.engine.values import SCORER_VERSION
 
 
 def versions() -> dict[str, str]:

@@ -21,6 +21,7 @@ from gradiend_ui.engine.values import AS_BASE, EXPORT_DTYPES
 from gradiend_ui.figures.numbers import cell_name, three_digits
 from gradiend_ui.server.exports import LONGEST_NAME
 from gradiend_ui.ui.kit.drawer import drawer
+from gradiend_ui.ui.kit.status import why_broken
 from gradiend_ui.ui.kit.tree import Node, Tree, explained, node, pick
 from gradiend_ui.ui.kit.words import Words
 
@@ -261,10 +262,12 @@ def _build_broken(pieces: Sequence[ExportPiece], words: Words) -> Node | None:
     for piece in pieces:
         found = piece["degenerate"]
         if found is not None:
-            own, base = (f"{round(100 * found[key])} %" for key in ("share", "base_share"))
             cell = cell_name(piece["cell"]["feature_factor"], piece["cell"]["learning_rate"])
-            why = words("grid.broken_why", token=found["token"], share=own, base=base)
-            told.append(node("p", node("strong", words("export.broken", cell=cell)), " ", why, cls="danger"))
+            told.append(
+                node(
+                    "p", node("strong", words("export.broken", cell=cell)), " ", why_broken(found, words), cls="danger"
+                )
+            )
     return node("div", *told, role="alert") if told else None
 
 

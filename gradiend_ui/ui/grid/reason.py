@@ -26,7 +26,7 @@ from gradiend_ui.engine.values import DEFAULT_PRECISION, CellPlace
 from gradiend_ui.figures.heatmap import place_of
 from gradiend_ui.figures.numbers import cell_name, change, plain, three_digits
 from gradiend_ui.ui.grid.measures import metric_title
-from gradiend_ui.ui.kit.status import why_ended
+from gradiend_ui.ui.kit.status import why_broken, why_ended
 from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.kit.words import Words
 
@@ -105,6 +105,7 @@ def build_reason(picture: Picture | None, options: SelectOptions, cell: CellPlac
     return node(
         "div",
         _error(picture, words),
+        _earlier(picture, words),
         _imported(picture["imported"], words),
         _headline(picture, cell, words),
         _numbers(picture, options, place, words),
@@ -127,6 +128,11 @@ def picked_cell(value: str) -> tuple[float, float]:
 
 def _error(picture: Picture, words: Words) -> Node | None:
     return node("p", why_ended(picture["error"], words), cls="danger", role="alert") if picture["error"] else None
+
+
+def _earlier(picture: Picture, words: Words) -> Node | None:
+    """That the numbers are not today's, and how to get these."""
+    return node("p", words("grid.earlier_scorer"), cls="warn", role="status") if picture["earlier_scorer"] else None
 
 
 def _imported(imported: Imported | None, words: Words) -> Node | None:
@@ -240,9 +246,7 @@ def _told_broken(found: Degenerate | None, begin: str, words: Words) -> Node | N
     """begin: the key of the sentence in front."""
     if found is None:
         return None
-    own, base = (f"{round(100 * found[key])} %" for key in ("share", "base_share"))
-    told = {"token": found["token"], "share": own, "base": base}
-    return node("p", node("strong", words(begin)), " ", words("grid.broken_why", **told), cls="line danger")
+    return node("p", node("strong", words(begin)), " ", why_broken(found, words), cls="line danger")
 
 
 def _cell_state(picture: Picture, place: list[int], words: Words) -> tuple[str, str]:

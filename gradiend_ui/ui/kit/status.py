@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from gradiend_ui.engine.answers.checkpoint import Card
-from gradiend_ui.engine.answers.run import Picture
+from gradiend_ui.engine.answers.run import Degenerate, Picture
 from gradiend_ui.engine.values import DEFAULT_PRECISION, GOING_STATES
 from gradiend_ui.figures.numbers import big, clock
 from gradiend_ui.ui.kit.tree import Node, node
@@ -57,6 +57,12 @@ def build_run_chip(picture: Picture | None, words: Words, run: str = "") -> Node
         data_phase=phase,
         title=why_ended(picture["error"], words) if picture["error"] else told,
     )
+
+
+def why_broken(found: Degenerate, words: Words) -> str:
+    """What a broken model says nearly everywhere, and what its LMS is then."""
+    own, base = (f"{round(100 * found[key])} %" for key in ("share", "base_share"))
+    return words("grid.broken_why", token=found["token"], share=own, base=base)
 
 
 def why_ended(error: object, words: Words) -> str:

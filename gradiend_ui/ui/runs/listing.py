@@ -90,6 +90,7 @@ def _build_entry(entry: RunEntry, marks: Marks, words: Words) -> Node:
         node("p", _settings(entry, words), cls="quiet"),
         _build_winner(entry, words),
         node("p", str(entry["note"]), cls="note") if entry["note"] else None,
+        node("p", words("runs.earlier_scorer"), cls="warn") if entry["earlier_scorer"] else None,
         _build_made(entry.get("made_by"), words),
         cls="runs-about",
     )

@@ -24,11 +24,11 @@ from gradiend_ui.engine.data.neutral_texts import read_neutral
 from gradiend_ui.engine.data.rows import EvalData, read_rows
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.store.store import Store
-from gradiend_ui.engine.sweep.plan import SCORER_VERSION, PreparedSweep, prepare
+from gradiend_ui.engine.sweep.plan import PreparedSweep, prepare
 from gradiend_ui.engine.sweep.provenance import lines_of, provenance
 from gradiend_ui.engine.sweep.run import run
 from gradiend_ui.engine.sweep.spec import SweepSpec
-from gradiend_ui.engine.values import BatchLimits, Cell, CellScore
+from gradiend_ui.engine.values import SCORER_VERSION, BatchLimits, Cell, CellScore
 from gradiend_ui.engine.worker.handlers.sweeping import planned_info
 from tests.support.checkpoints import random_gradiend
 from tests.support.sweeps import finals
