@@ -272,6 +272,17 @@ class MostSaid:
             return Broken(f"{self.token} / {self.second}", self.pair, base.pair)
         return None
 
+    def broken_alone(self) -> MostSaidJson | None:
+        """What a base model says nearly everywhere, one token or two in turn, where that is not what is right there;
+        None for any other, for a few places, and for scores that do not tell what is right."""
+        if self.places < LEAST_PLACES:
+            return None
+        if self.share >= max(BROKEN_SHARE, self.right + BROKEN_MARGIN):
+            return {"token": self.token, "share": self.share}
+        if self.second is not None and self.pair >= max(BROKEN_PAIR, self.right_pair + BROKEN_MARGIN):
+            return {"token": f"{self.token} / {self.second}", "share": self.pair}
+        return None
+
 
 class Broken(NamedTuple):
     """token: what a broken model says, two tokens with a stroke between; share, base_share: of the places where it

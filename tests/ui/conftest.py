@@ -138,6 +138,7 @@ def picture(**changes: Any) -> Picture:
             "probs_by_dataset": {"M": {"M": 0.86, "F": 0.11}, "F": {"M": 0.08, "F": 0.9}},
             "status": "final",
             "precision": "float32",
+            "degenerate": None,
         },
         "precision": "float32",
         "precision_error": None,

@@ -376,6 +376,27 @@ def test_a_run_of_an_earlier_scorer_says_so_and_how_to_sweep_again(make_picture,
     assert said not in text_of(build_reason(make_picture(), options, CELL, words))
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_base_of_lms_0_passes_nothing_and_says_so(make_picture, options, language) -> None:
+    words, base = Words(language), make_picture()["base"]
+    chosen = {**make_picture()["selection"], "lms": 0.0, "base_lms": 0.0}
+    zero = make_picture(base={**base, "lms": 0.0}, lms_ratio=[[None] * 3] * 2, selection=chosen)
+    text = text_of(build_reason(zero, options, CELL, words))
+    assert text.count(words("grid.lms_decides_nothing")) == 2, "of the cell, and of the winner"
+    assert words("grid.passes") not in text and "1.00" not in text
+    usual = text_of(build_reason(make_picture(), options, CELL, words))
+    assert words("grid.lms_decides_nothing") not in usual and words("grid.passes") in usual
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "base model itself says “she” at 100 %"), ("de", "„she“ an 100 %")]
+)
+def test_a_broken_base_is_told(make_picture, options, language, said) -> None:
+    base = {**make_picture()["base"], "degenerate": {"token": "she", "share": 1.0}}
+    assert said in text_of(build_reason(make_picture(base=base), options, CELL, Words(language)))
+    assert said not in text_of(build_reason(make_picture(), options, CELL, Words(language)))
+
+
 def test_a_swept_run_has_no_such_note(make_picture, options, words) -> None:
     assert "imported" not in str(build_reason(make_picture(), options, CELL, words))
 

@@ -206,6 +206,7 @@ class SelectionAnswer(CellPlace):
     decision: str | None
     degenerate: Degenerate | None
     direction_known: NotRequired[bool]
+    base_degenerate: NotRequired[MostSaidJson | None]
 
 
 class Winner(CellPlace):
@@ -221,11 +222,14 @@ class Winner(CellPlace):
 
 
 class BaseNumbers(TypedDict):
+    """degenerate: what the base model itself says nearly everywhere, None where it does not."""
+
     metric: Number
     lms: Number
     probs_by_dataset: ByDataset
     status: str
     precision: str
+    degenerate: MostSaidJson | None
 
 
 class CellTables(TypedDict):

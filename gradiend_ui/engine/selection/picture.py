@@ -20,6 +20,7 @@ from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.selection.policies import Candidate, LMSThresholdPolicy
 from gradiend_ui.engine.selection.winner import (
     Question,
+    base_degenerate,
     candidates_of,
     degenerate,
     select,
@@ -169,6 +170,7 @@ def picture_on(question: Question, scored: ScoredGrid) -> GridPicture:
             "probs_by_dataset": base.to_json()["probs_by_dataset"],
             "status": base.status,
             "precision": base.precision,
+            "degenerate": base_degenerate(base),
         }
         if base.rows_done
         else None,

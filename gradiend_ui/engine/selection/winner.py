@@ -25,7 +25,16 @@ from gradiend_ui.engine.selection.policies import (
 )
 from gradiend_ui.engine.selection.winner_facts import facts_of, threshold_of
 from gradiend_ui.engine.selection.winner_sentences import explain, explain_both_signs, explain_width
-from gradiend_ui.engine.values import BOTH_SIGNS, WINNER_GOALS, Cell, CellScore, error_key, finite_or_none, lms_ratio
+from gradiend_ui.engine.values import (
+    BOTH_SIGNS,
+    WINNER_GOALS,
+    Cell,
+    CellScore,
+    MostSaidJson,
+    error_key,
+    finite_or_none,
+    lms_ratio,
+)
 
 
 def deciding_tokens(
@@ -187,7 +196,7 @@ class Selection:
     is none, or none where there is one). Both are None for causal models and other policies, the latter also where
     nothing would. decision: both in a sentence. degenerate: what the chosen cell says nearly everywhere, None where it
     is not broken. direction_known: False where cells of both signs took part because nobody knows which strengthens
-    the class.
+    the class. base_degenerate: what the base model itself says nearly everywhere, None where it does not.
     """
 
     feature_factor: float
@@ -207,6 +216,7 @@ class Selection:
     decision: str | None = None
     degenerate: Degenerate | None = None
     direction_known: bool = True
+    base_degenerate: MostSaidJson | None = None
 
     def to_json(self) -> SelectionAnswer:
         return cast(SelectionAnswer, asdict(self))
@@ -245,6 +255,11 @@ def degenerate(score: CellScore, base: CellScore) -> Degenerate | None:
         return None
     found = score.most_said.broken_beside(base.most_said)
     return None if found is None else {"token": found.token, "share": found.share, "base_share": found.base_share}
+
+
+def base_degenerate(base: CellScore) -> MostSaidJson | None:
+    """What the base model itself says nearly everywhere; None where it does not, and while it is not finished."""
+    return base.most_said.broken_alone() if base.most_said is not None and base.is_final else None
 
 
 def select(
@@ -289,6 +304,7 @@ def select(
         decided_by_tokens=deciding_tokens(question.policy, name, chosen, candidates, base_lms),
         degenerate=next((degenerate(s, base) for s in scores if s.cell and _id_of(s.cell) == chosen.id), None),
         direction_known=question.any_feature_factor or question.target_class in question.strengthening,
+        base_degenerate=base_degenerate(base),
     )
     won = facts_of(selection.to_json(), threshold_of(question.policy))
     what = f"P({question.target_class})" if question.goal == "strengthen" else f"1 - P({question.target_class})"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gradiend_ui.engine.answers.run import Degenerate, Runner, SelectionAnswer
 from gradiend_ui.engine.selection.policies import LMSThresholdPolicy, SelectionPolicy
-from gradiend_ui.engine.values import lms_ratio
+from gradiend_ui.engine.values import MostSaidJson, lms_ratio
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class WinnerFacts:
     value / base_value: the metric (for weaken 1 - P); lms_ratio: LMS / base LMS, None for a base of 0; threshold: the
     share of the base's LMS that the policy asks for, None where it asks for none; fallback: no cell passed, the
     smallest step was taken; rejected: the first better cell that was turned down. threshold_tokens, decided_by_tokens,
-    degenerate and direction_known as in `winner.Selection`.
+    degenerate, direction_known and base_degenerate as in `winner.Selection`.
     """
 
     feature_factor: float
@@ -51,6 +51,12 @@ class WinnerFacts:
     decided_by_tokens: int | None
     degenerate: Degenerate | None = None
     direction_known: bool = True
+    base_degenerate: MostSaidJson | None = None
+
+    @property
+    def lms_decides_nothing(self) -> bool:
+        """Whether the threshold holds back no cell because the base's LMS is 0."""
+        return self.threshold is not None and self.base_lms == 0
 
     @property
     def is_base(self) -> bool:
@@ -89,6 +95,7 @@ def facts_of(selection: SelectionAnswer, threshold: float | None) -> WinnerFacts
         decided_by_tokens=selection.get("decided_by_tokens"),
         degenerate=selection.get("degenerate"),
         direction_known=selection.get("direction_known", True),
+        base_degenerate=selection.get("base_degenerate"),
     )
 
 

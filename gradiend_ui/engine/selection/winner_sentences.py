@@ -8,12 +8,17 @@ from __future__ import annotations
 from gradiend_ui.engine.answers.run import Degenerate
 from gradiend_ui.engine.selection.policies import POLICIES
 from gradiend_ui.engine.selection.winner_facts import WinnerFacts
+from gradiend_ui.engine.values import MostSaidJson
 
 
 def explain(what: str, won: WinnerFacts) -> str:
-    """One to three sentences: the winner with its numbers, what was turned down, and whether the winner is broken.
-    what: the metric's name."""
+    """The winner with its numbers, what was turned down, whether the LMS decides anything, and whether the base or the
+    winner is broken. what: the metric's name."""
     told = _explain(what, won)
+    if won.lms_decides_nothing:
+        told += " The base model's LMS is 0: every cell passes, and the LMS decides nothing here."
+    if won.base_degenerate is not None:
+        told += f" {explain_base_degenerate(won.base_degenerate)}"
     return told if won.degenerate is None else f"{told} {explain_degenerate(won.degenerate)}"
 
 
@@ -24,6 +29,14 @@ def explain_degenerate(found: Degenerate) -> str:
         f"The model is broken there: it says {found['token']!r} at {own} of the places where the LMS asks it (the base "
         f"says what it says most at {base}). What is left of its LMS, even where it rises, is how often that happens "
         "to be right."
+    )
+
+
+def explain_base_degenerate(found: MostSaidJson) -> str:
+    """What a base model says nearly everywhere, and what that means for its cells."""
+    return (
+        f"The base model itself says {found['token']!r} at {found['share']:.0%} of the places where the LMS asks it: "
+        "its LMS tells nothing of language, and no cell can be told to be broken beside it."
     )
 
 

@@ -40,6 +40,8 @@ def verdict(won: WinnerFacts, options: SelectOptions, words: Words) -> str:
     """One to three sentences: the winner with its numbers, the first better cell that was turned down, and that nobody
     knows which sign is the class's."""
     told = _chosen(won, options, words)
+    if won.lms_decides_nothing:
+        told += f" {words('grid.lms_decides_nothing')}"
     return told if won.direction_known else f"{told} {words('grid.why_both_signs', name=options['target_class'])}"
 
 
@@ -110,6 +112,7 @@ def build_reason(picture: Picture | None, options: SelectOptions, cell: CellPlac
         _headline(picture, cell, words),
         _numbers(picture, options, place, words),
         _precision(picture, words),
+        _broken_base(picture, words),
         _cell_note(picture, place, options, words),
         _broken(picture, place, words),
         _winner(picture["selection"], options, bool(picture["skipped"]), words),
@@ -196,7 +199,7 @@ def _measures(picture: Picture, options: SelectOptions, place: list[int] | None,
     return [
         _number_row(deciding, base and base["metric"], at(picture["metric"]), "strong"),
         _number_row(label(words("grid.lms"), "lms"), base and base["lms"], at(picture["lms"])),
-        _number_row(label(words("grid.kept"), "kept"), 1.0 if base else None, at(picture["lms_ratio"])),
+        _number_row(label(words("grid.kept"), "kept"), 1.0 if base and base["lms"] else None, at(picture["lms_ratio"])),
     ]
 
 
@@ -227,6 +230,15 @@ def _cell_note(picture: Picture, place: list[int] | None, options: SelectOptions
     if can_win and not can_win[place[0]]:
         text += " · " + words(f"grid.cannot_win_{options['goal']}", name=options["target_class"])
     return node("p", text, cls=f"line {kind}".strip())
+
+
+def _broken_base(picture: Picture, words: Words) -> Node | None:
+    """What the base model itself says nearly everywhere."""
+    found = picture["base"] and picture["base"]["degenerate"]
+    if not found:
+        return None
+    told = words("grid.broken_base", token=found["token"], share=f"{round(100 * found['share'])} %")
+    return node("p", told, cls="line danger", role="status")
 
 
 def _broken(picture: Picture, place: list[int] | None, words: Words) -> Node | None:
@@ -264,7 +276,9 @@ def _cell_state(picture: Picture, place: list[int], words: Words) -> tuple[str, 
         if status == "skipped":
             return f"{told.removesuffix('.')}. {words('grid.skipped_advice')}", "quiet"
         return told, "warn" if status == "failed" else "quiet"
-    passes = picture["passes"][row][column]
+    passes, base = picture["passes"][row][column], picture["base"]
+    if passes and base is not None and base["lms"] == 0:
+        return words("grid.lms_decides_nothing"), "warn"
     if passes is False:
         return words("grid.below"), "warn"
     return words("grid.passes" if passes else "grid.final_line"), "good"

@@ -82,6 +82,27 @@ def test_a_broken_winner_is_said_to_be_broken_and_its_lms_explained() -> None:
     assert sane.degenerate is None and "broken" not in sane.why
 
 
+def test_a_base_that_is_broken_itself_is_told_and_an_lms_of_0_decides_nothing() -> None:
+    she = said(1.0, 1.0)
+    base, cell = score(None, 0.1, 0.0, she), score(Cell(-1, 0.5), 0.4, 0.0, she)
+    chosen = select(QUESTION, base, [cell])
+    assert chosen.base_degenerate == {"token": "the", "share": 1.0} and chosen.degenerate is None
+    assert "The base model itself says 'the' at 100% of the places" in chosen.why
+    assert "LMS is 0: every cell passes, and the LMS decides nothing" in chosen.why
+    told = picture_of(QUESTION, GRID, replace(base, rows_done=3), [cell])["base"]
+    assert told is not None and told["degenerate"] == chosen.base_degenerate
+    sane = select(QUESTION, BASE, [SANE])
+    assert sane.base_degenerate is None and "itself" not in sane.why and "decides nothing" not in sane.why
+
+
+def test_what_a_base_says_everywhere_is_no_fault_where_it_is_right() -> None:
+    assert said(0.7, 0.8).broken_alone() == {"token": "the", "share": 0.7}
+    assert said(0.48, 0.95).broken_alone() == {"token": "the / ,", "share": 0.95}
+    assert said(0.7, 0.8, right=0.6).broken_alone() is None and said(0.49, 0.8).broken_alone() is None
+    assert said(1.0, 1.0, places=11).broken_alone() is None
+    assert MostSaid("the", 1.0).broken_alone() is None, "nobody knows what is right there"
+
+
 def test_a_picture_tells_which_cells_are_broken() -> None:
     picture = picture_of(QUESTION, GRID, BASE, [SANE, BROKEN])
     assert picture["degenerate"] == [[None, {"token": "[CLS]", "share": 0.97, "base_share": 0.12}]]
