@@ -29,13 +29,13 @@ from gradiend_ui.engine.answers.model import (
 from gradiend_ui.engine.base.base_model import Model
 from gradiend_ui.engine.base.objectives import MASKED, SEQ2SEQ
 from gradiend_ui.engine.compare.continuation import Continuation, changed_tokens, continue_texts, spelled_pieces
+from gradiend_ui.engine.compare.names import TokenNames
 from gradiend_ui.engine.compare.sentences import Sentence, batch_of, continued_ids, read_sentence
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData, BadGrid, TooLarge, shown
 from gradiend_ui.engine.files.bounded_cache import Memory
 from gradiend_ui.engine.model import ModelWithGradiend
 from gradiend_ui.engine.scoring.known_words import check_known_words
-from gradiend_ui.engine.scoring.lms_measure import spelled
 from gradiend_ui.engine.scoring.objectives.choice import build_objective
 from gradiend_ui.engine.scoring.padding import is_padding_read
 from gradiend_ui.engine.scoring.readout import Batch, EncoderReadout, Readout
@@ -96,6 +96,11 @@ class Comparison:
         kind = (cell, "continuation", continuation)
         said = self._remembered(kind, asked, lambda new: self._continue(weights.model, new, continuation))
         return Column(cell, readings, said)
+
+    def names(self, whole_word: bool) -> TokenNames:
+        """How tokens are written at a mask; whole_word: whether its word is read as one of its own."""
+        words = [word for own in (self.targets.words or {}).values() for word in own]
+        return TokenNames(self.model.tokenizer, tuple(words), whole_word)
 
     def _remembered(
         self, kind: tuple[Any, ...], asked: Mapping[str, Sentence], compute: Callable[[list[Sentence]], list[Any]]
@@ -204,7 +209,7 @@ def side_by_side(
     return [
         {"text": text, "masks": [], "error": errors[place]}
         if place in errors
-        else _answer(asked.model, columns, sentences[place], top_k)
+        else _answer(asked, columns, sentences[place], top_k)
         for place, text in enumerate(texts)
     ]
 
@@ -315,32 +320,31 @@ def _by_objective(
 # --- the answer ------------------------------------------------------------------------------------------------------
 
 
-def _answer(model: ModelWithGradiend, columns: Sequence[Column], sentence: Sentence, top_k: int) -> ComparedText:
-    text = sentence.text
+def _answer(asked: Comparison, columns: Sequence[Column], sentence: Sentence, top_k: int) -> ComparedText:
+    text, model = sentence.text, asked.model
+    names = [asked.names(whole_word) for whole_word in sentence.whole_words]
     read = [column.readings[text] for column in columns]
     answer: ComparedText = {
         "text": text,
-        "masks": [_mask(model, columns, read, mask, top_k) for mask in range(len(sentence.points))],
+        "masks": [_mask(names[mask], columns, read, mask, top_k) for mask in range(len(sentence.points))],
     }
     if columns[0].continuations:
         answer["continuation"] = _continuation(model, columns, text)
     return answer
 
 
-def _mask(
-    model: ModelWithGradiend, columns: Sequence[Column], read: Sequence[Reading], mask: int, top_k: int
-) -> ComparedMask:
+def _mask(names: TokenNames, columns: Sequence[Column], read: Sequence[Reading], mask: int, top_k: int) -> ComparedMask:
     probs = [reading.probs[mask] for reading in read]
     tops = [_top_ids(p, top_k) for p in probs]
     described: list[ColumnReading] = [
         {
             **_where(column.cell),
-            "top": [_entry(model, token, p, probs[0]) for token in top],
+            "top": [_entry(names, token, p, probs[0]) for token in top],
             "classes": reading.classes[mask],
         }
         for column, reading, p, top in zip(columns, read, probs, tops, strict=True)
     ]
-    tokens = _union(model, probs, tops)
+    tokens = _union(names, probs, tops)
     return {"position": mask, "base": described[0], "cells": described[1:], "tokens": tokens}
 
 
@@ -349,20 +353,17 @@ def _top_ids(probs: Tensor, top_k: int) -> list[int]:
     return found
 
 
-def _union(model: ModelWithGradiend, probs: Sequence[Tensor], tops: Sequence[list[int]]) -> list[TokenLine]:
+def _union(names: TokenNames, probs: Sequence[Tensor], tops: Sequence[list[int]]) -> list[TokenLine]:
     """Every token that some column lists, with its probability in all of them; the largest anywhere comes first."""
     ids = list(dict.fromkeys(token for top in tops for token in top))
     table = [[finite_or_none(float(p[token])) for p in probs] for token in ids]
     rows = sorted(zip(ids, table, strict=True), key=lambda row: max(p or 0.0 for p in row[1]), reverse=True)
-    return [
-        {"token": spelled(model.tokenizer, token), "id": token, "base": values[0], "cells": values[1:]}
-        for token, values in rows
-    ]
+    return [{"token": names.of(token), "id": token, "base": values[0], "cells": values[1:]} for token, values in rows]
 
 
-def _entry(model: ModelWithGradiend, token: int, probs: Tensor, base: Tensor) -> TopToken:
+def _entry(names: TokenNames, token: int, probs: Tensor, base: Tensor) -> TopToken:
     return {
-        "token": spelled(model.tokenizer, token),
+        "token": names.of(token),
         "id": token,
         "p": finite_or_none(float(probs[token])),
         "change": finite_or_none(float(probs[token] - base[token])),
