@@ -397,6 +397,22 @@ def test_a_broken_base_is_told(make_picture, options, language, said) -> None:
     assert said not in text_of(build_reason(make_picture(), options, CELL, Words(language)))
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("goal", ["strengthen", "weaken"])
+def test_a_winner_that_does_the_opposite_is_told(make_picture, options, language, goal) -> None:
+    words, chosen = Words(language), {**make_picture()["selection"], "against_goal": True}
+    asked = {**options, "goal": goal}
+    for others, key in ((False, "none"), (True, "kept")):
+        told = {**chosen, "others_gain": others}
+        text = text_of(build_reason(make_picture(selection=told), asked, CELL, words))
+        assert words(f"grid.{key}_{goal}", name="F") in text
+    winner = {**WINNER, "target_class": "F", "lms_ratio": 1.0, "fallback": False, "degenerate": None}
+    row = text_of(build_reason(make_picture(winners=[{**winner, "against_goal": True}]), asked, CELL, words))
+    assert f"({words('grid.opposite_badge')})" in row
+    usual = text_of(build_reason(make_picture(winners=[winner]), asked, CELL, words))
+    assert words("grid.opposite_badge") not in usual and words(f"grid.none_{goal}", name="F") not in usual
+
+
 def test_a_swept_run_has_no_such_note(make_picture, options, words) -> None:
     assert "imported" not in str(build_reason(make_picture(), options, CELL, words))
 

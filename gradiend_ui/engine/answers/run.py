@@ -207,6 +207,8 @@ class SelectionAnswer(CellPlace):
     degenerate: Degenerate | None
     direction_known: NotRequired[bool]
     base_degenerate: NotRequired[MostSaidJson | None]
+    against_goal: NotRequired[bool]
+    others_gain: NotRequired[bool]
 
 
 class Winner(CellPlace):
@@ -219,6 +221,7 @@ class Winner(CellPlace):
     lms_ratio: Number
     fallback: bool
     degenerate: Degenerate | None
+    against_goal: NotRequired[bool]
 
 
 class BaseNumbers(TypedDict):

@@ -24,7 +24,12 @@ from gradiend_ui.engine.selection.policies import (
     smallest_step,
 )
 from gradiend_ui.engine.selection.winner_facts import facts_of, threshold_of
-from gradiend_ui.engine.selection.winner_sentences import explain, explain_both_signs, explain_width
+from gradiend_ui.engine.selection.winner_sentences import (
+    explain,
+    explain_against_goal,
+    explain_both_signs,
+    explain_width,
+)
 from gradiend_ui.engine.values import (
     BOTH_SIGNS,
     WINNER_GOALS,
@@ -197,6 +202,7 @@ class Selection:
     nothing would. decision: both in a sentence. degenerate: what the chosen cell says nearly everywhere, None where it
     is not broken. direction_known: False where cells of both signs took part because nobody knows which strengthens
     the class. base_degenerate: what the base model itself says nearly everywhere, None where it does not.
+    against_goal: the chosen cell's metric is below the base's; others_gain: that of a cell that was turned down is not.
     """
 
     feature_factor: float
@@ -217,6 +223,8 @@ class Selection:
     degenerate: Degenerate | None = None
     direction_known: bool = True
     base_degenerate: MostSaidJson | None = None
+    against_goal: bool = False
+    others_gain: bool = False
 
     def to_json(self) -> SelectionAnswer:
         return cast(SelectionAnswer, asdict(self))
@@ -287,11 +295,12 @@ def select(
         (c for c in candidates if id(c) not in accepted and (fallback or c.metrics[name] > chosen.metrics[name])), None
     )
     probability = chosen.metrics[name] if question.goal == "strengthen" else 1.0 - chosen.metrics[name]
+    base_value = finite_or_none(question.metric(base))
     selection = Selection(
         feature_factor=chosen.id["feature_factor"],
         learning_rate=chosen.id["learning_rate"],
         value=chosen.metrics[name],
-        base_value=finite_or_none(question.metric(base)),
+        base_value=base_value,
         probability=probability,
         base_probability=finite_or_none(question.probability(base)),
         lms=chosen.lms,
@@ -305,10 +314,13 @@ def select(
         degenerate=next((degenerate(s, base) for s in scores if s.cell and _id_of(s.cell) == chosen.id), None),
         direction_known=question.any_feature_factor or question.target_class in question.strengthening,
         base_degenerate=base_degenerate(base),
+        against_goal=base_value is not None and chosen.metrics[name] < base_value,
+        others_gain=base_value is not None and any(c.metrics[name] > base_value for c in candidates),
     )
     won = facts_of(selection.to_json(), threshold_of(question.policy))
     what = f"P({question.target_class})" if question.goal == "strengthen" else f"1 - P({question.target_class})"
-    why = explain(what, won) + ("" if won.direction_known else explain_both_signs(question.target_class))
+    why = explain(what, won) + explain_against_goal(question.goal, question.target_class, won)
+    why += "" if won.direction_known else explain_both_signs(question.target_class)
     return replace(selection, why=why, decision=explain_width(won))
 
 
@@ -400,6 +412,7 @@ def winners_of(
                     "lms_ratio": lms_ratio(chosen.lms, chosen.base_lms),
                     "fallback": chosen.fallback,
                     "degenerate": chosen.degenerate,
+                    "against_goal": chosen.against_goal,
                 }
             )
     return found

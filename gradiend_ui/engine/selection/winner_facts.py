@@ -31,7 +31,7 @@ class WinnerFacts:
     value / base_value: the metric (for weaken 1 - P); lms_ratio: LMS / base LMS, None for a base of 0; threshold: the
     share of the base's LMS that the policy asks for, None where it asks for none; fallback: no cell passed, the
     smallest step was taken; rejected: the first better cell that was turned down. threshold_tokens, decided_by_tokens,
-    degenerate, direction_known and base_degenerate as in `winner.Selection`.
+    degenerate, direction_known, base_degenerate, against_goal and others_gain as in `winner.Selection`.
     """
 
     feature_factor: float
@@ -52,6 +52,8 @@ class WinnerFacts:
     degenerate: Degenerate | None = None
     direction_known: bool = True
     base_degenerate: MostSaidJson | None = None
+    against_goal: bool = False
+    others_gain: bool = False
 
     @property
     def lms_decides_nothing(self) -> bool:
@@ -96,6 +98,8 @@ def facts_of(selection: SelectionAnswer, threshold: float | None) -> WinnerFacts
         degenerate=selection.get("degenerate"),
         direction_known=selection.get("direction_known", True),
         base_degenerate=selection.get("base_degenerate"),
+        against_goal=selection.get("against_goal", False),
+        others_gain=selection.get("others_gain", False),
     )
 
 

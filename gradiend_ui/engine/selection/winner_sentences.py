@@ -59,6 +59,16 @@ def _explain(what: str, won: WinnerFacts) -> str:
     return f"{sentence} {where} has {other.value:.3g} but LMS {kept} < {won.threshold:g}."
 
 
+def explain_against_goal(goal: str, target_class: str, won: WinnerFacts) -> str:
+    """What follows a winner that does the opposite of the goal; nothing for any other."""
+    if not won.against_goal:
+        return ""
+    does = f"{goal}s {target_class}"
+    that = f"{does} and keeps the LMS" if won.others_gain else f"that may win {does}"
+    more = "less" if goal == "strengthen" else "more"
+    return f" No cell of the grid {that}: this one says {target_class} {more} than the base does."
+
+
 def explain_both_signs(target_class: str) -> str:
     """What follows the winner of a class whose direction nobody knows."""
     return f" The direction of {target_class} is not known: cells of every feature factor took part."

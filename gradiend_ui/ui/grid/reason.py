@@ -40,9 +40,17 @@ def verdict(won: WinnerFacts, options: SelectOptions, words: Words) -> str:
     """One to three sentences: the winner with its numbers, the first better cell that was turned down, and that nobody
     knows which sign is the class's."""
     told = _chosen(won, options, words)
+    if won.against_goal:
+        told += f" {_opposite(won, options, words)}"
     if won.lms_decides_nothing:
         told += f" {words('grid.lms_decides_nothing')}"
     return told if won.direction_known else f"{told} {words('grid.why_both_signs', name=options['target_class'])}"
+
+
+def _opposite(won: WinnerFacts, options: SelectOptions, words: Words) -> str:
+    """That the winner does the opposite of the goal."""
+    which = "kept" if won.others_gain else "none"
+    return words(f"grid.{which}_{options['goal']}", name=options["target_class"])
 
 
 def _chosen(won: WinnerFacts, options: SelectOptions, words: Words) -> str:
@@ -304,7 +312,12 @@ def _winner(selection: SelectionAnswer | None, options: SelectOptions, partial: 
     has_width = won.threshold_tokens is not None
     return node(
         "div",
-        node("p", verdict(won, options, words), cls="why danger" if won.fallback else "why", role="status"),
+        node(
+            "p",
+            verdict(won, options, words),
+            cls="why danger" if won.fallback or won.against_goal else "why",
+            role="status",
+        ),
         facts(
             None if partial else fact("runner_up", _other(won.runner_up, words)),
             None if partial else fact("rejected", _other(won.rejected, words)),
@@ -366,4 +379,8 @@ def _winner_row(winner: Winner, cell: CellPlace | None, words: Words) -> Node:
 
 
 def _marks(winner: Winner) -> tuple[tuple[str, bool], ...]:
-    return ("fallback", winner["fallback"]), ("broken", winner.get("degenerate") is not None)
+    return (
+        ("fallback", winner["fallback"]),
+        ("broken", winner.get("degenerate") is not None),
+        ("opposite", winner.get("against_goal", False)),
+    )
