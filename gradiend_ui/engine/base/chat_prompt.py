@@ -7,15 +7,14 @@ Apache-2.0). Knows strings; no tokenizer, no model. Targets and continuations ar
 
 from __future__ import annotations
 
+from gradiend_ui.engine.answers.remarks import remark
+
 SYSTEM_WORDS = (
     "\n    You are a language model that completes sentences. Predict the next word that naturally follows the given"
     " text. \n    Return only that word — no punctuation, no quotes, and no explanations.\n    "
 )
 BEGIN, END_OF_TURN = "<|begin_of_text|>", "<|eot_id|>"
-CHAT_WARNING = (
-    "Every text is put into a chat prompt before it is scored, as gradiend 0.2.3 does where the base model's path or "
-    "name holds 'instruct'. Load it with chat_prompt=False (also an option of /load) to score the bare texts."
-)
+CHAT_WARNING = remark("chat_prompt")
 
 
 def named_instruct(location: str) -> bool:

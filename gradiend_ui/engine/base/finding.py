@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.base.base_model import WHOLE_RIGHT_CONTEXT, BaseModel, DeviceMap, Model, Tokenizer, base_around
 from gradiend_ui.engine.base.chat_prompt import named_instruct
 from gradiend_ui.engine.base.files import holds_tokenizer
@@ -203,10 +204,7 @@ def tokenizer_left_aside(checkpoint: Checkpoint, trust: Trust) -> str | None:
         around = [Path(place)]
     if not any(map(holds_tokenizer, around)):
         return None
-    return (
-        f"config.json: metadata.tokenizer is the path of a folder {_last_of(stated)!r} on the machine that packed the "
-        "upload. It was left aside: the tokenizer of the base model in the upload is read."
-    )
+    return remark("tokenizer_aside", name=repr(_last_of(stated)))
 
 
 def head_left_aside(checkpoint: Checkpoint, trust: Trust) -> str | None:
@@ -218,10 +216,7 @@ def head_left_aside(checkpoint: Checkpoint, trust: Trust) -> str | None:
     instead = base_instead(Path(place), trust)
     if instead is None:
         return None
-    return (
-        f"{MASK_HEAD} in {Path(place).name!r} names its base model by a path of the machine that packed the upload. It "
-        f"was left aside: the model in {instead.name!r}, beside it in the upload, is read."
-    )
+    return remark("head_aside", file=MASK_HEAD, name=repr(Path(place).name), other=repr(instead.name))
 
 
 def _last_of(stated: str) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.base.files import (
     ADDED_TOKENS,
     GENERATION,
@@ -86,7 +87,7 @@ def build_from_folder(
     clean = Path(stage) / CLEAN
     notes = build(path, clean, pickled=not strangers)
     if packed:
-        sentence = f"Left in the zip unread, as it is not needed here: {_listed(packed)}."
+        sentence = remark("files_left", names=_listed(packed))
         notes["."] = [*notes.get(".", ()), sentence]
     source = source or checkpoint_in(clean).relative_to(clean).as_posix()
     named = _named_on_the_hub(clean, clean / source)
@@ -197,7 +198,7 @@ class _Folder:
         text = json.dumps(clean.content, indent=2, ensure_ascii=False, allow_nan=False)
         (self.target / name).write_text(text, encoding="utf-8")
         if clean.left_out:
-            self.notes.append(f"{self._where(name)}: left out, as it is not needed here: {_listed(clean.left_out)}.")
+            self.notes.append(remark("fields_left", file=self._where(name), names=_listed(clean.left_out)))
 
     def _take(self, name: str) -> None:
         """The file as it is."""

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.checkpoint.run_folder import leads_out
 from gradiend_ui.engine.data.neutral_texts import check_neutral
 from gradiend_ui.engine.data.rows import MASK, Candidate, EvalData, checked_rows, read_rows, read_table
@@ -60,15 +61,17 @@ def recover(folder: Path, source: str | None = None) -> tuple[Recovered | None, 
             with counted_alone():  # one of them is taken
                 found = recovered_from(path, source)
         except (BadData, TooLarge) as error:
-            warnings.append(f"No rows were recovered from {path.name}: {error}")
+            warnings.append(remark("not_recovered", file=path.name, why=error))
             continue
         if best is None or len(found.rows.rows) > len(best[1].rows.rows):
             best = (path.name, found)
     if best is None:
         return None, tuple(warnings)
     name, found = best
-    texts = f" and {len(found.neutral)} neutral texts" if found.neutral else ""
-    return found, (f"{len(found.rows.rows)} rows{texts} recovered from {name}; the file may be capped or balanced.",)
+    count, texts = len(found.rows.rows), len(found.neutral)
+    if texts:
+        return found, (remark("recovered_both", count=count, texts=texts, file=name),)
+    return found, (remark("recovered", count=count, file=name),)
 
 
 def recovered_from(path: Path, source: str | None = None) -> Recovered:
@@ -196,9 +199,7 @@ def _with_recovered(found: Companions, run: Path, source: str | None, trust: Tru
     """The same with rows out of the run's csv, where it has one, and the neutral texts that lie beside it."""
     sizes = [path.stat().st_size for path in run.glob(ENCODED_VALUES) if path.is_file()] if trust.public else []
     if any(size > STRANGERS_CSV_BYTES for size in sizes):
-        told = (
-            f"No rows were recovered from {ENCODED_VALUES}: files over {STRANGERS_CSV_BYTES // 2**20} MB are not read."
-        )
+        told = remark("not_recovered_large", file=ENCODED_VALUES, most=STRANGERS_CSV_BYTES // 2**20)
         return replace(found, warnings=(*found.warnings, told))
     recovered, warnings = recover(run, source)
     if recovered is None:
@@ -248,7 +249,7 @@ def _file_name(value: object, what: str) -> str:
 def _not_read(stated: object, error: Exception) -> str:
     """The warning on a table that was not read, by its name where it has one."""
     plain = isinstance(stated, str) and can_be_name(stated)
-    return f"{stated} was not read: {error}" if plain else f"A table was not read: {error}"
+    return remark("file_unread", file=stated, why=error) if plain else remark("table_unread", why=error)
 
 
 def _rows_of(folder: Path, manifest: Mapping[str, Any], read: Reader, warnings: list[str]) -> EvalData | None:
@@ -268,13 +269,13 @@ def _neutral_of(
     named = manifest.get("neutral") or {path.stem: path.name for path in _tables(folder, "neutral")}
     neutral: dict[str, tuple[str, ...]] = {}
     if not isinstance(named, Mapping) or len(named) > MAX_SETS or any(len(name) > MAX_SET_NAME for name in named):
-        warnings.append(f"{MANIFEST} was not read: neutral must map at most {MAX_SETS} names to files.")
+        warnings.append(remark("sets_unread", file=MANIFEST, most=MAX_SETS))
         return neutral
     for name, stated in named.items():
         try:
             found = check_neutral(_whole(folder / _file_name(stated, "neutral"), read))
             neutral[str(name)] = found.texts
-            warnings += [f"{stated}: {note}" for note in found.notes]
+            warnings += [remark("table_note", file=stated, note=note) for note in found.notes]
         except (BadData, TooLarge, Failed) as error:
             warnings.append(_not_read(stated, error))
     return neutral

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.errors import BadCheckpoint, BadData, shown
 from gradiend_ui.engine.files.model_files import CONTEXT, TRAINING
 from gradiend_ui.engine.values import SOURCES
 
 MAX_TARGET_NAME = 200
-SOURCE_ASSUMED = "No file tells the source of the gradients: 'factual' is assumed."
+SOURCE_ASSUMED = remark("source_assumed")
 
 
 class FeatureDefinition(Protocol):
@@ -35,11 +36,11 @@ def source_of(context: Mapping[str, Any], training: Mapping[str, Any], warnings:
     stated, trained = context.get("source"), value_at(training, "training_args", "source")
     if trained in SOURCES:
         if stated is not None and stated != trained:
-            warnings.append(f"{CONTEXT} says source {shown(stated)}, {TRAINING} {trained!r}: the latter counts.")
+            warnings.append(_contradicted(CONTEXT, shown(stated), TRAINING, repr(trained)))
         return str(trained)
     if stated in SOURCES:
         if trained is not None:
-            warnings.append(f"{TRAINING} says source {shown(trained)}, {CONTEXT} {stated!r}: the latter counts.")
+            warnings.append(_contradicted(TRAINING, shown(trained), CONTEXT, repr(stated)))
         return str(stated)
     for file, value in ((CONTEXT, stated), (f"{TRAINING}: training_args", trained)):
         if value is not None:
@@ -51,13 +52,17 @@ def source_of(context: Mapping[str, Any], training: Mapping[str, Any], warnings:
     return "factual"
 
 
+def _contradicted(first: str, one: str, second: str, other: str) -> str:
+    return remark("source_contradicted", first=first, one=one, second=second, other=other)
+
+
 def target_of(context: Mapping[str, Any], warnings: list[str]) -> str:
     """What the GRADIEND was trained to give out; it changes no number of a rewrite, so that an unknown one is said."""
     target = context.get("target", "diff")
     if not isinstance(target, str) or len(target) > MAX_TARGET_NAME:
         raise BadCheckpoint(f"{CONTEXT}: target must be a short text, not {shown(target)}.")
     if target not in SOURCES:
-        warnings.append(f"{CONTEXT} says target {shown(target)}, and none of {', '.join(SOURCES)}: it stays so.")
+        warnings.append(remark("target_unknown", file=CONTEXT, stated=shown(target), known=", ".join(SOURCES)))
     return target
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.checkpoint.context import value_at
 from gradiend_ui.engine.errors import BadCheckpoint, shown
 from gradiend_ui.engine.files.model_files import CONTEXT, TRAINING
@@ -20,7 +21,6 @@ from gradiend_ui.engine.values import ENOUGH_CLASSES, MAX_CLASS_NAME, MAX_CLASSE
 
 NORMALISED_CORRELATION = 0.6
 """From here on the reference turns a normalised encoder the way of its labels."""
-BOTH_SIGNS_SWEPT = "Both signs of the feature factor are swept until encoding_direction says which way each class lies."
 UNDIRECTED = "undirected_"
 """How the codes of what is told of a direction that is not known begin."""
 SIDES = {1.0: "positive", -1.0: "negative"}
@@ -56,11 +56,12 @@ class Direction:
     note: DirectionNote | None = None
 
 
-def _open(what: str, sentence: str, values: Mapping[str, object], classes: Iterable[str] = ()) -> DirectionNote:
-    return DirectionNote(f"{UNDIRECTED}{what}", f"{sentence} {BOTH_SIGNS_SWEPT}", values, tuple(classes))
+def _open(what: str, values: Mapping[str, object], classes: Iterable[str] = ()) -> DirectionNote:
+    why = remark(f"direction_{what}", **{"file": TRAINING, **values})
+    return DirectionNote(f"{UNDIRECTED}{what}", remark("direction_open", why=why), values, tuple(classes))
 
 
-SILENT = _open("silent", "No file tells the direction of the classes.", {})
+SILENT = _open("silent", {})
 
 
 def direction_of(context: Mapping[str, Any], training: Mapping[str, Any], warnings: list[str]) -> Direction:
@@ -81,8 +82,8 @@ def direction_of(context: Mapping[str, Any], training: Mapping[str, Any], warnin
     if any(sign * measured.get(name, 0.0) < 0 for name, sign in signs.items()):
         means = _listed({name: mean for name, mean in _means_at_best(training, [])[0].items() if signs.get(name)})
         told = ", ".join(f"{name} {sign:+g}" for name, sign in signs.items() if sign)
-        sentence = f"{CONTEXT} says {told}; the encoder's means at the best step say otherwise ({means}; {TRAINING})."
-        note = DirectionNote("direction_contradicted", f"{sentence} The former counts.", {"told": told, "means": means})
+        sentence = remark("direction_contradicted", file=CONTEXT, told=told, means=means, other=TRAINING)
+        note = DirectionNote("direction_contradicted", sentence, {"told": told, "means": means})
     return Direction(signs, CONTEXT, note)
 
 
@@ -92,14 +93,12 @@ def why_undirected(signs: Mapping[str, float], where: str) -> DirectionNote | No
     if not signs:
         return SILENT
     if not directed:
-        return _open("stated_zero", f"{where} gives no class the direction 1 or -1.", {"file": where}, signs)
+        return _open("stated_zero", {"file": where}, signs)
     values = {"file": where, "classes": ", ".join(directed), "sign": f"{signs[directed[0]]:+g}"}
     if len(directed) < ENOUGH_CLASSES:
-        sentence = f"{where} gives only {values['classes']} a direction ({values['sign']})."
-        return _open("stated_one", sentence, values, signs)
+        return _open("stated_one", values, signs)
     if _are_one(signs):
-        sentence = f"{where} gives {values['classes']} the same direction, {values['sign']}."
-        return _open("stated_same", sentence, values, signs)
+        return _open("stated_same", values, signs)
     return None
 
 
@@ -119,9 +118,7 @@ def _stated_signs(stated: Mapping[str, object], warnings: list[str]) -> dict[str
                 f"{CONTEXT}: the direction of class {name!r} must be a number, not {shown(value)}: write 1, -1 or 0."
             )
         if isinstance(value, str) or number not in (-1, 0, 1):
-            warnings.append(
-                f"{CONTEXT} gives class {name!r} the direction {shown(value)}, and not 1, -1 or 0: its sign counts."
-            )
+            warnings.append(remark("direction_no_sign", file=CONTEXT, name=repr(name), stated=shown(value)))
         signs[name] = _sign(number)
     return signs
 
@@ -153,7 +150,7 @@ def _check_names(values: Mapping[str, object], file: str) -> None:
 
 
 FROM_TRAINING = DirectionNote(
-    "direction_from_training", f"The direction of each class was taken from {TRAINING}: {CONTEXT} has none."
+    "direction_from_training", remark("direction_from_training", file=TRAINING, other=CONTEXT)
 )
 
 
@@ -164,8 +161,7 @@ def _measured(training: Mapping[str, Any], warnings: list[str]) -> Direction:
         return Direction({}, note=SILENT if step is None else _unrecorded(step))
     values: dict[str, object] = {"means": _listed(means), "step": step}
     if len(means) < ENOUGH_CLASSES:
-        sentence = f"{TRAINING} has the encoder's mean of one class only ({values['means']})."
-        return Direction({}, note=_open("one_class", sentence, values, means))
+        return Direction({}, note=_open("one_class", values, means))
     pair = _pair(training, means)
     if pair is None:
         return _of_sides(training, means, values)
@@ -176,13 +172,11 @@ def _measured(training: Mapping[str, Any], warnings: list[str]) -> Direction:
         return Direction(told, TRAINING, FROM_TRAINING)
     if _is_normalised(training, pair, means):
         told = {**dict.fromkeys(means, 0.0), pair[0]: 1.0, pair[1]: -1.0}
-        sentence = f"The direction of each class was read around the middle of the encoder's means ({values['means']}"
-        note = DirectionNote("direction_from_middle", f"{sentence}; {TRAINING}): the run normalised it.", values)
+        sentence = remark("direction_from_middle", means=values["means"], file=TRAINING)
+        note = DirectionNote("direction_from_middle", sentence, values)
         return Direction(told, TRAINING, note)
     what = "zero_mean" if 0.0 in signs else "same_sign"
-    told_as = "do not lie on two sides of zero" if 0.0 in signs else "have the same sign"
-    sentence = f"The encoder's means at the best step {told_as} ({values['means']}; {TRAINING})."
-    return Direction({}, note=_open(what, sentence, values, means))
+    return Direction({}, note=_open(what, values, means))
 
 
 def _of_sides(training: Mapping[str, Any], means: Mapping[str, float], values: Mapping[str, object]) -> Direction:
@@ -191,12 +185,11 @@ def _of_sides(training: Mapping[str, Any], means: Mapping[str, float], values: M
     signs = {name: _sign(mean) for name, mean in means.items()}
     if set(labels.values()) == set(SIDES.values()) and set(signs.values()) == {1.0, -1.0}:
         return Direction(signs, TRAINING, FROM_TRAINING)
-    sentence = f"{TRAINING} has the encoder's means of {len(means)} classes and does not tell which two were trained."
-    return Direction({}, note=_open("pair_unknown", sentence, values, means))
+    return Direction({}, note=_open("pair_unknown", {**values, "count": len(means)}, means))
 
 
 def _unrecorded(step: str) -> DirectionNote:
-    return _open("step_unknown", f"{TRAINING} has no encoder means of its best step, {step}.", {"step": step})
+    return _open("step_unknown", {"step": step})
 
 
 def _means_at_best(training: Mapping[str, Any], warnings: list[str]) -> tuple[dict[str, float], str | None]:
@@ -241,7 +234,7 @@ def _named(found: object, labels: Mapping[float, str], *, by_label: bool, warnin
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
             means[name] = float(value)
         else:
-            warnings.append(f"{TRAINING}: the mean of class {name!r} is {shown(value)}, no number: it was left out.")
+            warnings.append(remark("mean_no_number", file=TRAINING, name=repr(name), stated=shown(value)))
     _check_names(means, TRAINING)
     return means
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.answers.checkpoint import FoundSweep
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.checkpoint.companions import run_folder_of
 from gradiend_ui.engine.checkpoint.run_folder import leads_out
 from gradiend_ui.engine.errors import BadData, BadGrid, GradiendUIError, NotFound, TooLarge, shown
@@ -221,13 +222,13 @@ def finished_sweeps(checkpoint_folder: Path) -> tuple[tuple[FinishedSweep, ...],
             continue
         file = path.relative_to(run or checkpoint_folder).as_posix()
         if leads_out(path, path.parent):
-            warnings.append(f"The finished sweep was not read: {file} is a link that leads out of its folder.")
+            warnings.append(remark("sweep_link", file=file))
             continue
         try:
             cache = read_grid_cache(path)
             _check_shown(file, cache)
         except (BadData, BadGrid, TooLarge) as error:
-            warnings.append(f"The finished sweep was not read: {error}")
+            warnings.append(remark("sweep_unread", why=error))
             continue
         found.append(FinishedSweep(file, cache))
     return tuple(found), tuple(warnings)

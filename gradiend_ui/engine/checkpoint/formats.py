@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.errors import BadCheckpoint, shown
 
 GRADIENT = "gradient"
 RESEARCH_FIELDS = ("input_dim", "latent_dim", "layers")
 FORMAT = 0
-NO_ENCODER_BIAS = "The encoder has no bias (architecture.bias_encoder): it counts as 0."
+NO_ENCODER_BIAS = remark("no_encoder_bias")
 CONVERT = "python -m gradiend_ui.engine.export.research_format OLD NEW --base-model BASE"
 MOST_NAMED = 5
 
@@ -64,17 +65,14 @@ def notes_on_format(config: Mapping[str, Any]) -> list[str]:
     notes = []
     version = config.get("format_version", FORMAT)
     if version != FORMAT:
-        notes.append(
-            f"config.json has format_version {shown(version)}, and {FORMAT} is known here: it is read as that."
-        )
+        notes.append(remark("format_version", stated=shown(version), known=FORMAT))
     names = _components(config.get("components"))
     if len(names) > 1:
         named = ", ".join(shown(name) for name in names[:MOST_NAMED])
-        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        notes.append(
-            f"The GRADIEND has {len(names)} components ({named}{more}): here they are one direction with one strength, "
-            "and a checkpoint saved from it has none."
-        )
+        if len(names) > MOST_NAMED:
+            notes.append(remark("components_many", count=len(names), names=named, more=len(names) - MOST_NAMED))
+        else:
+            notes.append(remark("components", count=len(names), names=named))
     return notes
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.checkpoint.autoencoder import Autoencoder
 from gradiend_ui.engine.checkpoint.config import (
     DECODER_BIAS,
@@ -205,18 +206,18 @@ def twin_warning(folder: Path, what: str, *, public: bool) -> str | None:
     read, other = _files(folder, ANY_WEIGHTS), _files(folder, ANY_PICKLED_WEIGHTS)
     if not read or not other:
         return None
-    both = f"{what} holds weights twice, as {read[0].name} and as {other[0].name}"
+    both = {"place": what, "read": read[0].name, "other": other[0].name, "taken": read[0].name}
     if public:
-        return f"{both}: {read[0].name} was read, and the other was not looked at."
+        return remark("twins_unseen", **both)
     if sum(path.stat().st_size for path in (*read, *other)) > MOST_BYTES:
-        return f"{both}: {read[0].name} was read, and the two are too large to be compared."
+        return remark("twins_large", **both)
     try:
         difference = first_difference(_tensors(read), _tensors(other))
     except BadCheckpoint as error:
-        return f"{both}: {read[0].name} was read; they could not be compared ({error})"
+        return remark("twins_unread", **both, why=error)
     if difference is None:
         return None
-    return f"{both}, and the two differ (at {shown(difference)}): {read[0].name} was read. Remove the wrong one."
+    return remark("twins_differ", **both, tensor=shown(difference))
 
 
 def first_difference(read: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> str | None:

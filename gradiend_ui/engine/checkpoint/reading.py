@@ -22,6 +22,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.checkpoint.config import (
     ENCODER_BIAS,
     Architecture,
@@ -219,7 +220,7 @@ def _warnings_of(config: Mapping[str, Any], architecture: Architecture, encoder_
     warnings += notes_on_format(config)
     if architecture.torch_dtype not in DTYPES:
         stated, known = shown(architecture.torch_dtype), ", ".join(DTYPES)
-        warnings.append(f"config.json: architecture.torch_dtype is {stated}, none of {known}: float32 is taken.")
+        warnings.append(remark("dtype_unknown", stated=stated, known=known))
     return warnings
 
 
@@ -275,7 +276,7 @@ def _optional_json(folder: Path, name: str, warnings: list[str]) -> dict[str, An
     try:
         return _read_json(_member(folder, name))
     except BadCheckpoint as error:
-        warnings.append(f"{error} It was ignored.")
+        warnings.append(remark("file_ignored", why=error))
         return {}
 
 

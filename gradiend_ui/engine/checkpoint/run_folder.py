@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.checkpoint.config import describes_gradiend
 from gradiend_ui.engine.errors import BadCheckpoint, Text
 from gradiend_ui.engine.files.file_names import can_be_name, followed
@@ -197,7 +198,7 @@ def _read_report(path: Path, warnings: list[str]) -> Mapping[str, Any]:
         if not isinstance(content, Mapping):
             raise ValueError("it holds no JSON object")
     except (OSError, ValueError) as error:
-        warnings.append(f"{path.parent.name}/{path.name} was not read: {error}.")
+        warnings.append(remark("report_unread", file=f"{path.parent.name}/{path.name}", why=error))
         return {}
     return content
 

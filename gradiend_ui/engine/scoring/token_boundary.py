@@ -15,6 +15,7 @@ from typing import Protocol
 
 import torch
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import EvalRow
 from gradiend_ui.engine.scoring.objectives.probabilities import Objective
@@ -52,16 +53,10 @@ class BoundaryReport:
     def warning(self) -> str | None:
         """A sentence when the reference's rule misleads, else None."""
         if self.natural > FAR * self.reference and self.natural > LEAST_MASS:
-            return (
-                f"The reference's token boundary sees almost none of the targets on the base model (total probability "
-                f"{self.reference:.2g} against {self.natural:.2g} with the natural boundary): "
-                "switch token_boundary to 'natural' to score what the model really says."
-            )
+            reference, natural = f"{self.reference:.2g}", f"{self.natural:.2g}"
+            return remark("boundary_unseen", reference=reference, natural=natural)
         if self.after_padding:
-            return (
-                f"The reference's rule reads {self.after_padding} of {self.rows} rows behind padding tokens: "
-                "switch token_boundary to 'natural' for numbers that do not depend on the other rows."
-            )
+            return remark("boundary_padding", count=self.after_padding, rows=self.rows)
         return None
 
 

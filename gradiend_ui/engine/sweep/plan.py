@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING
 from gradiend_ui.engine.base.objectives import CAUSAL
 from gradiend_ui.engine.data.columns import of_known_classes_only, ordered_classes
@@ -339,9 +340,9 @@ def _warnings(
 ) -> tuple[str, ...]:
     found = [CHAT_WARNING] if model.base.chat_prompt else []
     if texts_are_rows:
-        found.append("No neutral texts: the LMS is measured on the evaluation rows, target tokens left out.")
+        found.append(remark("no_neutral"))
     if targets.row_wise:
-        found.append("Classes share a target token, or targets is 'label': each row is scored by its own two tokens.")
+        found.append(remark("row_wise"))
     note = model.checkpoint.direction_note
     if note is not None and note.is_open:
         found.append(note.sentence)

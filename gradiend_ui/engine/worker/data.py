@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.checkpoint.companions import Companions
 from gradiend_ui.engine.checkpoint.reading import Checkpoint
 from gradiend_ui.engine.data.columns import counted_as, of_known_classes, of_known_classes_only
@@ -55,7 +56,7 @@ class SweepData:
                     "companions", checkpoint.folder, reads=trust.homes, source=checkpoint.source, homes=homes
                 )
             except (BadData, TooLarge, Failed) as error:
-                return Companions(warnings=(f"The data beside the checkpoint was not read: {error}",))
+                return Companions(warnings=(remark("data_unread", why=error),))
             companions = companions_from(plain)
             self.kept.keep(key, companions, _size_of(companions))
         return companions

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.answers.checkpoint import DIRECTION, NEUTRAL, ROWS, Assumed, CheckpointFacts, Seed
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.base.chat_prompt import CHAT_WARNING, named_instruct
 from gradiend_ui.engine.checkpoint.companions import RECOVERED, Companions, run_folder_of
 from gradiend_ui.engine.checkpoint.context import SOURCE_ASSUMED
@@ -131,8 +132,7 @@ def _of_the_data(companions: Companions) -> Found:
         )
         found.append(("rows_recovered", told, {"count": len(companions.rows.rows)}))
     if not companions.neutral:
-        sentence = "No neutral texts: the LMS is measured on the evaluation rows, target tokens left out."
-        found.append(("neutral_rows", sentence, {}))
+        found.append(("neutral_rows", remark("no_neutral"), {}))
     elif companions.neutral_set == RECOVERED:
         count = len(companions.neutral[RECOVERED])
         sentence = f"{count} neutral texts were recovered from the run; spaces and case may not be the original's."
@@ -140,7 +140,7 @@ def _of_the_data(companions: Companions) -> Found:
     return found
 
 
-NO_ROWS = "No evaluation rows lie beside this checkpoint: give rows to start a sweep."
+NO_ROWS = remark("no_rows")
 ROUNDED_BYTES = 2
 
 
@@ -216,8 +216,9 @@ def _classes_of(loaded: Loaded) -> tuple[list[str] | None, list[str]]:
             classes = None
             warnings.append(str(error))
         if rows.rejected:
-            first = f"row {rows.rejected[0].number + 1}: {rows.rejected[0].reason}"
-            warnings.append(f"{len(rows.rejected)} evaluation rows cannot be scored (first: {first}).")
+            first = rows.rejected[0]
+            count, row = len(rows.rejected), first.number + 1
+            warnings.append(remark("rows_rejected", count=count, row=row, reason=first.reason))
     return classes, warnings
 
 

@@ -31,6 +31,7 @@ from gradiend_ui.ui.data.choice import (
     table_of,
     words_of,
 )
+from gradiend_ui.ui.kit.remarks import told_remark
 from gradiend_ui.ui.kit.tree import Node, explained, node, pick
 from gradiend_ui.ui.kit.words import Words
 
@@ -335,7 +336,7 @@ def build_measured(report: NeutralReport, words: Words) -> Node:
         ),
         *(node("p", note, cls="warn" if is_odd else "quiet") for note, is_odd in notes_of(report, words)),
         *samples_of(report["first"], words),
-        *(node("p", warning, cls="warn") for warning in report["warnings"]),
+        *(node("p", told_remark(warning, words), cls="warn") for warning in report["warnings"]),
         cls="measured",
         role="status",
     )

@@ -3,7 +3,7 @@
 The texts are in `language/<code>/<section>.toml`, one file per step; a key is `section.name`. A folder is a language:
 `register_language` takes one from anywhere. `<name>_help` is the sentence that one hover away tells what a number
 means, its range and its direction. Of the engine's refusals those that the ordinary use of a page meets have a text
-here, too; the others, and its warnings, are English in every language. Knows no widget.
+here, too; the others are English in every language. Its warnings have one each (`kit/remarks.py`). Knows no widget.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from gradiend_ui.engine.answers.checkpoint import Assumed, Card, FoundSweep, Mem
 from gradiend_ui.engine.base.objectives import objective_named
 from gradiend_ui.engine.values import GIGABYTE, MEGABYTE
 from gradiend_ui.figures.numbers import percent, signed, three_digits
+from gradiend_ui.ui.kit.remarks import told_remark
 from gradiend_ui.ui.kit.tree import Node, explained, facts, node, pick
 from gradiend_ui.ui.kit.words import Words
 
@@ -214,7 +215,7 @@ def _seed(seed: Seed, words: Words) -> list[Node | str]:
 def _sentence(item: Assumed, words: Words) -> Node:
     """In the page's language where it is a known assumption, as the engine says it otherwise."""
     if item["what"] not in CORRECTIONS:
-        return node("span", str(item["sentence"]))
+        return node("span", told_remark(str(item["sentence"]), words))
     key = item["what"] if item["what"] in OPEN_DIRECTIONS else f"assumed_{item['what']}"
     return node("span", words(f"load.{key}", **item["values"]))
 
@@ -237,6 +238,6 @@ def _notes(notes: Sequence[str], words: Words) -> Node | None:
     if not notes:
         return None
     if len(notes) == 1:
-        return node("div", node("p", notes[0]), cls="warnings")
+        return node("div", node("p", told_remark(notes[0], words)), cls="warnings")
     summary = node("summary", words.counted("load.notes", len(notes)))
-    return node("details", summary, *(node("p", text) for text in notes), cls="warnings")
+    return node("details", summary, *(node("p", told_remark(text, words)) for text in notes), cls="warnings")

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
@@ -77,10 +78,7 @@ class ClmNextToken:
         """See `Objective.warnings`."""
         found: list[str] = []
         if self.unscorable:
-            found.append(
-                f"{len(self.unscorable)} of {len(self._rows)} rows score nothing: "
-                "their mask lies without text to its left."
-            )
+            found.append(remark("nothing_left", count=len(self.unscorable), rows=len(self._rows)))
         if self.token_boundary == REFERENCE:
             scorable = [row for place, row in enumerate(self._rows) if place not in set(self.unscorable)]
             report = boundary_report(

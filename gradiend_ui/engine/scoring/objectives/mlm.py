@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
@@ -78,8 +79,7 @@ class MlmMaskToken:
         """See `Objective.warnings`."""
         found: list[str] = []
         if self.unscorable:
-            cut_off = f"{len(self.unscorable)} of {len(self._rows)}"
-            found.append(f"{cut_off} rows score nothing: their mask lies behind the length limit.")
+            found.append(remark("behind_limit", count=len(self.unscorable), rows=len(self._rows)))
         if self.token_boundary == REFERENCE and self._base.two_boundaries:
             scorable = [row for place, row in enumerate(self._rows) if place not in set(self.unscorable)]
             report = boundary_report(

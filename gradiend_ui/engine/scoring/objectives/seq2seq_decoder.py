@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData, shown
@@ -69,8 +70,7 @@ class Seq2SeqDecoder:
 
     def warnings(self) -> tuple[str, ...]:
         """See `Objective.warnings`."""
-        name = self._base.objective
-        return (f"{name} is experimental: 'seq2seq_encoder_mlm' is the tried way to score this model.",)
+        return (remark("experimental", name=self._base.objective),)
 
     def _moved_by_padding(self, tried: Model, asked: Sequence[Asked]) -> bool:
         def build(places: Sequence[int], _side: str) -> Batch:

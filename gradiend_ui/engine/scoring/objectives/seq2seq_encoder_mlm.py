@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
@@ -87,8 +88,7 @@ class Seq2SeqEncoderMlm:
         """See `Objective.warnings`."""
         found: list[str] = []
         if self.cut_off:
-            rows = f"{len(self.cut_off)} of {len(self._rows)} rows"
-            found.append(f"{rows} count as probability 0: their mask lies behind the length limit.")
+            found.append(remark("zero_behind_limit", count=len(self.cut_off), rows=len(self._rows)))
         if self.token_boundary == REFERENCE and self._base.two_boundaries:
             scorable = [row for place, row in enumerate(self._rows) if place not in self.cut_off]
             report = boundary_report(

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.base.base_model import BaseModel
 from gradiend_ui.engine.data.rows import MASK, EvalRow
 from gradiend_ui.engine.errors import BadData
@@ -68,10 +69,7 @@ class SequenceCloze:
         """See `Objective.warnings`."""
         if not self.unscorable:
             return ()
-        return (
-            f"{len(self.unscorable)} of {self._rows} rows score nothing: "
-            f"they have no text left of {MASK} or are longer than the model.",
-        )
+        return (remark("cloze_left", count=len(self.unscorable), rows=self._rows),)
 
     def _moved_by_padding(self, tried: Model, candidates: Sequence[Sequence[Candidate]]) -> bool:
         out = set(self.unscorable)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gradiend_ui.engine.answers.checkpoint import StoredCard
+from gradiend_ui.engine.answers.remarks import remark
 from gradiend_ui.engine.answers.run import OpenedSweep
 from gradiend_ui.engine.base.finding import base_beside
 from gradiend_ui.engine.base.uploaded import notes_on
@@ -144,8 +145,8 @@ def _load(resources: Resources, source: str, options: dict[str, Any], name: str,
 def _twins(resources: Resources, loaded: Loaded) -> list[str]:
     """What is told of weights that lie twice in the folder of the GRADIEND, or of its base model."""
     base = Path(loaded.model.base_model.name_or_path)
-    places = [(loaded.model.checkpoint.folder, "The GRADIEND's folder")]
-    places += [(base, "The base model's folder")] if base.is_dir() else []
+    places = [(loaded.model.checkpoint.folder, remark("gradiend_folder"))]
+    places += [(base, remark("base_folder"))] if base.is_dir() else []
     found = [twin_warning(folder, what, public=resources.trust.public) for folder, what in places]
     return [sentence for sentence in found if sentence is not None]
 
