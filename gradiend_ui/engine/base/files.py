@@ -220,7 +220,8 @@ def _check_strangers_files(folder: Path, trust: Trust) -> None:
             raise NotAllowed(f"{path.name} of the base model {folder.name!r} is a link that leads out of its folder.")
     adapter = next((path.name for path in files if ADAPTER_FILE.fullmatch(path.name)), None)
     if adapter is not None:
-        raise NotAllowed(f"The base model {folder.name!r} is an adapter ({adapter}): merge it first.")
+        told = NotAllowed(f"The base model in {folder.name!r} is an adapter ({adapter}): merge it first.")
+        raise told.known_as("load.base_is_adapter", name=repr(folder.name), file=adapter)
     if not any(path.suffix == ".safetensors" for path in files):
         for path in files:
             trust.check_pickle(path)
@@ -283,7 +284,8 @@ def _header(path: Path, limits: HeaderLimits) -> Mapping[str, TensorInfo]:
     try:
         return read_header(path, limits)
     except BadCheckpoint as error:
-        raise BadBase(f"The base model in {path.parent.name!r} cannot be loaded: {error}") from error
+        bad = BadBase(f"The base model in {path.parent.name!r} cannot be loaded: {error}")
+        raise bad.known_as("load.base_not_loaded", name=repr(path.parent.name), why=error.part) from error
 
 
 def check_described(described: int, tensors: int, folder: Path, trust: Trust = LOCAL) -> None:

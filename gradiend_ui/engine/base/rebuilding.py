@@ -23,6 +23,7 @@ from gradiend_ui.engine.base.files import (
     ADDED_TOKENS,
     GENERATION,
     INDEX,
+    OF_A_MODEL,
     PICKLED_INDEX,
     SPECIAL_TOKENS,
     TOKENIZER_CONFIG,
@@ -33,6 +34,7 @@ from gradiend_ui.engine.base.uploaded import CLEAN, MARK, RAW
 from gradiend_ui.engine.checkpoint.config import describes_gradiend
 from gradiend_ui.engine.checkpoint.run_folder import checkpoint_in
 from gradiend_ui.engine.errors import BadBase, BadCheckpoint, NotAllowed, TooLarge
+from gradiend_ui.engine.files.file_names import is_pointer
 from gradiend_ui.engine.files.json_files import MAX_TEXT, object_at, read_json
 from gradiend_ui.engine.files.model_files import CONFIG, MASK_HEAD, PICKLED_WEIGHTS, SENTENCE_PIECES, WEIGHTS
 from gradiend_ui.engine.files.safetensors_header import LIMITS as LIMITS_OF_HEADERS
@@ -160,6 +162,7 @@ class _Folder:
     notes: list[str] = field(default_factory=list)
 
     def build(self) -> None:
+        self._check_no_pointer()
         config = object_at(self.raw / CONFIG) if CONFIG in self.names else None  # what is none is refused when read
         is_model = config is not None and "model_type" in config and not describes_gradiend(config)
         handled = {CONFIG, GENERATION, *self._tokenizer_files()}
@@ -207,10 +210,19 @@ class _Folder:
         except OSError:
             shutil.copyfile(self.raw / name, self.target / name, follow_symlinks=False)
 
+    def _check_no_pointer(self) -> None:
+        for name in sorted(self.names):
+            if name.endswith(OF_A_MODEL) and is_pointer(self.raw / name):
+                raise BadCheckpoint(
+                    f"{name} in {self.shown} is a pointer of Git LFS and not the file itself: fetch it (git lfs pull), "
+                    "or download it again."
+                ).known_as("load.pointer", name=name, folder=self.shown)
+
     def _check_no_adapter(self) -> None:
         adapter = next((name for name in sorted(self.names) if ADAPTER_FILE.fullmatch(name)), None)
         if adapter is not None:
-            raise NotAllowed(f"The base model in {self.shown} is an adapter ({adapter}): merge it first.")
+            told = NotAllowed(f"The base model in {self.shown} is an adapter ({adapter}): merge it first.")
+            raise told.known_as("load.base_is_adapter", name=self.shown, file=adapter)
 
     # --- weights -------------------------------------------------------------------------------------------------
 
@@ -263,7 +275,8 @@ class _Folder:
         try:
             return read_header(self.raw / name, limits)
         except BadCheckpoint as error:
-            raise BadBase(f"The base model in {self.shown} cannot be read: {error}") from error
+            bad = BadBase(f"The base model in {self.shown} cannot be read: {error}")
+            raise bad.known_as("load.base_unread", name=self.shown, why=error.part) from error
 
     # --- words ---------------------------------------------------------------------------------------------------
 

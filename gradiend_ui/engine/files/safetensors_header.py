@@ -130,10 +130,13 @@ def _raw_header(path: Path, limits: HeaderLimits) -> tuple[bytes, int]:
         size = status.st_size
         prefix = file.read(8) if size else b""
         if len(prefix) < 8:
-            raise BadCheckpoint(f"{path.name} is empty or truncated ({size} bytes): copy the file again.")
+            empty = BadCheckpoint(f"{path.name} is empty or truncated ({size} bytes): copy the file again.")
+            raise empty.known_as("load.header_empty", file=path.name, size=size)
         length = int.from_bytes(prefix, "little")
         if length > MAX_HEADER_BYTES or length > size - 8:
-            raise BadCheckpoint(f"{path.name} is not a whole safetensors file (its header claims {length:,} bytes).")
+            raise BadCheckpoint(
+                f"{path.name} is not a whole safetensors file (its header claims {length:,} bytes)."
+            ).known_as("load.header_not_whole", file=path.name, size=f"{length:,}")
         if length > limits.bytes:
             raise BadCheckpoint(
                 f"{path.name} has a table of tensors of {length:,} bytes, and {limits.bytes:,} are read here: save the "
@@ -178,7 +181,9 @@ def _tensor_info(
     info = TensorInfo(str(dtype), shape)
     start, stop = offsets
     if stop > data_bytes or stop - start != info.numel * _ITEM_BYTES[info.dtype]:
-        raise BadCheckpoint(f"{path.name} is truncated or damaged at tensor {shown(name)}: copy the file again.")
+        raise BadCheckpoint(
+            f"{path.name} is truncated or damaged at tensor {shown(name)}: copy the file again."
+        ).known_as("load.header_truncated", file=path.name, tensor=shown(name))
     places.append((start, stop, name))
     return info
 

@@ -97,7 +97,8 @@ class Trust:
     def check_pickle(self, path: Path) -> None:
         """Raises NotAllowed where strangers may not bring such a file."""
         if self.public and path.suffix.lower() in PICKLES:
-            raise NotAllowed(f"{path.name} holds pickled data, which this server does not open: save safetensors.")
+            told = NotAllowed(f"{path.name} holds pickled data, which this server does not open: save safetensors.")
+            raise told.known_as("load.pickled_data", name=path.name)
 
     def check_architecture(self, model_type: str, name: str) -> None:
         """Raises NotAllowed where strangers may not bring a base model of this kind."""

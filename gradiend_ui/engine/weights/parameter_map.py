@@ -52,12 +52,13 @@ def match_parameters(
             raise BadBase(
                 f"The base model has no parameter {entry.name!r}, which the GRADIEND maps: "
                 "this GRADIEND was trained on another architecture. Give the base model it was trained on."
-            )
+            ).known_as("load.no_parameter", name=repr(entry.name))
         if tuple(own[name].shape) != entry.shape:
+            here, there = str(tuple(own[name].shape)), str(entry.shape)
             raise BadBase(
-                f"Parameter {entry.name!r} has shape {tuple(own[name].shape)} in the base model, "
-                f"{entry.shape} in the GRADIEND. Give the base model it was trained on."
-            )
+                f"Parameter {entry.name!r} has shape {here} in the base model, "
+                f"{there} in the GRADIEND. Give the base model it was trained on."
+            ).known_as("load.parameter_shape", name=repr(entry.name), here=here, there=there)
         if name in seen:
             raise BadBase(f"{entry.name!r} and {seen[name]!r} are one tensor in the base model: it would change twice.")
         seen[name] = entry.name
