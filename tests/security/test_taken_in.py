@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from gradiend_ui.engine.base import rebuilding, uploaded
 from gradiend_ui.engine.base.loading import load_base_model, load_tokenizer
-from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotAllowed, TooLarge
+from gradiend_ui.engine.errors import BadBase, BadCheckpoint, GradiendUIError, NotAllowed, TooLarge
 from gradiend_ui.engine.files.fence import fence_version
 from gradiend_ui.engine.store.store import Store
 from gradiend_ui.engine.uploads import tokenizer as tokenizer_check
@@ -119,6 +119,18 @@ def index_of(base: Path, place: str, index: str = "model.safetensors.index.json"
     (base / index).write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(names, place)}))
 
 
+@pytest.mark.parametrize("strangers", [True, False])
+@pytest.mark.parametrize("file", ["base/model.safetensors", "base/tokenizer.json", "model/model.safetensors"])
+def test_a_pointer_of_git_lfs_in_a_zip_is_told_apart(
+    run: Path, uploads: Path, tmp_path: Path, file: str, strangers: bool
+) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 440\n"
+    path = damaged(run, tmp_path, lambda copy: hostile.put(copy / file, pointer))
+    with pytest.raises(BadCheckpoint, match=f"{Path(file).name} in .* is a pointer of Git LFS.*git lfs pull") as caught:
+        uploaded.take_in(path, uploads, strangers=strangers)
+    assert caught.value.text is not None and caught.value.text[0] == "load.pointer"
+
+
 @pytest.mark.parametrize(
     "place",
     ["{outside}/private.safetensors", "../../../outside/private.safetensors", "/dev/zero", "/proc/self/mem",
@@ -130,10 +142,10 @@ def test_an_index_of_weights_stays_in_its_folder(
 ) -> None:
     place = place.format(outside=outside)
     path = damaged(run, tmp_path, lambda copy: index_of(copy / "base", place))
-    with pytest.raises(BadBase, match="own folder"):
+    with pytest.raises(BadBase, match=r"own folder|which is not there"):
         uploaded.take_in(path, uploads, strangers=strangers)
     assert not list(uploads.iterdir()), "nothing half is left"
-    with pytest.raises(BadBase, match="own folder"):  # a folder of one's own, too
+    with pytest.raises(BadBase, match=r"own folder|which is not there"):  # a folder of one's own, too
         load_base_model(str(tmp_path / "copy/base"))
 
 

@@ -284,9 +284,23 @@ def test_a_failure_keeps_the_model_that_is_open(words) -> None:
     assert "It is broken." in text_of(kept[widgets.note]) and "still open" in text_of(kept[widgets.note])
     first = load.failed(widgets, "It is broken.", False, words)
     assert "It is broken." in text_of(first[widgets.health])
-    asked = load.asked_for_base(widgets, {"source": "x"}, "No base.", True, words)
+    asked = load.asked_for_base(widgets, {"source": "x"}, BadBase("No base."), True, words)
     assert asked[widgets.pending] == {"source": "x"} and widgets.health not in asked
     assert widgets.source not in asked, "what was typed stays"
+
+
+def test_a_base_that_was_found_and_refused_is_not_asked_for_as_if_it_were_lost(words) -> None:
+    widgets = built(words)
+    lost = BadBase("config.json names no base model.")
+    broken = BadBase("It is quantized.").known_as("load.base_quantized", name="'base'", how="int8")
+    for error, headline, other in ((lost, "Where is", "was found"), (broken, "was found and cannot", "Where is")):
+        asked = load.asked_for_base(widgets, {"source": "x"}, error, True, words)
+        text = text_of(asked[widgets.question.asked])
+        assert headline in text and other not in text and words.of(error) in text
+        assert ("not inside its own files" in text) == (error is lost)
+    public = text_of(load.refused_base(widgets, broken, True, words)[widgets.note])
+    assert "was found and cannot be used" in public and "is quantized (int8)" in public and "folder" not in public
+    assert "was found" not in text_of(load.refused_base(widgets, lost, True, words)[widgets.note])
 
 
 def test_loading_says_what_happens(words) -> None:

@@ -83,7 +83,7 @@ def _check_no_adapter_in(tensors: Iterable[str], pattern: re.Pattern[str], name:
     if adapter is not None:
         raise BadBase(
             f"The weights of {name!r} hold an adapter that was not merged into the model ({adapter}), which is not "
-            "read: merge it, save the model, and give its folder."
+            "read: merge it, save the model, and take that."
         ).known_as("load.base_adapter_inside", name=name, tensor=adapter)
 
 

@@ -249,7 +249,10 @@ def _is_taken(name: str, names: Collection[str], allow_pickled: bool) -> bool:
     if _is_left_out(path) or _is_by_product(path, names, allow_pickled):
         return False
     if suffix in PICKLED and not allow_pickled:
-        told = NotAllowed(f"{name!r} holds pickled weights, which this server does not open: save them as safetensors.")
+        told = NotAllowed(
+            f"{name!r} holds pickled weights, which this server does not open: save them as safetensors. A GRADIEND of "
+            "the papers' research code is converted on your own machine: gradiend_ui.convert_research_checkpoint."
+        )
         raise told.known_as("load.zip_pickled", name=repr(name))
     if suffix not in (*TAKEN, *PICKLED):
         kinds = ", ".join(TAKEN)

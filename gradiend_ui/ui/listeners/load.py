@@ -87,7 +87,7 @@ def wire_sources(page: Page) -> None:
         try:
             unpacked = page.session.uploads.unpack(path, page.visitors.of(request))
         except GradiendUIError as error:
-            yield load.failed(widgets, page.words.of(error), bool(checkpoint), page.words)
+            yield load.refused_base(widgets, error, bool(checkpoint), page.words)
         else:
             yield opened_or_asked(page, {**unpacked, "base": base}, checkpoint, page_of(request))
 
@@ -209,9 +209,11 @@ def opened_or_asked(page: Page, pending: Pending, checkpoint: str, name: str) ->
     try:
         card = load.load_card(page.session, pending)
     except BadBase as error:
-        return load.asked_for_base(page.load, pending, page.words.of(error), bool(checkpoint), page.words)
+        if page.session.about()["allows_paths"]:
+            return load.asked_for_base(page.load, pending, error, bool(checkpoint), page.words)
+        return load.refused_base(page.load, error, bool(checkpoint), page.words)
     except GradiendUIError as error:
-        return load.failed(page.load, page.words.of(error), bool(checkpoint), page.words)
+        return load.refused_base(page.load, error, bool(checkpoint), page.words)
     return dict(zip(opened_outputs(page), opened(page, name, card, None), strict=True))
 
 
@@ -220,7 +222,8 @@ def read_again(page: Page, checkpoint: str, changes: Mapping[str, object], chose
     try:
         card = page.session.card(page.session.uploads.reload(checkpoint, changes))
     except BadBase as error:
-        shown = asked(page, Asked(questions.BASE, page.words.of(error), other=True), page.session.card(checkpoint))
+        question = Asked(questions.BASE, page.words.of(error), other=True, found=questions.is_of_found(error))
+        shown = asked(page, question, page.session.card(checkpoint))
         return {**shown, page.load.note: load.build_note("")}
     except GradiendUIError as error:
         return load.failed(page.load, page.words.of(error), bool(checkpoint), page.words)

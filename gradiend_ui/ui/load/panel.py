@@ -14,7 +14,7 @@ from gradio.blocks import Block
 from gradiend_ui.engine.answers.checkpoint import Card
 from gradiend_ui.engine.answers.run import RunInfo
 from gradiend_ui.engine.checkpoint.demos import DEMO
-from gradiend_ui.engine.errors import NotFound
+from gradiend_ui.engine.errors import BadBase, GradiendUIError, NotFound
 from gradiend_ui.ui.kit.tree import Node, Tree, node
 from gradiend_ui.ui.kit.upload_button import UploadButton
 from gradiend_ui.ui.kit.words import Words
@@ -128,11 +128,20 @@ def failed(widgets: LoadWidgets, sentence: str, still_open: bool, words: Words) 
     return {widgets.note: build_note(sentence, words), widgets.more: gr.update(open=True)}
 
 
+def refused_base(widgets: LoadWidgets, error: GradiendUIError, still_open: bool, words: Words) -> dict[Block, object]:
+    """Updates where no other base model can be given: why this one cannot be used."""
+    sentence = words.of(error)
+    if questions.is_of_found(error):
+        sentence = f"{words('load.ask_base_refused')}. {sentence}"
+    return failed(widgets, sentence, still_open, words)
+
+
 def asked_for_base(
-    widgets: LoadWidgets, pending: Pending, reason: str, still_open: bool, words: Words
+    widgets: LoadWidgets, pending: Pending, error: BadBase, still_open: bool, words: Words
 ) -> dict[Block, object]:
     """Updates that ask for the base model of what is pending; nothing typed is lost."""
-    values = questions.shown(Asked(questions.BASE, reason), None, words)
+    found = questions.is_of_found(error)
+    values = questions.shown(Asked(questions.BASE, words.of(error), found=found), None, words)
     shown: dict[Block, object] = dict(zip(questions.outputs(widgets.question), values, strict=True))
     if not still_open:
         shown[widgets.health] = node("div", node("h2", words("load.title")), cls="health")

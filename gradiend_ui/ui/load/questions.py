@@ -15,7 +15,7 @@ from gradio.blocks import Block
 from gradiend_ui.engine.answers.checkpoint import DIRECTION, ROWS, Card
 from gradiend_ui.engine.answers.data import ChosenData
 from gradiend_ui.engine.checkpoint.companions import RECOVERED
-from gradiend_ui.engine.errors import BadGrid
+from gradiend_ui.engine.errors import BadGrid, GradiendUIError
 from gradiend_ui.engine.values import ENOUGH_CLASSES
 from gradiend_ui.figures.numbers import signed
 from gradiend_ui.ui.kit.drawer import opens
@@ -24,15 +24,19 @@ from gradiend_ui.ui.kit.words import Words
 
 BASE = "base"
 SIGNS = (1.0, 0.0, -1.0)
+OF_A_FOUND_BASE = ("load.base_", "load.no_parameter", "load.no_tensor", "load.parameter_shape", "load.pickled_data")
+"""How the keys of refusals begin that are made of a base model's own files."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """what: "" for nothing. reason: an engine's sentence that led here. other: it corrects something that is known."""
+    """what: "" for nothing. reason: an engine's sentence that led here. other: it corrects something that is known.
+    found: the reason is of a base model that is there and cannot be used."""
 
     what: str = ""
     reason: str = ""
     other: bool = False
+    found: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,11 @@ def outputs(widgets: QuestionWidgets) -> list[Block]:
     ]
 
 
+def is_of_found(error: GradiendUIError) -> bool:
+    """Whether a base model was found, and what lies there cannot be used."""
+    return error.text is not None and error.text[0].startswith(OF_A_FOUND_BASE)
+
+
 def next_question(card: Card, chosen: ChosenData, left_open: bool = False) -> Asked:
     """The first thing that is still missing. chosen: what the step Data holds. Without classes, rows come first.
 
@@ -139,7 +148,8 @@ def shown(asked: Asked, card: Card | None, words: Words) -> list[object]:
 def build_asked(asked: Asked, words: Words) -> Node:
     if not asked.what:
         return node("div", hidden="hidden")
-    key = f"load.ask_{asked.what}_other" if asked.other else f"load.ask_{asked.what}"
+    kind = "_refused" if asked.found else "_other" if asked.other else ""
+    key = f"load.ask_{asked.what}{kind}"
     why = node("p", words(f"{key}_why"), cls="quiet")
     reason = node("p", asked.reason, cls="danger") if asked.reason else None
     return node("div", node("h3", words(key)), reason, why, role="status", cls="asked")
