@@ -138,8 +138,8 @@ def check_finite_weights(model: Model, name: str) -> None:
             continue
         broken = int((~parameter.detach().isfinite()).sum())
         raise BadBase(
-            f"{broken:,} weights of {tensor} in the base model {name!r} are no finite numbers (NaN or infinite): "
-            "it says nothing at all. Download or save it again."
+            f"{tensor} in the base model {name!r} has weights that are no finite numbers, NaN or infinite ({broken:,})"
+            ": it says nothing at all. Download or save it again."
         ).known_as("load.base_not_finite", count=f"{broken:,}", tensor=tensor, name=name)
 
 

@@ -32,13 +32,14 @@ class DirectionNote:
     """What is to be told of the direction: why it is not known, or where it comes from.
 
     what: a code, which a page says in its own language; values: what its sentence names; classes: those that the files
-    name, in their order.
+    name, in their order. why: of a direction that is not known the sentence without what a sweep makes of it.
     """
 
     what: str
     sentence: str
     values: Mapping[str, object] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    why: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -58,7 +59,7 @@ class Direction:
 
 def _open(what: str, values: Mapping[str, object], classes: Iterable[str] = ()) -> DirectionNote:
     why = remark(f"direction_{what}", **{"file": TRAINING, **values})
-    return DirectionNote(f"{UNDIRECTED}{what}", remark("direction_open", why=why), values, tuple(classes))
+    return DirectionNote(f"{UNDIRECTED}{what}", remark("direction_open", why=why), values, tuple(classes), why)
 
 
 SILENT = _open("silent", {})

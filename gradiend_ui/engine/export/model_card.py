@@ -175,7 +175,7 @@ def script(model: ModelWithGradiend, rewrite: Rewrite, source: str, folder: str,
 def _direction(model: ModelWithGradiend) -> str:
     """A row where nobody knows which sign pushes towards which class."""
     note = model.checkpoint.direction_note
-    return f"| direction of the classes | not known: {_plain(note.sentence)} |\n" if note and note.is_open else ""
+    return f"| direction of the classes | not known: {_plain(note.why)} |\n" if note and note.is_open else ""
 
 
 def _broken(found: Degenerate | None) -> str:
@@ -221,4 +221,4 @@ def _quoted(text: str) -> str:
 
 def _plain(text: object) -> str:
     """Text that cannot leave its table cell or become markup."""
-    return "".join(c if c.isprintable() and c not in "|<>`[]\\\"'" else " " for c in str(text))[:200]
+    return "".join(c if c.isprintable() and c not in '|<>`[]\\"' else " " for c in str(text))[:200]

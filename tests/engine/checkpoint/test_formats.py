@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from gradiend_ui.engine.checkpoint.direction import why_undirected
 from gradiend_ui.engine.checkpoint.formats import NO_ENCODER_BIAS, is_research_format, notes_on_format, signal_of
 from gradiend_ui.engine.checkpoint.reading import read_checkpoint
 from gradiend_ui.engine.errors import BadCheckpoint
@@ -149,3 +150,10 @@ def edited(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return edit
+
+
+def test_why_a_direction_is_not_known_is_told_without_what_a_page_does_about_it() -> None:
+    note = why_undirected({"F": 1.0, "M": 1.0}, "gradiend_context.json")
+    assert note is not None and note.is_open
+    assert note.why == "gradiend_context.json gives F, M the same direction, +1."
+    assert note.sentence.startswith(note.why) and "encoding_direction" in note.sentence.removeprefix(note.why)
