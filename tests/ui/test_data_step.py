@@ -414,3 +414,9 @@ def test_the_split_in_use_is_the_one_the_server_keeps() -> None:
     page = SimpleNamespace(data=kept, data_drawer=drawn)
     choice = Choice(*wiring.choice_inputs(page))  # type: ignore[arg-type]
     assert (choice.split, choice.max_rows) == ("kept split", "drawn max_rows")
+
+
+def test_a_base_without_a_hit_is_not_told_to_lose_none_of_none(words) -> None:
+    nothing: Any = {**NEUTRAL, "hits": 0, "may_lose": 0}
+    assert "0 of 0" not in report.width_detail(nothing, words)
+    assert "holds no cell back" in report.width_detail(nothing, words)

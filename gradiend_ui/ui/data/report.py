@@ -361,6 +361,8 @@ def width_text(report: NeutralReport, words: Words) -> str:
 def width_detail(report: NeutralReport, words: Words) -> str:
     if "perplexity" in report:
         told = words("data.width_likelihood_detail")
+    elif not report["hits"]:
+        told = words("data.width_no_hit")
     else:
         told = words.counted("data.width_detail", report["may_lose"], hits=report["hits"])
     if report["scored_tokens"] < report["tokens"]:
