@@ -6,10 +6,16 @@ import ast
 import string
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from gradiend_ui.engine.answers.remarks import REMARKS, recognised, remark
+from gradiend_ui.engine.checkpoint.companions import Companions
+from gradiend_ui.engine.data.rows import EvalData
+from gradiend_ui.engine.errors import BadData, GradiendUIError
+from gradiend_ui.engine.worker import health_card
 from gradiend_ui.ui.kit.remarks import told_remark
 from gradiend_ui.ui.kit.words import Words, languages, places_of, texts_of
 
@@ -103,3 +109,19 @@ def test_what_a_warning_quotes_is_told_in_the_language_too() -> None:
     assert "must hold" not in ignored and "training.json" in ignored
     own = "Somebody's own sentence, of an extension."
     assert told_remark(own, german) == own
+
+
+def test_a_word_beyond_the_embedding_is_warned_of_when_the_model_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    beyond = BadData("The word 'x' has the token 9.").known_as("data.word_beyond")
+    loaded: Any = SimpleNamespace(model=None, companions=Companions(rows=EvalData(())))
+
+    def refuse(error: GradiendUIError) -> None:
+        def prepare(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(health_card, "prepare", prepare)
+
+    refuse(beyond)
+    assert health_card.probe(loaded) == (None, (str(beyond),))
+    refuse(BadData("What the card says already."))
+    assert health_card.probe(loaded) == (None, ())

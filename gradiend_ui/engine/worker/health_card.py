@@ -141,6 +141,8 @@ def _of_the_data(companions: Companions) -> Found:
 
 
 NO_ROWS = remark("no_rows")
+WORD_BEYOND = "data.word_beyond"
+"""The refusal of a word that the base has no row for: the rows look scorable, and nothing else on the card tells it."""
 ROUNDED_BYTES = 2
 
 
@@ -292,8 +294,8 @@ def probe(loaded: Loaded, most: Extent | None = None) -> tuple[float | None, tup
         raise
     except TooLarge as error:
         return None, (str(error),)
-    except GradiendUIError:
-        return None, ()
+    except GradiendUIError as error:
+        return None, (str(error),) if error.text is not None and error.text[0] == WORD_BEYOND else ()
     base = loaded.workspace.base_model
     plan.score_block(base, 0)  # warm-up
     started = time.monotonic()
