@@ -26,7 +26,7 @@ FROM_A_PAGE = {"ChosenData", "DataSpec", "GivenData", "SelectOptions"}
 NOT_IN_THE_DEMO = {
     "NeutralReport": {"perplexity", "perplexity_limit"},
     "ComparedText": {"continuation"},
-    "CompareAnswer": {"note"},
+    "CompareAnswer": {"note", "behind_padding"},
 }
 
 OF_OTHER_PARTS = {"part"}
@@ -60,7 +60,7 @@ def told(session: Session) -> list[tuple[Any, object]]:
     cell = {"feature_factor": best["feature_factor"], "learning_rate": best["learning_rate"]}
     own = session.data.keep_pasted(TABLE, "mine.csv", is_table=True)
     odd = session.data.keep_pasted("a,b\n1,2\n", "odd.csv", is_table=True)
-    unknown = session.data.keep_pasted(f"{TABLE}an [MASK],he,male,she,F,test\n", "unknown.csv", is_table=True)
+    unknown = session.data.keep_pasted(f"{TABLE}an [MASK],he,male,she,F\n", "unknown.csv", is_table=True)
     texts = ["john was [MASK] .", "no gap"]
     return [
         (checkpoint.About, session.about()),

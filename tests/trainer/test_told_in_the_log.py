@@ -106,4 +106,4 @@ def test_words_and_tables_per_class_in_one_spelling_are_told() -> None:
     frame.loc[frame.index[5], "label"] += "\u200b"
     for data in (frame, {name: frame[frame["label"].str.startswith(name)] for name in ("he", "she")}):
         told = unify(data, DataForm()).notes
-        assert any(text.startswith("1 word is read without spaces") for text in told), told
+        assert any(text.startswith("1 word is read in one spelling") for text in told), told

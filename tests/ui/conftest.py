@@ -179,7 +179,10 @@ class ScriptedSession:
 
     def start_sweep(self, checkpoint: str, spec: dict[str, Any], visitor: str = "") -> StartedRun:
         self.calls.append(("start_sweep", checkpoint, spec))
-        return {"run": RUN, "cells": 6, "position": 0, "key": KEY}
+        return {
+            "run": RUN, "cells": 6, "position": 0, "key": KEY,
+            "rows_used": 12, "rows_dropped": {}, "unknown_classes": [], "notes": [],
+        }  # fmt: skip
 
     def open_finished(self, checkpoint: str, options: dict[str, Any] | None = None) -> OpenedSweep:
         self.calls.append(("open_finished", checkpoint, options))

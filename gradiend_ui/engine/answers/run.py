@@ -34,7 +34,7 @@ class DataOfSweep(TypedDict):
 
 
 class StartedSweep(DataOfSweep):
-    """cells: without the base; position: how many runs are in front of it; earlier_scorer as in `CellsAnswer`."""
+    """cells: without the base; position: how many runs are in front of it."""
 
     run: str
     cells: int

@@ -20,8 +20,8 @@ class KeptInfo(TypedDict, total=False):
     """What is noted of a run in the store: what a page tells of it, and what plans it again.
 
     Runs of earlier versions and of scripts have not all of it; goal and what follows are a script's. batches: fields of
-    `engine.scoring.batches.BatchLimits`; behind_padding: rows that are read so, as the reference does; wanted: cells that were asked for by themselves, as JSON; choices: the winners
-    a script was given.
+    `engine.scoring.batches.BatchLimits`; behind_padding: rows that are read so, as the reference does; wanted: cells
+    that were asked for by themselves, as JSON; choices: the winners a script was given.
     """
 
     fingerprint: str

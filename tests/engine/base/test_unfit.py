@@ -350,7 +350,9 @@ def test_weights_of_another_kind_are_named(file: str, copied: Copied) -> None:
 
 
 def test_the_broken_weight_of_the_case_is_told() -> None:
-    with pytest.raises(BadBase, match="1 weights of bert.encoder.layer.1.output.dense.weight in .*'v_nanweights'"):
+    with pytest.raises(
+        BadBase, match=r"layer.1.output.dense.weight in .*'v_nanweights' has weights .*\(1\)"
+    ):
         load_base_model(str(case("bases/v_nanweights")))
 
 
@@ -384,7 +386,7 @@ def test_large_numbers_are_numbers() -> None:
     check_finite_weights(model, "base")
     with torch.no_grad():
         model.weight[0, 0], model.weight[0, 1] = math.inf, -math.inf
-    with pytest.raises(BadBase, match="2 weights of weight"):
+    with pytest.raises(BadBase, match=r"weight in the base model 'base' has weights .*\(2\)"):
         check_finite_weights(model, "base")
 
 

@@ -160,7 +160,7 @@ def test_a_run_of_before_is_read_without_its_sign(worker: Worker, collapsed: Pat
 def test_the_card_of_an_export_says_it(worker: Worker, collapsed: Path) -> None:
     record = swept(worker, load(worker, collapsed))
     told = worker.answer(DescribeExport(record.id, Rewriting(Cell(1.0, 0.1), "base"), "x"))
-    assert "| direction of the classes | not known: The encoder s means at the best step have the same" in told["card"]
+    assert "| direction of the classes | not known: The encoder's means at the best step have the same" in told["card"]
     given = load(worker, collapsed, encoding_direction={"M": 1, "F": -1})
     told = worker.answer(DescribeExport(swept(worker, given).id, Rewriting(Cell(1.0, 0.1), "base"), "x"))
     assert "direction of the classes" not in told["card"]

@@ -79,11 +79,19 @@ class DataForm:
             classes = getattr(self, name)
             if isinstance(classes, tuple):
                 object.__setattr__(self, name, tuple(map(class_name, classes)))
-        merged = {class_name(str(name)): _alike(bases) for name, bases in self.class_merge_map.items()}
+        merged = {
+            class_name(str(name)): _alike("class_merge_map", bases) for name, bases in self.class_merge_map.items()
+        }
         if len(merged) < len(self.class_merge_map):
             raise BadData(f"class_merge_map names a class twice: {listed(self.class_merge_map)}. Every class once.")
         object.__setattr__(self, "class_merge_map", merged)
-        object.__setattr__(self, "class_merge_transition_groups", list(map(_alike, self.class_merge_transition_groups)))
+        groups = items_of(self.class_merge_transition_groups)
+        if groups is None:
+            raise BadData(
+                f"class_merge_transition_groups must be a list, not {shown(self.class_merge_transition_groups)}."
+            )
+        alike = [_alike("class_merge_transition_groups", group) for group in groups]
+        object.__setattr__(self, "class_merge_transition_groups", alike)
 
     @property
     def table_split_col(self) -> str | None:
@@ -116,8 +124,14 @@ class DataForm:
         return reduce(lambda value, function: function(value), functions, word)
 
 
-def _alike(classes: Sequence[str]) -> Sequence[str]:
-    return classes if isinstance(classes, str) else [class_name(str(name)) for name in classes]
+def _alike(argument: str, classes: object) -> Sequence[str]:
+    """Classes, spelled as those of tables are; a text as it is. Raises BadData for what is no list."""
+    if isinstance(classes, str):
+        return classes
+    items = items_of(classes)
+    if items is None:
+        raise BadData(f"{argument} must hold lists of classes, not {shown(classes)}.")
+    return [class_name(str(name)) for name in items]
 
 
 def _require_distinct(name: str, classes: Sequence[str]) -> None:
