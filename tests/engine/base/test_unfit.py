@@ -350,9 +350,7 @@ def test_weights_of_another_kind_are_named(file: str, copied: Copied) -> None:
 
 
 def test_the_broken_weight_of_the_case_is_told() -> None:
-    with pytest.raises(
-        BadBase, match=r"layer.1.output.dense.weight in .*'v_nanweights' has weights .*\(1\)"
-    ):
+    with pytest.raises(BadBase, match=r"layer.1.output.dense.weight in .*'v_nanweights' has weights .*\(1\)"):
         load_base_model(str(case("bases/v_nanweights")))
 
 
