@@ -95,7 +95,7 @@ class Data:
         return self._shared.worker.ask(DescribeNeutral(checkpoint, asked, finite(ratio, "ratio"), most, seconds))
 
     def of_run(self, record: Run) -> RunData:
-        """{"spec": the data part of a run's request, "row_counts", "target_words"} for a page to show and use again.
+        """{"spec": the data part of a run's request, "row_counts", ...} for a page to show and use again.
 
         Rows and texts that are no uploads are named by the run: a page keeps ids, never tables or paths.
         """
@@ -108,6 +108,7 @@ class Data:
         return {
             "spec": cast(DataSpec, spec),
             "row_counts": record.info.get("row_counts", []),
+            "rows_left_out": record.info.get("rows_left_out", 0),
             "target_words": record.info.get("target_words", {}),
         }
 

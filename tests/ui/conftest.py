@@ -196,7 +196,7 @@ class ScriptedSession:
             "checkpoint": "ck-1",
             "card": CARD,
             "spec": SPEC,
-            "data": {"spec": {"neutral_set": "pronoun-free"}, "row_counts": [], "target_words": {}},
+            "data": {"spec": {"neutral_set": "pronoun-free"}, "row_counts": [], "rows_left_out": 0, "target_words": {}},
             "warnings": [],
             "classes": ["M", "F"],
             "imported": None,

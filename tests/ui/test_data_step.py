@@ -146,9 +146,10 @@ def test_the_panel_tells_rows_and_words(told, card, words) -> None:
 def test_a_page_opens_with_the_card_or_with_what_a_run_used(told, words) -> None:
     assert opened_choice(told, None) == CHOICE
     run = {"spec": {"rows": UPLOAD, "columns": {}, "split": "all", "neutral": UPLOAD, "targets": "label"}}
-    again = opened_choice(told, {**run, "row_counts": COUNTS, "target_words": {}})
+    again = opened_choice(told, {**run, "row_counts": COUNTS, "rows_left_out": 16, "target_words": {}})
     assert again.own_rows is not None and again.neutral_set == OWN and spec_of(again) == run["spec"]
-    gone = {"spec": {"neutral_set": "a set that is gone"}, "row_counts": [], "target_words": {}}
+    assert report.rows_text(again, told, words).endswith(" · 16 rows left out")
+    gone = {"spec": {"neutral_set": "a set that is gone"}, "row_counts": [], "rows_left_out": 0, "target_words": {}}
     assert opened_choice(told, gone).neutral_set == NONE
     values = panel.opened_values(told, None, words)
     assert values[0]["spec"] == spec_of(CHOICE) and len(values) == 17 and values[4] == CHOICE.split
@@ -334,6 +335,7 @@ def test_a_run_tells_its_data_without_tables_or_paths(kept: Data) -> None:
     assert kept.of_run(record) == {  # type: ignore[arg-type]
         "spec": {"rows": {"run": "run-1"}, "neutral": {"run": "run-1"}, "columns": {"label": "x"}, "max_rows": 3},
         "row_counts": [],
+        "rows_left_out": 0,
         "target_words": {},
     }
     uploaded = SimpleNamespace(id="run-1", request={"rows": UPLOAD}, info={"neutral_set": "pronoun-free"})

@@ -61,10 +61,12 @@ class ChosenData(TypedDict, total=False):
 
 
 class RunData(TypedDict):
-    """What a run was measured on, for a page to show and use again."""
+    """What a run was measured on, for a page to show and use again. rows_left_out: of its table, as they cannot be
+    scored."""
 
     spec: DataSpec
     row_counts: RowCounts
+    rows_left_out: int
     target_words: dict[str, list[str]]
 
 

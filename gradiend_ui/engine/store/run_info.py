@@ -32,6 +32,7 @@ class KeptInfo(TypedDict, total=False):
     learning_rates: list[float]
     neutral_set: str | None
     rows: int
+    rows_left_out: int
     row_counts: RowCounts
     target_words: dict[str, list[str]]
     neutral_tokens: int | None

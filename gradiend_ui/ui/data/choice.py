@@ -166,6 +166,7 @@ def opened_choice(card: Card, data: RunData | None) -> Choice:
             "columns": spec.get("columns"),
             "count_as": spec.get("count_as") or {},
             "row_counts": data["row_counts"],
+            "rejected_count": data["rows_left_out"],
             "classes": card["classes"],
             "target_words": data["target_words"],
         }

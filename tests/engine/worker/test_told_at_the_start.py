@@ -36,7 +36,9 @@ def start(worker: Worker) -> Any:
 
 @pytest.mark.parametrize("checkpoint", [GIVEN, SILENT])
 @pytest.mark.parametrize("name", TABLES)
-def test_every_note_and_every_dropped_row_is_in_the_answer(start: Any, checkpoint: str, name: str) -> None:
+def test_every_note_and_every_dropped_row_is_in_the_answer(
+    start: Any, worker: Worker, checkpoint: str, name: str
+) -> None:
     data = check_rows(read_file(case(name)))
     told = start(checkpoint, rows={"path": str(case(name))})
     assert told["notes"] == [str(note) for note in data.notes]
@@ -45,6 +47,7 @@ def test_every_note_and_every_dropped_row_is_in_the_answer(start: Any, checkpoin
     expected = {"f": 16, "m": 16} if name == "class_case.csv" else {}
     assert unknown == expected
     assert told["rows_dropped"] == ({"unknown_class": 16} if expected else {})
+    assert worker._store.run(told["run"]).info["rows_left_out"] == (16 if expected else 0)
 
 
 @pytest.mark.parametrize("checkpoint", [GIVEN, SILENT])

@@ -69,7 +69,7 @@ def _data_told(
 
 def _info(resources: Resources, loaded: Loaded, asked: AskedSweep, plan: PreparedSweep) -> KeptInfo:
     """What is noted with a run: what a page tells of it, and what plans it again."""
-    spec, words = asked.spec, plan.targets.words
+    spec, words, data = asked.spec, plan.targets.words, resources.data.rows(loaded, asked.data)
     return {
         "classes": list(plan.targets.classes),
         "strengthening": loaded.model.strengthening_feature_factor,
@@ -77,7 +77,8 @@ def _info(resources: Resources, loaded: Loaded, asked: AskedSweep, plan: Prepare
         "learning_rates": list(plan.grid.learning_rates),
         "neutral_set": resources.data.neutral_name(loaded, asked.data),
         "rows": len(plan.rows),
-        **rows_summary(loaded, resources.data.rows(loaded, asked.data), words),
+        "rows_left_out": len(data.rejected),
+        **rows_summary(loaded, data, words),
         "neutral_tokens": plan.lms.tokens,
         "warnings": list(plan.warnings),
         "behind_padding": plan.objective.after_padding if isinstance(plan.objective, ClmNextToken) else 0,
